@@ -1,0 +1,92 @@
+"""The text of tensors, held against what PyTorch 2.13 printed (tests/fixtures/make_printing.py made the file)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tensorgrad.core.printing import format_tensor, get_printoptions, printoptions, set_printoptions
+
+CASES = json.loads((Path(__file__).parent / "fixtures" / "printing.json").read_text())
+
+
+def name(case):
+    options = ",".join(f"{key}={value}" for key, value in case["options"].items())
+    return "-".join(filter(None, [case["dtype"], "x".join(map(str, case["shape"])) or "0d", options, case.get("grad")]))
+
+
+def values(case):
+    if "arange" in case:
+        start, step = case["arange"]
+        return (start + step * np.arange(int(np.prod(case["shape"])))).astype(case["dtype"]).reshape(case["shape"])
+    return np.array(case["values"], case["dtype"]).reshape(case["shape"])
+
+
+@pytest.fixture(autouse=True)
+def fresh_options():
+    before = get_printoptions()
+    yield
+    set_printoptions(**before)
+
+
+def test_the_fixture_is_whole():
+    assert len(CASES) >= 400
+    dtypes = {"float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool"}
+    assert {case["dtype"] for case in CASES} == dtypes
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+def test_text_is_that_of_pytorch(case):
+    set_printoptions(profile="default")
+    set_printoptions(**case["options"])
+    text = format_tensor(
+        values(case),
+        dtype=f"torch.{case['dtype']}",
+        default_dtype=f"torch.{case.get('default', 'float32')}",
+        grad_fn=case["grad_fn"],
+        requires_grad="grad" in case,
+    )
+    assert text == case["text"]
+
+
+def test_a_huge_tensor_is_summarised_without_reading_all_of_it():
+    huge = np.lib.stride_tricks.as_strided(np.ones(1, np.float32), (10**6, 10**6), (0, 0))  # 4 TB, were it real
+    lines = format_tensor(huge, dtype="f", default_dtype="f").splitlines()
+    assert len(lines) == 7
+    assert lines[0] == "tensor([[1., 1., 1.,  ..., 1., 1., 1.],"
+    assert lines[3] == "        ...,"
+
+
+def test_views_print_as_their_copies():
+    base = np.arange(24.0).reshape(4, 6)
+    view = base[::-1, ::2].T
+    say = dict(dtype="f", default_dtype="f")
+    assert format_tensor(view, **say) == format_tensor(view.copy(), **say)
+
+
+def test_options_are_back_after_the_block_even_after_an_error():
+    before = get_printoptions()
+    with pytest.raises(RuntimeError), printoptions(precision=1, linewidth=40):
+        assert get_printoptions()["precision"] == 1
+        raise RuntimeError
+    assert get_printoptions() == before
+
+
+def test_scientific_mode_lasts_one_setting():
+    set_printoptions(sci_mode=True)
+    assert get_printoptions()["sci_mode"] is True
+    set_printoptions(precision=3)
+    assert get_printoptions()["sci_mode"] is None
+
+
+def test_profile_is_a_base_for_the_other_settings():
+    set_printoptions(profile="short", edgeitems=9)
+    assert get_printoptions() == dict(precision=2, threshold=1000, edgeitems=9, linewidth=80, sci_mode=None)
+
+
+def test_unknown_profile_changes_nothing():
+    before = get_printoptions()
+    with pytest.raises(ValueError, match="'tiny'.*default, short, full"):
+        set_printoptions(profile="tiny", precision=9)
+    assert get_printoptions() == before
