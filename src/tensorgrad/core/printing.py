@@ -1,8 +1,9 @@
 """The text of a tensor: what `print(t)` and `repr(t)` show, in PyTorch's layout.
 
-Works on a NumPy array and a few words about it and knows nothing of `Tensor`, so it can be read, tested and used alone.
-The layout in short: all shown numbers get one common notation and one common width; a tensor above `threshold` elements
-is cut to the first and last `edgeitems` of every dimension; what does not fit into `linewidth` goes to the next line.
+Works on a NumPy array and a few words about it and knows nothing of `Tensor`, so it can be tested alone. The
+layout in short: all shown numbers get one common notation and one common width; a tensor above `threshold`
+elements is cut to the first and last `edgeitems` of every dimension; what does not fit into `linewidth` goes
+to the next line.
 """
 
 from __future__ import annotations
@@ -109,8 +110,8 @@ def format_tensor(
 
     Args:
         array: the values.
-        dtype: what `dtype=` shows, if it is shown: not for the default float type, nor for int64 and bool, which the
-            numbers themselves give away (an empty tensor has none, so there all but the default are shown).
+        dtype: what `dtype=` shows, if it is shown: not for the default float type, nor for int64 and bool,
+            which the numbers give away (an empty tensor has none, so there all but the default are shown).
         default_dtype: the float type that needs no mention, compared with `dtype`.
         grad_fn: name of the op that recorded the tensor, such as `"MulBackward0"`; None for a leaf.
         requires_grad: whether a leaf asks for a gradient.
