@@ -1,0 +1,1093 @@
+# cython: language_level=3, cdivision=True, binding=True
+"""Random numbers: a Mersenne twister, and the distributions drawn from it as PyTorch draws them on an x86-64 CPU.
+
+One seed gives one stream, and it is the stream of the torch 2.13 wheel bit for bit, so an experiment can move between
+the two. This module knows NumPy arrays and raw memory, never a Tensor. Every `fill_*` writes the whole of `out` and
+returns it. An array that is not C-contiguous is filled in the order of its memory, as torch does.
+
+    Generator(device="cpu")          manual_seed(seed)  seed()  initial_seed()  get_state()  set_state(state)  clone_state()
+    fill_uniform(out, low=0, high=1)                 float16/32/64
+    fill_normal(out, mean=0, std=1, scalar_path=False)   float16/32/64
+    fill_randint(out, low, high=None)                every dtype; high=None: up to the largest value of the dtype
+    fill_random(out, to=None)                        every dtype; to=None: all non-negative values of the dtype
+    permutation(n, dtype=int64)                      a new array
+    fill_bernoulli(out, p)                           every dtype, one p for all
+    bernoulli(p_array, out=None)                     a p for each element
+    fill_exponential(out, rate=1)   fill_geometric(out, p)   fill_cauchy(out, median=0, sigma=1)
+    fill_log_normal(out, mean=1, std=2)
+    multinomial(weights, count, replacement=False)   a new int64 array
+    default_generator                                the one used where none is given
+
+A draw takes one word of the twister for 24 random bits, and two (the high one first) for 53.
+"""
+cimport numpy as cnp
+from cpython.pythread cimport (
+    NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
+)
+from libc.math cimport ceil, cos, exp, fma, log, log1p, sin, sqrt, tan
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+import os
+import warnings
+
+import numpy as np
+
+cnp.import_array()
+
+
+# ---- C: the loops that must be vectorised, and whose rounding is part of the promise ---------------------------------
+
+cdef extern from *:
+    """
+    #include <math.h>
+    #include <stdint.h>
+    #include <string.h>
+
+    /* Every fused multiply-add below is written out, and the compiler must not add its own: torch's bits depend on it.
+       Without a hardware fma the library's fmaf gives the same bits, only slowly; so one build serves every CPU. */
+    #define TG_RESTRICT __restrict
+    #if defined(__clang__)
+    #pragma STDC FP_CONTRACT OFF
+    #define TG_LOOP
+    #elif defined(__GNUC__) && defined(__x86_64__) && defined(__gnu_linux__)
+    #define TG_LOOP __attribute__((optimize("O3", "fp-contract=off"), target_clones("arch=haswell", "default")))
+    #elif defined(__GNUC__)
+    #define TG_LOOP __attribute__((optimize("O3", "fp-contract=off")))
+    #else
+    #define TG_LOOP
+    #endif
+
+    /* The next 624 words: Matsumoto and Nishimura's recurrence. Each loop reads at least 227 places away from where it
+       writes, or ahead of it, so it runs in vector lanes. */
+    #define TG_TWIST(u, v) (((((u) & 0x80000000u) | ((v) & 0x7fffffffu)) >> 1) ^ ((0u - ((v) & 1u)) & 0x9908b0dfu))
+    TG_LOOP static void tg_refill(uint32_t *s) {
+        int i;
+        for (i = 0; i < 227; i++) s[i] = s[i + 397] ^ TG_TWIST(s[i], s[i + 1]);
+        for (i = 227; i < 623; i++) s[i] = s[i - 227] ^ TG_TWIST(s[i], s[i + 1]);
+        s[623] = s[396] ^ TG_TWIST(s[623], s[0]);
+    }
+    static inline uint32_t tg_temper_one(uint32_t y) {
+        y ^= y >> 11;
+        y ^= (y << 7) & 0x9d2c5680u;
+        y ^= (y << 15) & 0xefc60000u;
+        return y ^ (y >> 18);
+    }
+    TG_LOOP static void tg_temper(const uint32_t *TG_RESTRICT s, uint32_t *TG_RESTRICT out, int64_t n) {
+        for (int64_t i = 0; i < n; i++) out[i] = tg_temper_one(s[i]);
+    }
+
+    TG_LOOP static void tg_uniform24(const uint32_t *TG_RESTRICT w, float *TG_RESTRICT out, int64_t n, float low, float high) {
+        const float span = high - low;
+        if (low == 0.0f && high == 1.0f) {
+            for (int64_t i = 0; i < n; i++) out[i] = (float)(int32_t)(w[i] & 0xffffffu) * (1.0f / 16777216.0f);
+            return;
+        }
+        for (int64_t i = 0; i < n; i++) {
+            float x = fmaf((float)(int32_t)(w[i] & 0xffffffu) * (1.0f / 16777216.0f), span, low);
+            out[i] = x == high ? low : x;
+        }
+    }
+    TG_LOOP static void tg_uniform53(const uint32_t *TG_RESTRICT w, double *TG_RESTRICT out, int64_t n, double low, double high) {
+        const double span = high - low;
+        for (int64_t i = 0; i < n; i++) {
+            uint64_t bits = ((uint64_t)(w[2 * i] & 0x1fffffu) << 32) | w[2 * i + 1];
+            out[i] = (double)(int64_t)bits * (1.0 / 9007199254740992.0);
+        }
+        if (low == 0.0 && high == 1.0) return;
+        for (int64_t i = 0; i < n; i++) {
+            double x = fma(out[i], span, low);
+            out[i] = x == high ? low : x;
+        }
+    }
+    /* A 53-bit draw is below p exactly if its integer is below ceil(p * 2**53). */
+    TG_LOOP static void tg_below53(const uint32_t *TG_RESTRICT w, uint8_t *TG_RESTRICT out, int64_t n, int64_t limit) {
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (int64_t)(((uint64_t)(w[2 * i] & 0x1fffffu) << 32) | w[2 * i + 1]) < limit;
+    }
+
+    /* Box and Muller's transform of 8 pairs of uniforms, with the float32 logarithm, sine and cosine of the Cephes library
+       (S. Moshier), in the order of operations torch's AVX2 path rounds them. */
+    static inline float tg_bits_float(uint32_t b) { float f; memcpy(&f, &b, 4); return f; }
+    static inline uint32_t tg_float_bits(float f) { uint32_t b; memcpy(&b, &f, 4); return b; }
+
+    static inline float tg_log(float x) {                  /* x in (0, 1], normal numbers */
+        uint32_t b = tg_float_bits(x);
+        float e = (float)((int32_t)(b >> 23) - 126);
+        float m = tg_bits_float((b & 0x007fffffu) | 0x3f000000u);
+        uint32_t small = m < 0.707106781186547524f ? 0xffffffffu : 0u;
+        float half = tg_bits_float(tg_float_bits(m) & small);
+        e -= tg_bits_float(0x3f800000u & small);
+        m = (m - 1.0f) + half;
+        float z = m * m;
+        float y = fmaf(7.0376836292e-2f, m, -1.1514610310e-1f);
+        y = fmaf(y, m, 1.1676998740e-1f);
+        y = fmaf(y, m, -1.2420140846e-1f);
+        y = fmaf(y, m, 1.4249322787e-1f);
+        y = fmaf(y, m, -1.6668057665e-1f);
+        y = fmaf(y, m, 2.0000714765e-1f);
+        y = fmaf(y, m, -2.4999993993e-1f);
+        y = fmaf(y, m, 3.3333331174e-1f);
+        y = y * m;
+        y = fmaf(y, z, e * -2.12194440e-4f);
+        y = fmaf(z, -0.5f, y);
+        return fmaf(e, 0.693359375f, m + y);
+    }
+
+    static inline void tg_sincos(float x, float *s, float *c) {   /* x in [0, 2 pi] */
+        int32_t octant = ((int32_t)(x * 1.27323954473516f) + 1) & ~1;
+        float k = (float)octant;
+        x = fmaf(k, -0.78515625f, x);
+        x = fmaf(k, -2.4187564849853515625e-4f, x);
+        x = fmaf(k, -3.77489497744594108e-8f, x);
+        float z = x * x;
+        float even = fmaf(2.443315711809948e-5f, z, -1.388731625493765e-3f);
+        even = fmaf(even, z, 4.166664568298827e-2f);
+        even = even * z;
+        even = fmaf(even, z, z * -0.5f) + 1.0f;
+        float odd = fmaf(-1.9515295891e-4f, z, 8.3321608736e-3f);
+        odd = fmaf(odd, z, -1.6666654611e-1f);
+        odd = odd * z;
+        odd = fmaf(odd, x, x);
+        uint32_t swap = 0u - (uint32_t)((octant >> 1) & 1);
+        uint32_t o = tg_float_bits(odd), v = tg_float_bits(even);
+        uint32_t sine = (o & ~swap) | (v & swap), cosine = (v & ~swap) | (o & swap);
+        *s = tg_bits_float(sine ^ ((uint32_t)(octant & 4) << 29));
+        *c = tg_bits_float(cosine ^ ((uint32_t)(~(octant - 2) & 4) << 29));
+    }
+
+    TG_LOOP static void tg_box_muller(float *data, int64_t blocks, float mean, float std) {
+        for (int64_t b = 0; b < blocks; b++, data += 16) {
+            for (int j = 0; j < 8; j++) {
+                float radius = sqrtf(-2.0f * tg_log(1.0f - data[j]));
+                float s, c;
+                tg_sincos(6.28318530717958648f * data[j + 8], &s, &c);
+                data[j] = fmaf(radius * c, std, mean);
+                data[j + 8] = fmaf(radius * s, std, mean);
+            }
+        }
+    }
+
+    /* float32 to the nearest float16, ties to even. */
+    static inline uint16_t tg_half(float f) {
+        uint32_t b = tg_float_bits(f), sign = (b >> 16) & 0x8000u;
+        b &= 0x7fffffffu;
+        if (b >= 0x47800000u) return (uint16_t)(sign | (b > 0x7f800000u ? 0x7e00u : 0x7c00u));
+        if (b < 0x38800000u) return (uint16_t)(sign | (tg_float_bits(tg_bits_float(b) + 0.5f) - 0x3f000000u));
+        return (uint16_t)(sign | ((b - 0x38000000u + 0xfffu + ((b >> 13) & 1u)) >> 13));
+    }
+    """
+    void tg_refill(uint32_t *s) noexcept nogil
+    uint32_t tg_temper_one(uint32_t y) noexcept nogil
+    void tg_temper(const uint32_t *s, uint32_t *out, int64_t n) noexcept nogil
+    void tg_uniform24(const uint32_t *w, float *out, int64_t n, float low, float high) noexcept nogil
+    void tg_uniform53(const uint32_t *w, double *out, int64_t n, double low, double high) noexcept nogil
+    void tg_below53(const uint32_t *w, uint8_t *out, int64_t n, int64_t limit) noexcept nogil
+    void tg_box_muller(float *data, int64_t blocks, float mean, float std) noexcept nogil
+    uint16_t tg_half(float f) noexcept nogil
+
+
+# ---- the engine ------------------------------------------------------------------------------------------------------
+
+cdef enum:
+    WORDS = 624             # of state
+    CHUNK = 512             # elements drawn at a time; a multiple of 16, the block of the normal path
+    LARGE = 2048            # from here on a fill lets other threads run
+
+
+cdef void engine_seed(Engine *e, uint64_t seed) noexcept nogil:
+    cdef uint32_t i
+    e.seed = seed
+    e.state[0] = <uint32_t>seed
+    for i in range(1, <uint32_t>WORDS):
+        e.state[i] = 1812433253u * (e.state[i - 1] ^ (e.state[i - 1] >> 30)) + i
+    e.left, e.next = 1, 0
+    e.has_normal = e.has_normal32 = False
+
+
+cdef inline uint32_t word(Engine *e) noexcept nogil:
+    cdef uint32_t y
+    e.left -= 1
+    if e.left == 0:
+        tg_refill(e.state)
+        e.left, e.next = WORDS, 0
+    y = e.state[e.next]
+    e.next += 1
+    return tg_temper_one(y)
+
+
+cdef inline uint64_t wide_word(Engine *e) noexcept nogil:
+    cdef uint64_t high = word(e)
+    return high << 32 | word(e)
+
+
+cdef void words(Engine *e, uint32_t *out, Py_ssize_t n) noexcept nogil:
+    """`n` calls of `word`, in runs that do not cross a refill."""
+    cdef Py_ssize_t run
+    while n > 0:
+        if e.left == 1:
+            tg_refill(e.state)
+            e.left, e.next = WORDS + 1, 0
+        run = min(n, <Py_ssize_t>e.left - 1)
+        tg_temper(e.state + e.next, out, run)
+        e.next += <uint32_t>run
+        e.left -= <int>run
+        out += run
+        n -= run
+
+
+cdef inline double unit(Engine *e) noexcept nogil:
+    return <double>(<int64_t>(wide_word(e) & ((<uint64_t>1 << 53) - 1))) * (1.0 / 9007199254740992.0)
+
+
+cdef inline double normal_one(Engine *e) noexcept nogil:
+    """A standard normal, from a pair of which the second is kept for the next call."""
+    cdef double u, v, radius, angle
+    if e.has_normal:
+        e.has_normal = False
+        return e.normal
+    u = unit(e)
+    v = unit(e)
+    radius = sqrt(-2.0 * log1p(-v))
+    angle = 6.283185307179586 * u
+    e.normal = radius * sin(angle)
+    e.has_normal = True
+    return radius * cos(angle)
+
+
+# ---- dtypes ----------------------------------------------------------------------------------------------------------
+
+# The codes of tensorgrad's dtypes; float16 travels as its 16 bits.
+cdef enum:
+    BOOL, U8, I8, I16, I32, I64, F16, F32, F64
+
+cdef int[32] code_of                                    # by NumPy's type number; -1: not one of ours
+cdef int[9] SIZES = [1, 1, 1, 2, 4, 8, 2, 4, 8]
+cdef int[9] DIGITS = [0, 0, 0, 0, 0, 0, 11, 24, 53]     # bits of a float's significand
+for number in range(32):
+    code_of[number] = -1
+for code, name in enumerate(("?", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8")):
+    for letter in "?bBhHiIlLqQefd":
+        if np.dtype(letter) == np.dtype(name):
+            code_of[np.dtype(letter).num] = code
+
+ctypedef fused source:
+    int64_t
+    double
+
+ctypedef fused element:
+    uint8_t
+    int8_t
+    int16_t
+    int32_t
+    int64_t
+    float
+    double
+
+
+cdef void convert(const source *x, element *out, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = <element>x[i]
+
+
+cdef void store(int dtype, void *out, const source *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    if dtype == F32:
+        convert(x, <float *>out, n)
+    elif dtype == F64:
+        convert(x, <double *>out, n)
+    elif dtype == I64:
+        convert(x, <int64_t *>out, n)
+    elif dtype == BOOL:
+        for i in range(n):
+            (<uint8_t *>out)[i] = x[i] != 0
+    elif dtype == U8:
+        convert(x, <uint8_t *>out, n)
+    elif dtype == I8:
+        convert(x, <int8_t *>out, n)
+    elif dtype == I16:
+        convert(x, <int16_t *>out, n)
+    elif dtype == I32:
+        convert(x, <int32_t *>out, n)
+    else:
+        for i in range(n):
+            (<uint16_t *>out)[i] = tg_half(<float>x[i])
+
+
+# ---- distributions: a chunk at a time --------------------------------------------------------------------------------
+
+cdef struct Settings:
+    double a
+    double b
+    uint64_t span
+    int64_t low
+
+ctypedef void (*draw_reals)(Engine *, double *, Py_ssize_t, const Settings *) noexcept nogil
+ctypedef void (*draw_integers)(Engine *, int64_t *, Py_ssize_t, const Settings *) noexcept nogil
+
+
+cdef void fill_reals(Engine *e, int dtype, char *out, Py_ssize_t n, draw_reals draw, const Settings *s) noexcept nogil:
+    cdef double[CHUNK] x
+    cdef Py_ssize_t m
+    while n > 0:
+        m = min(n, <Py_ssize_t>CHUNK)
+        draw(e, x, m, s)
+        store(dtype, out, <const double *>x, m)
+        out += m * SIZES[dtype]
+        n -= m
+
+
+cdef void fill_integers(Engine *e, int dtype, char *out, Py_ssize_t n, draw_integers draw, const Settings *s) noexcept nogil:
+    cdef int64_t[CHUNK] x
+    cdef Py_ssize_t m
+    while n > 0:
+        m = min(n, <Py_ssize_t>CHUNK)
+        draw(e, x, m, s)
+        store(dtype, out, <const int64_t *>x, m)
+        out += m * SIZES[dtype]
+        n -= m
+
+
+cdef void units(Engine *e, double *x, Py_ssize_t n) noexcept nogil:
+    cdef uint32_t[2 * CHUNK] w
+    words(e, w, 2 * n)
+    tg_uniform53(w, x, n, 0.0, 1.0)
+
+
+cdef void draw_normal(Engine *e, double *x, Py_ssize_t n, const Settings *s) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = fma(normal_one(e), s.b, s.a)
+
+
+cdef void draw_log_normal(Engine *e, double *x, Py_ssize_t n, const Settings *s) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = exp(fma(normal_one(e), s.b, s.a))
+
+
+cdef void draw_exponential(Engine *e, double *x, Py_ssize_t n, const Settings *s) noexcept nogil:
+    cdef double scale = -1.0 / s.a
+    cdef Py_ssize_t i
+    units(e, x, n)
+    for i in range(n):
+        x[i] = scale * log1p(-x[i])
+
+
+cdef void draw_geometric(Engine *e, double *x, Py_ssize_t n, const Settings *s) noexcept nogil:
+    cdef double fails = log1p(-s.a)
+    cdef Py_ssize_t i
+    units(e, x, n)
+    for i in range(n):
+        x[i] = ceil(log(x[i]) / fails)
+
+
+cdef void draw_cauchy(Engine *e, double *x, Py_ssize_t n, const Settings *s) noexcept nogil:
+    cdef Py_ssize_t i
+    units(e, x, n)
+    for i in range(n):
+        x[i] = fma(s.b, tan(3.141592653589793 * (x[i] - 0.5)), s.a)
+
+
+cdef draw_reals[5] DRAWS = [draw_normal, draw_log_normal, draw_exponential, draw_geometric, draw_cauchy]
+
+
+cdef void draw_narrow(Engine *e, int64_t *x, Py_ssize_t n, const Settings *s) noexcept nogil:
+    """One word, modulo a span that fits one word."""
+    cdef uint32_t[CHUNK] w
+    cdef uint32_t span = <uint32_t>s.span
+    cdef Py_ssize_t i
+    words(e, w, n)
+    for i in range(n):
+        x[i] = <int64_t>(w[i] % span) + s.low
+
+
+cdef void draw_wide(Engine *e, int64_t *x, Py_ssize_t n, const Settings *s) noexcept nogil:
+    """Two words, modulo the span; a span of 0 stands for 2**64."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = <int64_t>((wide_word(e) % s.span if s.span else wide_word(e)) + <uint64_t>s.low)
+
+
+cdef void uniform(Engine *e, int dtype, char *out, Py_ssize_t n, double low, double high) noexcept nogil:
+    cdef uint32_t[2 * CHUNK] w
+    cdef float[CHUNK] x
+    cdef uint16_t half, half_low = tg_half(<float>low), half_high = tg_half(<float>high)
+    cdef Py_ssize_t i, m
+    while n > 0:
+        m = min(n, <Py_ssize_t>CHUNK)
+        if dtype == F64:
+            words(e, w, 2 * m)
+            tg_uniform53(w, <double *>out, m, low, high)
+        elif dtype == F32:
+            words(e, w, m)
+            tg_uniform24(w, <float *>out, m, <float>low, <float>high)
+        else:
+            words(e, w, m)
+            tg_uniform24(w, x, m, <float>low, <float>high)
+            for i in range(m):
+                half = tg_half(x[i])
+                (<uint16_t *>out)[i] = half_low if half == half_high else half
+        out += m * SIZES[dtype]
+        n -= m
+
+
+cdef void box_muller_doubles(double *x, Py_ssize_t blocks, double mean, double std) noexcept nogil:
+    cdef double radius, angle
+    cdef Py_ssize_t j
+    while blocks > 0:
+        for j in range(8):
+            radius = sqrt(-2.0 * log(1.0 - x[j]))
+            angle = 6.283185307179586 * x[j + 8]
+            x[j] = fma(radius * cos(angle), std, mean)
+            x[j + 8] = fma(radius * sin(angle), std, mean)
+        x += 16
+        blocks -= 1
+
+
+cdef void normal_blocks(Engine *e, int dtype, char *out, Py_ssize_t n, double mean, double std) noexcept nogil:
+    """Normals in whole blocks of 16; `n` is a multiple of 16."""
+    cdef float[CHUNK] x
+    cdef Py_ssize_t i, m
+    while n > 0:
+        m = min(n, <Py_ssize_t>CHUNK)
+        if dtype == F64:
+            uniform(e, F64, out, m, 0.0, 1.0)
+            box_muller_doubles(<double *>out, m // 16, mean, std)
+        elif dtype == F32:
+            uniform(e, F32, out, m, 0.0, 1.0)
+            tg_box_muller(<float *>out, m // 16, <float>mean, <float>std)
+        else:
+            uniform(e, F32, <char *>x, m, 0.0, 1.0)
+            tg_box_muller(x, m // 16, <float>mean, <float>std)
+            for i in range(m):
+                (<uint16_t *>out)[i] = tg_half(x[i])
+        out += m * SIZES[dtype]
+        n -= m
+
+
+cdef void normal(Engine *e, int dtype, char *out, Py_ssize_t n, double mean, double std) noexcept nogil:
+    """Blocks of 16; a last block that is not whole is made of the last 16 elements anew, over those already there."""
+    cdef uint32_t[32] skipped
+    cdef Py_ssize_t rest = n % 16
+    normal_blocks(e, dtype, out, n - rest, mean, std)
+    if rest:
+        if dtype != F16:        # torch first draws a uniform for every element, also for those it then makes anew
+            words(e, skipped, rest * (2 if dtype == F64 else 1))
+        normal_blocks(e, dtype, out + (n - 16) * SIZES[dtype], 16, mean, std)
+
+
+cdef void bernoulli_one(Engine *e, int dtype, char *out, Py_ssize_t n, double p) noexcept nogil:
+    cdef uint32_t[2 * CHUNK] w
+    cdef uint8_t[CHUNK] hit
+    cdef int64_t[CHUNK] x
+    cdef int64_t limit = <int64_t>ceil(p * 9007199254740992.0)
+    cdef Py_ssize_t i, m
+    while n > 0:
+        m = min(n, <Py_ssize_t>CHUNK)
+        words(e, w, 2 * m)
+        if SIZES[dtype] == 1:
+            tg_below53(w, <uint8_t *>out, m, limit)
+        else:
+            tg_below53(w, hit, m, limit)
+            if dtype == F32:
+                for i in range(m):
+                    (<float *>out)[i] = <float>hit[i]
+            else:
+                for i in range(m):
+                    x[i] = hit[i]
+                store(dtype, out, <const int64_t *>x, m)
+        out += m * SIZES[dtype]
+        n -= m
+
+
+cdef void bernoulli_each(Engine *e, int dtype, char *out, const char *p, bint p64, Py_ssize_t n) noexcept nogil:
+    cdef uint32_t[CHUNK] w
+    cdef float[CHUNK] u
+    cdef double[CHUNK] v
+    cdef int64_t[CHUNK] x
+    cdef Py_ssize_t i, m
+    while n > 0:
+        m = min(n, <Py_ssize_t>CHUNK)
+        if p64:
+            units(e, v, m)
+            for i in range(m):
+                x[i] = v[i] < (<const double *>p)[i]
+        else:
+            words(e, w, m)
+            tg_uniform24(w, u, m, 0.0, 1.0)
+            for i in range(m):
+                x[i] = u[i] < (<const float *>p)[i]
+        store(dtype, out, <const int64_t *>x, m)
+        out += m * SIZES[dtype]
+        p += m * (8 if p64 else 4)
+        n -= m
+
+
+cdef void shuffle(Engine *e, int64_t *x, int64_t n) noexcept nogil:
+    """Fisher and Yates's shuffle of 0 … n-1. Where one word would be too coarse, torch builds it inside out instead."""
+    cdef int64_t i, j
+    if n < 214748364:
+        for i in range(n):
+            x[i] = i
+        for i in range(n - 1):
+            j = i + word(e) % <uint32_t>(n - i)
+            x[i], x[j] = x[j], x[i]
+    else:
+        for i in range(n):
+            j = <int64_t>(wide_word(e) % <uint64_t>(i + 1))
+            x[i] = x[j]
+            x[j] = i
+
+
+# ---- the state, as torch writes it ---------------------------------------------------------------------------------
+
+cdef struct StateLayout:
+    uint64_t seed
+    int32_t left
+    int32_t seeded
+    uint64_t next
+    uint64_t[624] words
+    double unused_x
+    double normal
+    double unused_rho
+    int32_t has_normal
+    int32_t padding
+    float normal32
+    uint8_t has_normal32
+    uint8_t[3] more_padding
+
+STATE_BYTES = sizeof(StateLayout)
+
+
+# ---- what Python sees ------------------------------------------------------------------------------------------------
+
+cdef int dtype_of(cnp.ndarray out, str name) except -1:
+    cdef int number = cnp.PyArray_TYPE(out)
+    if number >= 32 or code_of[number] < 0:
+        raise TypeError(f"{name}: no random numbers of dtype {out.dtype}")
+    return code_of[number]
+
+
+cdef int float_of(cnp.ndarray out, str name) except -1:
+    cdef int dtype = dtype_of(out, name)
+    if dtype < F16:
+        raise NotImplementedError(f"{name}: wanted a float dtype, got {out.dtype}")
+    return dtype
+
+
+cdef inline bint plain(cnp.ndarray out):
+    """Whether the elements of `out` lie in memory one after the other, so that a raw fill can write them."""
+    return cnp.PyArray_ISCARRAY(out)
+
+
+cdef in_memory_order(cnp.ndarray out):
+    """The axes of `out`, the outermost in memory first."""
+    return sorted(range(out.ndim), key=lambda axis: -out.strides[axis])
+
+
+cdef filled(cnp.ndarray out, fill, args):
+    """`out` after `fill(flat, *args)`, where `flat` holds its elements in the order of memory and is plain."""
+    if not out.flags.writeable:
+        raise ValueError("random numbers: the array to fill is read-only")
+    view = out.transpose(in_memory_order(out))
+    if plain(view):
+        fill(view, *args)
+    else:
+        flat = np.empty(view.shape, out.dtype.newbyteorder("="))
+        fill(flat, *args)
+        view[...] = flat
+    return out
+
+
+cdef rounded(int dtype, value):
+    """The int `value` as it comes back from a float dtype; what is too large for int64 wraps, as a C cast does on x86."""
+    with np.errstate(over="ignore"):
+        back = float(np.int64(value).astype((np.float16, np.float32, np.float64)[dtype - F16]))
+        return int(back) if -2.0**63 <= back < 2.0**63 else -2**63
+
+
+cdef inner_bounds(int dtype, low, high):
+    """`low` and `high` (None: no upper end) drawn together so that no integer between them rounds out of [low, high)."""
+    up = rounded(dtype, low + 1)
+    if up < low:
+        low = up + (1 << (abs(low + 1).bit_length() - DIGITS[dtype]))
+    if high is not None:
+        down = rounded(dtype, high - 1)
+        if down >= high:
+            high = down - (1 << (abs(high - 1).bit_length() - DIGITS[dtype]))
+    return low, high
+
+
+cdef largest(int dtype):
+    """The largest value of an integer dtype; of a float dtype, the end of its unbroken run of integers."""
+    cdef object bits = DIGITS[dtype] if dtype >= F16 else 1 if dtype == BOOL else 8 * SIZES[dtype] - (dtype != U8)
+    return 2**bits - (dtype < F16)
+
+
+cdef int check_bounds(int dtype, cnp.ndarray out, low, last) except -1:
+    if dtype >= F16:
+        high = int(np.finfo(out.dtype).max)
+        least = -high
+    else:
+        high = largest(dtype)
+        least = 0 if dtype <= U8 else -high - 1
+    for name, value in (("from", low), ("to - 1", last)):
+        if not least <= value <= high:
+            raise RuntimeError(f"random_: {name} = {value} is out of bounds for {out.dtype}")
+        if dtype >= F16 and abs(value) > largest(dtype):
+            warnings.warn(f"random_: {name} = {value} is beyond 2**{DIGITS[dtype]}, where {out.dtype} no longer has every"
+                          " integer, so the draw is not uniform", UserWarning, stacklevel=2)
+    return 0
+
+
+cdef class Generator:
+    """A source of random numbers with its own state.
+
+    Args:
+        device: only `"cpu"`.
+
+    Errors: `RuntimeError` for another device.
+
+    >>> tg.Generator().manual_seed(0).initial_seed()
+    0
+    """
+
+    def __cinit__(self, device="cpu"):
+        self.lock = PyThread_allocate_lock()
+        if self.lock is NULL:
+            raise MemoryError
+        if str(device) not in ("cpu", "cpu:0"):
+            raise RuntimeError(f"Generator: the only device is 'cpu', got {str(device)!r}")
+        engine_seed(&self.engine, 67280421310721)
+
+    def __dealloc__(self):
+        if self.lock is not NULL:
+            PyThread_free_lock(self.lock)
+
+    cdef void enter(self) noexcept:
+        """Takes the lock: a large fill runs without the GIL, and no other may touch the engine meanwhile."""
+        if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
+            with nogil:
+                PyThread_acquire_lock(self.lock, WAIT_LOCK)
+
+    cdef void leave(self) noexcept:
+        PyThread_release_lock(self.lock)
+
+    # -- seeds and states
+
+    @property
+    def device(self):
+        """Always `"cpu"`."""
+        return "cpu"
+
+    def manual_seed(self, seed):
+        """The generator itself, started anew from `seed`, an integer from -2**63 to 2**64 - 1.
+
+        A negative seed counts back from 2**64. Only the lowest 32 bits choose the stream.
+
+        Errors: `RuntimeError` if `seed` is not an integer, `ValueError` if it is outside 64 bits.
+
+        >>> tg.Generator().manual_seed(-1).initial_seed() == 2**64 - 1
+        True
+        """
+        if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
+            raise RuntimeError(f"manual_seed: wanted an int, got {type(seed).__name__}")
+        seed = seed.__index__()
+        if not -2**63 <= seed < 2**64:
+            raise ValueError(f"manual_seed: wanted a seed from -2**63 to 2**64 - 1, got {seed}")
+        cdef uint64_t value = seed % 2**64
+        self.enter()
+        engine_seed(&self.engine, value)
+        self.leave()
+        return self
+
+    def seed(self):
+        """A fresh seed from the operating system, with which the generator was started anew."""
+        value = int.from_bytes(os.urandom(8), "little")
+        self.manual_seed(value)
+        return value
+
+    def initial_seed(self):
+        """The seed this generator was last started from."""
+        return self.engine.seed
+
+    def get_state(self):
+        """The whole state as 5056 bytes, a `uint8` array in the layout of `torch.Generator.get_state`."""
+        cdef cnp.ndarray state = np.zeros(STATE_BYTES, np.uint8)
+        cdef StateLayout *s = <StateLayout *>cnp.PyArray_DATA(state)
+        cdef int i
+        self.enter()
+        s.seed, s.left, s.seeded, s.next = self.engine.seed, self.engine.left, 1, self.engine.next
+        for i in range(WORDS):
+            s.words[i] = self.engine.state[i]
+        if self.engine.has_normal:
+            s.has_normal, s.normal = 1, self.engine.normal
+        if self.engine.has_normal32:
+            s.has_normal32, s.normal32 = 1, self.engine.normal32
+        self.leave()
+        return state
+
+    def set_state(self, state):
+        """Puts the generator into a state that `get_state` gave, here or in torch.
+
+        Errors: `TypeError` if it is not a `uint8` array, `RuntimeError` if it is not 5056 bytes of a possible state.
+        """
+        if not isinstance(state, np.ndarray) or state.dtype != np.uint8:
+            raise TypeError(f"set_state: wanted a uint8 array, got {getattr(state, 'dtype', type(state).__name__)}")
+        if state.size != STATE_BYTES:
+            raise RuntimeError(f"set_state: wanted a state of {STATE_BYTES} bytes, got {state.size}")
+        cdef cnp.ndarray flat = np.array(state, order="C")
+        cdef StateLayout *s = <StateLayout *>cnp.PyArray_DATA(flat)
+        cdef int i
+        # The last condition is ours: past it the next words would be read from outside the state.
+        if not (s.seeded and 0 < s.left <= WORDS and s.next <= WORDS and s.next + <uint64_t>s.left <= WORDS + 1):
+            raise RuntimeError("set_state: these bytes are not the state of a Mersenne twister")
+        self.enter()
+        self.engine.seed, self.engine.left, self.engine.next = s.seed, s.left, <uint32_t>s.next
+        for i in range(WORDS):
+            self.engine.state[i] = <uint32_t>s.words[i]
+        self.engine.has_normal, self.engine.normal = s.has_normal != 0, s.normal
+        self.engine.has_normal32, self.engine.normal32 = s.has_normal32 != 0, s.normal32
+        self.leave()
+
+    def clone_state(self):
+        """A new generator in the same state."""
+        other = Generator()
+        other.set_state(self.get_state())
+        return other
+
+    def __reduce__(self):
+        return Generator, (), self.get_state()
+
+    def __setstate__(self, state):
+        self.set_state(state)
+
+    # -- raw memory
+
+    cdef uint32_t next32(self) noexcept:
+        cdef uint32_t value
+        self.enter()
+        value = word(&self.engine)
+        self.leave()
+        return value
+
+    cdef uint64_t next64(self) noexcept:
+        cdef uint64_t value
+        self.enter()
+        value = wide_word(&self.engine)
+        self.leave()
+        return value
+
+    cdef int raw_uniform(self, int dtype, void *out, Py_ssize_t n, double low, double high) except -1:
+        self.enter()
+        if n < LARGE:
+            uniform(&self.engine, dtype, <char *>out, n, low, high)
+        else:
+            with nogil:
+                uniform(&self.engine, dtype, <char *>out, n, low, high)
+        self.leave()
+        return 0
+
+    cdef int raw_normal(self, int dtype, void *out, Py_ssize_t n, double mean, double std, bint scalar_path) except -1:
+        if scalar_path or n < 16:
+            return self.raw_reals(dtype, out, n, NORMAL, mean, std)
+        self.enter()
+        if n < LARGE:
+            normal(&self.engine, dtype, <char *>out, n, mean, std)
+        else:
+            with nogil:
+                normal(&self.engine, dtype, <char *>out, n, mean, std)
+        self.leave()
+        return 0
+
+    cdef int raw_integers(self, int dtype, void *out, Py_ssize_t n, uint64_t span, int64_t low, bint wide) except -1:
+        cdef Settings s
+        cdef draw_integers draw = draw_wide if wide else draw_narrow
+        s.span, s.low = span, low
+        self.enter()
+        if n < LARGE:
+            fill_integers(&self.engine, dtype, <char *>out, n, draw, &s)
+        else:
+            with nogil:
+                fill_integers(&self.engine, dtype, <char *>out, n, draw, &s)
+        self.leave()
+        return 0
+
+    cdef int raw_bernoulli(self, int dtype, void *out, Py_ssize_t n, double p) except -1:
+        self.enter()
+        if n < LARGE:
+            bernoulli_one(&self.engine, dtype, <char *>out, n, p)
+        else:
+            with nogil:
+                bernoulli_one(&self.engine, dtype, <char *>out, n, p)
+        self.leave()
+        return 0
+
+    cdef int raw_reals(self, int dtype, void *out, Py_ssize_t n, Reals which, double a, double b) except -1:
+        cdef Settings s
+        cdef draw_reals draw = DRAWS[<int>which]
+        s.a, s.b = a, b
+        self.enter()
+        if n < LARGE:
+            fill_reals(&self.engine, dtype, <char *>out, n, draw, &s)
+        else:
+            with nogil:
+                fill_reals(&self.engine, dtype, <char *>out, n, draw, &s)
+        self.leave()
+        return 0
+
+    # -- arrays
+
+    def fill_uniform(self, cnp.ndarray out not None, double low=0.0, double high=1.0):
+        """`out`, filled evenly from [low, high): `low + (high - low) * u`.
+
+        Errors: `RuntimeError` if `low > high` or a bound does not fit the dtype, `NotImplementedError` for an integer dtype.
+
+        >>> tg.Generator().manual_seed(0).fill_uniform(np.empty(2, np.float32))
+        array([0.49625659, 0.7682218 ], dtype=float32)
+        """
+        cdef int dtype = float_of(out, "uniform_")
+        if low != 0.0 or high != 1.0:
+            top = float(np.finfo(out.dtype).max)
+            for name, value in (("from", low), ("to", high)):
+                if not -top <= value <= top:
+                    raise RuntimeError(f"uniform_: {name} = {value} is out of bounds for {out.dtype}")
+            if low > high:
+                raise RuntimeError(f"uniform_: wanted from <= to, got from = {low} > to = {high}")
+            if high - low > top:
+                raise RuntimeError(f"uniform_: to - from = {high - low} is out of bounds for {out.dtype}")
+        if not plain(out):
+            return filled(out, self.fill_uniform, (low, high))
+        self.raw_uniform(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), low, high)
+        return out
+
+    def fill_normal(self, cnp.ndarray out not None, double mean=0.0, double std=1.0, bint scalar_path=False):
+        """`out`, filled with normals of the given mean and standard deviation, by Box and Muller's transform.
+
+        Below 16 elements, for an array that is not C-contiguous, and with `scalar_path`, the normals are made in pairs in
+        float64, and half a pair may wait for the next such call; else in blocks of 16 in the dtype's own precision.
+
+        Errors: `RuntimeError` if `std` is negative or NaN, `NotImplementedError` for an integer dtype.
+        """
+        cdef int dtype = float_of(out, "normal_")
+        if not std >= 0.0:
+            raise RuntimeError(f"normal_: wanted std >= 0, got {std}")
+        if not plain(out):
+            return filled(out, self.fill_normal, (mean, std, True))
+        self.raw_normal(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), mean, std, scalar_path)
+        return out
+
+    def fill_randint(self, cnp.ndarray out not None, low, high=None):
+        """`out`, filled with integers from [low, high), any dtype; without `high`, up to the largest value of the dtype.
+
+        Errors: `RuntimeError` if there is nothing between `low` and `high` or they do not fit the dtype, `ValueError` if
+        they do not fit int64. A float dtype that has not every integer between them warns.
+
+        >>> tg.Generator().manual_seed(0).fill_randint(np.empty(3, np.int64), 0, 10)
+        array([4, 9, 3])
+        """
+        cdef int dtype = dtype_of(out, "random_")
+        low = low.__index__()
+        high = None if high is None else high.__index__()
+        for value in (low, high):
+            if value is not None and not -2**63 <= value < 2**63:
+                raise ValueError(f"random_: {value} does not fit int64")
+        if high is None and low == -2**63:
+            if dtype != I64 and dtype != F32 and dtype != F64:
+                raise NotImplementedError(f"random_: {out.dtype} does not hold all of int64")
+            span, first = 0, 0
+        else:
+            if high is not None and low >= high:
+                raise RuntimeError(f"random_: wanted from < to, got from = {low} >= to = {high}")
+            first, end = inner_bounds(dtype, low, high) if dtype >= F16 else (low, high)
+            if end is None:
+                end = largest(dtype) + 1
+            if first >= end:
+                raise RuntimeError(f"random_: no value of {out.dtype} lies in [{low}, {end if high is None else high})")
+            check_bounds(dtype, out, first, end - 1)
+            span = end - first
+        if not plain(out):
+            return filled(out, self.fill_randint, (low, high))
+        # From 2**28 on one word modulo the span would favour the small values by more than 5 percent.
+        self.raw_integers(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), span, first, span == 0 or span >= 2**28)
+        return out
+
+    def fill_random(self, cnp.ndarray out not None, to=None):
+        """`out`, filled with integers from [0, to); without `to`, all the dtype's own.
+
+        These are the non-negative values of an integer dtype, and 0 to 2**11, 2**24 or 2**53 for float16, 32 or 64.
+
+        Errors: those of `fill_randint`.
+        """
+        cdef int dtype = dtype_of(out, "random_")
+        if to is not None:
+            return self.fill_randint(out, 0, to)
+        if not plain(out):
+            return filled(out, self.fill_random, ())
+        self.raw_integers(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), largest(dtype) + 1, 0, SIZES[dtype] == 8)
+        return out
+
+    def permutation(self, n, dtype=np.int64):
+        """The integers from 0 to n - 1 in random order, a new array.
+
+        Errors: `RuntimeError` if `n` is negative or the dtype does not hold them.
+        """
+        dtype = np.dtype(dtype)
+        cdef cnp.ndarray out
+        cdef int code = dtype_of(np.empty(0, dtype), "randperm")
+        cdef int64_t size = n.__index__()
+        if size < 0:
+            raise RuntimeError(f"randperm: wanted n >= 0, got {size}")
+        if code == BOOL:
+            raise NotImplementedError("randperm: wanted a number dtype, got bool")
+        if size > largest(code) + 1:
+            raise RuntimeError(f"randperm: {dtype} does not hold {size} different integers")
+        out = np.empty(size, np.int64)
+        self.enter()
+        with nogil:
+            shuffle(&self.engine, <int64_t *>cnp.PyArray_DATA(out), size)
+        self.leave()
+        return out.astype(dtype, copy=False)
+
+    def fill_bernoulli(self, cnp.ndarray out not None, double p=0.5):
+        """`out`, each element 1 with probability `p`, else 0; any dtype. (What `bernoulli_(p)` and dropout draw.)
+
+        Errors: `RuntimeError` if `p` is not in [0, 1].
+        """
+        cdef int dtype = dtype_of(out, "bernoulli_")
+        if not 0.0 <= p <= 1.0:
+            raise RuntimeError(f"bernoulli_: wanted p in [0, 1], got {p}")
+        if not plain(out):
+            return filled(out, self.fill_bernoulli, (p,))
+        self.raw_bernoulli(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), p)
+        return out
+
+    def bernoulli(self, cnp.ndarray p not None, cnp.ndarray out=None):
+        """1 with the probability that `p` says for the element, else 0. (What `bernoulli(p)` and `bernoulli_(p)` draw.)
+
+        `p` is an array of floats that broadcasts to `out`, which has any dtype; without `out`, a new array like `p`.
+
+        Errors: `RuntimeError` if an element of `p` is not in [0, 1], `NotImplementedError` if `p` holds integers.
+        """
+        cdef cnp.ndarray flat, each
+        cdef bint p64 = float_of(p, "bernoulli") == F64
+        if out is None:
+            out = np.empty((<object>p).shape, p.dtype)
+        dtype_of(out, "bernoulli")
+        if not np.all((p >= 0) & (p <= 1)):
+            raise RuntimeError("bernoulli: wanted every p in [0, 1]")
+        order = in_memory_order(out)
+        flat = (<object>out).transpose(order)
+        each = np.ascontiguousarray(np.broadcast_to(p, (<object>out).shape).transpose(order), np.float64 if p64 else np.float32)
+        return filled(out, self._bernoulli_each, (each,))
+
+    def _bernoulli_each(self, cnp.ndarray out, cnp.ndarray p):
+        cdef int dtype = dtype_of(out, "bernoulli")
+        cdef bint p64 = cnp.PyArray_ITEMSIZE(p) == 8
+        cdef char *to = <char *>cnp.PyArray_DATA(out)
+        cdef const char *each = <const char *>cnp.PyArray_DATA(p)
+        cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+        self.enter()
+        with nogil:
+            bernoulli_each(&self.engine, dtype, to, each, p64, n)
+        self.leave()
+
+    def fill_exponential(self, cnp.ndarray out not None, double rate=1.0):
+        """`out`, filled from the exponential distribution: `-log(1 - u) / rate`.
+
+        Errors: `RuntimeError` if `rate` is not positive or the dtype not a float.
+        """
+        cdef int dtype = float_of(out, "exponential_")
+        if not rate > 0.0:
+            raise RuntimeError(f"exponential_: wanted a rate (lambd) > 0, got {rate}")
+        if not plain(out):
+            return filled(out, self.fill_exponential, (rate,))
+        self.raw_reals(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), EXPONENTIAL, rate, 0.0)
+        return out
+
+    def fill_geometric(self, cnp.ndarray out not None, double p):
+        """`out`, filled with how many tries the first success takes: `ceil(log(u) / log(1 - p))`. Any dtype but bool.
+
+        Errors: `RuntimeError` if `p` is not in (0, 1).
+        """
+        cdef int dtype = dtype_of(out, "geometric_")
+        if not 0.0 < p < 1.0:
+            raise RuntimeError(f"geometric_: wanted p in (0, 1), got {p}")
+        if dtype == BOOL:
+            raise NotImplementedError("geometric_: wanted a number dtype, got bool")
+        if not plain(out):
+            return filled(out, self.fill_geometric, (p,))
+        self.raw_reals(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), GEOMETRIC, p, 0.0)
+        return out
+
+    def fill_cauchy(self, cnp.ndarray out not None, double median=0.0, double sigma=1.0):
+        """`out`, filled from the Cauchy distribution: `median + sigma * tan(pi * (u - 1/2))`.
+
+        Errors: `RuntimeError` if `sigma` is not positive or the dtype not a float.
+        """
+        cdef int dtype = float_of(out, "cauchy_")
+        if not sigma > 0.0:
+            raise RuntimeError(f"cauchy_: wanted sigma > 0, got {sigma}")
+        if not plain(out):
+            return filled(out, self.fill_cauchy, (median, sigma))
+        self.raw_reals(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), CAUCHY, median, sigma)
+        return out
+
+    def fill_log_normal(self, cnp.ndarray out not None, double mean=1.0, double std=2.0):
+        """`out`, filled with `exp` of normals of the given mean and standard deviation.
+
+        Errors: `RuntimeError` if `std` is not positive, `NotImplementedError` for an integer dtype.
+        """
+        cdef int dtype = float_of(out, "log_normal_")
+        if not std > 0.0:
+            raise RuntimeError(f"log_normal_: wanted std > 0, got {std}")
+        if not plain(out):
+            return filled(out, self.fill_log_normal, (mean, std))
+        self.raw_reals(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), LOG_NORMAL, mean, std)
+        return out
+
+    def multinomial(self, weights, count, replacement=False):
+        """`count` indices for each row of `weights`, index i with probability `weights[i] / sum(weights)`; a new int64 array.
+
+        Without replacement no index comes twice in a row. Those of weight 0 come only when nothing else is left. Where two
+        tie, which is common only for them and for float16, the lower index comes first; torch leaves their order open.
+
+        Errors: `RuntimeError` if `weights` is not a vector or a matrix of floats, has an element that is negative or not
+        finite or a row that sums to 0, or if there are not `count` indices.
+        """
+        weights = np.asarray(weights)
+        if weights.ndim not in (1, 2):
+            raise RuntimeError(f"multinomial: wanted weights with 1 or 2 dimensions, got {weights.ndim}")
+        if weights.dtype.kind != "f":
+            raise RuntimeError(f"multinomial: wanted weights of a float dtype, got {weights.dtype}")
+        if count <= 0:
+            raise RuntimeError(f"multinomial: wanted num_samples > 0, got {count}")
+        size = weights.shape[-1]
+        if not replacement and count > size:
+            raise RuntimeError(f"multinomial: cannot take {count} of {size} without replacement")
+        if size > 2**24:
+            raise RuntimeError(f"multinomial: wanted at most 2**24 weights in a row, got {size}")
+        if not np.all((weights >= 0) & (weights < np.inf)):
+            raise RuntimeError("multinomial: a weight is negative, infinite or NaN")
+        rows = weights.reshape(-1, size) if size else np.zeros((weights.size, 1), weights.dtype)
+        if not np.all(rows.any(axis=1)):
+            raise RuntimeError("multinomial: all weights of a row are 0")
+        if replacement and count > 1:
+            picked = np.empty((len(rows), count), np.int64)
+            for i, row in enumerate(rows):
+                below = np.add.accumulate(row, dtype=np.float32 if row.dtype == np.float16 else row.dtype)
+                below = (below / below[-1]).astype(np.float64)
+                below[-1] = 1.0
+                picked[i] = np.searchsorted(below, self.fill_uniform(np.empty(count)))
+        else:
+            # The race of exponential clocks: the fastest `count` win.
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                speed = rows / self.fill_exponential(np.empty(rows.shape, rows.dtype))
+            picked = np.argsort(-speed, axis=1, kind="stable")[:, :count]
+        return picked.reshape(weights.shape[:-1] + (count,))
+
+
+default_generator = Generator()
+default_generator.seed()
