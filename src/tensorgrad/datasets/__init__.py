@@ -12,12 +12,13 @@ __all__ = ["digits"]
 
 
 def digits() -> tuple[tg.Tensor, tg.Tensor]:
-    """1,797 handwritten digits: images `(1797, 8, 8)` of uint8 from 0 (paper) to 16 (ink), labels `(1797,)` of int64.
+    """1,797 handwritten digits: images `(1797, 8, 8)`, uint8 from 0 to 16 (ink), and labels, int64.
 
-    Written by 13 people on forms, in the order of the original file, where the rows of one writer stand together:
-    a test on the last rows is a test on hands that were not seen in training, and harder than one on rows drawn
-    at random. This is the test part of E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits",
-    UCI Machine Learning Repository (1998), https://doi.org/10.24432/C50P49, under the licence CC BY 4.0.
+    Written by 13 people on forms, in the order of the original file, where the rows of one writer stand
+    together: a test on the last rows is a test on hands that were not seen in training, and harder than one
+    on rows drawn at random. This is the test part of E. Alpaydin and C. Kaynak, "Optical Recognition of
+    Handwritten Digits", UCI Machine Learning Repository (1998), https://doi.org/10.24432/C50P49, licence CC
+    BY 4.0.
 
     >>> images, labels = tg.datasets.digits()
     >>> images.shape, images.dtype, int(images.max())

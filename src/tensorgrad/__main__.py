@@ -1,0 +1,122 @@
+"""`python -m tensorgrad`: two demos, a score for a saved network, and what is installed here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+
+import numpy as np
+
+import tensorgrad as tg
+
+EPILOG = "Exit codes: 0 done, 1 it could not be done (one sentence says why), 2 wrong usage, 130 interrupted."
+
+
+def at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def writable_path(text: str) -> str:
+    folder = os.path.dirname(text) or "."
+    if os.path.isdir(text) or not os.path.basename(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder, not a file name")
+    if not os.path.isdir(folder):
+        raise argparse.ArgumentTypeError(f"the folder {folder!r} does not exist")
+    if not os.access(folder, os.W_OK):
+        raise argparse.ArgumentTypeError(f"the folder {folder!r} cannot be written to")
+    return text
+
+
+def demo_digits(args: argparse.Namespace) -> None:
+    from tensorgrad.demo import digits
+
+    digits.run(args.epochs, args.seed, args.save)
+
+
+def demo_xor(args: argparse.Namespace) -> None:
+    from tensorgrad.demo import xor
+
+    xor.run(args.hidden, args.steps, args.seed)
+
+
+def score_digits(args: argparse.Namespace) -> None:
+    from tensorgrad.demo import digits
+
+    digits.score_file(args.path)
+
+
+def info(args: argparse.Namespace) -> None:
+    from tensorgrad import _kernels
+
+    rows = {
+        "tensorgrad": tg.__version__,
+        "python": f"{platform.python_version()} ({platform.python_implementation()}, {sys.platform})",
+        "numpy": np.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
+        "kernels": f"compiled, CPU level {_kernels.level()}",
+        "backend": tg.get_backend(),
+        "threads": tg.get_num_threads(),
+    }
+    for name, value in rows.items():
+        print(f"{name:<11} {value}")
+
+
+def parser() -> argparse.ArgumentParser:
+    about = "tensorgrad, a small PyTorch for the CPU: two demos, and what is installed here."
+    top = argparse.ArgumentParser("python -m tensorgrad", description=about, epilog=EPILOG)
+    top.add_argument("--version", action="version", version=f"tensorgrad {tg.__version__}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    demos = commands.add_parser("demo", help="train a small network and show what it does")
+    demos = demos.add_subparsers(title="demos", required=True, metavar="DEMO")
+    defaults = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter, "epilog": EPILOG}
+
+    text = "read real handwritten digits (8x8 pixels, part of the package)"
+    digits = demos.add_parser("digits", help=text, description=f"Trains a network to {text}.", **defaults)
+    digits.add_argument("--epochs", type=at_least_one, default=40, help="times through the training images")
+    digits.add_argument("--seed", type=int, default=0, help="where the random numbers start")
+    path = {"type": writable_path, "default": "digits.safetensors", "metavar": "PATH"}
+    digits.add_argument("--save", help="model file", **path)
+    digits.set_defaults(run=demo_digits)
+
+    text = "learn XOR and print each prediction"
+    xor = demos.add_parser("xor", help=text, description=f"Trains a network to {text}.", **defaults)
+    xor.add_argument("--hidden", type=at_least_one, default=8, help="hidden units")
+    xor.add_argument("--steps", type=at_least_one, default=2000, help="training steps")
+    xor.add_argument("--seed", type=int, default=0, help="where the random numbers start")
+    xor.set_defaults(run=demo_xor)
+
+    scores = commands.add_parser("score", help="load a network that a demo saved and test it again")
+    scores = scores.add_subparsers(title="demos", required=True, metavar="DEMO")
+    text = "test a saved network on the 359 held out digits"
+    digits = scores.add_parser("digits", help=text, description=f"Loads and {text}.", epilog=EPILOG)
+    digits.add_argument("path", metavar="PATH", help="file that demo digits wrote")
+    digits.set_defaults(run=score_digits)
+
+    about = commands.add_parser("info", help="print versions, CPU level, threads and backend", epilog=EPILOG)
+    about.set_defaults(run=info)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    try:
+        args.run(args)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f"tensorgrad: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
