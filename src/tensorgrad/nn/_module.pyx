@@ -1,0 +1,347 @@
+# cython: language_level=3, binding=True, boundscheck=False, wraparound=False
+"""The part of a Module that every call passes: calling, attribute look-up, assignment, zero_grad, Sequential's loop.
+
+The class itself, and all that is not on this path, is in `modules/module.py`. A module's whole state lies in its `__dict__`
+(`training`, `_parameters`, `_buffers`, `_modules`, `_non_persistent_buffers_set`, and `_hooks` once there has been one), so
+that copying, pickling and users who reach into it need no special care. Nothing is cached from it here.
+"""
+cimport cython
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject, PyTypeObject
+
+from tensorgrad.core import Tensor
+from tensorgrad.nn.parameter import Buffer, Parameter
+
+cdef extern from *:
+    """
+    #define MODULE_ARGS 8
+    /* A plain function found on the class is called with the module in front, without a bound method in between. */
+    static CYTHON_INLINE int module_is_method(PyObject *f) {
+        return PyType_HasFeature(Py_TYPE(f), Py_TPFLAGS_METHOD_DESCRIPTOR);
+    }
+    static CYTHON_INLINE int module_is_data(PyObject *descr) { return Py_TYPE(descr)->tp_descr_set != NULL; }
+    static CYTHON_INLINE int module_has_get(PyObject *descr) { return Py_TYPE(descr)->tp_descr_get != NULL; }
+    static CYTHON_INLINE PyObject *module_get(PyObject *descr, PyObject *self) {
+        return Py_TYPE(descr)->tp_descr_get(descr, self, (PyObject *)Py_TYPE(self));
+    }
+    static CYTHON_INLINE int module_is_dict(PyObject *o) { return o != NULL && PyDict_Check(o); }
+    /* Subclasses keep the base's place for the instance's dict. It is none while a module is being taken apart. */
+    static CYTHON_INLINE PyObject **module_state(PyObject *self) {
+        return (PyObject **)((char *)self + Py_TYPE(self)->tp_dictoffset);
+    }
+    static CYTHON_INLINE PyObject *module_find(PyObject *self, PyObject *name) {
+        PyObject *state = *module_state(self);
+        return module_is_dict(state) ? PyDict_GetItemWithError(state, name) : NULL;
+    }
+    /* Cython would empty the dict first, and others may hold it. */
+    static CYTHON_INLINE void module_drop_state(PyObject *self) { Py_CLEAR(*module_state(self)); }
+    """
+    enum: MODULE_ARGS
+    bint module_is_method(PyObject *f) noexcept
+    bint module_is_data(PyObject *descr) noexcept
+    bint module_has_get(PyObject *descr) noexcept
+    object module_get(PyObject *descr, object self)
+    PyObject *module_find(object self, str name) except? NULL
+    bint module_is_dict(PyObject *o) noexcept
+    void module_drop_state(object self) noexcept
+    PyTypeObject *Py_TYPE(object o) noexcept
+    PyObject *_PyType_Lookup(PyTypeObject *tp, PyObject *name) noexcept
+    PyObject *PyObject_Vectorcall(PyObject *f, PyObject **args, size_t n, PyObject *names) except NULL
+    PyObject *PyObject_VectorcallDict(PyObject *f, PyObject **args, size_t n, PyObject *kwargs) except NULL
+    object PyObject_GenericGetAttr(object o, object name)
+    int PyObject_GenericSetAttr(object o, object name, object value) except -1
+    object PyObject_Call(object f, object args, PyObject *kwargs)
+    PyObject *PyTuple_GET_ITEM(PyObject *t, Py_ssize_t i) noexcept
+    int Py_EnterRecursiveCall(const char *where) except -1
+    void Py_LeaveRecursiveCall() noexcept
+    void Py_DECREF(PyObject *o) noexcept
+    void PyType_Modified(PyTypeObject *tp) noexcept
+
+ctypedef PyObject *(*getattro_fn)(PyObject *, PyObject *) noexcept
+ctypedef PyObject *(*call_fn)(PyObject *, PyObject *, PyObject *) noexcept
+
+cdef extern from "Python.h":
+    ctypedef struct TypeSlots "PyTypeObject":
+        getattro_fn tp_getattro
+        call_fn tp_call
+
+cdef str FORWARD = "forward", HOOKS = "_hooks", PARAMETERS = "_parameters", BUFFERS = "_buffers", MODULES = "_modules"
+cdef str TRANSIENT = "_non_persistent_buffers_set"
+cdef tuple CALL_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+# Hooks on every module there is; `modules.module` registers them.
+everywhere = {name: {} for name in CALL_HOOKS}
+cdef dict pre_everywhere = everywhere["_forward_pre_hooks"]
+cdef dict post_everywhere = everywhere["_forward_hooks"]
+cdef dict back_everywhere = everywhere["_backward_hooks"]
+cdef dict back_pre_everywhere = everywhere["_backward_pre_hooks"]
+
+_unset = object()
+
+
+@cython.auto_pickle(False)
+cdef class ModuleBase:
+    """What `Module` is built on: `module(x)` and nothing else."""
+    cdef dict __dict__
+    cdef object __weakref__
+    cdef bint visiting              # being walked just now: a module may contain itself
+
+    def __dealloc__(self):
+        module_drop_state(self)
+
+    def __call__(self, *args, **kwargs):
+        if is_hooked(self):
+            return self._call_with_hooks(args, kwargs)
+        return call_forward(self, args, kwargs)
+
+
+cdef bint is_hooked(ModuleBase self) except -1:
+    """Whether a call has to go the long way."""
+    if len(pre_everywhere) or len(post_everywhere) or len(back_everywhere) or len(back_pre_everywhere):
+        return True
+    cdef PyObject *hooks = module_find(self, HOOKS)
+    if hooks is NULL:
+        return False
+    cdef dict book = <dict>hooks
+    for name in CALL_HOOKS:
+        if book.get(name):
+            return True
+    return False
+
+
+cdef PyObject *plain_forward(ModuleBase self) except? NULL:
+    """The class's forward (borrowed) if it can be called with the module in front, else NULL."""
+    if module_find(self, FORWARD) is not NULL:
+        return NULL
+    cdef PyObject *forward = _PyType_Lookup(Py_TYPE(self), <PyObject *>FORWARD)
+    return forward if forward is not NULL and module_is_method(forward) else NULL
+
+
+cdef object call_forward(ModuleBase self, tuple args, dict kwargs):
+    cdef PyObject *stack[MODULE_ARGS]
+    cdef PyObject *forward = plain_forward(self)
+    cdef PyObject *result
+    cdef Py_ssize_t n = len(args), i
+    if forward is NULL or n >= MODULE_ARGS:
+        return PyObject_Call(self.forward, args, <PyObject *>kwargs if kwargs else NULL)
+    stack[0] = <PyObject *>self
+    for i in range(n):
+        stack[i + 1] = PyTuple_GET_ITEM(<PyObject *>args, i)
+    method = <object>forward        # held: forward may replace itself on the class
+    Py_EnterRecursiveCall(" in Module.__call__")
+    try:
+        if kwargs:
+            result = PyObject_VectorcallDict(forward, stack, n + 1, <PyObject *>kwargs)
+        else:
+            result = PyObject_Vectorcall(forward, stack, n + 1, NULL)
+    finally:
+        Py_LeaveRecursiveCall()
+    value = <object>result
+    Py_DECREF(result)
+    return value
+
+
+cdef call_fn base_call = (<TypeSlots *>ModuleBase).tp_call
+
+
+cdef object call_one(object module, object input):
+    """`module(input)`, without the tuple where nothing stands between the call and forward."""
+    cdef PyObject *stack[2]
+    cdef PyObject *forward = NULL
+    cdef PyObject *result
+    if (<TypeSlots *>Py_TYPE(module)).tp_call == base_call and not is_hooked(<ModuleBase>module):
+        forward = plain_forward(<ModuleBase>module)
+    if forward is NULL:
+        return module(input)
+    stack[0] = <PyObject *>module
+    stack[1] = <PyObject *>input
+    method = <object>forward
+    Py_EnterRecursiveCall(" in Module.__call__")
+    try:
+        result = PyObject_Vectorcall(forward, stack, 2, NULL)
+    finally:
+        Py_LeaveRecursiveCall()
+    value = <object>result
+    Py_DECREF(result)
+    return value
+
+
+def run_forward(ModuleBase self not None, tuple args, dict kwargs):
+    """The module's forward, hooks or not."""
+    return call_forward(self, args, kwargs)
+
+
+def sequential_forward(self, input):
+    """Each module's output is the next one's input; the last output comes back."""
+    cdef dict modules = self._modules
+    for module in modules.values():
+        input = call_one(module, input)
+    return input
+
+
+# -- attributes ---------------------------------------------------------------------------------------------------------
+
+cdef object look_up(ModuleBase self, str name):
+    """The parameter, buffer or submodule of that name, else `_unset`."""
+    cdef PyObject *d
+    cdef PyObject *value
+    cdef str kind
+    for kind in (PARAMETERS, BUFFERS, MODULES):
+        d = module_find(self, kind)
+        if module_is_dict(d):
+            value = PyDict_GetItemWithError(<object>d, name)
+            if value is not NULL:
+                return <object>value
+        elif d is not NULL and name in <object>d:
+            return (<object>d)[name]
+    return _unset
+
+
+def get_missing(self, name):
+    """The parameter, buffer or submodule of that name, else AttributeError: what Python asks when nothing else was found."""
+    value = look_up(self, name)
+    if value is _unset:
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
+    return value
+
+
+cdef object getattro(ModuleBase self, object name):
+    """Python's own order (data descriptor, instance, class), then `get_missing`; no exception is raised and cleared on the way."""
+    cdef PyObject *descr
+    cdef PyObject *value
+    if type(name) is not str:
+        return PyObject_GenericGetAttr(self, name)
+    descr = _PyType_Lookup(Py_TYPE(self), <PyObject *>name)
+    if descr is not NULL and module_has_get(descr) and module_is_data(descr):
+        return call_get(self, descr, name)
+    value = module_find(self, name)
+    if value is not NULL:
+        return <object>value
+    if descr is not NULL:
+        return call_get(self, descr, name) if module_has_get(descr) else <object>descr
+    return get_missing(self, name)
+
+
+cdef object call_get(ModuleBase self, PyObject *descr, object name):
+    held = <object>descr
+    return module_get(descr, self)
+
+
+def quicken(type cls not None, getattr_, getattribute):
+    """Lets instances of `cls` look attributes up by `getattro`, unless it brings `__getattr__` or `__getattribute__` of its own.
+
+    Python gives each subclass a slot that calls both by name, since `Module` has `__getattr__` for `super().__getattr__` to
+    find. Assigning either to the class later makes Python set its own slot again, so nothing is lost.
+    """
+    if cls.__getattr__ is getattr_ and cls.__getattribute__ is getattribute:
+        (<TypeSlots *><PyObject *>cls).tp_getattro = <getattro_fn>getattro
+        PyType_Modified(<PyTypeObject *>cls)
+
+
+cdef inline dict state_of(object self):
+    return self.__dict__
+
+
+cdef int forget(dict state, str name, kind) except -1:
+    """Takes a name out of every place but `kind`, so that it means one thing."""
+    for place in (PARAMETERS, BUFFERS, MODULES):
+        if place is not kind:
+            state[place].pop(name, None)
+    state.pop(name, None)
+    state[TRANSIENT].discard(name)
+    return 0
+
+
+def set_attribute(ModuleBase self not None, str name not None, value):
+    """Registers parameters, submodules and buffers; everything else becomes an ordinary attribute."""
+    cdef dict state = state_of(self)
+    parameters = state.get(PARAMETERS)
+    if isinstance(value, Parameter):
+        if parameters is None:
+            raise AttributeError("cannot assign parameters before Module.__init__() call")
+        forget(state, name, PARAMETERS)
+        self.register_parameter(name, value)
+    elif parameters is not None and name in parameters:
+        if value is not None:
+            raise TypeError(f"cannot assign '{type_name(value)}' as parameter '{name}' "
+                            "(tensorgrad.nn.Parameter or None expected)")
+        self.register_parameter(name, None)
+    elif isinstance(value, ModuleBase):
+        if parameters is None:
+            raise AttributeError("cannot assign module before Module.__init__() call")
+        forget(state, name, MODULES)
+        state[MODULES][name] = announced(self, name, value, on_module)
+    elif parameters is None:
+        PyObject_GenericSetAttr(self, name, value)
+    elif name in state[MODULES]:
+        if value is not None:
+            raise TypeError(f"cannot assign '{type_name(value)}' as child module '{name}' "
+                            "(tensorgrad.nn.Module or None expected)")
+        state[MODULES][name] = announced(self, name, None, on_module)
+    elif name in state[BUFFERS]:
+        if not (value is None or isinstance(value, Tensor)):
+            raise TypeError(f"cannot assign '{type_name(value)}' as buffer '{name}' "
+                            "(tensorgrad.nn.Buffer, tensorgrad.Tensor or None expected)")
+        self.register_buffer(name, value,
+                             value.persistent if isinstance(value, Buffer) else name not in state[TRANSIENT])
+    elif isinstance(value, Buffer):
+        self.register_buffer(name, value, value.persistent)
+    else:
+        PyObject_GenericSetAttr(self, name, value)
+
+
+def delete_attribute(ModuleBase self not None, str name not None):
+    """Takes back a parameter, buffer, submodule or ordinary attribute."""
+    cdef dict state = state_of(self)
+    for place in (PARAMETERS, BUFFERS, MODULES):
+        if name in state.get(place, ()):
+            del state[place][name]
+            if place is BUFFERS:
+                state[TRANSIENT].discard(name)
+            return
+    object.__delattr__(self, name)
+
+
+# Called before a parameter, buffer or module is registered anywhere; what they return takes its place.
+on_parameter, on_buffer, on_module = {}, {}, {}
+
+
+def announced(module, str name, value, dict hooks):
+    """What is to be registered after all the hooks have seen it."""
+    for hook in hooks.values():
+        other = hook(module, name, value)
+        if other is not None:
+            value = other
+    return value
+
+
+def type_name(value):
+    """A value's type as messages name it."""
+    cls = type(value)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__.partition('.')[0]}.{cls.__qualname__}"
+
+
+# -- walks over the tree ------------------------------------------------------------------------------------------------
+
+cdef int gather(ModuleBase self, dict found) except -1:
+    """Adds all parameters of the tree to `found`, each once, in the order of `named_parameters`."""
+    if self.visiting:
+        return 0
+    self.visiting = True
+    try:
+        for parameter in (<dict?>self._parameters).values():
+            if parameter is not None:
+                found[parameter] = None
+        for child in (<dict?>self._modules).values():
+            if child is not None:
+                gather(child, found)
+    finally:
+        self.visiting = False
+    return 0
+
+
+def all_parameters(ModuleBase self not None):
+    """A list of the tree's parameters, each once."""
+    cdef dict found = {}
+    gather(self, found)
+    return list(found)

@@ -1,0 +1,33 @@
+"""The layers, at PyTorch's addresses."""
+# ruff: noqa: F403
+from tensorgrad.nn.modules import (
+    activation,
+    container,
+    distance,
+    dropout,
+    flatten,
+    linear,
+    loss,
+    normalization,
+    padding,
+    pixelshuffle,
+    sparse,
+)
+from tensorgrad.nn.modules.activation import *
+from tensorgrad.nn.modules.container import *
+from tensorgrad.nn.modules.distance import *
+from tensorgrad.nn.modules.dropout import *
+from tensorgrad.nn.modules.flatten import *
+from tensorgrad.nn.modules.linear import *
+from tensorgrad.nn.modules.loss import *
+from tensorgrad.nn.modules.module import Module
+from tensorgrad.nn.modules.normalization import *
+from tensorgrad.nn.modules.padding import *
+from tensorgrad.nn.modules.pixelshuffle import *
+from tensorgrad.nn.modules.sparse import *
+
+__all__ = sorted(["Module"] + [
+    name for family in (activation, container, distance, dropout, flatten, linear, loss, normalization, padding, pixelshuffle,
+                        sparse)
+    for name in family.__all__
+])

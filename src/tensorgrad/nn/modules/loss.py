@@ -1,0 +1,377 @@
+"""Losses as layers. `reduction` says what becomes of the single losses: "mean", "sum" or "none"."""
+from __future__ import annotations
+
+import warnings
+
+from tensorgrad.nn import functional as F
+from tensorgrad.nn.modules.distance import PairwiseDistance
+from tensorgrad.nn.modules.module import Module
+
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss", "HingeEmbeddingLoss",
+    "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss", "NLLLoss", "NLLLoss2d", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
+]
+
+
+def _reduction(size_average, reduce, reduction):
+    """The word for what PyTorch's two old flags said."""
+    if size_average is None and reduce is None:
+        return reduction
+    word = "none" if reduce is False else "sum" if size_average is False else "mean"
+    warnings.warn(f"size_average and reduce args will be deprecated, please use reduction='{word}' instead.", stacklevel=4)
+    return word
+
+
+class _Loss(Module):
+    __constants__ = ["reduction"]
+
+    def __init__(self, size_average=None, reduce=None, reduction: str = "mean"):
+        super().__init__()
+        self.reduction = _reduction(size_average, reduce, reduction)
+
+
+class _WeightedLoss(_Loss):
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction: str = "mean"):
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+
+
+class L1Loss(_Loss):
+    r"""The distance: :math:`|x - y|`.
+
+    >>> nn.L1Loss()(tg.tensor([1.0, 5.0]), tg.tensor([1.0, 2.0]))
+    tensor(1.5000)
+    """
+
+    def forward(self, input, target):
+        return F.l1_loss(input, target, reduction=self.reduction)
+
+
+class MSELoss(_Loss):
+    r"""The squared distance: :math:`(x - y)^2`.
+
+    >>> nn.MSELoss()(tg.tensor([1.0, 5.0]), tg.tensor([1.0, 2.0]))
+    tensor(4.5000)
+    """
+
+    def forward(self, input, target):
+        return F.mse_loss(input, target, reduction=self.reduction)
+
+
+class SmoothL1Loss(_Loss):
+    r"""The squared distance over :math:`2 \beta` below :math:`\beta`, above it the distance less :math:`\beta / 2`.
+
+    >>> nn.SmoothL1Loss()(tg.tensor([1.0, 5.0]), tg.tensor([1.0, 2.0]))
+    tensor(1.2500)
+    """
+
+    def __init__(self, size_average=None, reduce=None, reduction: str = "mean", beta: float = 1.0):
+        super().__init__(size_average, reduce, reduction)
+        self.beta = beta
+
+    def forward(self, input, target):
+        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class HuberLoss(_Loss):
+    r"""`SmoothL1Loss` times its turning point :math:`\delta`.
+
+    >>> nn.HuberLoss()(tg.tensor([1.0, 5.0]), tg.tensor([1.0, 2.0]))
+    tensor(1.2500)
+    """
+
+    __constants__ = ["reduction", "delta"]
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0):
+        super().__init__(reduction=reduction)
+        self.delta = delta
+
+    def forward(self, input, target):
+        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class NLLLoss(_WeightedLoss):
+    """Minus the log-probability of the right class; the mean is weighted by the classes' `weight`.
+
+    Shape: input `(N, C, *)` or `(C)` of log-probabilities, target `(N, *)` or `()` of class numbers.
+
+    >>> nn.NLLLoss()(tg.tensor([[-1.0, -2.0]]), tg.tensor([1]))
+    tensor(2.)
+    """
+
+    __constants__ = ["ignore_index", "reduction"]
+
+    def __init__(self, weight=None, size_average=None, ignore_index: int = -100, reduce=None, reduction: str = "mean"):
+        super().__init__(weight, size_average, reduce, reduction)
+        self.ignore_index = ignore_index
+
+    def forward(self, input, target):
+        return F.nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+
+
+class NLLLoss2d(NLLLoss):
+    """PyTorch's old name of NLLLoss for images."""
+
+
+class CrossEntropyLoss(_WeightedLoss):
+    """The cross entropy between the softmax of the input and the target: class numbers, or probabilities of the classes.
+
+    Shape: input `(N, C, *)` or `(C)` of scores, target `(N, *)` or `()` of class numbers, or like the input.
+
+    >>> nn.CrossEntropyLoss()(tg.zeros(3, 4), tg.tensor([0, 1, 2]))
+    tensor(1.3863)
+    """
+
+    __constants__ = ["ignore_index", "reduction", "label_smoothing"]
+
+    def __init__(self, weight=None, size_average=None, ignore_index: int = -100, reduce=None, reduction: str = "mean",
+                 label_smoothing: float = 0.0):
+        super().__init__(weight, size_average, reduce, reduction)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input, target):
+        return F.cross_entropy(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
+                               label_smoothing=self.label_smoothing)
+
+
+class BCELoss(_WeightedLoss):
+    r"""The cross entropy of probabilities of yes: :math:`-(y \ln x + (1 - y) \ln(1 - x))`.
+
+    >>> nn.BCELoss()(tg.tensor([0.5]), tg.tensor([1.0]))
+    tensor(0.6931)
+    """
+
+    def forward(self, input, target):
+        return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """`BCELoss` of the input's sigmoid, safe for large inputs; `pos_weight` weights the cases of yes.
+
+    >>> nn.BCEWithLogitsLoss()(tg.tensor([0.0]), tg.tensor([1.0]))
+    tensor(0.6931)
+    """
+
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction: str = "mean", pos_weight=None):
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input, target):
+        return F.binary_cross_entropy_with_logits(input, target, self.weight, pos_weight=self.pos_weight,
+                                                  reduction=self.reduction)
+
+
+class KLDivLoss(_Loss):
+    r"""The divergence of distributions: :math:`y (\ln y - x)`, the input in logarithms, and with `log_target` the target too.
+
+    "batchmean" divides the sum by the number of rows, as the definition has it.
+
+    >>> nn.KLDivLoss(reduction="batchmean")(tg.tensor([[0.5, 0.5]]).log(), tg.tensor([[0.5, 0.5]]))
+    tensor(0.)
+    """
+
+    def __init__(self, size_average=None, reduce=None, reduction: str = "mean", log_target: bool = False):
+        super().__init__(size_average, reduce, reduction)
+        self.log_target = log_target
+
+    def forward(self, input, target):
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class PoissonNLLLoss(_Loss):
+    r"""Minus the log-probability of counts: :math:`e^x - y x`, or :math:`x - y \ln(x + \epsilon)` without `log_input`.
+
+    `full` adds Stirling's approximation of :math:`\ln y!`.
+
+    >>> nn.PoissonNLLLoss()(tg.zeros(2), tg.ones(2))
+    tensor(1.)
+    """
+
+    __constants__ = ["log_input", "full", "eps", "reduction"]
+
+    def __init__(self, log_input: bool = True, full: bool = False, size_average=None, eps: float = 1e-8, reduce=None,
+                 reduction: str = "mean"):
+        super().__init__(size_average, reduce, reduction)
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+
+    def forward(self, log_input, target):
+        return F.poisson_nll_loss(log_input, target, log_input=self.log_input, full=self.full, eps=self.eps,
+                                  reduction=self.reduction)
+
+
+class GaussianNLLLoss(_Loss):
+    r"""Minus the log-density of a normal distribution: :math:`\frac12 (\ln v + (x - y)^2 / v)`, with :math:`v` at least `eps`.
+
+    >>> nn.GaussianNLLLoss()(tg.zeros(2), tg.ones(2), tg.ones(2))
+    tensor(0.5000)
+    """
+
+    __constants__ = ["full", "eps", "reduction"]
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"):
+        super().__init__(reduction=reduction)
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input, target, var):
+        return F.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
+
+
+class _MarginLoss(_Loss):
+    __constants__ = ["margin", "reduction"]
+
+    def __init__(self, margin: float = 0.0, size_average=None, reduce=None, reduction: str = "mean"):
+        super().__init__(size_average, reduce, reduction)
+        self.margin = margin
+
+
+class HingeEmbeddingLoss(_MarginLoss):
+    r"""The input where the target is 1; where it is -1, what is missing to the margin: :math:`\max(0, m - x)`.
+
+    >>> nn.HingeEmbeddingLoss()(tg.tensor([0.25, 0.25]), tg.tensor([1.0, -1.0]))
+    tensor(0.5000)
+    """
+
+    def __init__(self, margin: float = 1.0, size_average=None, reduce=None, reduction: str = "mean"):
+        super().__init__(margin, size_average, reduce, reduction)
+
+    def forward(self, input, target):
+        return F.hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
+
+
+class MarginRankingLoss(_MarginLoss):
+    r"""How far the first is from being `margin` larger than the second (target 1) or smaller (-1).
+
+    :math:`\max(0, -y (x_1 - x_2) + m)`
+
+    >>> nn.MarginRankingLoss()(tg.tensor([1.0]), tg.tensor([3.0]), tg.tensor([1.0]))
+    tensor(2.)
+    """
+
+    def forward(self, input1, input2, target):
+        return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
+
+
+class CosineEmbeddingLoss(_MarginLoss):
+    r""":math:`1 - \cos(x_1, x_2)` where the target is 1; where it is -1, :math:`\max(0, \cos(x_1, x_2) - m)`.
+
+    >>> nn.CosineEmbeddingLoss()(tg.ones(1, 2), tg.ones(1, 2), tg.tensor([-1.0]))
+    tensor(1.0000)
+    """
+
+    def forward(self, input1, input2, target):
+        return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
+
+
+class TripletMarginLoss(_Loss):
+    r"""How far the anchor is from being nearer by `margin` to the positive than to the negative example.
+
+    :math:`\max(0, d(a, p) - d(a, n) + m)`, :math:`d` being the `p`-norm of the difference.
+
+    >>> nn.TripletMarginLoss(eps=0.0)(tg.zeros(1, 1), tg.ones(1, 1), tg.ones(1, 1))
+    tensor(1.)
+    """
+
+    __constants__ = ["margin", "p", "eps", "swap", "reduction"]
+
+    def __init__(self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False, size_average=None,
+                 reduce=None, reduction: str = "mean"):
+        super().__init__(size_average, reduce, reduction)
+        if margin <= 0:
+            raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {margin} instead")
+        self.margin = margin
+        self.p = p
+        self.eps = eps
+        self.swap = swap
+
+    def forward(self, anchor, positive, negative):
+        return F.triplet_margin_loss(anchor, positive, negative, margin=self.margin, p=self.p, eps=self.eps, swap=self.swap,
+                                     reduction=self.reduction)
+
+
+class TripletMarginWithDistanceLoss(_Loss):
+    """`TripletMarginLoss` with a distance of one's own.
+
+    >>> loss = nn.TripletMarginWithDistanceLoss(distance_function=lambda a, b: (a - b).abs().sum(-1))
+    >>> loss(tg.zeros(1, 1), tg.ones(1, 1), tg.ones(1, 1))
+    tensor(1.)
+    """
+
+    __constants__ = ["margin", "swap", "reduction"]
+
+    def __init__(self, *, distance_function=None, margin: float = 1.0, swap: bool = False, reduction: str = "mean"):
+        super().__init__(reduction=reduction)
+        if margin <= 0:
+            raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead")
+        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
+        self.margin = margin
+        self.swap = swap
+
+    def forward(self, anchor, positive, negative):
+        return F.triplet_margin_with_distance_loss(anchor, positive, negative, distance_function=self.distance_function,
+                                                   margin=self.margin, swap=self.swap, reduction=self.reduction)
+
+
+class SoftMarginLoss(_Loss):
+    r""":math:`\ln(1 + e^{-y x})` for targets of 1 and -1.
+
+    >>> nn.SoftMarginLoss()(tg.zeros(2), tg.tensor([1.0, -1.0]))
+    tensor(0.6931)
+    """
+
+    def forward(self, input, target):
+        return F.soft_margin_loss(input, target, reduction=self.reduction)
+
+
+class MultiLabelSoftMarginLoss(_WeightedLoss):
+    """The mean over the classes of `BCEWithLogitsLoss`.
+
+    >>> nn.MultiLabelSoftMarginLoss()(tg.zeros(1, 2), tg.tensor([[1.0, 0.0]]))
+    tensor(0.6931)
+    """
+
+    def forward(self, input, target):
+        return F.multilabel_soft_margin_loss(input, target, weight=self.weight, reduction=self.reduction)
+
+
+class MultiMarginLoss(_WeightedLoss):
+    r"""How far the right class's score is from being `margin` above each other class's.
+
+    :math:`\sum_i \max(0, m - x_y + x_i)^p / C` over the classes :math:`i \ne y`.
+
+    >>> nn.MultiMarginLoss()(tg.tensor([[0.0, 1.0]]), tg.tensor([0]))
+    tensor(1.)
+    """
+
+    __constants__ = ["p", "margin", "reduction"]
+
+    def __init__(self, p: int = 1, margin: float = 1.0, weight=None, size_average=None, reduce=None, reduction: str = "mean"):
+        super().__init__(weight, size_average, reduce, reduction)
+        if p not in (1, 2):
+            raise ValueError("only p == 1 and p == 2 supported")
+        if weight is not None and weight.ndim != 1:
+            raise ValueError(f"MultiMarginLoss: expected weight to be None or 1D tensor, got {weight.ndim}D instead")
+        self.p = p
+        self.margin = margin
+
+    def forward(self, input, target):
+        return F.multi_margin_loss(input, target, p=self.p, margin=self.margin, weight=self.weight, reduction=self.reduction)
+
+
+class MultiLabelMarginLoss(_Loss):
+    r""":math:`\sum_{ij} \max(0, 1 - (x_{y_j} - x_i)) / C` over the right classes :math:`y_j` and all others :math:`i`.
+
+    A row of the target lists the right classes; the first -1 ends it.
+
+    >>> nn.MultiLabelMarginLoss()(tg.tensor([[0.0, 1.0]]), tg.tensor([[0, -1]]))
+    tensor(1.)
+    """
+
+    def forward(self, input, target):
+        return F.multilabel_margin_loss(input, target, reduction=self.reduction)

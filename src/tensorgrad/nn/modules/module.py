@@ -1,0 +1,828 @@
+"""Module: a tree of parameters, buffers and other modules, and the function computed with them.
+
+What every call passes (calling, attribute look-up, assignment, zero_grad) is compiled, in `nn/_module.pyx`.
+"""
+from __future__ import annotations
+
+import functools
+import warnings
+import weakref
+from collections import OrderedDict, namedtuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import tensorgrad as tg
+from tensorgrad.core import RemovableHandle, Tensor
+from tensorgrad.nn import _module as compiled
+from tensorgrad.nn.parameter import Parameter
+
+__all__ = [
+    "Module", "register_module_backward_hook", "register_module_buffer_registration_hook",
+    "register_module_forward_hook", "register_module_forward_pre_hook", "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook", "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+]
+
+_EXTRA = "_extra_state"
+_grad_t = tuple[Tensor, ...] | Tensor
+T = TypeVar("T", bound="Module")
+
+
+class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+    __slots__ = ()
+
+    def __repr__(self):
+        return super().__repr__() if self.missing_keys or self.unexpected_keys else "<All keys matched successfully>"
+
+    __str__ = __repr__
+
+
+class _StateDict(OrderedDict):
+    """What `state_dict` makes: a dict with room for the modules' version numbers (`_metadata`)."""
+
+
+class _WithModule:
+    """A hook that is given its module first, without keeping the module alive."""
+
+    def __init__(self, hook, module):
+        functools.update_wrapper(self, hook)
+        self.hook = hook
+        self.module = weakref.ref(module)
+
+    def __call__(self, *args, **kwargs):
+        module = self.module()
+        if module is None:
+            raise RuntimeError("You are trying to call the hook of a dead Module!")
+        return self.hook(module, *args, **kwargs)
+
+    def __getstate__(self):
+        return {"hook": self.hook, "module": self.module()}
+
+    def __setstate__(self, state):
+        self.__init__(state["hook"], state["module"])
+
+
+# -- hooks on all modules -----------------------------------------------------------------------------------------------
+
+_everywhere = compiled.everywhere       # the hooks that each call looks at, by the name of the module's own dict of them
+_always_called: dict[int, bool] = {}
+_with_kwargs: dict[int, bool] = {}
+_backward_kind: list[bool] = []         # [True] once full backward hooks were registered, [False] after the old kind
+
+
+def register_module_buffer_registration_hook(hook: Callable) -> RemovableHandle:
+    """Calls `hook(module, name, buffer)` for each buffer that any module registers; what it returns is taken instead."""
+    return RemovableHandle(compiled.on_buffer, hook)
+
+
+def register_module_module_registration_hook(hook: Callable) -> RemovableHandle:
+    """Calls `hook(module, name, submodule)` for each submodule that any module registers; what it returns is taken instead."""
+    return RemovableHandle(compiled.on_module, hook)
+
+
+def register_module_parameter_registration_hook(hook: Callable) -> RemovableHandle:
+    """Calls `hook(module, name, parameter)` for each parameter that any module registers; what it returns is taken instead."""
+    return RemovableHandle(compiled.on_parameter, hook)
+
+
+def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
+    """Calls `hook(module, args)` before the forward of every module; what it returns replaces the arguments."""
+    return RemovableHandle(_everywhere["_forward_pre_hooks"], hook)
+
+
+def register_module_forward_hook(hook: Callable, *, with_kwargs: bool = False, always_call: bool = False) -> RemovableHandle:
+    """Calls `hook(module, args, output)` after the forward of every module; what it returns replaces the output.
+
+    With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs after an exception too.
+    """
+    handle = RemovableHandle(_everywhere["_forward_hooks"], hook)
+    if with_kwargs:
+        _with_kwargs[handle.id] = True
+    if always_call:
+        _always_called[handle.id] = True
+    return handle
+
+
+def register_module_backward_hook(hook: Callable) -> RemovableHandle:
+    """The old kind of backward hook, on every module. Prefer `register_module_full_backward_hook`."""
+    return _register_backward_everywhere(hook, False)
+
+
+def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
+    """Calls `hook(module, grad_output)` before the backward of every module; what it returns replaces `grad_output`."""
+    return RemovableHandle(_everywhere["_backward_pre_hooks"], hook)
+
+
+def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
+    """Calls `hook(module, grad_input, grad_output)` after the backward of every module; what it returns replaces `grad_input`."""
+    return _register_backward_everywhere(hook, True)
+
+
+def _register_backward_everywhere(hook, full):
+    if _backward_kind and _backward_kind != [full]:
+        raise RuntimeError("Cannot use both regular backward hooks and full backward hooks as a global Module hook. "
+                           "Please use only one of them.")
+    _backward_kind[:] = [full]
+    return RemovableHandle(_everywhere["_backward_hooks"], hook)
+
+
+# -- the class ----------------------------------------------------------------------------------------------------------
+
+def _hook_dict(name):
+    """A module's dict of hooks of one kind; made when first asked for."""
+
+    def get(self):
+        return self.__dict__.setdefault("_hooks", {}).setdefault(name, OrderedDict())
+
+    def put(self, hooks):
+        self.__dict__.setdefault("_hooks", {})[name] = hooks
+
+    return property(get, put)
+
+
+class Module(compiled.ModuleBase):
+    """The base of everything that holds parameters. Subclass it, make the parts in `__init__`, use them in `forward`.
+
+    Parameters, buffers and modules assigned to attributes are found by `parameters`, `state_dict`, `to`, `train` and
+    the others, in the order of assignment, under the attribute's name.
+
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.inner = nn.Linear(2, 1, bias=False)
+    ...     def forward(self, x):
+    ...         return F.relu(self.inner(x))
+    >>> net = Net()
+    >>> [name for name, _ in net.named_parameters()], net(tg.ones(3, 2)).shape
+    (['inner.weight'], tensorgrad.Size([3, 1]))
+    """
+
+    dump_patches = False
+    call_super_init = False
+    T_destination = dict[str, Any]
+
+    # Raise it when a layer's state changes its form; `_load_from_state_dict` sees the number that a file was saved with.
+    _version: int = 1
+
+    training: bool
+
+    def __init__(self, *args, **kwargs):
+        if not self.call_super_init:
+            if kwargs:
+                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'")
+            if args:
+                raise TypeError(f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given")
+        self.__dict__.update(training=True, _parameters={}, _buffers={}, _modules={}, _non_persistent_buffers_set=set())
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        compiled.quicken(cls, Module.__getattr__, object.__getattribute__)
+
+    __getattr__ = compiled.get_missing
+    __setattr__ = compiled.set_attribute
+    __delattr__ = compiled.delete_attribute
+
+    def forward(self, *input: Any) -> Any:
+        """What the module computes; to be written by every subclass."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    # -- registering
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Adds a tensor that is state but not trained; `persistent=False` keeps it out of `state_dict`."""
+        self._check_name("buffer", name, "_buffers")
+        if not (tensor is None or isinstance(tensor, Tensor)):
+            raise TypeError(f"cannot assign '{compiled.type_name(tensor)}' object to buffer '{name}' "
+                            "(tensorgrad Tensor or None required)")
+        self._buffers[name] = compiled.announced(self, name, tensor, compiled.on_buffer)
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Adds a parameter, or the place for one (None)."""
+        self._check_name("parameter", name, "_parameters")
+        if param is not None:
+            if not isinstance(param, Parameter):
+                raise TypeError(f"cannot assign '{compiled.type_name(param)}' object to parameter '{name}' "
+                                "(tensorgrad.nn.Parameter or None required)")
+            if param.grad_fn is not None:
+                raise ValueError(f"Cannot assign non-leaf Tensor to parameter '{name}'. A module's parameters are made, not "
+                                 f"computed: to have '{name}' depend on another tensor, compute it in forward().")
+            param = compiled.announced(self, name, param, compiled.on_parameter)
+        self._parameters[name] = param
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """The same as `add_module`."""
+        self.add_module(name, module)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Adds a submodule under a name that need not be a Python identifier."""
+        if not (module is None or isinstance(module, Module)):
+            raise TypeError(f"{compiled.type_name(module)} is not a Module subclass")
+        self._check_name("module", name, "_modules")
+        self._modules[name] = compiled.announced(self, name, module, compiled.on_module)
+
+    def _check_name(self, what, name, place):
+        if place not in self.__dict__:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string. Got {compiled.type_name(name)}")
+        if "." in name:
+            raise KeyError(f"{what} name can't contain \".\", got: {name}")
+        if name == "":
+            raise KeyError(f'{what} name can\'t be empty string ""')
+        if name not in self.__dict__[place] and hasattr(self, name):
+            raise KeyError(f"attribute '{name}' already exists")
+
+    # -- finding
+
+    def get_submodule(self, target: str) -> Module:
+        """The module at a dotted path such as "encoder.0"; the empty path is the module itself."""
+        module = self
+        for name in target.split(".") if target else ():
+            module = _attribute(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Puts `module` at a dotted path. With `strict` there must be a module already."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if (strict or hasattr(parent, name)) and not isinstance(_attribute(parent, name), Module):
+            raise AttributeError(f"`{name}` is not an nn.Module")
+        setattr(parent, name, module)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a dotted path such as "encoder.0.weight"."""
+        path, _, name = target.rpartition(".")
+        parameter = _attribute(self.get_submodule(path), name)
+        if not isinstance(parameter, Parameter):
+            raise AttributeError(f"`{name}` is not an nn.Parameter")
+        return parameter
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer at a dotted path such as "norm.running_mean"."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        buffer = _attribute(module, name)
+        if name not in module._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
+        return buffer
+
+    def _named_members(self, get_members_fn, prefix="", recurse=True, remove_duplicate=True):
+        """`(name, member)` for each member, not None, that `get_members_fn(module)` lists in the tree."""
+        seen = set()
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in modules:
+            for name, member in get_members_fn(module):
+                if member is None or id(member) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(member))
+                yield f"{path}.{name}" if path else name, member
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters of the tree (`recurse=False`: of this module alone), each once."""
+        cls = type(self)
+        if recurse and cls.named_parameters is Module.named_parameters and cls.named_modules is Module.named_modules:
+            return iter(compiled.all_parameters(self))
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_parameters(self, prefix: str = "", recurse: bool = True,
+                         remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """The parameters with their dotted names."""
+        return self._named_members(lambda module: module._parameters.items(), prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers of the tree, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True,
+                      remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """The buffers with their dotted names."""
+        return self._named_members(lambda module: module._buffers.items(), prefix, recurse, remove_duplicate)
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below, each once."""
+        return (module for _, module in self.named_children())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly below with their names."""
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
+
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """The module itself and all modules below, parents first."""
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
+
+    def named_modules(self, memo: set | None = None, prefix: str = "",
+                      remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """The module itself (under `prefix`) and all modules below with their dotted names."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+
+    # -- changing the whole tree
+
+    def apply(self: T, fn: Callable[[Module], None]) -> T:
+        """Calls `fn` on every module of the tree, children first."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def _apply(self, fn, recurse=True):
+        """Replaces the values of all parameters, their gradients, and buffers by `fn` of them. Parameters stay the same objects."""
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
+        with tg.no_grad():
+            for parameter in self._parameters.values():
+                if parameter is None:
+                    continue
+                grad = parameter.grad
+                new = fn(parameter), None if grad is None else fn(grad)
+                parameter.grad = None
+                parameter.data = new[0]
+                parameter.grad = new[1]
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[name] = fn(buffer)
+        return self
+
+    def _convert(self, dtype):
+        return self._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+    def to(self: T, *args, **kwargs) -> T:
+        """Converts floating point parameters and buffers: `to(dtype)`, `to(device, dtype)` or `to(tensor)`. In place."""
+        device, dtype = _parse_to(*args, **kwargs)
+        if dtype is not None and not dtype.is_floating_point:
+            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
+
+        def convert(tensor):
+            if device is not None:
+                tensor = tensor.to(device)
+            return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+
+        return self._apply(convert)
+
+    def to_empty(self: T, *, device, recurse: bool = True) -> T:
+        """Gives every parameter and buffer new memory, with whatever values are in it."""
+        return self._apply(lambda tensor: tg.empty_like(tensor, device=device), recurse=recurse)
+
+    def type(self: T, dst_type) -> T:
+        """Converts all parameters and buffers, integers too, to `dst_type`."""
+        return self._apply(lambda tensor: tensor.type(dst_type))
+
+    def float(self: T) -> T:
+        """Converts floating point parameters and buffers to float32."""
+        return self._convert(tg.float32)
+
+    def double(self: T) -> T:
+        """Converts floating point parameters and buffers to float64.
+
+        >>> nn.Linear(2, 2).double().weight.dtype
+        tensorgrad.float64
+        """
+        return self._convert(tg.float64)
+
+    def half(self: T) -> T:
+        """Converts floating point parameters and buffers to float16."""
+        return self._convert(tg.float16)
+
+    def cpu(self: T) -> T:
+        """The module itself: everything is on the CPU."""
+        return self._apply(lambda tensor: tensor.cpu())
+
+    def share_memory(self: T) -> T:
+        """The module itself. Processes made by fork share its memory until one of them writes."""
+        return self
+
+    def train(self: T, mode: bool = True) -> T:
+        """Sets every module of the tree to training (or, with False, evaluation) mode."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self: T) -> T:
+        """Sets every module of the tree to evaluation mode: dropout off, statistics fixed."""
+        return self.train(False)
+
+    def requires_grad_(self: T, requires_grad: bool = True) -> T:
+        """Sets whether the parameters need gradients."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients of all parameters, or with `set_to_none=False` fills them with zeros."""
+        for parameter in self.parameters():
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                if parameter.grad.grad_fn is not None:
+                    parameter.grad.detach_()
+                else:
+                    parameter.grad.requires_grad_(False)
+                parameter.grad.zero_()
+
+    # -- calling, the long way
+
+    _forward_hooks = _hook_dict("_forward_hooks")
+    _forward_hooks_with_kwargs = _hook_dict("_forward_hooks_with_kwargs")
+    _forward_hooks_always_called = _hook_dict("_forward_hooks_always_called")
+    _forward_pre_hooks = _hook_dict("_forward_pre_hooks")
+    _forward_pre_hooks_with_kwargs = _hook_dict("_forward_pre_hooks_with_kwargs")
+    _backward_hooks = _hook_dict("_backward_hooks")
+    _backward_pre_hooks = _hook_dict("_backward_pre_hooks")
+    _state_dict_hooks = _hook_dict("_state_dict_hooks")
+    _state_dict_pre_hooks = _hook_dict("_state_dict_pre_hooks")
+    _load_state_dict_pre_hooks = _hook_dict("_load_state_dict_pre_hooks")
+    _load_state_dict_post_hooks = _hook_dict("_load_state_dict_post_hooks")
+    _is_full_backward_hook: bool | None = None
+
+    def _hooks_of(self, name):
+        """The hooks of one kind as they are now, by id; nothing is made for asking."""
+        return dict(self.__dict__.get("_hooks", {}).get(name, ()))
+
+    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False,
+                                  with_kwargs: bool = False) -> RemovableHandle:
+        """Calls `hook(module, args)` before each forward; what it returns (a tuple, or one value) replaces the arguments.
+
+        With `with_kwargs` it is `hook(module, args, kwargs)`, and it returns None or `(args, kwargs)`.
+        """
+        handle = RemovableHandle(self._forward_pre_hooks, hook, first=prepend)
+        if with_kwargs:
+            self._forward_pre_hooks_with_kwargs[handle.id] = True
+        return handle
+
+    def register_forward_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False,
+                              always_call: bool = False) -> RemovableHandle:
+        """Calls `hook(module, args, output)` after each forward; what it returns, if not None, replaces the output.
+
+        With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs after an exception too.
+
+        >>> layer = nn.Identity()
+        >>> handle = layer.register_forward_hook(lambda module, args, output: output + 1)
+        >>> layer(tg.zeros(2))
+        tensor([1., 1.])
+        """
+        handle = RemovableHandle(self._forward_hooks, hook, first=prepend)
+        if with_kwargs:
+            self._forward_hooks_with_kwargs[handle.id] = True
+        if always_call:
+            self._forward_hooks_always_called[handle.id] = True
+        return handle
+
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Calls `hook(module, grad_output)` when the gradients of the outputs are known; what it returns replaces them."""
+        return RemovableHandle(self._backward_pre_hooks, hook, first=prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Calls `hook(module, grad_input, grad_output)` when the gradients of the inputs are known; what it returns replaces them."""
+        self._set_backward_kind(True)
+        return RemovableHandle(self._backward_hooks, hook, first=prepend)
+
+    def register_backward_hook(self, hook: Callable) -> RemovableHandle:
+        """The old kind of backward hook, on the output's own node. Prefer `register_full_backward_hook`."""
+        self._set_backward_kind(False)
+        return RemovableHandle(self._backward_hooks, hook)
+
+    def _set_backward_kind(self, full):
+        if self._is_full_backward_hook is (not full):
+            raise RuntimeError("Cannot use both regular backward hooks and full backward hooks on a single Module. "
+                               "Please use only one of them.")
+        self._is_full_backward_hook = full
+
+    def _call_impl(self, *args, **kwargs):
+        return compiled.ModuleBase.__call__(self, *args, **kwargs)
+
+    def _call_with_hooks(self, args, kwargs):
+        """A call for which some hook is registered, here or on all modules."""
+        after = {**_everywhere["_forward_hooks"], **self._hooks_of("_forward_hooks")}
+        takes_kwargs = {**_with_kwargs, **self._hooks_of("_forward_hooks_with_kwargs")}
+        result = None
+        try:
+            args, kwargs = self._before_forward(args, kwargs)
+            around = self._backward_listeners()
+            if around is not None:
+                args = around.wrap_inputs(args)
+            result = compiled.run_forward(self, args, kwargs)
+            for number in list(after):
+                hook = after.pop(number)
+                new = hook(self, args, kwargs, result) if number in takes_kwargs else hook(self, args, result)
+                result = result if new is None else new
+            if around is not None:
+                if not isinstance(result, (Tensor, tuple)):
+                    warnings.warn("For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
+                                  f"but received {type(result)}", stacklevel=3)
+                result = around.wrap_outputs(result)
+            self._hook_output_node(result)
+            return result
+        except Exception:
+            always = {**_always_called, **self._hooks_of("_forward_hooks_always_called")}
+            for number, hook in after.items():
+                if number in always:
+                    try:
+                        hook(self, args, kwargs, result) if number in takes_kwargs else hook(self, args, result)
+                    except Exception as error:
+                        warnings.warn("module forward hook with ``always_call=True`` raised an exception that was silenced "
+                                      f"as another error was raised in forward: {error}", stacklevel=3)
+            raise
+
+    def _before_forward(self, args, kwargs):
+        takes_kwargs = self._hooks_of("_forward_pre_hooks_with_kwargs")
+        for number, hook in {**_everywhere["_forward_pre_hooks"], **self._hooks_of("_forward_pre_hooks")}.items():
+            if number in takes_kwargs:
+                new = hook(self, args, kwargs)
+                if new is not None:
+                    if not (isinstance(new, tuple) and len(new) == 2):
+                        raise RuntimeError("forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+                                           f"but got {new}.")
+                    args, kwargs = new
+            else:
+                new = hook(self, args)
+                if new is not None:
+                    args = new if isinstance(new, tuple) else (new,)
+        return args, kwargs
+
+    def _backward_hooks_of_kind(self, full):
+        """The backward hooks, those on all modules first, that are of the full or of the old kind."""
+        hooks = list(_everywhere["_backward_hooks"].values()) if _backward_kind == [full] else []
+        return hooks + (list(self._hooks_of("_backward_hooks").values()) if self._is_full_backward_hook is full else [])
+
+    def _backward_listeners(self):
+        hooks = self._backward_hooks_of_kind(True)
+        before = [*_everywhere["_backward_pre_hooks"].values(), *self._hooks_of("_backward_pre_hooks").values()]
+        if not (hooks or before):
+            return None
+        from tensorgrad.nn.modules._backward import BackwardListeners    # brings autograd.Function: for those who hook only
+
+        return BackwardListeners(self, hooks, before)
+
+    def _hook_output_node(self, result):
+        hooks = self._backward_hooks_of_kind(False)
+        if not hooks:
+            return
+        while not isinstance(result, Tensor):
+            result = next(v for v in result.values() if isinstance(v, Tensor)) if isinstance(result, dict) else result[0]
+        if result.grad_fn is not None:
+            for hook in hooks:
+                result.grad_fn.register_hook(_WithModule(hook, self))
+
+    # -- state
+
+    def __getstate__(self):
+        return self.__dict__.copy()
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.__dict__.setdefault("_non_persistent_buffers_set", set())
+
+    def __reduce_ex__(self, protocol):
+        # The oldest pickle protocols would ask the compiled base class to copy itself.
+        return super().__reduce_ex__(max(protocol, 2))
+
+    def get_extra_state(self) -> Any:
+        """More that `state_dict` is to hold; override it together with `set_extra_state`."""
+        raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Takes what `get_extra_state` gave."""
+        raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
+
+    def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls `hook(module, prefix, keep_vars)` before `state_dict` gathers this module's state."""
+        return RemovableHandle(self._state_dict_pre_hooks, hook)
+
+    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls `hook(module, state_dict, prefix, local_metadata)` afterwards; it may change the dict in place."""
+
+        @functools.wraps(hook)
+        def in_place(*args):
+            if hook(*args) is not None:
+                raise RuntimeError("state_dict post-hook must return None")
+
+        return RemovableHandle(self._state_dict_hooks, in_place)
+
+    def _register_state_dict_hook(self, hook):
+        """Like `register_state_dict_post_hook`, but the hook may return another dict to go on with."""
+        return RemovableHandle(self._state_dict_hooks, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)` first."""
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
+        return RemovableHandle(self._load_state_dict_pre_hooks, _WithModule(hook, self) if with_module else hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls `hook(module, incompatible_keys)` when this module has loaded; it may change both lists in place."""
+        return RemovableHandle(self._load_state_dict_post_hooks, hook)
+
+    def _persistent(self):
+        """The parameters and buffers that `state_dict` holds, by name."""
+        left_out = self._non_persistent_buffers_set
+        state = dict(self._parameters)
+        state.update((name, buffer) for name, buffer in self._buffers.items() if name not in left_out)
+        return {name: value for name, value in state.items() if value is not None}
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        """Adds this module's own state to `destination`."""
+        for name, value in self._persistent().items():
+            destination[prefix + name] = value if keep_vars else value.detach()
+        if type(self).get_extra_state is not Module.get_extra_state:
+            destination[prefix + _EXTRA] = self.get_extra_state()
+
+    def state_dict(self, *args, destination=None, prefix: str = "", keep_vars: bool = False):
+        """All parameters and persistent buffers of the tree by dotted name, sharing memory with the module.
+
+        With `keep_vars` the tensors themselves, else detached.
+
+        >>> list(nn.Sequential(nn.Linear(2, 1)).state_dict())
+        ['0.weight', '0.bias']
+        """
+        if args:
+            warnings.warn("state_dict: give destination, prefix and keep_vars by keyword", FutureWarning, stacklevel=2)
+            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args):])
+        if destination is None:
+            destination = _StateDict()
+            destination._metadata = OrderedDict()
+        local_metadata = {"version": self._version}
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]] = local_metadata
+        for hook in self._hooks_of("_state_dict_pre_hooks").values():
+            hook(self, prefix, keep_vars)
+        self._save_to_state_dict(destination, prefix, keep_vars)
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in self._hooks_of("_state_dict_hooks").values():
+            other = hook(self, destination, prefix, local_metadata)
+            destination = destination if other is None else other
+        return destination
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
+        """Takes this module's own state out of `state_dict`; what does not fit is added to the three lists."""
+        for hook in self._hooks_of("_load_state_dict_pre_hooks").values():
+            hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+
+        own = self._persistent()
+        for name, value in own.items():
+            key = prefix + name
+            if key not in state_dict:
+                if strict:
+                    missing_keys.append(key)
+                continue
+            new = state_dict[key]
+            if not isinstance(new, Tensor):
+                error_msgs.append(f'While copying the parameter named "{key}", expected a tensorgrad.Tensor from checkpoint '
+                                  f"but received {type(new)}")
+                continue
+            if value.ndim == 0 and tuple(new.shape) == (1,):
+                new = new[0]
+            if new.shape != value.shape:
+                error_msgs.append(f"size mismatch for {key}: copying a param with shape {new.shape} from checkpoint, the shape "
+                                  f"in current model is {value.shape}.")
+                continue
+            try:
+                with tg.no_grad():
+                    if local_metadata.get("assign_to_params_buffers", False):
+                        if isinstance(value, Parameter):
+                            new = new if isinstance(new, Parameter) else Parameter(new, requires_grad=False)
+                            new.requires_grad_(value.requires_grad)
+                        setattr(self, name, new)
+                    else:
+                        value.copy_(new)
+            except Exception as error:
+                error_msgs.append(f'While copying the parameter named "{key}", whose dimensions in the model are {value.shape} '
+                                  f"and whose dimensions in the checkpoint are {new.shape}, an exception occurred : "
+                                  f"{error.args}.")
+
+        extra = prefix + _EXTRA
+        takes_extra = type(self).set_extra_state is not Module.set_extra_state
+        if takes_extra and extra in state_dict:
+            self.set_extra_state(state_dict[extra])
+        elif strict and takes_extra:
+            missing_keys.append(extra)
+        if strict:
+            for key in state_dict:
+                if not key.startswith(prefix) or (key == extra and takes_extra):
+                    continue
+                name, dot, _ = key[len(prefix):].partition(".")
+                if name not in (self._modules if dot else own):
+                    unexpected_keys.append(key)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False):
+        """Copies a `state_dict` into the module; returns the keys that were missing and those that nobody wanted.
+
+        With `strict` such keys are an error; tensors of another shape always are. With `assign` the tensors
+        themselves become the module's instead of being copied.
+
+        >>> layer = nn.Linear(2, 1)
+        >>> layer.load_state_dict(nn.Linear(2, 1).state_dict())
+        <All keys matched successfully>
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        missing: list[str] = []
+        unexpected: list[str] = []
+        errors: list[str] = []
+        metadata = getattr(state_dict, "_metadata", None)
+        state = _StateDict(state_dict)
+        if metadata is not None:
+            state._metadata = metadata
+
+        def load(module, state, prefix):
+            local_metadata = {} if metadata is None else metadata.get(prefix[:-1], {})
+            if assign:
+                local_metadata = {**local_metadata, "assign_to_params_buffers": True}
+            module._load_from_state_dict(state, prefix, local_metadata, True, missing, unexpected, errors)
+            for name, child in module._modules.items():
+                if child is not None:
+                    path = f"{prefix}{name}."
+                    load(child, {key: value for key, value in state.items() if key.startswith(path)}, path)
+            keys = _IncompatibleKeys(missing, unexpected)
+            for hook in module._hooks_of("_load_state_dict_post_hooks").values():
+                if hook(module, keys) is not None:
+                    raise AssertionError("Hooks registered with ``register_load_state_dict_post_hook`` are not expected to "
+                                         "return new values: change incompatible_keys in place.")
+
+        load(self, state, "")
+        if strict:
+            for what, keys in (("Unexpected", unexpected), ("Missing", missing)):
+                if keys:
+                    errors.insert(0, f"{what} key(s) in state_dict: " + ", ".join(f'"{key}"' for key in keys) + ". ")
+        if errors:
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
+        return _IncompatibleKeys(missing, unexpected)
+
+    # -- looks
+
+    def _get_name(self):
+        return type(self).__name__
+
+    def extra_repr(self) -> str:
+        """What `repr` says of the settings; override it in a layer."""
+        return ""
+
+    def __repr__(self):
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        children = [f"({name}): {_addindent(repr(module), 2)}" for name, module in self._modules.items()]
+        if len(lines) <= 1 and not children:
+            return f"{self._get_name()}({extra})"
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
+
+    def __dir__(self):
+        names = [*dir(type(self)), *self.__dict__, *self._parameters, *self._modules, *self._buffers]
+        return sorted({name for name in names if not name[:1].isdigit()})
+
+
+compiled.quicken(Module, Module.__getattr__, object.__getattribute__)
+
+
+def _attribute(module, name):
+    if not hasattr(module, name):
+        raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+    return getattr(module, name)
+
+
+def _addindent(text, spaces):
+    first, *rest = text.split("\n")
+    return "\n".join([first] + [" " * spaces + line if line.strip() else "" for line in rest])
+
+
+def _parse_to(*args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=None):
+    """(device or None, dtype or None) of the many ways to call `to`."""
+    for arg in args:
+        if isinstance(arg, Tensor):
+            device, dtype = arg.device, arg.dtype
+        elif isinstance(arg, tg.dtype):
+            dtype = arg
+        elif isinstance(arg, (str, int, tg.device)) and not isinstance(arg, bool):
+            device = arg
+        elif arg is not None and not isinstance(arg, bool):
+            raise TypeError(f"to() received an invalid argument: {arg!r}. Give it a device, a dtype or a tensor.")
+    return device, dtype

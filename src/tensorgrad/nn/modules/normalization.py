@@ -1,0 +1,119 @@
+"""Layers that bring their input to mean 0 and variance 1, or to length 1."""
+from __future__ import annotations
+
+import numbers
+
+import tensorgrad as tg
+from tensorgrad.nn import functional as F
+from tensorgrad.nn import init
+from tensorgrad.nn.modules.module import Module
+from tensorgrad.nn.parameter import Parameter
+
+__all__ = ["GroupNorm", "LayerNorm", "RMSNorm"]
+
+
+def _shape(normalized_shape):
+    return (normalized_shape,) if isinstance(normalized_shape, numbers.Integral) else tuple(normalized_shape)
+
+
+class _Scaled(Module):
+    """A norm with a learned factor and offset, either of which may be absent."""
+
+    def _add_parameters(self, shape, weight, bias, device, dtype):
+        self.register_parameter("weight", Parameter(tg.empty(shape, device=device, dtype=dtype)) if weight else None)
+        self.register_parameter("bias", Parameter(tg.empty(shape, device=device, dtype=dtype)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Factor 1, offset 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class LayerNorm(_Scaled):
+    r"""Each row's distance from its mean in deviations: :math:`y = \frac{x - E[x]}{\sqrt{Var[x] + \epsilon}} \gamma + \beta`.
+
+    A row is the last `len(normalized_shape)` dimensions. Variance is the biased one.
+
+    >>> nn.LayerNorm(3)(tg.tensor([[1.0, 2.0, 3.0]])).mean().item()
+    0.0
+    """
+
+    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
+
+    def __init__(self, normalized_shape, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True, device=None,
+                 dtype=None):
+        super().__init__()
+        self.normalized_shape = _shape(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        self._add_parameters(self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype)
+
+    def forward(self, input):
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        return (f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+                f"bias={self.bias is not None}")
+
+
+class GroupNorm(_Scaled):
+    r"""Each group of channels brought to mean 0 and variance 1, then scaled and moved channel by channel.
+
+    Shape: input `(N, num_channels, *)`, output the same.
+
+    >>> nn.GroupNorm(3, 6)(tg.ones(2, 6, 4)).shape
+    tensorgrad.Size([2, 6, 4])
+    """
+
+    __constants__ = ["num_groups", "num_channels", "eps", "affine"]
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device=None, dtype=None, *,
+                 bias: bool = True):
+        super().__init__()
+        if num_channels % num_groups != 0:
+            raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.affine = affine
+        self._add_parameters((num_channels,), affine, affine and bias, device, dtype)
+
+    def forward(self, input):
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        return (f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+                f"bias={self.bias is not None}")
+
+
+class RMSNorm(Module):
+    r"""Each row divided by its root mean square: :math:`y = \frac{x}{\sqrt{\epsilon + E[x^2]}} \gamma`.
+
+    >>> nn.RMSNorm(2)(tg.tensor([3.0, 3.0])).detach()
+    tensor([1., 1.])
+    """
+
+    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
+
+    def __init__(self, normalized_shape, eps: float | None = None, elementwise_affine: bool = True, device=None, dtype=None):
+        super().__init__()
+        self.normalized_shape = _shape(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        weight = Parameter(tg.empty(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
+        self.register_parameter("weight", weight)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Factor 1."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, x):
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self):
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
