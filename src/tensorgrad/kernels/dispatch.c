@@ -1,0 +1,133 @@
+/* Chooses the CPU level once, and finds kernels by name. Compiled without the flags of any level: it must run on every CPU. */
+#include "dispatch.h"
+
+#include <string.h>
+
+#include "level.h"
+
+#define SLOTS 4096 /* of the hash table: a power of two, several times the number of kernels */
+
+typedef const KernelEntry *const *(*entries_fn)(void);
+
+#ifdef KERNEL_X86
+const KernelEntry *const *kernel_entries_v2(void);
+const KernelEntry *const *kernel_entries_v3(void);
+const KernelEntry *const *kernel_entries_v4(void);
+#else
+const KernelEntry *const *kernel_entries_baseline(void);
+#endif
+
+static const KernelEntry *slots[SLOTS];
+static int filled;
+static const char *level_name = "none";
+
+static unsigned hash(const char *name, int dtype)
+{
+    unsigned h = 2166136261u ^ (unsigned)dtype;
+    for (; *name; name++) {
+        h = (h ^ (unsigned char)*name) * 16777619u;
+    }
+    return h;
+}
+
+static void insert(const KernelEntry *entry)
+{
+    unsigned at = hash(entry->name, entry->dtype) % SLOTS;
+    while (slots[at]) {
+        at = (at + 1) % SLOTS;
+    }
+    slots[at] = entry;
+    filled++;
+}
+
+static void fill(entries_fn entries)
+{
+    const KernelEntry *const *lists = entries();
+    memset(slots, 0, sizeof slots);
+    filled = 0;
+    for (; *lists; lists++) {
+        for (const KernelEntry *entry = *lists; entry->name; entry++) {
+            insert(entry);
+        }
+    }
+}
+
+#ifdef KERNEL_X86
+static int cpu_level(void)
+{
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt")) {
+        return 0;
+    }
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2")) {
+        return 2;
+    }
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512cd") ||
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) {
+        return 3;
+    }
+    return 4;
+}
+
+int kernels_start(const char *cap)
+{
+    int level = cpu_level();
+    if (cap[0] == 'v' && cap[1] - '0' < level) {
+        level = cap[1] - '0';
+    }
+    if (level >= 4) {
+        fill(kernel_entries_v4);
+        level_name = "v4";
+    } else if (level == 3) {
+        fill(kernel_entries_v3);
+        level_name = "v3";
+    } else if (level == 2) {
+        fill(kernel_entries_v2);
+        level_name = "v2";
+    } else {
+        return -1;
+    }
+    return 0;
+}
+#else
+int kernels_start(const char *cap)
+{
+    (void)cap;
+    fill(kernel_entries_baseline);
+    level_name = "baseline";
+    return 0;
+}
+#endif
+
+const char *kernels_level(void)
+{
+    return level_name;
+}
+
+kernel_fn kernels_find(const char *name, int dtype)
+{
+    unsigned at = hash(name, dtype) % SLOTS;
+    while (slots[at]) {
+        if (slots[at]->dtype == dtype && strcmp(slots[at]->name, name) == 0) {
+            return slots[at]->fn;
+        }
+        at = (at + 1) % SLOTS;
+    }
+    return NULL;
+}
+
+int kernels_count(void)
+{
+    return filled;
+}
+
+const char *kernels_name(int index, int *dtype)
+{
+    for (int at = 0; at < SLOTS; at++) {
+        if (slots[at] && index-- == 0) {
+            *dtype = slots[at]->dtype;
+            return slots[at]->name;
+        }
+    }
+    return NULL;
+}

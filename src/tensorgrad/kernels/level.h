@@ -1,0 +1,63 @@
+/* What differs between CPU levels, and the names that let one source be compiled once for each of them. */
+#ifndef TENSORGRAD_LEVEL_H
+#define TENSORGRAD_LEVEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel.h"
+
+#ifndef KERNEL_LEVEL
+#define KERNEL_LEVEL baseline
+#endif
+#define LEVEL_PASTE(name, level) name##_##level
+#define LEVEL_JOIN(name, level) LEVEL_PASTE(name, level)
+/* The name of something that exists once per level and is seen from other files. */
+#define LEVEL(name) LEVEL_JOIN(name, KERNEL_LEVEL)
+
+/* The width of a vector register, in bytes. */
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+
+/* An output may be the very same memory as an input, element for element, so `restrict` would be a lie. What holds is
+   that no element depends on one written earlier in the loop, and this says so. */
+#if defined(__clang__)
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define INDEPENDENT _Pragma("GCC ivdep")
+#elif defined(_MSC_VER)
+#define INDEPENDENT __pragma(loop(ivdep))
+#else
+#define INDEPENDENT
+#endif
+
+#if defined(__GNUC__)
+#define VECTOR_TYPES 1
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NEVER_INLINE __attribute__((noinline))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#else
+#define ALWAYS_INLINE static __forceinline
+#define NEVER_INLINE __declspec(noinline)
+#define LIKELY(x) (x)
+#endif
+
+#if defined(_MSC_VER)
+#define THREAD_LOCAL __declspec(thread)
+#else
+#define THREAD_LOCAL __thread
+#endif
+
+/* One line of the table that dispatch.c searches. A list of them ends with a name of NULL. */
+typedef struct KernelEntry {
+    const char *name;
+    int dtype;
+    kernel_fn fn;
+} KernelEntry;
+
+#endif

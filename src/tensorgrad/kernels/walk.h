@@ -1,0 +1,29 @@
+/* The walk over strided operands, shared by all map kernels.
+ *
+ * A formula is compiled into one loop over contiguous memory, its span. The walk brings every other layout to that form:
+ * what does not lie contiguously is gathered into buffers a chunk at a time, and the results are scattered from one. So a
+ * vectorised formula is compiled once per element type, whatever the strides, and costs no scalar remainder loop either:
+ * the last elements go through a padded buffer.
+ */
+#ifndef TENSORGRAD_WALK_H
+#define TENSORGRAD_WALK_H
+
+#include "level.h"
+
+#define WALK_OPERANDS 4
+#define WALK_CHUNK 512        /* elements gathered at once: four operands of doubles stay in the first cache */
+#define WALK_GRANULE 16       /* what a padded span's count is a multiple of: one AVX-512 register of float32 */
+
+/* Applies a formula to `count` contiguous elements of each operand: the inputs, then the output, which may be an input. */
+typedef void (*span_fn)(void *const *data, int64_t count, const double *scalar);
+
+typedef struct Span {
+    span_fn run;
+    int operands;                   /* the output included, which is the last */
+    int granule;                    /* 1, or WALK_GRANULE when run() takes whole granules only */
+    int width[WALK_OPERANDS];       /* bytes of an element of each operand */
+} Span;
+
+void LEVEL(walk)(const KernelArgs *a, const Span *span);
+
+#endif
