@@ -113,7 +113,9 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, RuntimeError, ValueError) as error:
-        print(f"tensorgrad: {error}", file=sys.stderr)
+        about_file = isinstance(error, OSError) and error.filename
+        text = f"{error.filename}: {error.strerror}" if about_file else " ".join(str(error).split())
+        print(f"tensorgrad: {text}", file=sys.stderr)
         return 1
     return 0
 

@@ -111,7 +111,11 @@ def run(epochs: int, seed: int, path: str) -> None:
 def score_file(path: str) -> None:
     """Loads a saved network and repeats the first test."""
     model = network()
-    model.load_state_dict(tg.load(path))
+    state = tg.load(path)
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{path} does not hold the 64-128-10 network that demo digits saves") from error
     x, y = pixels_and_labels()
     _, test = random_split(len(x))
     print(f"{path} reads {score(model, x[test], y[test])} of the test images right.")
