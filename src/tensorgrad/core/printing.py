@@ -65,9 +65,9 @@ def set_printoptions(
         names = ", ".join(_PROFILES)
         raise ValueError(f"set_printoptions: there is no profile {profile!r}; choose from {names}.")
     base = _options if profile is None else _PROFILES[profile]
-    given = dict(precision=precision, threshold=threshold, edgeitems=edgeitems, linewidth=linewidth)
+    given: dict[str, Any] = dict(precision=precision, threshold=threshold, edgeitems=edgeitems, linewidth=linewidth)
     changes = {option: value for option, value in given.items() if value is not None}
-    _options = replace(base, **changes, sci_mode=sci_mode)
+    _options = replace(base, sci_mode=sci_mode, **changes)
 
 
 def get_printoptions() -> dict[str, Any]:
