@@ -65,8 +65,8 @@ def set_printoptions(
         names = ", ".join(_PROFILES)
         raise ValueError(f"set_printoptions: there is no profile {profile!r}; choose from {names}.")
     base = _options if profile is None else _PROFILES[profile]
-    given: dict[str, Any] = dict(precision=precision, threshold=threshold, edgeitems=edgeitems, linewidth=linewidth)
-    changes = {option: value for option, value in given.items() if value is not None}
+    given = dict(precision=precision, threshold=threshold, edgeitems=edgeitems, linewidth=linewidth)
+    changes: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
     _options = replace(base, sci_mode=sci_mode, **changes)
 
 
