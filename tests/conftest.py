@@ -1,0 +1,20 @@
+"""Shared by all tests: each starts from the same state and leaves no setting behind."""
+
+import pytest
+
+import tensorgrad as tg
+
+
+def pytest_report_header():
+    return f"tensorgrad {tg.__version__}, backend {tg.get_backend()}, CPU level {tg._kernels.level()}"
+
+
+@pytest.fixture(autouse=True)
+def same_start():
+    """The random state is fixed; default dtype, backend and recording are put back after the test."""
+    dtype, backend, recording = tg.get_default_dtype(), tg.get_backend(), tg.is_grad_enabled()
+    tg.manual_seed(0)
+    yield
+    tg.set_default_dtype(dtype)
+    tg.set_backend(backend)
+    tg.set_grad_enabled(recording)
