@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tensorgrad as tg
 from tensorgrad.core.printing import format_tensor, get_printoptions, printoptions, set_printoptions
 
 CASES = json.loads((Path(__file__).parent / "fixtures" / "printing.json").read_text())
@@ -51,6 +52,30 @@ def test_text_is_that_of_pytorch(case):
         requires_grad="grad" in case,
     )
     assert text == case["text"]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "dtype=" not in case["text"]], ids=name)
+def test_a_tensor_shows_itself_so(case):
+    set_printoptions(profile="default")
+    set_printoptions(**case["options"])
+    tg.set_default_dtype(getattr(tg, case.get("default", "float32")))
+    tensor = tg.from_numpy(values(case)).requires_grad_("grad" in case)
+    assert repr(tensor * 1 if case.get("grad") == "recorded" else tensor) == case["text"]
+
+
+def test_a_dtype_is_named_as_it_is_written():
+    assert repr(tg.tensor([1, 2], dtype=tg.uint8)) == "tensor([1, 2], dtype=tensorgrad.uint8)"
+    assert repr(tg.zeros(0, 3, dtype=tg.int64)) == "tensor([], size=(0, 3), dtype=tensorgrad.int64)"
+
+
+def test_printing_leaves_no_trace_on_the_tape():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    assert str(x) == repr(x) == f"{x}" == "tensor([1., 2.], requires_grad=True)"
+    assert x.is_leaf and x.grad is None
+
+
+def test_a_number_formats_as_a_number():
+    assert f"{tg.tensor(3.14159):.2f}" == "3.14"
 
 
 def test_four_terabytes_are_summarised_without_reading_them():
