@@ -1,86 +1,120 @@
 # cython: language_level=3, cdivision=True, binding=True
-"""Random numbers: a Mersenne twister, and the distributions drawn from it as PyTorch draws them on an x86-64 CPU.
+"""Random numbers: a Mersenne twister, and the distributions drawn from it as PyTorch draws them on an x86-64
+CPU.
 
-One seed gives one stream, and it is the stream of the torch 2.13 wheel bit for bit, so an experiment can move between
-the two. This module knows NumPy arrays and raw memory, never a Tensor. Every `fill_*` writes the whole of `out` and
-returns it. An array that is not C-contiguous is filled in the order of its memory, as torch does.
+One seed gives one stream, and it is the stream of the torch 2.13 wheel bit for bit, so an experiment can move
+between the two. This module knows NumPy arrays and raw memory, never a Tensor. Every `fill_*` writes the
+whole of `out` and returns it. An array that is not C-contiguous is filled in the order of its memory, as
+torch does.
 
-    Generator(device="cpu")          manual_seed(seed)  seed()  initial_seed()  get_state()  set_state(state)  clone_state()
-    fill_uniform(out, low=0, high=1)                 float16/32/64
-    fill_normal(out, mean=0, std=1, scalar_path=False)   float16/32/64
-    fill_randint(out, low, high=None)                every dtype; high=None: up to the largest value of the dtype
-    fill_random(out, to=None)                        every dtype; to=None: all non-negative values of the dtype
-    permutation(n, dtype=int64)                      a new array
-    fill_bernoulli(out, p)                           every dtype, one p for all
-    bernoulli(p_array, out=None)                     a p for each element
-    fill_exponential(out, rate=1)   fill_geometric(out, p)   fill_cauchy(out, median=0, sigma=1)
-    fill_log_normal(out, mean=1, std=2)
-    multinomial(weights, count, replacement=False)   a new int64 array
-    default_generator                                the one used where none is given
+    Generator(device="cpu")
+        manual_seed(seed)   seed()   initial_seed()   get_state()   set_state(state)   clone_state()   device
+        fill_uniform(out, low=0, high=1)                      float16, 32, 64
+        fill_normal(out, mean=0, std=1, scalar_path=False)    float16, 32, 64
+        fill_randint(out, low, high=None)                     every dtype; None: up to the dtype's largest
+        fill_random(out, to=None)                             every dtype; None: all that are not negative
+        permutation(n, dtype=int64)                           a new array
+        fill_bernoulli(out, p=0.5)                            every dtype, one p for all
+        bernoulli(p, out=None)                                an array of p, one for each element
+        fill_exponential(out, rate=1)                         float16, 32, 64, as the next two
+        fill_cauchy(out, median=0, sigma=1)   fill_log_normal(out, mean=1, std=2)
+        fill_geometric(out, p)                                every dtype but bool
+        multinomial(weights, count, replacement=False)        a new int64 array
+    default_generator                                         the one used where none is given
 
 A draw takes one word of the twister for 24 random bits, and two (the high one first) for 53.
 """
 cimport numpy as cnp
 from cpython.pythread cimport (
-    NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
+    NOWAIT_LOCK,
+    WAIT_LOCK,
+    PyThread_acquire_lock,
+    PyThread_allocate_lock,
+    PyThread_free_lock,
+    PyThread_release_lock,
 )
 from libc.math cimport ceil, cos, exp, fma, log, log1p, sin, sqrt, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
 
 import os
 import warnings
+from operator import index
 
 import numpy as np
 
 cnp.import_array()
 
 
-# ---- C: the loops that must be vectorised, and whose rounding is part of the promise ---------------------------------
+# ---- C: the loops that want vector lanes, and whose rounding is part of the promise -----------------------
 
 cdef extern from *:
     """
     #include <math.h>
     #include <stdint.h>
     #include <string.h>
-
-    /* Every fused multiply-add below is written out, and the compiler must not add its own: torch's bits depend on it.
-       Without a hardware fma the library's fmaf gives the same bits, only slowly; so one build serves every CPU. */
-    #define TG_RESTRICT __restrict
-    #if defined(__clang__)
-    #pragma STDC FP_CONTRACT OFF
-    #define TG_LOOP
-    #elif defined(__GNUC__) && defined(__x86_64__) && defined(__gnu_linux__)
-    #define TG_LOOP __attribute__((optimize("O3", "fp-contract=off"), target_clones("arch=haswell", "default")))
-    #elif defined(__GNUC__)
-    #define TG_LOOP __attribute__((optimize("O3", "fp-contract=off")))
-    #else
-    #define TG_LOOP
+    #if defined(__x86_64__)
+    #include <emmintrin.h>
     #endif
 
-    /* The next 624 words: Matsumoto and Nishimura's recurrence. Each loop reads at least 227 places away from where it
-       writes, or ahead of it, so it runs in vector lanes. */
-    #define TG_TWIST(u, v) (((((u) & 0x80000000u) | ((v) & 0x7fffffffu)) >> 1) ^ ((0u - ((v) & 1u)) & 0x9908b0dfu))
-    TG_LOOP static void tg_refill(uint32_t *s) {
+    /* Every fused multiply-add below is written out, and the compiler must not add its own: it would change the
+       bits. Where the CPU has no such instruction, fmaf is a library call with the same bits, only slow. */
+    #if defined(__clang__)
+    #pragma STDC FP_CONTRACT OFF
+    #elif defined(__GNUC__)
+    #pragma GCC push_options
+    #pragma GCC optimize("O3", "fp-contract=off", "no-trapping-math")
+    #endif
+    #define TG_FROM(type) const type *__restrict
+    #define TG_TO(type) type *__restrict
+    #if defined(__GNUC__)
+    #define TG_PART static inline __attribute__((always_inline))
+    #else
+    #define TG_PART static inline
+    #endif
+
+    /* TG_LOOP(name, (parameters), (arguments)) makes `name` of `name_body`: compiled twice, for any CPU and
+       for one with AVX2 and FMA, and chosen when called. */
+    #if defined(__GNUC__) && defined(__x86_64__)
+    static int tg_has_fma = 0;
+    static void tg_look_at_cpu(void) {
+        tg_has_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    }
+    #define TG_LOOP(name, parameters, arguments) \\
+        __attribute__((target("avx2,fma"))) static void name##_fma parameters { name##_body arguments; } \\
+        static void name parameters { if (tg_has_fma) name##_fma arguments; else name##_body arguments; }
+    #else
+    static void tg_look_at_cpu(void) {}
+    #define TG_LOOP(name, parameters, arguments) static void name parameters { name##_body arguments; }
+    #endif
+
+    /* The next 624 words: Matsumoto and Nishimura's recurrence. Each loop reads ahead of where it writes, or
+       227 places behind, so it runs in vector lanes. */
+    #define TG_TWIST(u, v) \\
+        (((((u) & 0x80000000u) | ((v) & 0x7fffffffu)) >> 1) ^ ((0u - ((v) & 1u)) & 0x9908b0dfu))
+    TG_PART void tg_refill_body(uint32_t *s) {
         int i;
         for (i = 0; i < 227; i++) s[i] = s[i + 397] ^ TG_TWIST(s[i], s[i + 1]);
         for (i = 227; i < 623; i++) s[i] = s[i - 227] ^ TG_TWIST(s[i], s[i + 1]);
         s[623] = s[396] ^ TG_TWIST(s[623], s[0]);
     }
-    static inline uint32_t tg_temper_one(uint32_t y) {
+    TG_LOOP(tg_refill, (uint32_t *s), (s))
+
+    TG_PART uint32_t tg_temper_one(uint32_t y) {
         y ^= y >> 11;
         y ^= (y << 7) & 0x9d2c5680u;
         y ^= (y << 15) & 0xefc60000u;
         return y ^ (y >> 18);
     }
-    TG_LOOP static void tg_temper(const uint32_t *TG_RESTRICT s, uint32_t *TG_RESTRICT out, int64_t n) {
+    TG_PART void tg_temper_body(TG_FROM(uint32_t) s, TG_TO(uint32_t) out, int64_t n) {
         for (int64_t i = 0; i < n; i++) out[i] = tg_temper_one(s[i]);
     }
+    TG_LOOP(tg_temper, (TG_FROM(uint32_t) s, TG_TO(uint32_t) out, int64_t n), (s, out, n))
 
-    TG_LOOP static void tg_uniform24(const uint32_t *TG_RESTRICT w, float *TG_RESTRICT out, int64_t n, float low, float high) {
+    TG_PART void tg_uniform24_body(TG_FROM(uint32_t) w, TG_TO(float) out, int64_t n, float low, float high) {
         const float span = high - low;
         if (low == 0.0f && high == 1.0f) {
-            for (int64_t i = 0; i < n; i++) out[i] = (float)(int32_t)(w[i] & 0xffffffu) * (1.0f / 16777216.0f);
+            for (int64_t i = 0; i < n; i++)
+                out[i] = (float)(int32_t)(w[i] & 0xffffffu) * (1.0f / 16777216.0f);
             return;
         }
         for (int64_t i = 0; i < n; i++) {
@@ -88,7 +122,11 @@ cdef extern from *:
             out[i] = x == high ? low : x;
         }
     }
-    TG_LOOP static void tg_uniform53(const uint32_t *TG_RESTRICT w, double *TG_RESTRICT out, int64_t n, double low, double high) {
+    TG_LOOP(tg_uniform24, (TG_FROM(uint32_t) w, TG_TO(float) out, int64_t n, float low, float high),
+            (w, out, n, low, high))
+
+    TG_PART void tg_uniform53_body(TG_FROM(uint32_t) w, TG_TO(double) out, int64_t n,
+                                   double low, double high) {
         const double span = high - low;
         for (int64_t i = 0; i < n; i++) {
             uint64_t bits = ((uint64_t)(w[2 * i] & 0x1fffffu) << 32) | w[2 * i + 1];
@@ -100,18 +138,42 @@ cdef extern from *:
             out[i] = x == high ? low : x;
         }
     }
+    TG_LOOP(tg_uniform53, (TG_FROM(uint32_t) w, TG_TO(double) out, int64_t n, double low, double high),
+            (w, out, n, low, high))
+
     /* A 53-bit draw is below p exactly if its integer is below ceil(p * 2**53). */
-    TG_LOOP static void tg_below53(const uint32_t *TG_RESTRICT w, uint8_t *TG_RESTRICT out, int64_t n, int64_t limit) {
+    TG_PART void tg_below53_body(TG_FROM(uint32_t) w, TG_TO(uint8_t) out, int64_t n, int64_t limit) {
         for (int64_t i = 0; i < n; i++)
             out[i] = (int64_t)(((uint64_t)(w[2 * i] & 0x1fffffu) << 32) | w[2 * i + 1]) < limit;
     }
+    TG_LOOP(tg_below53, (TG_FROM(uint32_t) w, TG_TO(uint8_t) out, int64_t n, int64_t limit),
+            (w, out, n, limit))
 
-    /* Box and Muller's transform of 8 pairs of uniforms, with the float32 logarithm, sine and cosine of the Cephes library
-       (S. Moshier), in the order of operations torch's AVX2 path rounds them. */
-    static inline float tg_bits_float(uint32_t b) { float f; memcpy(&f, &b, 4); return f; }
-    static inline uint32_t tg_float_bits(float f) { uint32_t b; memcpy(&b, &f, 4); return b; }
+    /* low + w % span. Up to 2**28 by a float64 quotient, which is at most one off, and so in vector lanes. */
+    TG_PART void tg_modulo_body(TG_FROM(uint32_t) w, TG_TO(int64_t) out, int64_t n,
+                                uint32_t span, int64_t low) {
+        if (span < 2 || span > (1u << 28)) {
+            for (int64_t i = 0; i < n; i++) out[i] = low + (int64_t)(w[i] % span);
+            return;
+        }
+        const double inverse = 1.0 / span;
+        for (int64_t i = 0; i < n; i++) {
+            int32_t quotient = (int32_t)((double)w[i] * inverse);
+            int32_t rest = (int32_t)(w[i] - (uint32_t)quotient * span);
+            rest += (int32_t)span & -(rest < 0);
+            rest -= (int32_t)span & -(rest >= (int32_t)span);
+            out[i] = low + rest;
+        }
+    }
+    TG_LOOP(tg_modulo, (TG_FROM(uint32_t) w, TG_TO(int64_t) out, int64_t n, uint32_t span, int64_t low),
+            (w, out, n, span, low))
 
-    static inline float tg_log(float x) {                  /* x in (0, 1], normal numbers */
+    /* Box and Muller's transform of 8 pairs of uniforms, with the float32 logarithm, sine and cosine of the
+       Cephes library (S. Moshier), rounded in the order of torch's AVX2 path. */
+    TG_PART float tg_bits_float(uint32_t b) { float f; memcpy(&f, &b, 4); return f; }
+    TG_PART uint32_t tg_float_bits(float f) { uint32_t b; memcpy(&b, &f, 4); return b; }
+
+    TG_PART float tg_log(float x) {                  /* x in (0, 1], normal numbers */
         uint32_t b = tg_float_bits(x);
         float e = (float)((int32_t)(b >> 23) - 126);
         float m = tg_bits_float((b & 0x007fffffu) | 0x3f000000u);
@@ -134,7 +196,7 @@ cdef extern from *:
         return fmaf(e, 0.693359375f, m + y);
     }
 
-    static inline void tg_sincos(float x, float *s, float *c) {   /* x in [0, 2 pi] */
+    TG_PART void tg_sincos(float x, float *s, float *c) {   /* x in [0, 2 pi] */
         int32_t octant = ((int32_t)(x * 1.27323954473516f) + 1) & ~1;
         float k = (float)octant;
         x = fmaf(k, -0.78515625f, x);
@@ -156,38 +218,59 @@ cdef extern from *:
         *c = tg_bits_float(cosine ^ ((uint32_t)(~(octant - 2) & 4) << 29));
     }
 
-    TG_LOOP static void tg_box_muller(float *data, int64_t blocks, float mean, float std) {
+    TG_PART void tg_sqrt8(float *x) {       /* sqrtf may set errno, and so keeps a loop out of vector lanes */
+    #if defined(__x86_64__)
+        _mm_storeu_ps(x, _mm_sqrt_ps(_mm_loadu_ps(x)));
+        _mm_storeu_ps(x + 4, _mm_sqrt_ps(_mm_loadu_ps(x + 4)));
+    #else
+        for (int j = 0; j < 8; j++) x[j] = sqrtf(x[j]);
+    #endif
+    }
+    TG_PART void tg_box_muller_body(float *data, int64_t blocks, float mean, float std) {
+        float radius[8], s[8], c[8];
         for (int64_t b = 0; b < blocks; b++, data += 16) {
             for (int j = 0; j < 8; j++) {
-                float radius = sqrtf(-2.0f * tg_log(1.0f - data[j]));
-                float s, c;
-                tg_sincos(6.28318530717958648f * data[j + 8], &s, &c);
-                data[j] = fmaf(radius * c, std, mean);
-                data[j + 8] = fmaf(radius * s, std, mean);
+                radius[j] = -2.0f * tg_log(1.0f - data[j]);
+                tg_sincos(6.28318530717958648f * data[j + 8], s + j, c + j);
+            }
+            tg_sqrt8(radius);
+            for (int j = 0; j < 8; j++) {
+                data[j] = fmaf(radius[j] * c[j], std, mean);
+                data[j + 8] = fmaf(radius[j] * s[j], std, mean);
             }
         }
     }
+    TG_LOOP(tg_box_muller, (float *data, int64_t blocks, float mean, float std), (data, blocks, mean, std))
 
     /* float32 to the nearest float16, ties to even. */
-    static inline uint16_t tg_half(float f) {
+    TG_PART uint16_t tg_half(float f) {
         uint32_t b = tg_float_bits(f), sign = (b >> 16) & 0x8000u;
         b &= 0x7fffffffu;
         if (b >= 0x47800000u) return (uint16_t)(sign | (b > 0x7f800000u ? 0x7e00u : 0x7c00u));
         if (b < 0x38800000u) return (uint16_t)(sign | (tg_float_bits(tg_bits_float(b) + 0.5f) - 0x3f000000u));
         return (uint16_t)(sign | ((b - 0x38000000u + 0xfffu + ((b >> 13) & 1u)) >> 13));
     }
+
+    #if defined(__GNUC__) && !defined(__clang__)
+    #pragma GCC pop_options
+    #endif
     """
+    void tg_look_at_cpu() noexcept nogil
     void tg_refill(uint32_t *s) noexcept nogil
     uint32_t tg_temper_one(uint32_t y) noexcept nogil
     void tg_temper(const uint32_t *s, uint32_t *out, int64_t n) noexcept nogil
     void tg_uniform24(const uint32_t *w, float *out, int64_t n, float low, float high) noexcept nogil
     void tg_uniform53(const uint32_t *w, double *out, int64_t n, double low, double high) noexcept nogil
     void tg_below53(const uint32_t *w, uint8_t *out, int64_t n, int64_t limit) noexcept nogil
+    void tg_modulo(const uint32_t *w, int64_t *out, int64_t n, uint32_t span, int64_t low) noexcept nogil
     void tg_box_muller(float *data, int64_t blocks, float mean, float std) noexcept nogil
     uint16_t tg_half(float f) noexcept nogil
 
 
-# ---- the engine ------------------------------------------------------------------------------------------------------
+tg_look_at_cpu()
+
+
+# ---- the engine --------------------------------------------------------------------------------------------
 
 cdef enum:
     WORDS = 624             # of state
@@ -255,7 +338,7 @@ cdef inline double normal_one(Engine *e) noexcept nogil:
     return radius * cos(angle)
 
 
-# ---- dtypes ----------------------------------------------------------------------------------------------------------
+# ---- dtypes ------------------------------------------------------------------------------------------------
 
 # The codes of tensorgrad's dtypes; float16 travels as its 16 bits.
 cdef enum:
@@ -315,7 +398,7 @@ cdef void store(int dtype, void *out, const source *x, Py_ssize_t n) noexcept no
             (<uint16_t *>out)[i] = tg_half(<float>x[i])
 
 
-# ---- distributions: a chunk at a time --------------------------------------------------------------------------------
+# ---- distributions: a chunk at a time ----------------------------------------------------------------------
 
 cdef struct Settings:
     double a
@@ -327,7 +410,8 @@ ctypedef void (*draw_reals)(Engine *, double *, Py_ssize_t, const Settings *) no
 ctypedef void (*draw_integers)(Engine *, int64_t *, Py_ssize_t, const Settings *) noexcept nogil
 
 
-cdef void fill_reals(Engine *e, int dtype, char *out, Py_ssize_t n, draw_reals draw, const Settings *s) noexcept nogil:
+cdef void fill_reals(Engine *e, int dtype, char *out, Py_ssize_t n, draw_reals draw,
+                     const Settings *s) noexcept nogil:
     cdef double[CHUNK] x
     cdef Py_ssize_t m
     while n > 0:
@@ -338,7 +422,8 @@ cdef void fill_reals(Engine *e, int dtype, char *out, Py_ssize_t n, draw_reals d
         n -= m
 
 
-cdef void fill_integers(Engine *e, int dtype, char *out, Py_ssize_t n, draw_integers draw, const Settings *s) noexcept nogil:
+cdef void fill_integers(Engine *e, int dtype, char *out, Py_ssize_t n, draw_integers draw,
+                        const Settings *s) noexcept nogil:
     cdef int64_t[CHUNK] x
     cdef Py_ssize_t m
     while n > 0:
@@ -396,11 +481,8 @@ cdef draw_reals[5] DRAWS = [draw_normal, draw_log_normal, draw_exponential, draw
 cdef void draw_narrow(Engine *e, int64_t *x, Py_ssize_t n, const Settings *s) noexcept nogil:
     """One word, modulo a span that fits one word."""
     cdef uint32_t[CHUNK] w
-    cdef uint32_t span = <uint32_t>s.span
-    cdef Py_ssize_t i
     words(e, w, n)
-    for i in range(n):
-        x[i] = <int64_t>(w[i] % span) + s.low
+    tg_modulo(w, x, n, <uint32_t>s.span, s.low)
 
 
 cdef void draw_wide(Engine *e, int64_t *x, Py_ssize_t n, const Settings *s) noexcept nogil:
@@ -446,7 +528,8 @@ cdef void box_muller_doubles(double *x, Py_ssize_t blocks, double mean, double s
         blocks -= 1
 
 
-cdef void normal_blocks(Engine *e, int dtype, char *out, Py_ssize_t n, double mean, double std) noexcept nogil:
+cdef void normal_blocks(Engine *e, int dtype, char *out, Py_ssize_t n, double mean,
+                        double std) noexcept nogil:
     """Normals in whole blocks of 16; `n` is a multiple of 16."""
     cdef float[CHUNK] x
     cdef Py_ssize_t i, m
@@ -468,12 +551,12 @@ cdef void normal_blocks(Engine *e, int dtype, char *out, Py_ssize_t n, double me
 
 
 cdef void normal(Engine *e, int dtype, char *out, Py_ssize_t n, double mean, double std) noexcept nogil:
-    """Blocks of 16; a last block that is not whole is made of the last 16 elements anew, over those already there."""
+    """Blocks of 16; where the last is not whole, the last 16 elements are made anew, over what was there."""
     cdef uint32_t[32] skipped
     cdef Py_ssize_t rest = n % 16
     normal_blocks(e, dtype, out, n - rest, mean, std)
     if rest:
-        if dtype != F16:        # torch first draws a uniform for every element, also for those it then makes anew
+        if dtype != F16:        # torch has by then drawn a uniform for every element, also for these
             words(e, skipped, rest * (2 if dtype == F64 else 1))
         normal_blocks(e, dtype, out + (n - 16) * SIZES[dtype], 16, mean, std)
 
@@ -502,7 +585,8 @@ cdef void bernoulli_one(Engine *e, int dtype, char *out, Py_ssize_t n, double p)
         n -= m
 
 
-cdef void bernoulli_each(Engine *e, int dtype, char *out, const char *p, bint p64, Py_ssize_t n) noexcept nogil:
+cdef void bernoulli_each(Engine *e, int dtype, char *out, const char *p, bint p64,
+                         Py_ssize_t n) noexcept nogil:
     cdef uint32_t[CHUNK] w
     cdef float[CHUNK] u
     cdef double[CHUNK] v
@@ -526,7 +610,7 @@ cdef void bernoulli_each(Engine *e, int dtype, char *out, const char *p, bint p6
 
 
 cdef void shuffle(Engine *e, int64_t *x, int64_t n) noexcept nogil:
-    """Fisher and Yates's shuffle of 0 … n-1. Where one word would be too coarse, torch builds it inside out instead."""
+    """Fisher and Yates's shuffle of 0 to n-1; built inside out where one word would be too coarse."""
     cdef int64_t i, j
     if n < 214748364:
         for i in range(n):
@@ -541,7 +625,7 @@ cdef void shuffle(Engine *e, int64_t *x, int64_t n) noexcept nogil:
             x[j] = i
 
 
-# ---- the state, as torch writes it ---------------------------------------------------------------------------------
+# ---- the state, as torch writes it -------------------------------------------------------------------------
 
 cdef struct StateLayout:
     uint64_t seed
@@ -561,7 +645,7 @@ cdef struct StateLayout:
 STATE_BYTES = sizeof(StateLayout)
 
 
-# ---- what Python sees ------------------------------------------------------------------------------------------------
+# ---- what Python sees --------------------------------------------------------------------------------------
 
 cdef int dtype_of(cnp.ndarray out, str name) except -1:
     cdef int number = cnp.PyArray_TYPE(out)
@@ -588,7 +672,7 @@ cdef in_memory_order(cnp.ndarray out):
 
 
 cdef filled(cnp.ndarray out, fill, args):
-    """`out` after `fill(flat, *args)`, where `flat` holds its elements in the order of memory and is plain."""
+    """`out` after `fill(flat, *args)`, where `flat` is plain and holds the elements as memory does."""
     if not out.flags.writeable:
         raise ValueError("random numbers: the array to fill is read-only")
     view = out.transpose(in_memory_order(out))
@@ -602,14 +686,14 @@ cdef filled(cnp.ndarray out, fill, args):
 
 
 cdef rounded(int dtype, value):
-    """The int `value` as it comes back from a float dtype; what is too large for int64 wraps, as a C cast does on x86."""
+    """The int `value` after a trip through a float dtype; beyond int64, what a C cast gives on x86."""
     with np.errstate(over="ignore"):
         back = float(np.int64(value).astype((np.float16, np.float32, np.float64)[dtype - F16]))
         return int(back) if -2.0**63 <= back < 2.0**63 else -2**63
 
 
 cdef inner_bounds(int dtype, low, high):
-    """`low` and `high` (None: no upper end) drawn together so that no integer between them rounds out of [low, high)."""
+    """`low` and `high` (None: no end), drawn in so that no integer between them rounds out of [low, high)."""
     up = rounded(dtype, low + 1)
     if up < low:
         low = up + (1 << (abs(low + 1).bit_length() - DIGITS[dtype]))
@@ -622,8 +706,9 @@ cdef inner_bounds(int dtype, low, high):
 
 cdef largest(int dtype):
     """The largest value of an integer dtype; of a float dtype, the end of its unbroken run of integers."""
-    cdef object bits = DIGITS[dtype] if dtype >= F16 else 1 if dtype == BOOL else 8 * SIZES[dtype] - (dtype != U8)
-    return 2**bits - (dtype < F16)
+    if dtype >= F16:
+        return 2**(<object>DIGITS[dtype])
+    return 1 if dtype == BOOL else 2**(<object>(8 * SIZES[dtype] - (dtype != U8))) - 1
 
 
 cdef int check_bounds(int dtype, cnp.ndarray out, low, last) except -1:
@@ -637,8 +722,8 @@ cdef int check_bounds(int dtype, cnp.ndarray out, low, last) except -1:
         if not least <= value <= high:
             raise RuntimeError(f"random_: {name} = {value} is out of bounds for {out.dtype}")
         if dtype >= F16 and abs(value) > largest(dtype):
-            warnings.warn(f"random_: {name} = {value} is beyond 2**{DIGITS[dtype]}, where {out.dtype} no longer has every"
-                          " integer, so the draw is not uniform", UserWarning, stacklevel=2)
+            warnings.warn(f"random_: {name} = {value} is beyond 2**{DIGITS[dtype]}, where {out.dtype} no"
+                          " longer has every integer, so the draw is not uniform", UserWarning, stacklevel=2)
     return 0
 
 
@@ -694,7 +779,7 @@ cdef class Generator:
         """
         if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
             raise RuntimeError(f"manual_seed: wanted an int, got {type(seed).__name__}")
-        seed = seed.__index__()
+        seed = index(seed)
         if not -2**63 <= seed < 2**64:
             raise ValueError(f"manual_seed: wanted a seed from -2**63 to 2**64 - 1, got {seed}")
         cdef uint64_t value = seed % 2**64
@@ -732,17 +817,20 @@ cdef class Generator:
     def set_state(self, state):
         """Puts the generator into a state that `get_state` gave, here or in torch.
 
-        Errors: `TypeError` if it is not a `uint8` array, `RuntimeError` if it is not 5056 bytes of a possible state.
+        Errors: `TypeError` if it is not a `uint8` array, `RuntimeError` if it is not 5056 bytes of a possible
+        state.
         """
         if not isinstance(state, np.ndarray) or state.dtype != np.uint8:
-            raise TypeError(f"set_state: wanted a uint8 array, got {getattr(state, 'dtype', type(state).__name__)}")
+            what = getattr(state, "dtype", type(state).__name__)
+            raise TypeError(f"set_state: wanted a uint8 array, got {what}")
         if state.size != STATE_BYTES:
             raise RuntimeError(f"set_state: wanted a state of {STATE_BYTES} bytes, got {state.size}")
         cdef cnp.ndarray flat = np.array(state, order="C")
         cdef StateLayout *s = <StateLayout *>cnp.PyArray_DATA(flat)
         cdef int i
         # The last condition is ours: past it the next words would be read from outside the state.
-        if not (s.seeded and 0 < s.left <= WORDS and s.next <= WORDS and s.next + <uint64_t>s.left <= WORDS + 1):
+        cdef bint possible = s.seeded != 0 and 0 < s.left <= WORDS and s.next <= WORDS
+        if not (possible and s.next + <uint64_t>s.left <= WORDS + 1):
             raise RuntimeError("set_state: these bytes are not the state of a Mersenne twister")
         self.enter()
         self.engine.seed, self.engine.left, self.engine.next = s.seed, s.left, <uint32_t>s.next
@@ -790,7 +878,8 @@ cdef class Generator:
         self.leave()
         return 0
 
-    cdef int raw_normal(self, int dtype, void *out, Py_ssize_t n, double mean, double std, bint scalar_path) except -1:
+    cdef int raw_normal(self, int dtype, void *out, Py_ssize_t n, double mean, double std,
+                        bint scalar_path) except -1:
         if scalar_path or n < 16:
             return self.raw_reals(dtype, out, n, NORMAL, mean, std)
         self.enter()
@@ -802,7 +891,8 @@ cdef class Generator:
         self.leave()
         return 0
 
-    cdef int raw_integers(self, int dtype, void *out, Py_ssize_t n, uint64_t span, int64_t low, bint wide) except -1:
+    cdef int raw_integers(self, int dtype, void *out, Py_ssize_t n, uint64_t span, int64_t low,
+                          bint wide) except -1:
         cdef Settings s
         cdef draw_integers draw = draw_wide if wide else draw_narrow
         s.span, s.low = span, low
@@ -843,7 +933,8 @@ cdef class Generator:
     def fill_uniform(self, cnp.ndarray out not None, double low=0.0, double high=1.0):
         """`out`, filled evenly from [low, high): `low + (high - low) * u`.
 
-        Errors: `RuntimeError` if `low > high` or a bound does not fit the dtype, `NotImplementedError` for an integer dtype.
+        Errors: `RuntimeError` if `low > high` or a bound does not fit the dtype, `NotImplementedError` for an
+        integer dtype.
 
         >>> tg.Generator().manual_seed(0).fill_uniform(np.empty(2, np.float32))
         array([0.49625659, 0.7682218 ], dtype=float32)
@@ -866,8 +957,9 @@ cdef class Generator:
     def fill_normal(self, cnp.ndarray out not None, double mean=0.0, double std=1.0, bint scalar_path=False):
         """`out`, filled with normals of the given mean and standard deviation, by Box and Muller's transform.
 
-        Below 16 elements, for an array that is not C-contiguous, and with `scalar_path`, the normals are made in pairs in
-        float64, and half a pair may wait for the next such call; else in blocks of 16 in the dtype's own precision.
+        Below 16 elements, for an array that is not C-contiguous, and with `scalar_path`, the normals are made
+        in pairs in float64, and half a pair may wait for the next such call; else in blocks of 16 in the
+        dtype's own precision.
 
         Errors: `RuntimeError` if `std` is negative or NaN, `NotImplementedError` for an integer dtype.
         """
@@ -875,22 +967,22 @@ cdef class Generator:
         if not std >= 0.0:
             raise RuntimeError(f"normal_: wanted std >= 0, got {std}")
         if not plain(out):
-            return filled(out, self.fill_normal, (mean, std, True))
+            return filled(out, self.fill_normal, (mean, std, scalar_path or not out.flags.c_contiguous))
         self.raw_normal(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), mean, std, scalar_path)
         return out
 
     def fill_randint(self, cnp.ndarray out not None, low, high=None):
-        """`out`, filled with integers from [low, high), any dtype; without `high`, up to the largest value of the dtype.
+        """`out`, filled with integers from [low, high); without `high`, up to the largest of the dtype.
 
-        Errors: `RuntimeError` if there is nothing between `low` and `high` or they do not fit the dtype, `ValueError` if
-        they do not fit int64. A float dtype that has not every integer between them warns.
+        Errors: `RuntimeError` if there is nothing between `low` and `high` or they do not fit the dtype,
+        `ValueError` if they do not fit int64. A float dtype that has not every integer between them warns.
 
         >>> tg.Generator().manual_seed(0).fill_randint(np.empty(3, np.int64), 0, 10)
         array([4, 9, 3])
         """
         cdef int dtype = dtype_of(out, "random_")
-        low = low.__index__()
-        high = None if high is None else high.__index__()
+        low = index(low)
+        high = None if high is None else index(high)
         for value in (low, high):
             if value is not None and not -2**63 <= value < 2**63:
                 raise ValueError(f"random_: {value} does not fit int64")
@@ -905,19 +997,21 @@ cdef class Generator:
             if end is None:
                 end = largest(dtype) + 1
             if first >= end:
-                raise RuntimeError(f"random_: no value of {out.dtype} lies in [{low}, {end if high is None else high})")
+                raise RuntimeError(f"random_: no integer of {out.dtype} lies from {low} on and below {end}")
             check_bounds(dtype, out, first, end - 1)
             span = end - first
         if not plain(out):
             return filled(out, self.fill_randint, (low, high))
-        # From 2**28 on one word modulo the span would favour the small values by more than 5 percent.
-        self.raw_integers(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), span, first, span == 0 or span >= 2**28)
+        # From 2**28 on, one word modulo the span would favour the small values by more than 5 percent.
+        wide = span == 0 or span >= 2**28
+        self.raw_integers(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), span, first, wide)
         return out
 
     def fill_random(self, cnp.ndarray out not None, to=None):
         """`out`, filled with integers from [0, to); without `to`, all the dtype's own.
 
-        These are the non-negative values of an integer dtype, and 0 to 2**11, 2**24 or 2**53 for float16, 32 or 64.
+        These are the non-negative values of an integer dtype, and 0 to 2**11, 2**24 or 2**53 for float16, 32
+        or 64.
 
         Errors: those of `fill_randint`.
         """
@@ -926,7 +1020,8 @@ cdef class Generator:
             return self.fill_randint(out, 0, to)
         if not plain(out):
             return filled(out, self.fill_random, ())
-        self.raw_integers(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), largest(dtype) + 1, 0, SIZES[dtype] == 8)
+        span = largest(dtype) + 1
+        self.raw_integers(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), span, 0, SIZES[dtype] == 8)
         return out
 
     def permutation(self, n, dtype=np.int64):
@@ -937,7 +1032,7 @@ cdef class Generator:
         dtype = np.dtype(dtype)
         cdef cnp.ndarray out
         cdef int code = dtype_of(np.empty(0, dtype), "randperm")
-        cdef int64_t size = n.__index__()
+        cdef int64_t size = index(n)
         if size < 0:
             raise RuntimeError(f"randperm: wanted n >= 0, got {size}")
         if code == BOOL:
@@ -952,7 +1047,7 @@ cdef class Generator:
         return out.astype(dtype, copy=False)
 
     def fill_bernoulli(self, cnp.ndarray out not None, double p=0.5):
-        """`out`, each element 1 with probability `p`, else 0; any dtype. (What `bernoulli_(p)` and dropout draw.)
+        """`out`, each element 1 with probability `p`, else 0, from 53 random bits: the draw of dropout.
 
         Errors: `RuntimeError` if `p` is not in [0, 1].
         """
@@ -965,22 +1060,21 @@ cdef class Generator:
         return out
 
     def bernoulli(self, cnp.ndarray p not None, cnp.ndarray out=None):
-        """1 with the probability that `p` says for the element, else 0. (What `bernoulli(p)` and `bernoulli_(p)` draw.)
+        """1 with the probability that the array `p` gives for the element, else 0; in `out` or a new array like `p`.
 
-        `p` is an array of floats that broadcasts to `out`, which has any dtype; without `out`, a new array like `p`.
+        A float32 or float16 `p` is held against 24 random bits, a float64 one against 53. It broadcasts to `out`.
 
-        Errors: `RuntimeError` if an element of `p` is not in [0, 1], `NotImplementedError` if `p` holds integers.
+        Errors: `RuntimeError` if an element of `p` is not in [0, 1], `NotImplementedError` if `p` holds
+        integers.
         """
-        cdef cnp.ndarray flat, each
         cdef bint p64 = float_of(p, "bernoulli") == F64
         if out is None:
             out = np.empty((<object>p).shape, p.dtype)
         dtype_of(out, "bernoulli")
         if not np.all((p >= 0) & (p <= 1)):
             raise RuntimeError("bernoulli: wanted every p in [0, 1]")
-        order = in_memory_order(out)
-        flat = (<object>out).transpose(order)
-        each = np.ascontiguousarray(np.broadcast_to(p, (<object>out).shape).transpose(order), np.float64 if p64 else np.float32)
+        each = np.broadcast_to(p, (<object>out).shape).transpose(in_memory_order(out))
+        each = np.ascontiguousarray(each, np.float64 if p64 else np.float32)
         return filled(out, self._bernoulli_each, (each,))
 
     def _bernoulli_each(self, cnp.ndarray out, cnp.ndarray p):
@@ -1008,7 +1102,8 @@ cdef class Generator:
         return out
 
     def fill_geometric(self, cnp.ndarray out not None, double p):
-        """`out`, filled with how many tries the first success takes: `ceil(log(u) / log(1 - p))`. Any dtype but bool.
+        """`out`, filled with how many tries the first success takes: `ceil(log(u) / log(1 - p))`. Any dtype
+        but bool.
 
         Errors: `RuntimeError` if `p` is not in (0, 1).
         """
@@ -1049,13 +1144,14 @@ cdef class Generator:
         return out
 
     def multinomial(self, weights, count, replacement=False):
-        """`count` indices for each row of `weights`, index i with probability `weights[i] / sum(weights)`; a new int64 array.
+        """`count` indices for each row of `weights`, i with probability `weights[i] / sum(weights)`; int64.
 
-        Without replacement no index comes twice in a row. Those of weight 0 come only when nothing else is left. Where two
-        tie, which is common only for them and for float16, the lower index comes first; torch leaves their order open.
+        Without replacement no index comes twice in a row. Those of weight 0 come only when nothing else is
+        left. Where two tie, which is common only for them and for float16, the lower index comes first; torch
+        leaves their order open.
 
-        Errors: `RuntimeError` if `weights` is not a vector or a matrix of floats, has an element that is negative or not
-        finite or a row that sums to 0, or if there are not `count` indices.
+        Errors: `RuntimeError` if `weights` is not a vector or a matrix of floats, has an element that is
+        negative or not finite or a row that sums to 0, or if there are not `count` indices.
         """
         weights = np.asarray(weights)
         if weights.ndim not in (1, 2):

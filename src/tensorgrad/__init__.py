@@ -1,0 +1,76 @@
+"""tensorgrad: deep learning on a CPU, under PyTorch's names.
+
+>>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+>>> (x ** 2).sum().backward()
+>>> print(x.grad)
+tensor([2., 4.])
+"""
+
+from __future__ import annotations
+
+import importlib as _importlib
+from typing import Any as _Any
+
+from tensorgrad import core, ops
+from tensorgrad.core import *  # noqa: F403
+from tensorgrad.core import device as _device
+from tensorgrad.core import modes as _modes
+from tensorgrad.core import text as _text
+from tensorgrad.core.device import (
+    channels_last,
+    contiguous_format,
+    device,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
+from tensorgrad.core.printing import get_printoptions, set_printoptions
+from tensorgrad.version import __version__
+
+_text.install()
+_modes.start_backend()
+
+bool = core.bool_
+half = core.float16
+float = core.float32
+double = core.float64
+short = core.int16
+int = core.int32
+long = core.int64
+
+for _name, _value in ops.public("tensorgrad").items():
+    globals()[_name] = _value
+del _name, _value
+
+# Loaded when they are first asked for: address -> where the name lives.
+_LAZY = {
+    **{
+        name: f"tensorgrad.{name}"
+        for name in ("autograd", "backends", "cuda", "data", "datasets", "io", "linalg", "nn", "optim", "random", "special", "testing", "utils")
+    },
+    "save": "tensorgrad.io:save",
+    "load": "tensorgrad.io:load",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    where = _LAZY.get(name)
+    if where is not None:
+        module, _, attribute = where.partition(":")
+        value = _importlib.import_module(module)
+        if attribute:
+            value = getattr(value, attribute)
+        globals()[name] = value
+        return value
+    if name.startswith("__"):
+        raise AttributeError(f"module 'tensorgrad' has no attribute {name!r}")
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, __dir__(), n=1, cutoff=0.6)
+    hint = f"; the nearest name that it has is {near[0]!r}" if near else ""
+    raise AttributeError(f"module 'tensorgrad' has no attribute {name!r}{hint}")
+
+
+def __dir__() -> list[str]:
+    return sorted(n for n in {*globals(), *_LAZY} if not n.startswith("_"))

@@ -1,0 +1,112 @@
+# cython: language_level=3
+"""The C face of the core: what the compiled modules beside it (layers, optimizers) may reach."""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+
+from tensorgrad._kernels cimport KernelArgs, kernel_fn
+
+cdef extern from "block.h" nogil:
+    ctypedef struct Block:
+        uint32_t refs
+        uint32_t version
+        int32_t bin
+        int32_t frozen
+
+cdef enum:
+    INLINE_DIMS = 3
+    MAX_DIMS = 64
+
+cdef class dtype:
+    cdef readonly int code
+    cdef readonly int itemsize
+    cdef readonly str name
+    cdef readonly object numpy_dtype
+    cdef readonly bint is_floating_point
+    cdef readonly bint is_signed
+
+cdef class Node
+cdef class Op
+
+cdef class Tensor:
+    cdef Block *block
+    cdef char *at
+    cdef Py_ssize_t count
+    cdef Py_ssize_t dims[6]         # shape, then strides in bytes; past INLINE_DIMS dimensions the address of such an array
+    cdef uint8_t nd
+    cdef uint8_t code
+    cdef bint contiguous
+    cdef bint requires              # as it was when last looked at: needs_grad() looks
+    cdef uint8_t flags
+    cdef uint16_t nr
+    cdef uint32_t history           # of a base: how often a recorded in-place write changed its graph
+    cdef uint32_t seen              # of a view: the base's history that its node belongs to
+    cdef Tensor grad_
+    cdef Node node
+    cdef Tensor base
+    cdef object extra
+    cdef dict __dict__
+    cdef object __weakref__
+
+ctypedef int (*vjp_fn)(Node node, Tensor g) except -1
+ctypedef object (*hot_fn)(Op op, void **args, Py_ssize_t count)
+
+cdef class Node:
+    cdef vjp_fn vjp
+    cdef Op op
+    cdef object e0
+    cdef object e1
+    cdef object e2
+    cdef object s0
+    cdef object s1
+    cdef object s2
+    cdef Tensor output              # an alias of the output without its node, so that there is no cycle
+    cdef object buffer              # the gradient gathered so far in the running backward
+    cdef object settings            # the bound arguments that are not tensors
+    cdef object more                # rare: inputs past the third, hooks, shapes (class NodeExtra)
+    cdef uint32_t v0
+    cdef uint32_t v1
+    cdef uint32_t v2
+    cdef uint32_t v_output
+    cdef uint32_t epoch
+    cdef int32_t waiting
+    cdef uint16_t nr0
+    cdef uint16_t nr1
+    cdef uint16_t nr2
+    cdef uint16_t outputs
+    cdef uint8_t codes[3]
+    cdef uint8_t state
+    cdef uint8_t broadcast          # bit i: input i has another shape than the output
+    cdef uint8_t needed
+
+cdef class Op:
+    cdef void *vectorcall
+    cdef hot_fn hot
+    cdef vjp_fn fast_vjp
+    cdef kernel_fn kernels[9]
+    cdef kernel_fn backward_kernels[9]
+    cdef int kind
+    cdef int rule
+    cdef readonly str __name__
+    cdef readonly object body
+    cdef readonly object rules
+    cdef readonly tuple params
+    cdef readonly tuple defaults
+    cdef readonly tuple tensor_params
+    cdef readonly tuple formulas
+    cdef readonly str grad_name
+    cdef dict index
+    cdef tuple tensor_index
+    cdef tuple formula_args
+    cdef tuple keeps                # for each tensor argument: which values its formula asks for, as a bit mask
+    cdef int positional
+    cdef int variadic
+    cdef int list_arg
+    cdef int backward_needs
+    cdef dict __dict__
+
+cdef int enter_inplace(Tensor x) except -1
+cdef bint needs_grad(Tensor t) except -1
+cdef Tensor new_tensor(int ndim, const Py_ssize_t *shape, int code)
+cdef Tensor contiguous_of(Tensor x)
+cdef int launch(kernel_fn fn, KernelArgs *a, double work) except -1
+cdef bint grad_enabled() noexcept
+cdef bint kernels_on() noexcept

@@ -1,0 +1,39 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, embedsignature=False
+# cython: binding=False
+"""The compiled core: storage, Tensor, the tape, the declaration that is also the call (Op), and the backward walk.
+
+One module, because the block cache and the thread's modes are statics. The parts stand beside it by subject; README.md
+in this folder tells how they fit together.
+"""
+cimport cython
+cimport numpy as cnp
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from libc.math cimport INFINITY
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+import weakref
+
+import numpy as np
+
+from tensorgrad._kernels cimport KernelArgs, find, kernel_fn
+
+cnp.import_array()
+
+include "dtypes.pxi"
+include "modes.pxi"
+include "storage.pxi"
+include "tape.pxi"
+include "tensor.pxi"
+include "launch.pxi"
+include "views.pxi"
+include "inplace.pxi"
+include "op.pxi"
+include "elementwise.pxi"
+include "reducing.pxi"
+include "products.pxi"
+include "fused.pxi"
+include "indexing.pxi"
+include "backward.pxi"

@@ -1,0 +1,624 @@
+# The walk from outputs to leaves.
+
+cdef uint32_t EPOCH = 0
+cdef set ACTIVE = set()                 # the epochs of walks that have begun and not ended
+
+
+cdef class Walk:
+    """One backward: what it waits for, what it catches, what it has to clean up."""
+    cdef uint32_t epoch
+    cdef bint create_graph
+    cdef bint retain
+    cdef void **stack
+    cdef Py_ssize_t held
+    cdef Py_ssize_t room
+    cdef list ready
+    cdef dict leaf_waiting      # leaves with hooks: id -> [leaf, gradients still to come, their sum]
+    cdef dict caught            # for autograd.grad and inputs=: (id, output number) -> gradient
+    cdef dict wanted
+    cdef list visited
+    cdef bint bounded           # the wanted nodes are where the walk ends
+
+    def __dealloc__(self):
+        free(self.stack)
+
+
+cdef inline int push(Walk walk, object node) except -1:
+    cdef Py_ssize_t room
+    cdef void **stack
+    if walk.held == walk.room:
+        room = 64 if walk.room == 0 else walk.room * 2
+        stack = <void **>realloc(walk.stack, room * sizeof(void *))
+        if stack is NULL:
+            raise MemoryError()
+        walk.stack = stack
+        walk.room = room
+    walk.stack[walk.held] = <void *><PyObject *>node
+    walk.held += 1
+    return 0
+
+
+cdef inline int meet(Walk walk, object edge) except -1:
+    """Counts one gradient that a node will wait for; the first time, looks at the node too."""
+    cdef Node node
+    cdef Tensor leaf
+    if type(edge) is Node:
+        node = <Node>edge
+        if node.epoch == walk.epoch:
+            node.waiting += 1
+            return 0
+        if len(ACTIVE) > 1 and node.epoch in ACTIVE:
+            raise RuntimeError("backward is already running through this part of the graph, in another thread or around this hook; "
+                               "one graph takes one backward at a time")
+        node.epoch = walk.epoch
+        node.waiting = 1
+        node.needed = 0
+        push(walk, node)
+        return 0
+    leaf = <Tensor>edge
+    if leaf.extra is not None:
+        key = id(leaf)
+        if key in walk.leaf_waiting:
+            walk.leaf_waiting[key][1] += 1
+        else:
+            walk.leaf_waiting[key] = [leaf, 1, None]
+    return 0
+
+
+cdef int accumulate(Node node, Py_ssize_t i, Tensor g) except -1:
+    """Hands the gradient of input ``i`` of ``node`` on to where that input came from."""
+    cdef object edge = edge_at(node, i)
+    cdef int code
+    if edge is None:
+        return 0
+    code = node.codes[i] if i < 3 else (<NodeExtra>node.more).codes[i - 3]
+    if g.code != code:
+        g = OP_CAST(g, DTYPE_LIST[code])
+    return deliver(edge, edge_number(node, i), g)
+
+
+cdef inline Tensor added(Tensor sum, Tensor g):
+    """The sum of two gradients, in the memory of the first where nobody else sees it."""
+    cdef KernelArgs a
+    if (not tg_grad and tg_kernels and sum.contiguous and g.contiguous and sum.code == g.code and tg_refcount(<PyObject *>sum) <= 3
+            and sum.block.refs == 1 and sum.count == g.count and OP_ADD.kernels[sum.code] is not NULL):
+        flat_args2(&a, sum, g, sum)
+        launch(OP_ADD.kernels[sum.code], &a, <double>sum.count)
+        return sum
+    return <Tensor>binary(OP_ADD, sum, g)
+
+
+cdef int deliver(object edge, int number, Tensor g) except -1:
+    cdef Node node
+    cdef Tensor sum
+    cdef list buffers
+    if type(edge) is Node:
+        node = <Node>edge
+        if node.outputs == 1:
+            if node.buffer is None:
+                node.buffer = g
+            else:
+                sum = <Tensor>node.buffer
+                node.buffer = None
+                node.buffer = added(sum, g)
+        else:
+            if node.buffer is None:
+                node.buffer = [None] * node.outputs
+            buffers = <list>node.buffer
+            buffers[number] = g if buffers[number] is None else <Tensor>binary(OP_ADD, buffers[number], g)
+        return 0
+    return leaf_gradient(<Tensor>edge, g)
+
+
+cdef Walk CURRENT = None                # the walk that accumulate() works for; saved and restored around nested ones
+
+
+cdef int leaf_gradient(Tensor leaf, Tensor g) except -1:
+    cdef Walk walk = CURRENT
+    cdef list entry
+    if leaf.extra is not None and id(leaf) in walk.leaf_waiting:
+        entry = walk.leaf_waiting[id(leaf)]
+        entry[2] = g if entry[2] is None else binary(OP_ADD, entry[2], g)
+        entry[1] -= 1
+        if entry[1] == 0:
+            g = <Tensor>entry[2]
+            entry[2] = None
+            g = run_tensor_hooks(<TensorExtra>leaf.extra, g)
+            store_leaf(walk, leaf, g)
+            if walk.wanted is None or (walk.caught is None and (id(leaf), 0) in walk.wanted):
+                for hook in list((<TensorExtra>leaf.extra).accumulated.values()):
+                    hook(leaf)
+        return 0
+    return store_leaf(walk, leaf, g)
+
+
+cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
+    """Adds to a leaf's ``.grad``, or catches the gradient for autograd.grad."""
+    cdef KernelArgs a
+    if walk.wanted is not None:
+        key = (id(leaf), 0)
+        if key not in walk.wanted:
+            return 0
+        if walk.caught is not None:
+            had = walk.caught.get(key)
+            walk.caught[key] = g if had is None else binary(OP_ADD, had, g)
+            return 0
+    if not same_shape(leaf, g):
+        raise RuntimeError(f"a gradient of shape {list(shape_tuple(g))} arrived at a leaf of shape {list(shape_tuple(leaf))}")
+    if leaf.grad_ is None:
+        if walk.create_graph or (g.contiguous and g.block.refs == 1 and tg_refcount(<PyObject *>g) <= 6 and g.block.bin >= 0 and own_object(g)):
+            leaf.grad_ = g if not walk.create_graph or g.contiguous else OP_CONTIGUOUS(g)
+        else:
+            leaf.grad_ = clone_raw(g)
+        return 0
+    if walk.create_graph:
+        leaf.grad_ = <Tensor>binary(OP_ADD, leaf.grad_, g)
+        return 0
+    enter_inplace(leaf.grad_)
+    inplace_binary(OP_ADD, leaf.grad_, g)
+    return 0
+
+
+cdef inline bint own_object(Tensor g) noexcept:
+    """Whether only the walk holds this gradient: it can become a leaf's .grad as it is."""
+    return g.node is None and g.base is None and g.extra is None
+
+
+cdef Tensor run_tensor_hooks(TensorExtra extra, Tensor g):
+    for hook in list(extra.hooks.values()):
+        changed = hook(g)
+        if changed is not None:
+            if not isinstance(changed, Tensor):
+                raise TypeError(f"a hook on a tensor must return None or a Tensor, not {type(changed).__name__}")
+            if not same_shape(<Tensor>changed, g):
+                raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has changed the size of value: {list(g.shape)} became "
+                                   f"{list(changed.shape)}")
+            g = <Tensor>changed
+    return g
+
+
+cdef int node_hooks(Walk walk, Node node) except -1:
+    """Hooks of the tensors that the node made, retained gradients and the node's own hooks, before it runs."""
+    cdef NodeExtra extra = <NodeExtra>node.more
+    cdef TensorExtra tensor_extra
+    cdef Tensor t
+    cdef list grads
+    if extra.tensor_hooks is not None:
+        for number, each in extra.tensor_hooks.items():
+            tensor_extra = <TensorExtra>each
+            g = node.buffer if node.outputs == 1 else node.buffer[number]
+            if g is None:
+                continue
+            g = run_tensor_hooks(tensor_extra, <Tensor>g)
+            if node.outputs == 1:
+                node.buffer = g
+            else:
+                node.buffer[number] = g
+            if tensor_extra.tensor is not None and walk.wanted is None:
+                t = tensor_extra.tensor()
+                if t is not None:
+                    if t.grad_ is None:
+                        t.grad_ = g if walk.create_graph else clone_raw(<Tensor>g)
+                    else:
+                        t.grad_ = binary(OP_ADD, t.grad_, g)
+    if extra.pre_hooks:
+        grads = [node.buffer] if node.outputs == 1 else list(node.buffer)
+        for hook in list(extra.pre_hooks.values()):
+            changed = hook(tuple(grads))
+            if changed is not None:
+                grads = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+        node.buffer = grads[0] if node.outputs == 1 else grads
+    return 0
+
+
+cdef int run_node(Walk walk, Node node) except -1:
+    """Computes the gradients of a node's inputs from the gradient of its outputs."""
+    cdef object g
+    cdef NodeExtra extra = <NodeExtra>node.more if node.state & NODE_GENERAL else None
+    if extra is not None and (extra.tensor_hooks is not None or extra.pre_hooks):
+        node_hooks(walk, node)
+    if walk.caught is not None:
+        catch(walk, node)
+        if not node.needed & 1:
+            node.buffer = None
+            return 0
+    g = node.buffer
+    node.buffer = None
+    if g is None:
+        return 0
+    check_saved(node)
+    if node.op is None or (extra is not None and (extra.post_hooks or node.outputs > 1)):
+        run_general(walk, node, extra, g)
+    elif node.op.kind == COMPOSITE and (walk.create_graph or not tg_kernels):
+        recompute_vjp(node, <Tensor>g)
+    elif walk.create_graph or not tg_kernels:
+        formulas_of(node, g)
+    else:
+        node.vjp(node, <Tensor>g)
+    if tg_anomaly:
+        look_for_nan(node)
+    if not walk.retain:
+        release_saved(node)
+    return 0
+
+
+cdef int run_general(Walk walk, Node node, NodeExtra extra, object g) except -1:
+    """A user's Function, a node with several outputs, or one whose hooks want to see its inputs' gradients."""
+    cdef Py_ssize_t i
+    cdef list targets, grads, held
+    if extra is None or not extra.post_hooks:
+        if node.op is None:
+            return run_function(node, extra, g)
+        if node.op.kind == COMPOSITE:
+            return recompute_vjp(node, <Tensor>g)
+        return formulas_of(node, g)
+    held = [edge_at(node, i) for i in range(input_count(node))]
+    catchers = [None if edge is None else Node.__new__(Node) for edge in held]
+    swap_edges(node, catchers)
+    try:
+        if node.op is None:
+            run_function(node, extra, g)
+        elif node.op.kind == COMPOSITE:
+            recompute_vjp(node, <Tensor>g)
+        else:
+            formulas_of(node, g)
+    finally:
+        swap_edges(node, held)
+    grads = [None if c is None else (<Node>c).buffer for c in catchers]
+    outer = tuple(g) if isinstance(g, list) else (g,)
+    for hook in list(extra.post_hooks.values()):
+        changed = hook(tuple(grads), outer)
+        if changed is not None:
+            grads = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+    for i in range(len(held)):
+        if held[i] is not None and grads[i] is not None:
+            deliver(held[i], edge_number(node, i), <Tensor>grads[i])
+    return 0
+
+
+cdef int swap_edges(Node node, list edges) except -1:
+    cdef Py_ssize_t i
+    cdef NodeExtra extra
+    for i in range(len(edges)):
+        if type(edges[i]) is Node and (<Node>edges[i]).outputs == 0:
+            (<Node>edges[i]).outputs = 1
+        if i == 0:
+            node.e0 = edges[0]
+        elif i == 1:
+            node.e1 = edges[1]
+        elif i == 2:
+            node.e2 = edges[2]
+        else:
+            extra = <NodeExtra>node.more
+            extra.edges[i - 3] = (edges[i], extra.edges[i - 3][1])
+    return 0
+
+
+cdef int run_function(Node node, NodeExtra extra, object g) except -1:
+    """A user's Function: its backward gets a gradient for every output."""
+    cdef Py_ssize_t i
+    grads = [output_gradient(node, g, i) if extra.context.materialize_grads or (g if node.outputs == 1 else g[i]) is not None else None
+             for i in range(node.outputs)]
+    found = extra.context._run_backward(grads)
+    for i in range(len(found)):
+        if found[i] is not None and edge_at(node, i) is not None:
+            accumulate(node, i, <Tensor>found[i])
+    return 0
+
+
+cdef int look_for_nan(Node node) except -1:
+    """Anomaly detection: names the node that made a NaN of finite numbers."""
+    cdef Py_ssize_t i
+    cdef Node target
+    for i in range(input_count(node)):
+        edge = edge_at(node, i)
+        if edge is None:
+            continue
+        if type(edge) is Node:
+            target = <Node>edge
+            g = target.buffer if target.outputs == 1 else None
+        else:
+            g = (<Tensor>edge).grad_
+        if g is not None and (<Tensor>g).code >= F16 and np.isnan(array_of(<Tensor>g)).any():
+            text = f"Function '{node.name()}' returned nan values in its {i}th output."
+            if node.state & NODE_GENERAL and (<NodeExtra>node.more).traceback:
+                text += " It was recorded here:\n" + "".join((<NodeExtra>node.more).traceback)
+            raise RuntimeError(text)
+    return 0
+
+
+cdef int catch(Walk walk, Node node) except -1:
+    cdef Py_ssize_t i
+    for i in range(node.outputs):
+        key = (id(node), i)
+        if key in walk.wanted:
+            g = node.buffer if node.outputs == 1 or node.buffer is None else node.buffer[i]
+            if g is not None:
+                walk.caught[key] = g
+    return 0
+
+
+cdef inline int release_edge(Walk walk, object edge) except -1:
+    cdef Node node
+    if type(edge) is Node:
+        node = <Node>edge
+        node.waiting -= 1
+        if node.waiting == 0:
+            walk.ready.append(node)
+    return 0
+
+
+cdef int release_edges(Walk walk, Node node) except -1:
+    if node.e0 is not None:
+        release_edge(walk, node.e0)
+    if node.e1 is not None:
+        release_edge(walk, node.e1)
+    if node.e2 is not None:
+        release_edge(walk, node.e2)
+    if node.state & NODE_GENERAL and (<NodeExtra>node.more).edges is not None:
+        for edge, _ in (<NodeExtra>node.more).edges:
+            if edge is not None:
+                release_edge(walk, edge)
+    return 0
+
+
+cdef int explore(Walk walk, list roots) except -1:
+    """Counts, for every node that the roots reach, the gradients that it will get."""
+    cdef Node node
+    for root in roots:
+        meet(walk, root)
+    while walk.held:
+        walk.held -= 1
+        node = <Node><PyObject *>walk.stack[walk.held]
+        if walk.visited is not None:
+            walk.visited.append(node)
+        if walk.bounded and (id(node), 0) in walk.wanted:
+            continue
+        if node.e0 is not None:
+            meet(walk, node.e0)
+        if node.e1 is not None:
+            meet(walk, node.e1)
+        if node.e2 is not None:
+            meet(walk, node.e2)
+        if node.state & NODE_GENERAL and (<NodeExtra>node.more).edges is not None:
+            for edge, _ in (<NodeExtra>node.more).edges:
+                if edge is not None:
+                    meet(walk, edge)
+    return 0
+
+
+cdef int mark_needed(Walk walk) except -1:
+    """Marks the nodes on a way from the roots to the wanted inputs; the others are not run."""
+    cdef Node node
+    cdef list order = [], waiting = []
+    cdef dict left = {}
+    for node in walk.visited:
+        left[id(node)] = node.waiting
+    for node in walk.visited:           # roots hold one count of their own
+        node.needed = 0
+    counts = dict.fromkeys(left, 0)
+    for node in walk.visited:
+        for edge in inner_edges(walk, node):
+            if type(edge) is Node:
+                counts[id(edge)] += 1
+    waiting = [node for node in walk.visited if counts[id(node)] == 0]
+    while waiting:
+        node = waiting.pop()
+        order.append(node)
+        for edge in inner_edges(walk, node):
+            if type(edge) is Node:
+                counts[id(edge)] -= 1
+                if counts[id(edge)] == 0:
+                    waiting.append(edge)
+    for node in reversed(order):
+        for edge in inner_edges(walk, node):
+            if type(edge) is Node:
+                if (<Node>edge).needed:
+                    node.needed |= 1
+            elif (id(edge), 0) in walk.wanted:
+                node.needed |= 1
+        for i in range(node.outputs):
+            if (id(node), i) in walk.wanted:
+                node.needed |= 2
+    return 0
+
+
+cdef list inner_edges(Walk walk, Node node):
+    """The edges that the walk follows."""
+    return [] if walk.bounded and (id(node), 0) in walk.wanted else edges_of(node)
+
+
+cdef list edges_of(Node node):
+    cdef list found = [e for e in (node.e0, node.e1, node.e2) if e is not None]
+    if node.state & NODE_GENERAL and (<NodeExtra>node.more).edges is not None:
+        found += [edge for edge, _ in (<NodeExtra>node.more).edges if edge is not None]
+    return found
+
+
+cdef Tensor seed_gradient(Tensor root, object given, bint create_graph):
+    cdef Tensor g
+    if given is None:
+        if root.count != 1:
+            raise RuntimeError(f"grad can be implicitly created only for scalar outputs; this one has the shape "
+                               f"{list(shape_tuple(root))}: give gradient= of that shape, or reduce it with .sum() or .mean()")
+        if root.code < F16:
+            raise RuntimeError("grad can be created only for real scalar outputs")
+        g = new_like(root, root.code)
+        fill_raw(g, 1.0)
+        return g
+    if not isinstance(given, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(given).__name__}")
+    g = <Tensor>given
+    if not same_shape(g, root):
+        raise RuntimeError(f"Mismatch in shape: grad_output[0] has a shape of {list(shape_tuple(g))} and output[0] has a shape of "
+                           f"{list(shape_tuple(root))}.")
+    if g.code != root.code:
+        g = OP_CAST(g, DTYPE_LIST[root.code])
+    return g
+
+
+cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint create_graph, object inputs, bint collect,
+                         bint bounded):
+    """The backward pass. With ``collect`` the gradients of ``inputs`` are returned; else they, or all leaves', are added up."""
+    global EPOCH, CURRENT, tg_grad
+    cdef Walk walk = Walk.__new__(Walk)
+    cdef Walk outer = CURRENT
+    cdef Node node
+    cdef Tensor root, t
+    cdef list starts = [], seeds = [], numbers = []
+    cdef int grad = tg_grad
+    cdef Py_ssize_t i
+    walk.create_graph = create_graph
+    walk.retain = create_graph if retain_graph is None else bool(retain_graph)
+    walk.leaf_waiting = {}
+    walk.bounded = bounded
+    for i in range(len(roots)):
+        if not isinstance(roots[i], Tensor):
+            raise TypeError(f"backward() wants Tensors, not {type(roots[i]).__name__}")
+        root = <Tensor>roots[i]
+        if not needs_grad(root):
+            if len(roots) > 1 and gradients[i] is None and collect:
+                continue
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+        starts.append(edge_of(root))
+        numbers.append(root.nr)
+        seeds.append(seed_gradient(root, gradients[i], create_graph))
+    if inputs is not None:
+        if isinstance(inputs, Tensor):
+            inputs = [inputs]
+        inputs = list(inputs)
+        if not inputs:
+            raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+        walk.wanted = {}
+        for i in range(len(inputs)):
+            if not isinstance(inputs[i], Tensor):
+                raise TypeError(f"inputs must be Tensors, but element {i} is {type(inputs[i]).__name__}")
+            t = <Tensor>inputs[i]
+            if not needs_grad(t):
+                raise RuntimeError("One of the differentiated Tensors does not require grad")
+            walk.wanted[(id(edge_of(t)), t.nr if t.node is not None else 0)] = i
+        walk.caught = {}
+        walk.visited = []
+    EPOCH += 1
+    if EPOCH == 0:
+        EPOCH = 1
+    walk.epoch = EPOCH
+    ACTIVE.add(walk.epoch)
+    walk.ready = []
+    try:
+        explore(walk, starts)
+        if inputs is not None:
+            mark_needed(walk)
+        CURRENT = walk
+        tg_grad = create_graph
+        for i in range(len(starts)):
+            deliver(starts[i], numbers[i], <Tensor>seeds[i])
+        seeds.clear()
+        for i in range(len(starts)):
+            release_edge(walk, starts[i])
+        while walk.ready:
+            node = <Node>walk.ready.pop()
+            if inputs is not None and not node.needed:
+                node.buffer = None
+            else:
+                run_node(walk, node)
+                CURRENT = walk
+                tg_grad = create_graph
+            if not (bounded and (id(node), 0) in walk.wanted):
+                release_edges(walk, node)
+    except BaseException:
+        clear_buffers(walk, starts)
+        raise
+    finally:
+        ACTIVE.discard(walk.epoch)
+        CURRENT = outer
+        tg_grad = grad
+    if inputs is None:
+        return None
+    found = [walk.caught.get((id(edge_of(<Tensor>t)), (<Tensor>t).nr if (<Tensor>t).node is not None else 0)) for t in inputs]
+    if collect:
+        return found
+    for t, g in zip(inputs, found):
+        if g is None:
+            continue
+        if (<Tensor>t).grad_ is None:
+            (<Tensor>t).grad_ = g if create_graph else clone_raw(<Tensor>g)
+        else:
+            (<Tensor>t).grad_ = binary(OP_ADD, (<Tensor>t).grad_, g)
+        if (<Tensor>t).extra is not None and (<Tensor>t).node is None:
+            for hook in list((<TensorExtra>(<Tensor>t).extra).accumulated.values()):
+                hook(t)
+    return None
+
+
+cdef int clear_buffers(Walk walk, list starts) except -1:
+    """After an error: no node of this walk keeps a gradient."""
+    cdef Node node
+    cdef set seen = set()
+    cdef list left = [s for s in starts if type(s) is Node]
+    while left:
+        node = <Node>left.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        node.buffer = None
+        for edge in edges_of(node):
+            if type(edge) is Node:
+                left.append(edge)
+    return 0
+
+
+def _backward(roots, gradients, retain_graph, create_graph, inputs, collect):
+    """The walk for autograd.backward (``collect`` False) and autograd.grad (True)."""
+    return run_backward(tuple(roots), tuple(gradients), retain_graph, create_graph, inputs, collect, False)
+
+
+def _make_function_node(context, inputs, outputs, list shared):
+    """Puts a user's Function on the tape: a node with ``context`` between the tensors ``inputs`` and ``outputs``."""
+    cdef Node node
+    cdef NodeExtra extra
+    cdef Tensor t
+    cdef Py_ssize_t i
+    node = Node.__new__(Node)
+    extra = node_extra(node)
+    extra.context = context
+    extra.edges = []
+    extra.codes = []
+    extra.saved = []
+    extra.versions = []
+    for i in range(len(inputs)):
+        edge = None
+        number = 0
+        code = F32
+        if isinstance(inputs[i], Tensor):
+            t = <Tensor>inputs[i]
+            edge = edge_of(t)
+            number = t.nr
+            code = t.code
+        if i == 0:
+            node.e0 = edge
+            node.nr0 = number
+        elif i == 1:
+            node.e1 = edge
+            node.nr1 = number
+        elif i == 2:
+            node.e2 = edge
+            node.nr2 = number
+        else:
+            extra.edges.append((edge, number))
+            extra.codes.append(code)
+            extra.saved.append(None)
+            extra.versions.append(0)
+        if i < 3:
+            node.codes[i] = code
+    node.outputs = len(outputs)
+    extra.outputs_meta = []
+    for i in range(len(outputs)):
+        extra.outputs_meta.append((shape_tuple(<Tensor>outputs[i]), (<Tensor>outputs[i]).code) if isinstance(outputs[i], Tensor) else ((), F32))
+        if isinstance(outputs[i], Tensor) and shared[i]:
+            t = <Tensor>outputs[i]
+            t.node = node
+            t.nr = i
+            t.requires = True
+            t.base = None
+    return node

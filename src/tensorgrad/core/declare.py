@@ -1,0 +1,302 @@
+"""The decorators that declare an op: once, for every reader.
+
+`@unary`, `@binary`, `@reduction`, `@primitive` and `@view` take a NumPy body and gradient formulas written in ops;
+`@composite` takes a function of tensors; `@fused` is a composite that a kernel may stand in for. Each gives an `Op`, which is
+the public function, and keeps it in `registry`, where tests, benchmarks, documentation and stubs find it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tensorgrad.core import _core
+from tensorgrad.core._core import MISSING_ARGUMENT, Op
+
+registry: dict[str, Op] = {}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A random array to be made for a test or a benchmark: floats in [low, high), or integers, or truth values."""
+
+    shape: tuple[int, ...]
+    kind: str = "float"
+    low: float = -2.0
+    high: float = 2.0
+    distinct: bool = False
+
+
+def normal(*shape: int) -> Draw:
+    """Floats on both sides of zero."""
+    return Draw(shape)
+
+
+def between(low: float, high: float, *shape: int) -> Draw:
+    """Floats in [low, high)."""
+    return Draw(shape, low=low, high=high)
+
+
+def distinct(*shape: int) -> Draw:
+    """Floats of which no two are close: for ops that compare."""
+    return Draw(shape, distinct=True)
+
+
+def integers(low: int, high: int, *shape: int) -> Draw:
+    """int64 numbers in [low, high)."""
+    return Draw(shape, kind="int", low=low, high=high)
+
+
+def truths(*shape: int) -> Draw:
+    """Truth values."""
+    return Draw(shape, kind="bool")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sample call of an op; `Draw`s among the arguments stand for tensors."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+
+def case(*args: Any, name: str = "", **kwargs: Any) -> Case:
+    """A sample call."""
+    return Case(args, kwargs, name)
+
+
+@dataclass
+class Facts:
+    """What the registry knows of an op beside what the core needs."""
+
+    samples: Callable[[], list[Case]] | None
+    places: tuple[str, ...]
+    method: bool
+    family: str
+    smooth: bool
+    inplace: bool
+
+
+def _parameters(body: Callable) -> tuple[list[str], list[Any], int]:
+    """Names and defaults of a function's parameters, and how many may be positional."""
+    code = body.__code__
+    count = code.co_argcount
+    names = list(code.co_varnames[: count + code.co_kwonlyargcount])
+    defaults = [MISSING_ARGUMENT] * len(names)
+    given = body.__defaults__ or ()
+    for i, value in enumerate(given):
+        defaults[count - len(given) + i] = value
+    for name, value in (body.__kwdefaults__ or {}).items():
+        defaults[names.index(name)] = value
+    return names, defaults, count
+
+
+def _positional_body(body: Callable, names: list[str], positional: int) -> Callable:
+    """A body that takes its keyword-only parameters by position too."""
+    if positional == len(names):
+        return body
+    keywords = names[positional:]
+
+    def call(*args):
+        return body(*args[:positional], **dict(zip(keywords, args[positional:], strict=True)))
+
+    call.__doc__ = body.__doc__
+    call.__wrapped__ = body
+    return call
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.strip("_").split("_"))
+
+
+def _declare(
+    body: Callable,
+    *,
+    kind: str,
+    rule: str,
+    vjp: dict[Any, Callable] | None,
+    nograd: Iterable[str],
+    samples: Callable[[], list[Case]] | None,
+    at: str | Iterable[str],
+    method: bool,
+    inplace: bool,
+    variadic: str | None = None,
+    list_arg: str | None = None,
+    grad_name: str | None = None,
+    smooth: bool = True,
+    name: str | None = None,
+    checks: Callable | None = None,
+    tensors: Iterable[str] | None = None,
+) -> Op:
+    name = name or body.__name__
+    names, defaults, positional = _parameters(body)
+    formulas: dict[str, Callable] = {}
+    for argument, formula in (vjp or {}).items():
+        for each in argument if isinstance(argument, tuple) else (argument,):
+            formulas[each] = formula
+    nograd = tuple(nograd)
+    tensor_params = tuple(n for n in names if n in formulas or n in nograd) if tensors is None else tuple(tensors)
+    unknown = (set(formulas) | set(nograd)) - set(names)
+    if unknown:
+        raise TypeError(f"{name}: no parameter {sorted(unknown)}")
+    op = Op(
+        _positional_body(body, names, positional) if kind != "composite" else body,
+        name=name,
+        kind=kind,
+        rule=rule,
+        params=tuple(names),
+        defaults=tuple(defaults),
+        positional=positional,
+        variadic=-1 if variadic is None else names.index(variadic),
+        tensor_params=tensor_params,
+        formulas=tuple(formulas.get(n) for n in tensor_params),
+        formula_args=tuple(_parameters(formulas[n])[0] if n in formulas else () for n in tensor_params),
+        list_arg=list_arg,
+        grad_name=(grad_name or _camel(name) + "Backward0"),
+        rules=checks,
+    )
+    places = (at,) if isinstance(at, str) else tuple(at)
+    family = body.__module__.rsplit(".", 1)[-1]
+    op.facts = Facts(samples, places, method, family, smooth, inplace)
+    op.definition = body
+    op.__module__ = places[0] if places else body.__module__
+    op.__qualname__ = name
+    registry[name] = op
+    if method:
+        _core._add_method(name, op)
+    if inplace:
+        in_place(op, method=method)
+    return op
+
+
+def in_place(target: Op, name: str | None = None, *, method: bool = True) -> Op:
+    """The in-place form of an op, ``name_``: writes the result into its first argument and returns that."""
+    name = name or target.__name__ + "_"
+    op = Op(
+        target.body, name=name, kind="inplace", rule="free", params=target.params, defaults=target.defaults,
+        positional=len(target.params), variadic=-1, tensor_params=(), formulas=(), formula_args=(), list_arg=None,
+        grad_name="", rules=target,
+    )  # fmt: skip
+    op.__doc__ = f"``{target.__name__}``, written into the first argument, which is returned."
+    op.facts = Facts(None, target.facts.places, method, target.facts.family, True, False)
+    op.definition = target.definition
+    op.__module__ = target.__module__
+    op.__qualname__ = name
+    registry[name] = op
+    if method:
+        _core._add_method(name, op)
+    return op
+
+
+def _decorator(**fixed: Any) -> Callable[[Callable], Op]:
+    return lambda body: _declare(body, **fixed)
+
+
+def unary(
+    vjp: dict[str, Callable] | None = None, *, rule: str = "float", samples=None, at="tensorgrad", method=True, inplace=True,
+    grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None,
+):  # fmt: skip
+    """An op of one tensor, element by element; its other parameters are numbers.
+
+    ``rule``: "float" (integers become the default float), "same", "no bool", "bool" (answers bool), "free". ``domain`` is
+    where the default samples lie. The kernel of the same name, if there is one, takes the other parameters in order.
+    """
+    samples = samples or (lambda: [case(between(*domain, 3, 4), name="plain"), case(between(*domain), name="0-d")])
+    nograd = () if vjp else ("input",)
+    return _decorator(
+        kind="unary", rule=rule, vjp=vjp, nograd=nograd, samples=samples, at=at, method=method, inplace=inplace,
+        grad_name=grad_name, smooth=smooth, name=name,
+    )  # fmt: skip
+
+
+def binary(
+    vjp: dict[str, Callable] | None = None, *, rule: str = "same", samples=None, at="tensorgrad", method=True, inplace=True,
+    grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None,
+):  # fmt: skip
+    """An op of two tensors (or a tensor and a number), element by element, with broadcasting and promotion."""
+    samples = samples or (
+        lambda: [
+            case(between(*domain, 3, 4), between(*domain, 3, 4), name="plain"),
+            case(between(*domain, 3, 1), between(*domain, 4), name="broadcast"),
+            case(between(*domain, 2, 3), 1.5, name="number"),
+        ]
+    )
+    nograd = tuple(n for n in ("input", "other") if n not in (vjp or {}))
+    return _decorator(
+        kind="binary", rule=rule, vjp=vjp, nograd=nograd, samples=samples, at=at, method=method, inplace=inplace,
+        grad_name=grad_name, smooth=smooth, name=name,
+    )  # fmt: skip
+
+
+def reduction(
+    vjp: dict[str, Callable] | None = None, *, rule: str = "same", samples=None, at="tensorgrad", method=True, grad_name=None,
+    smooth=True, checks=None, name=None, draw: Callable[..., Draw] = normal,
+):  # fmt: skip
+    """An op over some dimensions of one tensor: ``(input, dim=None, keepdim=False, ...)``.
+
+    The body gets ``dim`` as a tuple of every dimension to reduce, and the formulas may ask for ``input_shape``. ``rule``: "same",
+    "float" (integers are refused), "wide" (integers are added up in int64), "bool", "free".
+    """
+    samples = samples or (
+        lambda: [
+            case(draw(3, 4), name="all"),
+            case(draw(2, 3, 4), 1, name="dim1"),
+            case(draw(2, 3, 4), (0, 2), True, name="dims-keep"),
+            case(draw(), name="0-d"),
+        ]
+    )
+    return _decorator(
+        kind="reduction", rule=rule, vjp=vjp, nograd=() if vjp else ("input",), samples=samples, at=at, method=method,
+        inplace=False, grad_name=grad_name, smooth=smooth, checks=checks, name=name,
+    )  # fmt: skip
+
+
+def primitive(
+    vjp: dict[Any, Callable] | None = None, *, nograd: Iterable[str] = (), samples=None, at: Any = "tensorgrad", method=False,
+    inplace=False, variadic=None, list_arg=None, grad_name=None, smooth=True, name=None,
+):  # fmt: skip
+    """An op with a NumPy body of its own shape. Every tensor parameter is in ``vjp`` or in ``nograd``.
+
+    A formula's parameters say what the tape keeps: ``g`` (the output's gradient; ``g_0``, ``g_1`` of several), ``output``
+    (``output_0``), parameters of the op by name, ``input_shape``. One formula for several arguments: ``vjp={("a", "b"): f}``
+    gives a tuple with one gradient for every tensor parameter of the op.
+    """
+    return _decorator(
+        kind="primitive", rule="free", vjp=vjp, nograd=nograd, samples=samples, at=at, method=method, inplace=inplace,
+        variadic=variadic, list_arg=list_arg, grad_name=grad_name, smooth=smooth, name=name,
+    )  # fmt: skip
+
+
+def view(vjp: dict[str, Callable], *, samples=None, at: Any = "tensorgrad", method=True, variadic=None, grad_name=None, name=None):
+    """An op whose body gives a view of its input's array: the result shares the input's memory."""
+    return _decorator(
+        kind="view", rule="free", vjp=vjp, nograd=(), samples=samples, at=at, method=method, inplace=False, variadic=variadic,
+        grad_name=grad_name, name=name,
+    )  # fmt: skip
+
+
+def composite(*, samples=None, at: Any = "tensorgrad", method=False, inplace=False, smooth=True, name=None):
+    """An op built from other ops: a plain function of tensors, with no formula of its own."""
+    return _decorator(
+        kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method, inplace=inplace, smooth=smooth,
+        name=name,
+    )  # fmt: skip
+
+
+def fused(*, tensors: Iterable[str], samples=None, at: Any = "tensorgrad", method=False, grad_name=None, smooth=True, name=None):
+    """A composite that a kernel of the core stands in for where it can; ``tensors`` names its tensor parameters.
+
+    The body is the definition: it runs on the NumPy path, for what the kernel declines, and to be differentiated twice.
+    """
+    return _decorator(
+        kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method, inplace=False,
+        grad_name=grad_name, smooth=smooth, name=name, tensors=tensors,
+    )  # fmt: skip
+
+
+def signature_of(op: Op) -> inspect.Signature:
+    """The signature of an op's definition."""
+    return inspect.signature(op.definition)

@@ -1,0 +1,427 @@
+# Element by element: one operand, or two with broadcasting and promotion.
+
+cdef kernel_fn POW_SCALAR[9]
+cdef kernel_fn POW_SCALAR_BACKWARD[9]
+cdef kernel_fn ADD_SCALED[9]
+
+
+cdef void find_scalar_kernels() noexcept:
+    cdef int i
+    for i in range(DTYPES):
+        POW_SCALAR[i] = find(b"pow_scalar", i)
+        POW_SCALAR_BACKWARD[i] = find(b"pow_scalar_backward", i)
+        ADD_SCALED[i] = find(b"add_scaled", i)
+
+
+find_scalar_kernels()
+
+
+# ---------------------------------------------------------------------------- one operand
+
+cdef Tensor map_one(kernel_fn fn, Tensor x, int out_code, KernelArgs *a):
+    """Runs a one-operand kernel whose scalars are set."""
+    cdef Tensor out = new_like(x, out_code)
+    cdef PyObject *operands[1]
+    if x.contiguous:
+        flat_args1(a, x, out)
+    else:
+        operands[0] = <PyObject *>x
+        if not map_args(a, operands, 1, out):
+            x = clone_raw(x)
+            flat_args1(a, x, out)
+    launch(fn, a, 4.0 * out.count)
+    return out
+
+
+cdef Tensor map_two(kernel_fn fn, Tensor x, Tensor y, int out_code, KernelArgs *a, str who):
+    """Runs a two-operand kernel whose scalars are set, with broadcasting."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef int nd
+    cdef Tensor out
+    cdef PyObject *operands[2]
+    if same_shape(x, y):
+        out = new_like(x if x.code == out_code or y.code != out_code else y, out_code)
+        if x.contiguous and y.contiguous:
+            flat_args2(a, x, y, out)
+            launch(fn, a, <double>out.count)
+            return out
+    else:
+        nd = broadcast_shape(x, y, shape, who)
+        out = new_tensor(nd, shape, out_code)
+    operands[0] = <PyObject *>x
+    operands[1] = <PyObject *>y
+    if not map_args(a, operands, 2, out):
+        x = clone_raw(expand_raw(x, out))
+        y = clone_raw(expand_raw(y, out))
+        flat_args2(a, x, y, out)
+    launch(fn, a, <double>out.count)
+    return out
+
+
+cdef Tensor expand_raw(Tensor x, Tensor like):
+    """``x`` broadcast to the shape of ``like``, off the tape."""
+    cdef int grad = tg_grad
+    global tg_grad
+    tg_grad = False
+    try:
+        return expand(OP_EXPAND, x, shape_tuple(like))
+    finally:
+        tg_grad = grad
+
+
+cdef object hot_unary(Op op, void **args, Py_ssize_t count):
+    cdef Py_ssize_t i, total = len(op.params)
+    cdef KernelArgs a
+    cdef Tensor x
+    cdef list settings = None
+    if count == 0 or count > total or not isinstance(<object><PyObject *>args[0], Tensor):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    if not tg_kernels or op.kernels[x.code] is NULL:
+        return DECLINED
+    if total > 1:
+        settings = [None] * total
+        for i in range(1, total):
+            value = <object><PyObject *>args[i] if i < count else op.defaults[i]
+            if not is_number(value):
+                return DECLINED
+            settings[i] = value
+            a.scalar[i - 1] = value
+    return unary_kernel(op, x, &a, settings)
+
+
+cdef object unary(Op op, Tensor x):
+    """An op of one operand and no settings."""
+    cdef KernelArgs a
+    if tg_kernels and op.kernels[x.code] is not NULL:
+        return unary_kernel(op, x, &a, None)
+    return run(op, [x])
+
+
+cdef Tensor unary_kernel(Op op, Tensor x, KernelArgs *a, list settings):
+    cdef Tensor out = map_one(op.kernels[x.code], x, BOOL if op.rule == TO_BOOL else x.code, a)
+    cdef Node node
+    if tg_grad and needs_grad(x) and op.formulas[0] is not None:
+        node = new_node(op, out, op.fast_vjp)
+        set_edge0(node, x)
+        if op.backward_needs & 1:
+            keep0(node, x)
+        if op.backward_needs & 8:
+            keep_output(node, out)
+        node.settings = settings
+    return out
+
+
+cdef int unary_vjp(Node node, Tensor g) except -1:
+    """By the backward kernel, which takes the gradient and the saved input or output."""
+    cdef KernelArgs a
+    cdef Tensor saved = node.output if node.output is not None else <Tensor>node.s0
+    cdef kernel_fn fn = node.op.backward_kernels[g.code]
+    cdef Py_ssize_t i
+    if fn is NULL or saved.code != g.code or (node.op.backward_needs & 9) == 9:
+        return formula_vjp(node, g)
+    if node.settings is not None:
+        for i in range(1, len(<list>node.settings)):
+            a.scalar[i - 1] = (<list>node.settings)[i]
+    return accumulate(node, 0, map_two(fn, g, saved, g.code, &a, node.op.__name__))
+
+
+cdef int neg_vjp(Node node, Tensor g) except -1:
+    return accumulate(node, 0, <Tensor>unary(OP_NEG, g))
+
+
+cdef object run_unary(Op op, list values):
+    """By the body."""
+    cdef Tensor x = want_tensor(op, values[0], 0)
+    cdef int code = x.code
+    if op.rule == FLOAT and code < F16:
+        code = default_code
+        x = cast_raw(x, code)
+        if op.hot is not NULL:
+            values[0] = x
+            found = hot_bound(op, values)
+            if found is not DECLINED:
+                return found
+    elif op.rule == NO_BOOL and code == BOOL:
+        raise RuntimeError(f"{op.__name__}() is not supported for bool tensors; use logical_not() or convert with .to(dtype)")
+    bodies = list(values)
+    bodies[0] = array_of(x)
+    result = call_body(op, bodies)
+    if op.rule == TO_BOOL:
+        code = BOOL
+    if op.rule != FREE:
+        result = np.asarray(result)
+        if result.dtype.num != NUMPY_TYPE[code]:
+            result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
+    values[0] = x
+    return finish(op, values, [x], result)
+
+
+# ---------------------------------------------------------------------------- two operands
+
+cdef inline object operand_of(object value):
+    """A Tensor or a number, or None when it is neither."""
+    if isinstance(value, Tensor) or type(value) is float or type(value) is int or is_number(value):
+        return value
+    if isinstance(value, np.ndarray):
+        return borrow_array(value)
+    return None
+
+
+cdef object binary_operator(Op op, object a, object b):
+    a = operand_of(a)
+    b = operand_of(b)
+    if a is None or b is None:
+        return NotImplemented
+    return binary(op, a, b)
+
+
+cdef object hot_binary(Op op, void **args, Py_ssize_t count):
+    if count != 2:
+        if count == 3 and len(op.params) == 3 and (<object><PyObject *>args[2]) == op.defaults[2]:
+            pass                    # alpha=1, rounding_mode=None
+        else:
+            return DECLINED
+    a = <object><PyObject *>args[0]
+    b = <object><PyObject *>args[1]
+    if not (isinstance(a, Tensor) or isinstance(b, Tensor)) or operand_of(a) is None or operand_of(b) is None:
+        return DECLINED
+    return binary(op, operand_of(a), operand_of(b))
+
+
+cdef inline int pair_code(object a, object b) except -1:
+    """The promoted dtype of two operands."""
+    cdef Tensor x, y
+    if isinstance(a, Tensor):
+        x = <Tensor>a
+        if isinstance(b, Tensor):
+            y = <Tensor>b
+            if x.code == y.code:
+                return x.code
+            if (x.nd > 0) == (y.nd > 0):
+                return PROMOTED[x.code][y.code]
+            return combine(x.code, y.code) if x.nd else combine(y.code, x.code)
+        if x.code >= F16:
+            return x.code
+        return combine(x.code, number_code(b))
+    y = <Tensor>b
+    if y.code >= F16:
+        return y.code
+    return combine(y.code, number_code(a))
+
+
+cdef object binary(Op op, object a, object b):
+    """An op of two operands, of which at least one is a Tensor and the other may be a number."""
+    cdef int code = pair_code(a, b)
+    cdef Tensor x, y, out
+    cdef KernelArgs args
+    if op.rule == FLOAT and code < F16:
+        code = default_code
+    if not tg_kernels:
+        return run_binary(op, with_defaults(op, a, b))
+    if op is OP_POW and isinstance(a, Tensor) and not isinstance(b, Tensor) and POW_SCALAR[code] is not NULL:
+        x = as_operand(a, code)
+        args.scalar[0] = b
+        out = map_one(POW_SCALAR[code], x, code, &args)
+        if tg_grad and needs_grad(<Tensor>a):
+            record_binary(op, out, a, b)
+        return out
+    if op.kernels[code] is NULL:
+        return run_binary(op, with_defaults(op, a, b))
+    x = as_operand(a, code)
+    y = as_operand(b, code)
+    out = map_two(op.kernels[code], x, y, BOOL if op.rule == TO_BOOL else code, &args, op.__name__)
+    if tg_grad and op.formulas and ((isinstance(a, Tensor) and needs_grad(<Tensor>a)) or (isinstance(b, Tensor) and needs_grad(<Tensor>b))):
+        record_binary(op, out, a, b)
+    return out
+
+
+cdef list with_defaults(Op op, object a, object b):
+    cdef list values = list(op.defaults)
+    values[0] = a
+    values[1] = b
+    return values
+
+
+cdef inline Tensor as_operand(object value, int code):
+    if isinstance(value, Tensor):
+        if (<Tensor>value).code == code:
+            return <Tensor>value
+        return cast_raw(<Tensor>value, code)
+    return number_tensor(value, code)
+
+
+cdef int record_binary(Op op, Tensor out, object a, object b) except -1:
+    cdef Node node
+    cdef int keep = 0
+    cdef NodeExtra extra
+    cdef bint first = isinstance(a, Tensor) and op.formulas[0] is not None and needs_grad(<Tensor>a)
+    cdef bint second = isinstance(b, Tensor) and op.formulas[1] is not None and needs_grad(<Tensor>b)
+    if not first and not second:
+        return 0
+    node = new_node(op, out, op.fast_vjp)
+    if first:
+        set_edge0(node, <Tensor>a)
+        keep |= <int>op.keeps[0]
+        if not same_shape(<Tensor>a, out):
+            node.broadcast |= 1
+    if second:
+        set_edge1(node, <Tensor>b)
+        keep |= <int>op.keeps[1]
+        if not same_shape(<Tensor>b, out):
+            node.broadcast |= 2
+    if keep & 1:
+        if isinstance(a, Tensor):
+            keep0(node, <Tensor>a)
+        else:
+            node.s0 = a
+    if keep & 2:
+        if isinstance(b, Tensor):
+            keep1(node, <Tensor>b)
+        else:
+            node.s1 = b
+    if keep & 8:
+        keep_output(node, out)
+    if node.broadcast:
+        extra = node_extra(node)
+        extra.shapes = [shape_tuple(<Tensor>a) if node.broadcast & 1 else None, shape_tuple(<Tensor>b) if node.broadcast & 2 else None]
+    return 0
+
+
+cdef inline Tensor fitted(Node node, int i, Tensor g):
+    """The gradient summed to the shape of input i."""
+    if node.broadcast & (1 << i):
+        return sum_to(g, (<NodeExtra>node.more).shapes[i])
+    return g
+
+
+cdef int add_vjp(Node node, Tensor g) except -1:
+    if node.e0 is not None:
+        accumulate(node, 0, fitted(node, 0, g))
+    if node.e1 is not None:
+        accumulate(node, 1, fitted(node, 1, g))
+    return 0
+
+
+cdef int sub_vjp(Node node, Tensor g) except -1:
+    if node.e0 is not None:
+        accumulate(node, 0, fitted(node, 0, g))
+    if node.e1 is not None:
+        accumulate(node, 1, <Tensor>unary(OP_NEG, fitted(node, 1, g)))
+    return 0
+
+
+cdef int mul_vjp(Node node, Tensor g) except -1:
+    if node.e0 is not None:
+        accumulate(node, 0, fitted(node, 0, <Tensor>binary(OP_MUL, g, node.s1)))
+    if node.e1 is not None:
+        accumulate(node, 1, fitted(node, 1, <Tensor>binary(OP_MUL, g, node.s0)))
+    return 0
+
+
+cdef int div_vjp(Node node, Tensor g) except -1:
+    if node.e0 is not None:
+        accumulate(node, 0, fitted(node, 0, <Tensor>binary(OP_DIV, g, node.s1)))
+    if node.e1 is not None:
+        square = binary(OP_MUL, node.s1, node.s1)
+        accumulate(node, 1, fitted(node, 1, <Tensor>binary(OP_DIV, unary(OP_NEG, <Tensor>binary(OP_MUL, g, node.s0)), square)))
+    return 0
+
+
+cdef int pow_vjp(Node node, Tensor g) except -1:
+    cdef KernelArgs a
+    cdef kernel_fn fn = POW_SCALAR_BACKWARD[g.code]
+    if isinstance(node.s1, Tensor) or node.e1 is not None or fn is NULL or (<Tensor>node.s0).code != g.code:
+        return formula_vjp(node, g)
+    a.scalar[0] = node.s1
+    return accumulate(node, 0, map_two(fn, g, <Tensor>node.s0, g.code, &a, "pow"))
+
+
+cdef object run_binary(Op op, list values):
+    """By the body."""
+    cdef object a = operand_of(values[0]), b = operand_of(values[1])
+    cdef int code, i
+    cdef Tensor t
+    if a is None:
+        want_tensor(op, values[0], 0)
+    if b is None:
+        want_tensor(op, values[1], 1)
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        want_tensor(op, values[0], 0)
+    code = pair_code(a, b)
+    if op.rule == FLOAT and code < F16:
+        code = default_code
+    elif op.rule == NO_BOOL and code == BOOL:
+        raise RuntimeError(f"{op.__name__}() is not supported for bool tensors: use the ^ or logical_xor() operator, or convert "
+                           f"with .to(dtype)")
+    bodies = list(values)
+    for i, operand in enumerate((a, b)):
+        t = as_operand(operand, code)
+        bodies[i] = array_of(t)
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and not same_shape(a, b):
+        check_broadcast(op, a, b)
+    result = call_body(op, bodies)
+    if op.rule == TO_BOOL:
+        code = BOOL
+    if op.rule != FREE:
+        result = np.asarray(result)
+        if result.dtype.num != NUMPY_TYPE[code]:
+            result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
+    values[0] = a
+    values[1] = b
+    return finish(op, values, [a, b], result)
+
+
+cdef int check_broadcast(Op op, Tensor x, Tensor y) except -1:
+    cdef Py_ssize_t shape[MAX_DIMS]
+    broadcast_shape(x, y, shape, op.__name__)
+    return 0
+
+
+cdef object compare(object a, object b, int which):
+    cdef str name = ("lt", "le", "eq", "ne", "gt", "ge")[which]
+    if operand_of(b) is None:
+        return NotImplemented
+    return binary(<Op>CORE_OPS[name], a, operand_of(b))
+
+
+# ---------------------------------------------------------------------------- two operands, in place
+
+cdef object inplace_binary(Op op, Tensor x, object other):
+    """``x`` becomes ``op(x, other)``; straight into its memory where nothing is recorded and the dtypes agree."""
+    cdef KernelArgs args
+    cdef PyObject *operands[2]
+    cdef Tensor y
+    other = operand_of(other)
+    if other is None:
+        return NotImplemented
+    enter_inplace(x)
+    if tg_kernels and op.kernels[x.code] is not NULL and pair_code(x, other) == x.code and op.rule in (SAME, NO_BOOL, FLOAT) and not (
+            tg_grad and (needs_grad(x) or (isinstance(other, Tensor) and needs_grad(<Tensor>other)))):
+        y = as_operand(other, x.code)
+        if (y.block is not x.block or y is x) and fits_into(y, x):
+            operands[0] = <PyObject *>x
+            operands[1] = <PyObject *>y
+            if x.contiguous and y.contiguous and x.count == y.count:
+                flat_args2(&args, x, y, x)
+            elif not map_args(&args, operands, 2, x):
+                return assign(x, <Tensor>binary(op, x, other))
+            launch(op.kernels[x.code], &args, <double>x.count)
+            x.block.version += 1
+            return x
+    if tg_grad and needs_grad(x):
+        return assign(x, <Tensor>binary(op, OP_CLONE(x), other))
+    return assign(x, <Tensor>binary(op, x, other))
+
+
+cdef bint fits_into(Tensor y, Tensor x) noexcept:
+    """Whether ``y`` broadcasts to the shape of ``x``."""
+    cdef int i
+    cdef Py_ssize_t extent
+    if y.nd > x.nd:
+        return False
+    for i in range(y.nd):
+        extent = shape_of(y)[i]
+        if extent != 1 and extent != shape_of(x)[x.nd - y.nd + i]:
+            return False
+    return True

@@ -1,0 +1,594 @@
+# Kernels that stand in for a composite, and which op has which hot path.
+#
+# A fused op keeps its inputs. Its fast_vjp serves the first order; for higher orders, and on the NumPy path, the body is
+# run again on the inputs and differentiated, so a fused op needs no formula.
+
+cdef kernel_fn SOFTMAX[9]
+cdef kernel_fn SOFTMAX_BACKWARD[9]
+cdef kernel_fn LOG_SOFTMAX[9]
+cdef kernel_fn LOG_SOFTMAX_BACKWARD[9]
+cdef kernel_fn LAYER_NORM[9]
+cdef kernel_fn LAYER_NORM_BACKWARD[9]
+cdef kernel_fn CROSS_ENTROPY[9]
+cdef kernel_fn CROSS_ENTROPY_BACKWARD[9]
+cdef kernel_fn MSE[9]
+cdef kernel_fn MSE_BACKWARD[9]
+cdef kernel_fn CHECK_RANGE = NULL
+
+
+cdef void find_fused() noexcept:
+    global CHECK_RANGE
+    cdef int i
+    for i in range(DTYPES):
+        SOFTMAX[i] = find(b"softmax", i)
+        SOFTMAX_BACKWARD[i] = find(b"softmax_backward", i)
+        LOG_SOFTMAX[i] = find(b"log_softmax", i)
+        LOG_SOFTMAX_BACKWARD[i] = find(b"log_softmax_backward", i)
+        LAYER_NORM[i] = find(b"layer_norm", i)
+        LAYER_NORM_BACKWARD[i] = find(b"layer_norm_backward", i)
+        CROSS_ENTROPY[i] = find(b"cross_entropy", i)
+        CROSS_ENTROPY_BACKWARD[i] = find(b"cross_entropy_backward", i)
+        MSE[i] = find(b"mse", i)
+        MSE_BACKWARD[i] = find(b"mse_backward", i)
+    CHECK_RANGE = find(b"check_range", I64)
+
+
+find_fused()
+
+
+cdef inline void row_args(KernelArgs *a, Tensor x) noexcept:
+    """Rows of the last dimension."""
+    a.ndim = 2
+    a.size[1] = shape_of(x)[x.nd - 1]
+    a.size[0] = x.count // a.size[1] if a.size[1] else 0
+
+
+# ---------------------------------------------------------------------------- softmax, log_softmax: primitives by rows
+
+cdef object hot_rows(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x, out
+    cdef KernelArgs a
+    cdef Node node
+    cdef bint logs = op.__name__ == "_log_softmax"
+    cdef kernel_fn fn
+    if count != 2 or not isinstance(<object><PyObject *>args[0], Tensor):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    fn = LOG_SOFTMAX[x.code] if logs else SOFTMAX[x.code]
+    if not tg_kernels or fn is NULL or x.nd == 0 or x.count == 0:
+        return DECLINED
+    dim = wrap_dim(<object><PyObject *>args[1], x.nd)
+    if dim != x.nd - 1 or not x.contiguous:
+        return DECLINED
+    out = new_like(x, x.code)
+    row_args(&a, x)
+    a.data[0] = x.at
+    a.data[1] = out.at
+    launch(fn, &a, 8.0 * x.count)
+    if tg_grad and needs_grad(x):
+        node = new_node(op, out, rows_vjp)
+        set_edge0(node, x)
+        keep_output(node, out)
+        node.settings = [None, x.nd - 1, shape_tuple(x)]
+    return out
+
+
+cdef int rows_vjp(Node node, Tensor g) except -1:
+    cdef KernelArgs a
+    cdef Tensor out
+    cdef kernel_fn fn = SOFTMAX_BACKWARD[g.code]
+    if node.op.__name__ == "_log_softmax":
+        fn = LOG_SOFTMAX_BACKWARD[g.code]
+    if fn is NULL or node.output.code != g.code or not node.output.contiguous:
+        return formula_vjp(node, g)
+    g = contiguous_of(g)
+    out = new_like(g, g.code)
+    row_args(&a, g)
+    a.data[0] = g.at
+    a.data[1] = node.output.at
+    a.data[2] = out.at
+    launch(fn, &a, 4.0 * g.count)
+    return accumulate(node, 0, out)
+
+
+# ---------------------------------------------------------------------------- mse_loss
+
+cdef double reduction_scale(Op op, void **args, Py_ssize_t count, object name) except -2:
+    """1 for a mean, 0 for a sum, -1 for what has no kernel (no reduction, or a bad name, which the body reports)."""
+    cdef Py_ssize_t i
+    reduction = "mean"
+    for i in range(2, count):
+        value = <object><PyObject *>args[i]
+        param = op.params[i]
+        if param == "reduction":
+            reduction = value
+        elif value is not op.defaults[i] and value != op.defaults[i]:
+            return -1
+    if reduction == "mean":
+        return 1
+    return 0 if reduction == "sum" else -1
+
+
+cdef object hot_mse(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x, y, out
+    cdef KernelArgs a
+    cdef Node node
+    cdef double scale
+    if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    y = <Tensor><PyObject *>args[1]
+    if not tg_kernels or x.code != y.code or MSE[x.code] is NULL or not same_shape(x, y) or not x.contiguous or not y.contiguous or not x.count:
+        return DECLINED
+    scale = reduction_scale(op, args, count, None) if count > 2 else 1
+    if scale < 0:
+        return DECLINED
+    out = new_scalar(x.code)
+    a.ndim = 1
+    a.size[0] = x.count
+    a.data[0] = x.at
+    a.data[1] = y.at
+    a.data[2] = out.at
+    a.scalar[0] = scale
+    launch(MSE[x.code], &a, <double>x.count)
+    if tg_grad and (needs_grad(x) or needs_grad(y)):
+        node = new_node(op, out, mse_vjp)
+        set_edge0(node, x)
+        set_edge1(node, y)
+        keep0(node, x)
+        keep1(node, y)
+        if scale == 0:
+            node.settings = ("sum",)
+    return out
+
+
+cdef int mse_vjp(Node node, Tensor g) except -1:
+    cdef KernelArgs a
+    cdef Tensor x = <Tensor>node.s0, y = <Tensor>node.s1
+    cdef Tensor out = new_like(x, x.code)
+    a.ndim = 1
+    a.size[0] = x.count
+    a.data[0] = g.at
+    a.data[1] = x.at
+    a.data[2] = y.at
+    a.data[3] = out.at
+    a.scalar[0] = 0 if node.settings is not None else 1
+    launch(MSE_BACKWARD[x.code], &a, <double>x.count)
+    if node.e0 is not None:
+        accumulate(node, 0, out)
+    if node.e1 is not None:
+        accumulate(node, 1, <Tensor>unary(OP_NEG, out))
+    return 0
+
+
+# ---------------------------------------------------------------------------- cross_entropy
+
+cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
+    """Class indices, (N, C) logits, no weights and no smoothing."""
+    cdef Tensor x, y, out, logs
+    cdef KernelArgs a
+    cdef Node node
+    cdef Py_ssize_t i
+    cdef double scale = 1
+    cdef long long ignore = -100
+    cdef int64_t bad = -1
+    if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    y = <Tensor><PyObject *>args[1]
+    if (not tg_kernels or CROSS_ENTROPY[x.code] is NULL or CHECK_RANGE is NULL or y.code != I64 or x.nd != 2 or y.nd != 1 or not x.count
+            or shape_of(x)[0] != y.count or not x.contiguous or not y.contiguous):
+        return DECLINED
+    for i in range(2, count):
+        value = <object><PyObject *>args[i]
+        param = op.params[i]
+        if param == "reduction":
+            if value == "mean":
+                scale = 1
+            elif value == "sum":
+                scale = 0
+            else:
+                return DECLINED
+        elif param == "ignore_index" and type(value) is int:
+            ignore = value
+        elif value is not op.defaults[i] and value != op.defaults[i]:
+            return DECLINED
+    a.ndim = 1
+    a.size[0] = y.count
+    a.stride[0][0] = 8
+    a.data[0] = y.at
+    a.data[1] = &bad
+    a.scalar[0] = shape_of(x)[1]
+    a.scalar[1] = ignore
+    CHECK_RANGE(&a)
+    if bad >= 0:
+        raise IndexError(f"Target {(<int64_t *>y.at)[bad]} is out of bounds: cross_entropy() has {shape_of(x)[1]} classes, and row {bad} "
+                         f"names another")
+    out = new_scalar(x.code)
+    logs = new_like(x, x.code)
+    row_args(&a, x)
+    a.data[0] = x.at
+    a.data[1] = y.at
+    a.data[2] = out.at
+    a.data[3] = logs.at
+    a.scalar[0] = scale
+    a.scalar[1] = ignore
+    launch(CROSS_ENTROPY[x.code], &a, 8.0 * x.count)
+    if tg_grad and needs_grad(x):
+        node = new_node(op, out, cross_entropy_vjp)
+        set_edge0(node, x)
+        keep0(node, x)
+        keep1(node, y)
+        node.output = logs
+        node.v_output = logs.block.version
+        if scale != 1 or ignore != -100:
+            node.settings = ("mean" if scale else "sum", ignore)
+    return out
+
+
+cdef int cross_entropy_vjp(Node node, Tensor g) except -1:
+    cdef KernelArgs a
+    cdef Tensor logs = node.output
+    cdef Tensor out = new_like(logs, logs.code)
+    row_args(&a, logs)
+    a.data[0] = g.at
+    a.data[1] = logs.at
+    a.data[2] = (<Tensor>node.s1).at
+    a.data[3] = out.at
+    a.scalar[0] = 1 if node.settings is None or node.settings[0] == "mean" else 0
+    a.scalar[1] = -100 if node.settings is None else node.settings[1]
+    launch(CROSS_ENTROPY_BACKWARD[logs.code], &a, 4.0 * logs.count)
+    return accumulate(node, 0, out)
+
+
+# ---------------------------------------------------------------------------- layer_norm
+
+cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
+    """Over the last dimensions of a contiguous input; weight and bias, where given, contiguous and of its dtype."""
+    cdef Tensor x, w = None, b = None, out, stats
+    cdef KernelArgs a
+    cdef Node node
+    cdef Py_ssize_t dims[2], columns = 1
+    cdef double eps = 1e-5
+    cdef int k, n
+    if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    shape = <object><PyObject *>args[1]
+    if not tg_kernels or LAYER_NORM[x.code] is NULL or not isinstance(shape, (tuple, list)) or not x.contiguous or not x.count:
+        return DECLINED
+    n = <int>len(shape)
+    if n == 0 or n > x.nd:
+        return DECLINED
+    for k in range(n):
+        if shape[k] != shape_of(x)[x.nd - n + k]:
+            return DECLINED
+        columns *= shape_of(x)[x.nd - n + k]
+    if count > 2 and <object><PyObject *>args[2] is not None:
+        w = <Tensor?><object><PyObject *>args[2]
+        if w.code != x.code or not w.contiguous or w.count != columns or w.nd != n:
+            return DECLINED
+    if count > 3 and <object><PyObject *>args[3] is not None:
+        b = <Tensor?><object><PyObject *>args[3]
+        if b.code != x.code or not b.contiguous or b.count != columns or b.nd != n:
+            return DECLINED
+    if count > 4:
+        eps = <object><PyObject *>args[4]
+    dims[0] = 2
+    dims[1] = x.count // columns
+    out = new_like(x, x.code)
+    stats = new_tensor(2, dims, x.code)
+    a.ndim = 2
+    a.size[0] = dims[1]
+    a.size[1] = columns
+    a.data[0] = x.at
+    a.data[1] = NULL if w is None else w.at
+    a.data[2] = NULL if b is None else b.at
+    a.data[3] = out.at
+    a.data[4] = stats.at
+    a.data[5] = stats.at + dims[1] * ITEMSIZE[x.code]
+    a.scalar[0] = eps
+    launch(LAYER_NORM[x.code], &a, 4.0 * x.count)
+    if tg_grad and (needs_grad(x) or (w is not None and needs_grad(w)) or (b is not None and needs_grad(b))):
+        node = new_node(op, out, layer_norm_vjp)
+        set_edge0(node, x)
+        keep0(node, x)
+        if w is not None:
+            set_edge1(node, w)
+            keep1(node, w)
+        if b is not None:
+            set_edge2(node, b)
+            keep2(node, b)
+        node.output = stats
+        node.v_output = stats.block.version
+        node.settings = [None, tuple(shape), None, None, eps]
+    return out
+
+
+cdef int layer_norm_vjp(Node node, Tensor g) except -1:
+    cdef KernelArgs a
+    cdef Tensor x = <Tensor>node.s0, w = node.s1, b = node.s2, stats = node.output
+    cdef Tensor dx = None, dw = None, db = None
+    cdef Py_ssize_t rows = shape_of(stats)[1]
+    g = contiguous_of(g)
+    a.ndim = 2
+    a.size[0] = rows
+    a.size[1] = x.count // rows
+    a.data[0] = g.at
+    a.data[1] = x.at
+    a.data[2] = NULL if w is None else w.at
+    a.data[3] = stats.at
+    a.data[4] = stats.at + rows * ITEMSIZE[x.code]
+    a.data[5] = NULL
+    a.data[6] = NULL
+    a.data[7] = NULL
+    if node.e0 is not None:
+        dx = new_like(x, x.code)
+        a.data[5] = dx.at
+    if node.e1 is not None:
+        dw = new_like(w, x.code)
+        a.data[6] = dw.at
+    if node.e2 is not None:
+        db = new_like(b, x.code)
+        a.data[7] = db.at
+    launch(LAYER_NORM_BACKWARD[x.code], &a, 4.0 * x.count)
+    if dx is not None:
+        accumulate(node, 0, dx)
+    if dw is not None:
+        accumulate(node, 1, dw)
+    if db is not None:
+        accumulate(node, 2, db)
+    return 0
+
+
+cdef int recompute_vjp(Node node, Tensor g) except -1:
+    """A fused op's gradients by running its body again on what it kept and differentiating that."""
+    cdef Op op = node.op
+    cdef list values = list(op.defaults)
+    cdef list wanted = [], numbers = []
+    cdef Py_ssize_t i, slot
+    cdef int grad = tg_grad
+    global tg_grad
+    if node.settings is not None:
+        if type(node.settings) is tuple:
+            for name, value in zip(("reduction", "ignore_index"), node.settings):
+                values[op.index[name]] = value
+        else:
+            values = list(node.settings) + values[len(<list>node.settings):]
+    for slot, i in enumerate(op.tensor_index):
+        kept = node.s0 if slot == 0 else node.s1 if slot == 1 else node.s2
+        if slot < 3 and kept is not None:
+            values[i] = kept
+            if edge_at(node, slot) is not None:
+                numbers.append(slot)
+    for i in range(len(values)):
+        if values[i] is MISSING:
+            values[i] = None
+    tg_grad = True
+    try:
+        for slot in numbers:            # fresh aliases, so that only this op is walked
+            kept = values[op.tensor_index[slot]]
+            fresh = OP_VIEW_AS(kept)
+            wanted.append(fresh)
+            values[op.tensor_index[slot]] = fresh
+        out = op.body(*values)
+        grads = run_backward((out,), (g,), True, grad, wanted, True, True)
+    finally:
+        tg_grad = grad
+    for slot, value in zip(numbers, grads):
+        if value is not None:
+            accumulate(node, slot, <Tensor>value)
+    return 0
+
+
+cdef object OP_VIEW_AS(object kept):
+    """A tensor with the values and the graph of ``kept`` that is a node of its own."""
+    return reshape_to(OP_RESHAPE, <Tensor>kept, (<Tensor>kept).nd, shape_of(<Tensor>kept), strides_of(<Tensor>kept))
+
+
+# ---------------------------------------------------------------------------- views
+
+cdef inline Tensor tensor_at(void **args, Py_ssize_t count):
+    if count > 0 and isinstance(<object><PyObject *>args[0], Tensor):
+        return <Tensor><PyObject *>args[0]
+    return None
+
+
+cdef object rest_of(void **args, Py_ssize_t count):
+    """The sizes of ``op(x, 2, 3)`` or ``op(x, (2, 3))``."""
+    cdef Py_ssize_t i
+    if count == 2 and isinstance(<object><PyObject *>args[1], (tuple, list)):
+        return <object><PyObject *>args[1]
+    return tuple([<object><PyObject *>args[i] for i in range(1, count)])
+
+
+cdef object hot_reshape(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    if x is None or count < 2 or isinstance(<object><PyObject *>args[1], dtype):
+        return DECLINED
+    return reshape(op, x, rest_of(args, count), op.__name__ == "view")
+
+
+cdef object hot_transpose(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    if x is None or count != 3:
+        return DECLINED
+    return transpose(op, x, wrap_dim(<object><PyObject *>args[1], x.nd), wrap_dim(<object><PyObject *>args[2], x.nd))
+
+
+cdef object hot_t(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    if x is None or count != 1:
+        return DECLINED
+    if x.nd > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {x.nd}D")
+    return transpose(OP_TRANSPOSE, x, 0, 1) if x.nd == 2 else x
+
+
+cdef object hot_permute(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    cdef list order = []
+    if x is None or count < 2:
+        return DECLINED
+    dims = rest_of(args, count)
+    if len(dims) != x.nd:
+        raise RuntimeError(f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+                           f"ordering of dimensions i.e. input.dim() = {x.nd} is not equal to len(dims) = {len(dims)}"
+                           .replace("(sparse_coo)", ""))
+    for d in dims:
+        order.append(wrap_dim(d, x.nd))
+    if len(set(order)) != len(order):
+        raise RuntimeError("permute(): duplicate dims are not allowed")
+    return permute(op, x, order, [None, tuple(order), shape_tuple(x)])
+
+
+cdef object hot_expand(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    if x is None or count < 2:
+        return DECLINED
+    return expand(op, x, rest_of(args, count))
+
+
+cdef object hot_unsqueeze(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    if x is None or count != 2:
+        return DECLINED
+    return unsqueeze(op, x, <object><PyObject *>args[1])
+
+
+cdef object hot_squeeze(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    if x is None or count > 2:
+        return DECLINED
+    dims = <object><PyObject *>args[1] if count == 2 else None
+    if dims is None:
+        return squeeze_dims(op, x, None)
+    if isinstance(dims, (tuple, list)):
+        wrapped = [wrap_dim(d, x.nd) for d in dims]
+        if len(set(wrapped)) != len(wrapped):
+            raise RuntimeError("squeeze(): a dim appears multiple times in the list of dims")
+        return squeeze_dims(op, x, wrapped)
+    return squeeze_dims(op, x, (wrap_dim(dims, x.nd),))
+
+
+cdef object hot_select(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    cdef Py_ssize_t dim, index, extent
+    if x is None or count != 3 or isinstance(<object><PyObject *>args[2], Tensor):
+        return DECLINED
+    if x.nd == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim = wrap_dim(<object><PyObject *>args[1], x.nd)
+    index = <object><PyObject *>args[2]
+    extent = shape_of(x)[dim]
+    if not -extent <= index < extent:
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape_tuple(x))} at dimension {dim}")
+    return select(x, dim, index + extent if index < 0 else index)
+
+
+cdef object hot_slice(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    if x is None or count != 5:
+        return DECLINED
+    return slice_dim(op, x, <object><PyObject *>args[1], <object><PyObject *>args[2], <object><PyObject *>args[3], <object><PyObject *>args[4])
+
+
+cdef object hot_contiguous(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    if x is None or count > 2:
+        return DECLINED
+    if x.contiguous:
+        return x
+    return OP_CLONE(x)
+
+
+cdef object hot_clone(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    cdef Tensor out
+    if x is None or count != 1:
+        return DECLINED
+    out = clone_raw(x)
+    if tg_grad and needs_grad(x):
+        set_edge0(new_node(op, out, add_vjp), x)
+    return out
+
+
+cdef object hot_cast(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    cdef Tensor out
+    cdef int code
+    if x is None or count != 2:
+        return DECLINED
+    code = code_of(<object><PyObject *>args[1])
+    if code == x.code:
+        return x
+    out = new_like(x, code)
+    copy_into(out, x)
+    if tg_grad and code >= F16 and needs_grad(x):
+        set_edge0(new_node(op, out, add_vjp), x)
+    return out
+
+
+cdef object hot_inplace(Op op, void **args, Py_ssize_t count):
+    """``x.add_(y)`` and its kin."""
+    if count != 2 or not isinstance(<object><PyObject *>args[0], Tensor):
+        return DECLINED
+    found = inplace_binary(<Op>op.rules, <Tensor><PyObject *>args[0], <object><PyObject *>args[1])
+    return DECLINED if found is NotImplemented else found
+
+
+cdef hot_fn hot_path_of(Op op) noexcept:
+    """The C path of an op's calls, or NULL."""
+    cdef str name = op.__name__
+    cdef int i
+    if op.kind == INPLACE:
+        if (<Op>op.rules).kind == BINARY:
+            return hot_inplace
+        return NULL
+    if op.kind == UNARY or op.kind == REDUCTION:
+        for i in range(DTYPES):
+            if op.kernels[i] is not NULL:
+                if op.kind == UNARY:
+                    return hot_unary
+                return hot_reduction
+        return NULL
+    if op.kind == BINARY:
+        return hot_binary
+    if name == "matmul": return hot_matmul
+    if name == "linear": return hot_linear
+    if name == "reshape" or name == "view": return hot_reshape
+    if name == "transpose": return hot_transpose
+    if name == "t": return hot_t
+    if name == "permute": return hot_permute
+    if name == "expand": return hot_expand
+    if name == "unsqueeze": return hot_unsqueeze
+    if name == "squeeze": return hot_squeeze
+    if name == "select": return hot_select
+    if name == "_slice": return hot_slice
+    if name == "contiguous": return hot_contiguous
+    if name == "clone": return hot_clone
+    if name == "_cast": return hot_cast
+    if name == "_softmax" or name == "_log_softmax": return hot_rows
+    if name == "mse_loss": return hot_mse
+    if name == "cross_entropy": return hot_cross_entropy
+    if name == "layer_norm": return hot_layer_norm
+    return NULL
+
+
+cdef vjp_fn fast_vjp_of(Op op) noexcept:
+    """The C gradient of an op, or the one that follows the formulas."""
+    cdef str name = op.__name__
+    cdef int i
+    if name == "add": return add_vjp
+    if name == "sub": return sub_vjp
+    if name == "mul": return mul_vjp
+    if name == "div": return div_vjp
+    if name == "pow": return pow_vjp
+    if name == "neg": return neg_vjp
+    if name == "sum": return sum_vjp
+    if name == "mean": return mean_vjp
+    if op.kind == UNARY:
+        for i in range(DTYPES):
+            if op.backward_kernels[i] is not NULL:
+                return unary_vjp
+    return formula_vjp

@@ -1,0 +1,135 @@
+# x[index]: ints, slices, None and Ellipsis give views here; masks and integer arrays go to the ops `_index` and `_index_put`.
+
+cdef object get_item(Tensor x, object index):
+    """``x[index]``."""
+    cdef Py_ssize_t position, extent
+    if type(index) is int and x.nd:
+        extent = shape_of(x)[0]
+        position = index
+        if not -extent <= position < extent:
+            raise IndexError(f"index {position} is out of bounds for dimension 0 with size {extent}")
+        return select(x, 0, position + extent if position < 0 else position)
+    parts = plain_parts(x, index)
+    if parts is None:
+        return OP_INDEX(x, index)
+    return basic_view(x, parts)
+
+
+cdef bint is_plain(object part):
+    """Whether an index part is an int, a slice, None or Ellipsis."""
+    if part is None or part is Ellipsis or isinstance(part, slice):
+        return True
+    if isinstance(part, (bool, np.bool_)):
+        return False
+    if isinstance(part, (int, np.integer)):
+        return True
+    return isinstance(part, Tensor) and (<Tensor>part).nd == 0 and BOOL < (<Tensor>part).code < F16
+
+
+cdef object plain_parts(Tensor x, object index):
+    """The parts of an index that is all ints, slices, None and Ellipsis; None for any other."""
+    if type(index) is tuple:
+        for part in index:
+            if not is_plain(part):
+                return None
+        return index
+    if is_plain(index):
+        return (index,)
+    return None
+
+
+cdef Tensor basic_view(Tensor x, tuple parts):
+    """The view that a plain index gives."""
+    cdef Py_ssize_t used = 0, dim = 0, extent, start, stop, step, position
+    cdef bint dots = False
+    cdef Tensor out = x
+    for part in parts:
+        if part is Ellipsis:
+            if dots:
+                raise IndexError("an index can only have a single ellipsis ('...')")
+            dots = True
+        elif part is not None:
+            used += 1
+    if used > x.nd:
+        raise IndexError(f"too many indices for tensor of dimension {x.nd}")
+    for part in parts:
+        if part is None:
+            out = unsqueeze(OP_UNSQUEEZE(), out, dim)
+            dim += 1
+        elif part is Ellipsis:
+            dim += x.nd - used
+        elif isinstance(part, slice):
+            extent = shape_of(out)[dim]
+            step = 1 if part.step is None else part.step
+            if step <= 0:
+                raise ValueError("step must be greater than zero")
+            start, stop, step = slice(whole(part.start), whole(part.stop), step).indices(extent)
+            if start != 0 or stop != extent or step != 1:
+                out = slice_dim(OP_SLICE, out, dim, start, max(0, (stop - start + step - 1) // step), step)
+            dim += 1
+        else:
+            extent = shape_of(out)[dim]
+            position = int(part)
+            if not -extent <= position < extent:
+                raise IndexError(f"index {position} is out of bounds for dimension {dim} with size {extent}")
+            out = select(out, dim, position + extent if position < 0 else position)
+    if out is x:
+        out = reshape_to(OP_RESHAPE, x, x.nd, shape_of(x), strides_of(x))
+    return out
+
+
+cdef object whole(object bound):
+    if isinstance(bound, Tensor):
+        return bound.__index__()
+    return bound
+
+
+cdef Op OP_UNSQUEEZE():
+    return <Op>CORE_OPS["unsqueeze"]
+
+
+cdef int set_item(Tensor x, object index, object value) except -1:
+    """``x[index] = value``."""
+    cdef Tensor target, source
+    parts = plain_parts(x, index)
+    if parts is None:
+        CORE_OPS["_index_put_"](x, index, value)
+        return 0
+    if isinstance(value, Tensor):
+        source = <Tensor>value
+    elif is_number(value):
+        source = number_tensor(value, x.code if not isinstance(value, (float, np.floating)) or x.code >= F16 else x.code)
+    else:
+        source = copy_array(np.asarray(value))
+    target = basic_view(x, parts)
+    enter_inplace(target)
+    if not fits_into(source, target):
+        source = trimmed(source, target)
+    if tg_grad and (needs_grad(source) or needs_grad(target) or needs_grad(x)):
+        if source.code != x.code:
+            source = OP_CAST(source, DTYPE_LIST[x.code])
+        assign(target, source)
+        return 0
+    if source.block is target.block:
+        source = clone_raw(source)
+    copy_into(target, source)
+    x.block.version += 1
+    return 0
+
+
+cdef Tensor trimmed(Tensor source, Tensor target):
+    """A value may have more leading dimensions of size 1 than its place."""
+    cdef Py_ssize_t i = 0
+    while source.nd - i > target.nd and shape_of(source)[i] == 1:
+        i += 1
+    if i:
+        source = reshape(OP_RESHAPE, source, shape_tuple(source)[i:], False)
+    if not fits_into(source, target):
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(shape_tuple(source))} cannot be broadcast to indexing result of "
+                           f"shape {list(shape_tuple(target))}")
+    return source
+
+
+def _basic_index(Tensor x not None, tuple parts):
+    """The view of an index of ints, slices, None and Ellipsis."""
+    return basic_view(x, parts)

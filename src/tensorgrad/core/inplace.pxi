@@ -1,0 +1,169 @@
+# Writing into existing tensors: versions, and what a recorded write does to the graph.
+
+cdef int enter_inplace(Tensor x) except -1:
+    """What has to hold before a tensor is written in place."""
+    cdef int i
+    if x.block.frozen:
+        raise RuntimeError("the memory of this tensor is read-only (it came from a read-only array); clone() it before writing")
+    if tg_grad and needs_grad(x):
+        if x.node is None:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        if x.base is not None and x.base.node is None and x.base.requires:
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    elif tg_grad and x.base is not None and x.base.requires and x.base.node is None and not x.flags & FLAG_NO_GRAD_VIEW:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    if x.flags & FLAG_INFERENCE and not tg_inference and tg_grad:
+        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
+                           "normal tensor before doing inplace update.")
+    if not x.contiguous:
+        for i in range(x.nd):
+            if strides_of(x)[i] == 0 and shape_of(x)[i] > 1:
+                raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a single "
+                                   "memory location. Please clone() the tensor before performing the operation.")
+    return 0
+
+
+cdef Tensor assign(Tensor x, Tensor value):
+    """Writes ``value`` into ``x`` and lets ``x`` take over its history."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef int i, ndim
+    cdef bint recorded
+    enter_inplace(x)
+    if not castable(value.code, x.code):
+        raise RuntimeError(f"result type {title(value.code)} can't be cast to the desired output type {title(x.code)}")
+    if not same_shape(x, value):
+        ndim = broadcast_shape(x, value, shape, "output")
+        if ndim != x.nd or not all(shape[i] == shape_of(x)[i] for i in range(ndim)):
+            raise RuntimeError(f"output with shape {list(shape_tuple(x))} doesn't match the broadcast shape "
+                               f"{[shape[i] for i in range(ndim)]}")
+        value = expand(OP_EXPAND, value, shape_tuple(x))
+    recorded = tg_grad and (needs_grad(value) or needs_grad(x) or (x.base is not None and needs_grad(x.base)))
+    if recorded and x.code != value.code:
+        value = OP_CAST(value, DTYPE_LIST[x.code])
+    copy_into(x, value)
+    x.block.version += 1
+    if recorded:
+        take_history(x, value)
+    return x
+
+
+cdef int take_history(Tensor x, Tensor value) except -1:
+    """After a recorded write: ``x``, or the base that it is a view of, gets the history of ``value``."""
+    cdef Tensor base = x.base
+    cdef Tensor scattered
+    if x.flags & FLAG_NO_GRAD_VIEW:
+        raise RuntimeError("A view was created in no_grad mode and is being modified inplace with grad mode enabled. This view "
+                           "was not recorded, so the gradient could not follow; make the view while grad mode is enabled, or "
+                           "write into it inside no_grad().")
+    if needs_grad(value) and value.node is None:
+        value = OP_CLONE(value)
+    if base is None:
+        hand_over(x, value)
+        return 0
+    scattered = OP_VIEW_SCATTER(base, value, geometry(x))
+    hand_over(base, scattered)
+    refresh_view(x)
+    return 0
+
+
+cdef int hand_over(Tensor x, Tensor value) except -1:
+    x.node = value.node
+    x.nr = value.nr
+    x.requires = value.requires
+    x.history += 1
+    if x.flags & FLAG_RETAINS_GRAD and x.node is not None:
+        hook_node(x)
+    return 0
+
+
+cdef tuple geometry(Tensor view):
+    """Where a view's elements are among its base's: (shape, strides, offset) in elements of a contiguous base, or the flat
+    indices themselves when the base is not contiguous."""
+    cdef Tensor base = view.base
+    cdef Py_ssize_t itemsize = ITEMSIZE[view.code]
+    cdef Py_ssize_t offset = (view.at - base.at) // itemsize
+    strides = tuple([strides_of(view)[i] // itemsize for i in range(view.nd)])
+    if base.contiguous:
+        return shape_tuple(view), strides, offset, None
+    reach = 1 + sum((shape_of(base)[i] - 1) * (strides_of(base)[i] // itemsize) for i in range(base.nd))
+    where = np.zeros(reach, np.int64)
+    byte_strides = [strides_of(base)[i] // itemsize * 8 for i in range(base.nd)]
+    np.lib.stride_tricks.as_strided(where, shape_tuple(base), byte_strides)[...] = (
+        np.arange(base.count).reshape(shape_tuple(base)))
+    flat = np.lib.stride_tricks.as_strided(where[offset:], shape_tuple(view), [s * 8 for s in strides])
+    return shape_tuple(view), None, 0, np.ascontiguousarray(flat)
+
+
+cdef int refresh_view(Tensor t) except -1:
+    """Gives a view the node that belongs to its base's present history."""
+    cdef Tensor base = t.base
+    cdef Tensor gathered
+    cdef int grad = tg_grad
+    global tg_grad
+    t.seen = base.history
+    if base.flags & FLAG_RETAINS_GRAD or base.node is not None or base.requires:
+        tg_grad = True
+        try:
+            gathered = OP_VIEW_GATHER(base, geometry(t))
+        finally:
+            tg_grad = grad
+        t.node = gathered.node
+        t.nr = gathered.nr
+        t.requires = gathered.requires
+    else:
+        t.node = None
+        t.requires = False
+    return 0
+
+
+cdef str title(int code):
+    return ("Bool", "Byte", "Char", "Short", "Int", "Long", "Half", "Float", "Double")[code]
+
+
+cdef int resize_out(Tensor out, Tensor value, str who) except -1:
+    """Makes ``out=`` the shape of the result, as PyTorch does for an empty one; refuses what would not fit."""
+    if same_shape(out, value):
+        return 0
+    if out.count and out.count != value.count:
+        raise RuntimeError(f"{who}(): out= has the shape {list(shape_tuple(out))}, the result {list(shape_tuple(value))}. Give an out of "
+                           f"that shape, or an empty one, which is resized.")
+    share_memory(out, new_tensor(value.nd, shape_of(value), out.code))
+    return 0
+
+
+cdef Tensor write_out(object target, object value, str who):
+    """Puts a result into ``out=``."""
+    cdef Tensor out, result = <Tensor?>value
+    if not isinstance(target, Tensor):
+        raise TypeError(f"{who}(): argument 'out' must be Tensor, not {type(target).__name__}")
+    out = <Tensor>target
+    if tg_grad and (needs_grad(out) or needs_grad(result)):
+        raise RuntimeError(f"{who}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+                           f"arguments requires grad.")
+    if not castable(result.code, out.code):
+        raise RuntimeError(f"result type {title(result.code)} can't be cast to the desired output type {title(out.code)}")
+    enter_inplace(out)
+    resize_out(out, result, who)
+    copy_into(out, result)
+    out.block.version += 1
+    return out
+
+
+def _bump_version(Tensor t not None):
+    """Tells the tape that the tensor's memory was written."""
+    t.block.version += 1
+
+
+def _write(Tensor x not None, Tensor value not None):
+    """``x.copy_(value)`` with history: what in-place forms written in Python end with."""
+    return assign(x, value)
+
+
+def _enter_inplace(Tensor x not None):
+    """Raises what an in-place write of ``x`` would raise."""
+    enter_inplace(x)
+
+
+def _array_of(Tensor t not None):
+    """An array over the tensor's memory, whether or not it needs a gradient: for bodies and in-place writes of the library."""
+    return array_over(t, holder_of(t.block))

@@ -1,0 +1,185 @@
+# Calling kernels: every call is one KernelArgs and goes through launch().
+
+cdef double RELEASE_GIL_FROM = 40000.0      # elements of light work, about 10 microseconds
+cdef object launch_listener = None
+
+
+cdef int launch(kernel_fn fn, KernelArgs *a, double work) except -1:
+    """Runs a kernel; ``work`` is about how many elements it touches, which decides whether the GIL is worth releasing."""
+    if work < RELEASE_GIL_FROM:
+        fn(a)
+    else:
+        with nogil:
+            fn(a)
+    return 0
+
+
+cdef inline void flat_args1(KernelArgs *a, Tensor x, Tensor out) noexcept:
+    """One loop over two contiguous operands of one size."""
+    a.ndim = 1
+    a.size[0] = out.count
+    a.data[0] = x.at
+    a.stride[0][0] = ITEMSIZE[x.code]
+    a.data[1] = out.at
+    a.stride[1][0] = ITEMSIZE[out.code]
+
+
+cdef inline void flat_args2(KernelArgs *a, Tensor x, Tensor y, Tensor out) noexcept:
+    a.ndim = 1
+    a.size[0] = out.count
+    a.data[0] = x.at
+    a.stride[0][0] = ITEMSIZE[x.code]
+    a.data[1] = y.at
+    a.stride[1][0] = ITEMSIZE[y.code]
+    a.data[2] = out.at
+    a.stride[2][0] = ITEMSIZE[out.code]
+
+
+cdef bint map_args(KernelArgs *a, PyObject **operands, int count, Tensor out) noexcept:
+    """Strided loops: operands broadcast to the shape of ``out``, neighbouring dimensions merged where all agree.
+
+    False when more than KERNEL_DIMS loops are left.
+    """
+    cdef int i, d, last = 0, shift
+    cdef bint merge
+    cdef Py_ssize_t extent, stride
+    cdef Py_ssize_t *shape = shape_of(out)
+    cdef Py_ssize_t step[8]
+    cdef Tensor t
+    a.ndim = 0
+    for i in range(count):
+        a.data[i] = (<Tensor>operands[i]).at
+    a.data[count] = out.at
+    for d in range(out.nd):
+        extent = shape[d]
+        if extent == 1:
+            continue
+        for i in range(count + 1):
+            t = out if i == count else <Tensor>operands[i]
+            shift = d - (out.nd - t.nd)
+            step[i] = 0 if shift < 0 or (i < count and shape_of(t)[shift] == 1) else strides_of(t)[shift]
+        merge = a.ndim > 0
+        if merge:
+            for i in range(count + 1):
+                if a.stride[i][last] != step[i] * extent:
+                    merge = False
+                    break
+        if not merge:
+            if a.ndim == 6:
+                return False
+            last = a.ndim
+            a.ndim += 1
+            a.size[last] = extent
+        else:
+            a.size[last] *= extent
+        for i in range(count + 1):
+            a.stride[i][last] = step[i]
+    if a.ndim == 0:
+        a.ndim = 1
+        a.size[0] = 1 if out.count else 0
+        for i in range(count + 1):
+            a.stride[i][0] = ITEMSIZE[out.code]
+    return True
+
+
+cdef kernel_fn COPY[9]
+cdef kernel_fn FILL[9]
+cdef kernel_fn CAST[9][9]
+
+
+cdef void find_copies() noexcept:
+    cdef int a, b
+    cdef bytes name
+    for a in range(DTYPES):
+        COPY[a] = find(b"copy", a)
+        FILL[a] = find(b"fill", a)
+        for b in range(DTYPES):
+            short = ("bool", "u8", "i8", "i16", "i32", "i64", "f16", "f32", "f64")[b]
+            name = f"cast_{short}".encode()
+            CAST[a][b] = find(name, a)
+
+
+find_copies()
+
+
+cdef int copy_into(Tensor out, Tensor x) except -1:
+    """Writes the values of ``x``, broadcast and converted, into ``out``; versions and graphs are the caller's."""
+    cdef KernelArgs a
+    cdef PyObject *operands[1]
+    cdef kernel_fn fn = NULL
+    if out.count == 0:
+        return 0
+    if x.code == out.code and x.contiguous and out.contiguous and x.count == out.count:
+        if x.at != out.at:
+            memcpy(out.at, x.at, x.count * ITEMSIZE[x.code])
+        return 0
+    if tg_kernels:
+        fn = COPY[x.code] if x.code == out.code else CAST[x.code][out.code]
+    operands[0] = <PyObject *>x
+    if fn is NULL or x.block is out.block or not map_args(&a, operands, 1, out):
+        source = array_of(x)
+        with np.errstate(all="ignore"):
+            np.copyto(array_of(out), source, casting="unsafe")
+        return 0
+    return launch(fn, &a, <double>out.count)
+
+
+cdef Tensor clone_raw(Tensor x):
+    """A contiguous copy with no graph."""
+    cdef Tensor t = new_like(x, x.code)
+    copy_into(t, x)
+    return t
+
+
+cdef inline Tensor contiguous_of(Tensor x):
+    """``x`` itself when it is contiguous, else a copy with no graph."""
+    if x.contiguous:
+        return x
+    return clone_raw(x)
+
+
+cdef Tensor cast_raw(Tensor x, int code):
+    """The values of ``x`` in another dtype, with no graph."""
+    cdef Tensor t
+    if x.code == code:
+        return x
+    t = new_like(x, code)
+    copy_into(t, x)
+    return t
+
+
+cdef int fill_raw(Tensor t, double value) except -1:
+    """Sets every element of a contiguous tensor."""
+    cdef KernelArgs a
+    if value == 0.0:
+        memset(t.at, 0, t.count * ITEMSIZE[t.code])
+        return 0
+    if FILL[t.code] is NULL:
+        array_of(t)[...] = value
+        return 0
+    a.ndim = 1
+    a.size[0] = t.count
+    a.data[0] = t.at
+    a.stride[0][0] = ITEMSIZE[t.code]
+    a.scalar[0] = value
+    return launch(FILL[t.code], &a, <double>t.count)
+
+
+cdef int broadcast_shape(Tensor x, Tensor y, Py_ssize_t *out, str who) except -1:
+    """The shape that two operands broadcast to, written to ``out``; gives its length."""
+    cdef int nd = x.nd if x.nd > y.nd else y.nd
+    cdef int i
+    cdef Py_ssize_t p, q
+    cdef Py_ssize_t *xs = shape_of(x)
+    cdef Py_ssize_t *ys = shape_of(y)
+    for i in range(1, nd + 1):
+        p = xs[x.nd - i] if i <= x.nd else 1
+        q = ys[y.nd - i] if i <= y.nd else 1
+        if p == q or q == 1:
+            out[nd - i] = p
+        elif p == 1:
+            out[nd - i] = q
+        else:
+            raise RuntimeError(f"{who}: the size of tensor a ({p}) must match the size of tensor b ({q}) at non-singleton "
+                               f"dimension {nd - i}; the shapes are {list(shape_tuple(x))} and {list(shape_tuple(y))}")
+    return nd

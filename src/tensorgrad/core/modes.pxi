@@ -1,0 +1,82 @@
+# What a thread is doing (recording or not), and which path the maths takes.
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define TG_THREAD_LOCAL __declspec(thread)
+    #else
+    #define TG_THREAD_LOCAL _Thread_local
+    #endif
+    static TG_THREAD_LOCAL int tg_grad = 1;
+    static TG_THREAD_LOCAL int tg_inference = 0;
+    static TG_THREAD_LOCAL int tg_anomaly = 0;
+    static int tg_kernels = 1;
+    """
+    int tg_grad
+    int tg_inference
+    int tg_anomaly
+    int tg_kernels
+
+
+cdef inline bint grad_enabled() noexcept:
+    return tg_grad
+
+
+cdef inline bint kernels_on() noexcept:
+    return tg_kernels
+
+
+def is_grad_enabled():
+    """Whether this thread records on the tape.
+
+    >>> tg.is_grad_enabled()
+    True
+    """
+    return bool(tg_grad)
+
+
+def is_inference_mode_enabled():
+    """Whether this thread is in inference mode.
+
+    >>> tg.is_inference_mode_enabled()
+    False
+    """
+    return bool(tg_inference)
+
+
+def _set_modes(grad=None, inference=None, anomaly=None):
+    """Sets this thread's modes that are not None and gives (grad, inference, anomaly) as they were."""
+    global tg_grad, tg_inference, tg_anomaly
+    before = (bool(tg_grad), bool(tg_inference), bool(tg_anomaly))
+    if grad is not None:
+        tg_grad = bool(grad)
+    if inference is not None:
+        tg_inference = bool(inference)
+    if anomaly is not None:
+        tg_anomaly = bool(anomaly)
+    return before
+
+
+def is_anomaly_enabled():
+    """Whether this thread looks for NaN gradients and remembers the forward line of every op."""
+    return bool(tg_anomaly)
+
+
+def get_backend():
+    """``"kernels"`` or ``"numpy"``: which path the maths takes.
+
+    >>> tg.get_backend() in ("kernels", "numpy")
+    True
+    """
+    return "kernels" if tg_kernels else "numpy"
+
+
+def set_backend(name):
+    """Makes ``"kernels"`` (compiled) or ``"numpy"`` (every op's NumPy body) the path the maths takes.
+
+    >>> tg.set_backend(tg.get_backend())
+    """
+    global tg_kernels
+    if name not in ("kernels", "numpy"):
+        raise ValueError(f"set_backend(): no backend {name!r}; there are 'kernels' and 'numpy'")
+    tg_kernels = name == "kernels"

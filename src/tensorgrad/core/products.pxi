@@ -1,0 +1,255 @@
+# Matrix products by the GEMM kernel.
+
+cdef kernel_fn MATMUL[9]
+cdef int GEMM_BIAS_FLAG = 2
+
+
+cdef void find_products() noexcept:
+    cdef int i
+    for i in range(DTYPES):
+        MATMUL[i] = find(b"matmul", i)
+
+
+find_products()
+
+
+cdef inline bint unit_strided(Tensor x) noexcept:
+    """Whether the last two dimensions have a stride of one element in one of them, and could be a matrix of the kernel."""
+    cdef Py_ssize_t *shape = shape_of(x)
+    cdef Py_ssize_t *strides = strides_of(x)
+    cdef int itemsize = ITEMSIZE[x.code], n = x.nd
+    if strides[n - 1] == itemsize or shape[n - 1] == 1:
+        return strides[n - 2] >= itemsize * shape[n - 1] or shape[n - 2] == 1
+    if strides[n - 2] == itemsize or shape[n - 2] == 1:
+        return strides[n - 1] >= itemsize * shape[n - 2]
+    return False
+
+
+cdef inline void matrix_strides(Tensor x, int64_t *rows, int64_t *columns) noexcept:
+    """Strides of the last two dimensions; an extent of 1 gets the stride that keeps one of them at one element."""
+    cdef Py_ssize_t *shape = shape_of(x)
+    cdef Py_ssize_t *strides = strides_of(x)
+    cdef int n = x.nd, itemsize = ITEMSIZE[x.code]
+    rows[0] = strides[n - 2]
+    columns[0] = strides[n - 1]
+    if shape[n - 1] == 1 and rows[0] != itemsize:
+        columns[0] = itemsize
+    elif shape[n - 2] == 1 and columns[0] != itemsize:
+        rows[0] = itemsize
+    if shape[n - 2] == 1 and columns[0] == itemsize:
+        rows[0] = itemsize * (shape[n - 1] if shape[n - 1] > 0 else 1)
+    if shape[n - 1] == 1 and rows[0] == itemsize and shape[n - 2] != 1:
+        columns[0] = itemsize * (shape[n - 2] if shape[n - 2] > 0 else 1)
+
+
+cdef Tensor gemm(Tensor x, Tensor y, Tensor bias, bint transpose_y):
+    """``x @ y`` (``x @ y.T``) of two matrices of one dtype, plus a row; off the tape."""
+    cdef KernelArgs a
+    cdef Py_ssize_t shape[2]
+    cdef Tensor out
+    cdef int64_t kept
+    cdef int inner = 1 if transpose_y else 0
+    if not unit_strided(x):
+        x = clone_raw(x)
+    if not unit_strided(y):
+        y = clone_raw(y)
+    shape[0] = shape_of(x)[0]
+    shape[1] = shape_of(y)[1 - inner]
+    out = new_tensor(2, shape, x.code)
+    a.ndim = 4
+    a.size[0] = shape[0]
+    a.size[1] = shape[1]
+    a.size[2] = shape_of(x)[1]
+    a.size[3] = 1
+    a.data[0] = x.at
+    a.data[1] = y.at
+    a.data[2] = out.at
+    a.data[3] = NULL
+    matrix_strides(x, &a.stride[0][0], &a.stride[0][1])
+    matrix_strides(y, &a.stride[1][0], &a.stride[1][1])
+    if transpose_y:
+        kept = a.stride[1][0]
+        a.stride[1][0] = a.stride[1][1]
+        a.stride[1][1] = kept
+    a.stride[2][0] = shape[1] * ITEMSIZE[x.code]
+    a.stride[2][1] = ITEMSIZE[x.code]
+    a.stride[0][2] = a.stride[1][2] = a.stride[2][2] = 0
+    a.flags = 0
+    if bias is not None:
+        a.data[3] = bias.at
+        a.flags = GEMM_BIAS_FLAG
+    launch(MATMUL[x.code], &a, <double>shape[0] * shape[1] * a.size[2] / 8)
+    return out
+
+
+cdef Tensor batched_gemm(Tensor x, Tensor y):
+    """``x @ y`` of two stacks of matrices whose leading dimensions are equal and collapse into one."""
+    cdef KernelArgs a
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Tensor out
+    cdef int n = x.nd
+    if not unit_strided(x) or not collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2]):
+        x = clone_raw(x)
+        collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2])
+    if not unit_strided(y) or not collapse(y, 0, n - 2, &a.size[3], &a.stride[1][2]):
+        y = clone_raw(y)
+        collapse(y, 0, n - 2, &a.size[3], &a.stride[1][2])
+    memcpy(shape, shape_of(x), (n - 1) * sizeof(Py_ssize_t))
+    shape[n - 1] = shape_of(y)[n - 1]
+    out = new_tensor(n, shape, x.code)
+    a.ndim = 4
+    a.size[0] = shape[n - 2]
+    a.size[1] = shape[n - 1]
+    a.size[2] = shape_of(x)[n - 1]
+    a.data[0] = x.at
+    a.data[1] = y.at
+    a.data[2] = out.at
+    a.data[3] = NULL
+    matrix_strides(x, &a.stride[0][0], &a.stride[0][1])
+    matrix_strides(y, &a.stride[1][0], &a.stride[1][1])
+    a.stride[2][0] = shape[n - 1] * ITEMSIZE[x.code]
+    a.stride[2][1] = ITEMSIZE[x.code]
+    a.stride[2][2] = shape[n - 2] * a.stride[2][0]
+    a.flags = 0
+    if out.count:
+        launch(MATMUL[x.code], &a, <double>out.count * a.size[2] / 8)
+    return out
+
+
+cdef object hot_matmul(Op op, void **args, Py_ssize_t count):
+    if count != 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
+        return DECLINED
+    return matmul(op, <Tensor><PyObject *>args[0], <Tensor><PyObject *>args[1])
+
+
+cdef object matmul(Op op, Tensor x, Tensor y):
+    """``x @ y``; two float matrices, or stacks with equal leading sizes, go straight to the kernel."""
+    cdef Tensor out
+    cdef Node node
+    cdef int i
+    if not tg_kernels or x.code != y.code or MATMUL[x.code] is NULL or x.nd < 2 or x.nd != y.nd:
+        return run(op, [x, y])
+    if shape_of(x)[x.nd - 1] != shape_of(y)[y.nd - 2]:
+        return run(op, [x, y])
+    if x.nd == 2:
+        out = gemm(x, y, None, False)
+    else:
+        for i in range(x.nd - 2):
+            if shape_of(x)[i] != shape_of(y)[i]:
+                return run(op, [x, y])
+        out = batched_gemm(x, y)
+    if tg_grad and (needs_grad(x) or needs_grad(y)):
+        node = new_node(op, out, matmul_vjp)
+        if needs_grad(x):
+            set_edge0(node, x)
+            keep1(node, y)
+        if needs_grad(y):
+            set_edge1(node, y)
+            keep0(node, x)
+        node.settings = shape_tuple(x)
+    return out
+
+
+cdef inline Tensor turned(Tensor x):
+    """The last two dimensions swapped."""
+    return transpose(OP_TRANSPOSE, x, x.nd - 2, x.nd - 1)
+
+
+cdef int matmul_vjp(Node node, Tensor g) except -1:
+    if g.nd == 2:
+        if node.e0 is not None:
+            accumulate(node, 0, gemm(g, <Tensor>node.s1, None, True))
+        if node.e1 is not None:
+            accumulate(node, 1, gemm(turned(<Tensor>node.s0), g, None, False))
+        return 0
+    if node.e0 is not None:
+        accumulate(node, 0, batched_gemm(g, turned(<Tensor>node.s1)))
+    if node.e1 is not None:
+        accumulate(node, 1, batched_gemm(turned(<Tensor>node.s0), g))
+    return 0
+
+
+cdef object hot_linear(Op op, void **args, Py_ssize_t count):
+    if count != 3 and count != 2:
+        return DECLINED
+    x = <object><PyObject *>args[0]
+    w = <object><PyObject *>args[1]
+    b = <object><PyObject *>args[2] if count == 3 else None
+    if not isinstance(x, Tensor) or not isinstance(w, Tensor) or not (b is None or isinstance(b, Tensor)):
+        return DECLINED
+    return linear(op, <Tensor>x, <Tensor>w, <Tensor>b)
+
+
+cdef object linear(Op op, Tensor x, Tensor weight, Tensor bias):
+    """``x @ weight.T + bias``."""
+    cdef Tensor rows = x, out
+    cdef Node node
+    cdef Py_ssize_t shape[MAX_DIMS]
+    if (not tg_kernels or x.code != weight.code or MATMUL[x.code] is NULL or weight.nd != 2 or x.nd < 2
+            or shape_of(x)[x.nd - 1] != shape_of(weight)[1]):
+        return run(op, [x, weight, bias])
+    if bias is not None and (bias.code != x.code or bias.nd != 1 or not bias.contiguous or shape_of(bias)[0] != shape_of(weight)[0]):
+        return run(op, [x, weight, bias])
+    if x.nd > 2:
+        rows = as_rows(x)
+    out = gemm(rows, weight, bias, True)
+    if x.nd > 2:
+        memcpy(shape, shape_of(x), (x.nd - 1) * sizeof(Py_ssize_t))
+        shape[x.nd - 1] = shape_of(weight)[0]
+        out = reshaped_alias(out, x.nd, shape)
+    if tg_grad and (needs_grad(x) or needs_grad(weight) or (bias is not None and needs_grad(bias))):
+        node = new_node(op, out, linear_vjp)
+        if needs_grad(x):
+            set_edge0(node, x)
+            keep1(node, weight)
+        if needs_grad(weight):
+            set_edge1(node, weight)
+            keep0(node, x)
+        if bias is not None and needs_grad(bias):
+            set_edge2(node, bias)
+    return out
+
+
+cdef Tensor as_rows(Tensor x):
+    """``x`` as a matrix of its last dimension; off the tape."""
+    cdef Py_ssize_t shape[2]
+    cdef Tensor flat
+    if x.nd == 2:
+        return x
+    flat = contiguous_of(x)
+    shape[1] = shape_of(x)[x.nd - 1]
+    shape[0] = x.count // shape[1] if shape[1] else 0
+    return reshaped_alias(flat, 2, shape)
+
+
+cdef Tensor reshaped_alias(Tensor x, int nd, const Py_ssize_t *shape):
+    """A contiguous tensor's memory in another shape, off the tape and not a view."""
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef Tensor t
+    reshaped_strides(x, nd, shape, strides)
+    t = view_of(x, nd, shape, strides, x.at)
+    t.base = None
+    t.flags &= ~FLAG_NO_GRAD_VIEW
+    return t
+
+
+cdef int linear_vjp(Node node, Tensor g) except -1:
+    cdef Tensor x, rows = as_rows(g)
+    cdef uint8_t mask[MAX_DIMS]
+    if node.e0 is not None:
+        x = gemm(rows, <Tensor>node.s1, None, False)
+        if g.nd > 2:
+            x = reshape_like(x, g, shape_of(<Tensor>node.s1)[1])
+        accumulate(node, 0, x)
+    if node.e1 is not None:
+        accumulate(node, 1, gemm(turned(rows), as_rows(<Tensor>node.s0), None, False))
+    if node.e2 is not None:
+        accumulate(node, 2, <Tensor>OP_SUM(rows, 0))
+    return 0
+
+
+cdef Tensor reshape_like(Tensor x, Tensor g, Py_ssize_t last):
+    cdef Py_ssize_t shape[MAX_DIMS]
+    memcpy(shape, shape_of(g), (g.nd - 1) * sizeof(Py_ssize_t))
+    shape[g.nd - 1] = last
+    return reshaped_alias(x, g.nd, shape)

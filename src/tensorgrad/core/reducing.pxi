@@ -1,0 +1,223 @@
+# Reductions over some dimensions, and undoing a broadcast, which is one.
+
+cdef int reduced_dims(object dim, Tensor x, uint8_t *mask, str who) except -1:
+    """Marks the dimensions that ``dim`` names (None or empty: all)."""
+    cdef int i
+    cdef Py_ssize_t d
+    memset(mask, 0, MAX_DIMS)
+    if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 0):
+        memset(mask, 1, x.nd)
+        return 0
+    if isinstance(dim, (tuple, list)):
+        for each in dim:
+            d = wrap_dim(each, x.nd)
+            if mask[d]:
+                raise RuntimeError(f"{who}(): dim {d} appears multiple times in the list of dims")
+            mask[d] = 1
+        return 0
+    if isinstance(dim, (str, float, bool)) or not hasattr(dim, "__index__"):
+        raise TypeError(f"{who}(): argument 'dim' must be int or tuple of ints, not {type(dim).__name__}")
+    mask[wrap_dim(dim, x.nd)] = 1
+    return 0
+
+
+cdef Tensor reduce_kernel(kernel_fn fn, Tensor x, const uint8_t *mask, bint keepdim, int out_code):
+    """By the kernel, which reduces one run of dimensions; several runs take several calls, innermost first."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t kept[MAX_DIMS]
+    cdef uint8_t left[MAX_DIMS]
+    cdef Py_ssize_t *own = shape_of(x)
+    cdef Py_ssize_t *strides
+    cdef KernelArgs a
+    cdef Tensor out
+    cdef int i, n = 0, last = -1, first, inner_end, k = 0
+    cdef bint several = False, fits = True
+    for i in range(x.nd):
+        if not mask[i]:
+            shape[n] = own[i]
+            n += 1
+        elif keepdim:
+            shape[n] = 1
+            n += 1
+    last = -1
+    for i in range(x.nd):
+        if mask[i] and own[i] != 1:
+            last = i
+    if last < 0:
+        last = 0
+        first = 0
+        if x.nd == 0 or not mask[0]:
+            last = -1
+    first = last
+    while first > 0 and (mask[first - 1] or own[first - 1] == 1):
+        first -= 1
+    for i in range(first if first > 0 else 0):
+        if mask[i] and own[i] != 1:
+            several = True
+    a.ndim = 3
+    fits = not several and collapse(x, 0, first if first > 0 else 0, &a.size[0], &a.stride[0][0])
+    fits = fits and collapse(x, first if first > 0 else 0, last + 1, &a.size[1], &a.stride[0][1])
+    fits = fits and collapse(x, last + 1, x.nd, &a.size[2], &a.stride[0][2])
+    if not fits:
+        x = contiguous_of(x)
+        collapse(x, 0, first if first > 0 else 0, &a.size[0], &a.stride[0][0])
+        collapse(x, first if first > 0 else 0, last + 1, &a.size[1], &a.stride[0][1])
+        collapse(x, last + 1, x.nd, &a.size[2], &a.stride[0][2])
+    if several:
+        for i in range(x.nd):
+            kept[i] = 1 if first <= i <= last else own[i]
+            left[i] = mask[i] and not first <= i <= last
+        out = new_tensor(x.nd, kept, out_code)
+    else:
+        out = new_tensor(n, shape, out_code)
+    a.data[0] = x.at
+    a.data[1] = out.at
+    a.stride[1][0] = a.size[2] * ITEMSIZE[out_code]
+    a.stride[1][1] = 0
+    a.stride[1][2] = ITEMSIZE[out_code]
+    launch(fn, &a, <double>x.count)
+    if several:
+        return reduce_kernel(fn, out, left, keepdim, out_code)
+    return out
+
+
+cdef bint collapse(Tensor x, int start, int stop, int64_t *size, int64_t *stride) noexcept:
+    """Some neighbouring dimensions as one loop; False when their strides don't allow it."""
+    cdef int i
+    cdef Py_ssize_t *shape = shape_of(x)
+    cdef Py_ssize_t *strides = strides_of(x)
+    size[0] = 1
+    stride[0] = ITEMSIZE[x.code]
+    cdef bint begun = False
+    for i in range(stop - 1, start - 1, -1):
+        if shape[i] == 1:
+            continue
+        if not begun:
+            begun = True
+            stride[0] = strides[i]
+        elif strides[i] != stride[0] * size[0]:
+            return False
+        size[0] *= shape[i]
+    return True
+
+
+cdef int reduction_code(Op op, int code) noexcept:
+    if op.rule == TO_BOOL:
+        return BOOL
+    if op.rule == WIDE and code < F16:
+        return I64
+    return code
+
+
+cdef object hot_reduction(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x
+    cdef Py_ssize_t total = len(op.params)
+    cdef object dim = None, keepdim = False
+    if count == 0 or count > total or not isinstance(<object><PyObject *>args[0], Tensor):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    if not tg_kernels or op.kernels[x.code] is NULL or x.count == 0:
+        return DECLINED
+    if count > 3 and (<object><PyObject *>args[3]) is not None:
+        return DECLINED
+    if count > 1:
+        dim = <object><PyObject *>args[1]
+    if count > 2:
+        keepdim = <object><PyObject *>args[2]
+        if type(keepdim) is not bool:
+            return DECLINED
+    return reduction(op, x, dim, keepdim)
+
+
+cdef Tensor reduction(Op op, Tensor x, object dim, bint keepdim):
+    """A reduction whose kernel exists, on at least one element."""
+    cdef uint8_t mask[MAX_DIMS]
+    cdef Tensor out
+    cdef Node node
+    cdef int i
+    reduced_dims(dim, x, mask, op.__name__)
+    out = reduce_kernel(op.kernels[x.code], x, mask, keepdim, reduction_code(op, x.code))
+    if tg_grad and op.formulas[0] is not None and needs_grad(x):
+        node = new_node(op, out, op.fast_vjp)
+        set_edge0(node, x)
+        if op.backward_needs & 1:
+            keep0(node, x)
+        if op.backward_needs & 8:
+            keep_output(node, out)
+        node.settings = list(op.defaults)
+        node.settings[0] = None
+        node.settings[1] = tuple([i for i in range(x.nd) if mask[i]])
+        node.settings[2] = bool(keepdim)
+        node.settings.append(shape_tuple(x))
+    return out
+
+
+cdef object run_reduction(Op op, list values):
+    """By the body, which gets ``dim`` as a tuple of every dimension to reduce."""
+    cdef Tensor x = want_tensor(op, values[0], 0)
+    cdef uint8_t mask[MAX_DIMS]
+    cdef int i, code
+    slot = op.index.get("dtype")
+    if slot is not None and values[slot] is not None:
+        x = OP_CAST(x, values[slot])
+        values[slot] = None
+        if op.hot is not NULL:
+            values[0] = x
+            found = hot_bound(op, values)
+            if found is not DECLINED:
+                return found
+    if op.rule == FLOAT and x.code < F16:
+        raise RuntimeError(f"{op.__name__}(): could not infer output dtype. Input dtype must be either a floating point or complex "
+                           f"dtype. Got: {title(x.code)}")
+    reduced_dims(values[1], x, mask, op.__name__)
+    values[0] = x
+    values[1] = tuple([i for i in range(x.nd) if mask[i]])
+    values[2] = bool(values[2])
+    if op.rules is not None:
+        op.rules(x, values[1])              # what must hold of the extents
+    code = reduction_code(op, x.code)
+    bodies = list(values)
+    bodies[0] = array_of(x)
+    result = call_body(op, bodies)
+    if op.rule != FREE:
+        result = np.asarray(result)
+        if result.dtype.num != NUMPY_TYPE[code]:
+            result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
+    return finish(op, values, [x], result)
+
+
+cdef Tensor sum_to(Tensor g, tuple shape):
+    """``g`` summed over the dimensions that a broadcast from ``shape`` added."""
+    cdef int lead = g.nd - <int>len(shape), i
+    if g.nd == len(shape) and shape_tuple(g) == shape:
+        return g
+    dims = tuple([i for i in range(g.nd) if i < lead or (shape[i - lead] == 1 and shape_of(g)[i] != 1)])
+    cdef Tensor summed = OP_SUM(g, dims, True) if dims else g
+    return reshape(OP_RESHAPE, summed, shape, False)
+
+
+def _sum_to(Tensor g not None, shape):
+    """``g`` summed back to ``shape``, which it was broadcast from."""
+    return sum_to(g, tuple(shape))
+
+
+cdef Tensor spread(Tensor g, list settings):
+    """The gradient of a reduction over the elements that were reduced."""
+    shape = settings[len(settings) - 1]
+    if g.nd == 0 or settings[2]:
+        return expand(OP_EXPAND, g, shape)
+    dims = settings[1]
+    return expand(OP_EXPAND, reshape(OP_RESHAPE, g, [1 if i in dims else shape[i] for i in range(len(shape))], False), shape)
+
+
+cdef int sum_vjp(Node node, Tensor g) except -1:
+    return accumulate(node, 0, spread(g, <list>node.settings))
+
+
+cdef int mean_vjp(Node node, Tensor g) except -1:
+    cdef list settings = <list>node.settings
+    cdef double n = 1
+    shape = settings[len(settings) - 1]
+    for d in settings[1]:
+        n *= shape[d]
+    return accumulate(node, 0, spread(<Tensor>binary(OP_MUL, g, 1.0 / n), settings))

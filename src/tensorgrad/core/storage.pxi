@@ -1,0 +1,58 @@
+# Blocks of memory as the rest of the core sees them.
+
+cdef extern from "storage.h" nogil:
+    Block *block_new(size_t nbytes)
+    Block *block_borrow(PyObject *owner, size_t nbytes, int frozen)
+    char *block_data(Block *block)
+    void block_keep(Block *block)
+    void block_drop(Block *block)
+    size_t block_nbytes(Block *block)
+    size_t storage_cached()
+    void storage_trim()
+
+cdef extern from *:
+    """
+    static int tg_tracked(PyObject *o) { return PyObject_GC_IsTracked(o); }
+    """
+    bint tg_tracked(PyObject *o)
+    void PyObject_GC_UnTrack(PyObject *o)
+    void PyObject_GC_Track(PyObject *o)
+    Py_ssize_t tg_refcount "Py_REFCNT"(PyObject *o)
+
+
+class AllocationError(RuntimeError, MemoryError):
+    """Memory that the system does not have; the text names the bytes."""
+
+
+cdef class BlockHolder:
+    """Keeps a block alive for an array that shows its memory."""
+    cdef Block *block
+
+    def __dealloc__(self):
+        if self.block is not NULL:
+            block_drop(self.block)
+
+
+cdef BlockHolder holder_of(Block *block):
+    cdef BlockHolder holder = BlockHolder.__new__(BlockHolder)
+    block_keep(block)
+    holder.block = block
+    return holder
+
+
+def empty_cache():
+    """Gives the memory that waits in the block cache back to the system, and tells how many bytes that were."""
+    cdef size_t had = storage_cached()
+    storage_trim()
+    return had - storage_cached()
+
+
+cdef inline void untrack(object o):
+    """Takes an object out of the cycle collector's lists: graphs of a million nodes cost it nothing that way."""
+    PyObject_GC_UnTrack(<PyObject *>o)
+
+
+cdef inline void track(object o):
+    """Back again, before arbitrary Python objects are attached, which could form a cycle."""
+    if not tg_tracked(<PyObject *>o):
+        PyObject_GC_Track(<PyObject *>o)

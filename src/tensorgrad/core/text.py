@@ -1,0 +1,27 @@
+"""How tensors show themselves: printing.py with what it needs to know of a Tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tensorgrad.core import _core
+from tensorgrad.core.device import CPU, strided
+from tensorgrad.core.printing import format_tensor
+
+
+def represent(t: Any) -> str:
+    """The text of a tensor, as PyTorch prints it."""
+    return format_tensor(
+        _core._array_of(t),
+        dtype=t.dtype,
+        default_dtype=_core.get_default_dtype(),
+        grad_fn=None if t.grad_fn is None else t.grad_fn.name(),
+        requires_grad=t.requires_grad,
+    )
+
+
+def install() -> None:
+    """Gives the compiled core the functions of Python that it calls."""
+    from tensorgrad.ops.creation import legacy_constructor
+
+    _core._install(legacy_constructor=legacy_constructor, represent=represent, cpu=CPU, strided_layout=strided)

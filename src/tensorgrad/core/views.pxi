@@ -1,0 +1,338 @@
+# Views: other shapes and strides on the same memory.
+
+cdef Tensor view_of(Tensor x, int ndim, const Py_ssize_t *shape, const Py_ssize_t *strides, char *at):
+    """A view of ``x``; gradients are the caller's."""
+    cdef Tensor t = Tensor.__new__(Tensor)
+    cdef int i
+    cdef Py_ssize_t *own_shape
+    cdef Py_ssize_t *own_strides
+    untrack(t)
+    set_ndim(t, ndim)
+    own_shape = shape_of(t)
+    own_strides = strides_of(t)
+    t.count = 1
+    for i in range(ndim):
+        own_shape[i] = shape[i]
+        own_strides[i] = strides[i]
+        t.count *= shape[i]
+    t.code = x.code
+    t.contiguous = looks_contiguous(t)
+    t.block = x.block
+    block_keep(t.block)
+    t.at = at
+    t.flags = x.flags & FLAG_INFERENCE
+    t.base = x if x.base is None else x.base
+    if not tg_grad:
+        t.flags |= FLAG_NO_GRAD_VIEW
+    elif x.base is not None:
+        t.flags |= x.flags & FLAG_NO_GRAD_VIEW
+    t.seen = t.base.history
+    return t
+
+
+
+cdef inline int record_view(Op op, Tensor out, Tensor x, object settings, vjp_fn vjp) except -1:
+    """Puts a view on the tape."""
+    cdef Node node
+    if tg_grad and needs_grad(x):
+        node = new_node(op, out, vjp)
+        set_edge0(node, x)
+        node.settings = settings
+    return 0
+
+
+cdef bint reshaped_strides(Tensor x, int ndim, const Py_ssize_t *shape, Py_ssize_t *strides) noexcept:
+    """The strides of ``x`` seen in another shape of the same size; False when that takes a copy."""
+    cdef Py_ssize_t step = ITEMSIZE[x.code]
+    cdef Py_ssize_t *old_shape = shape_of(x)
+    cdef Py_ssize_t *old_strides = strides_of(x)
+    cdef int i, old, new
+    cdef Py_ssize_t chunk, covered, base_stride
+    if x.contiguous:
+        for i in range(ndim - 1, -1, -1):
+            strides[i] = step
+            if shape[i] > 0:
+                step *= shape[i]
+        return True
+    new = ndim - 1
+    old = x.nd - 1
+    base_stride = ITEMSIZE[x.code]
+    while old >= 0:
+        while old >= 0 and old_shape[old] == 1:
+            old -= 1
+        if old < 0:
+            break
+        base_stride = old_strides[old]
+        chunk = old_shape[old]
+        old -= 1
+        while old >= 0 and (old_shape[old] == 1 or old_strides[old] == base_stride * chunk):
+            chunk *= old_shape[old]
+            old -= 1
+        covered = 1
+        while new >= 0 and (covered < chunk or shape[new] == 1):
+            strides[new] = base_stride * covered
+            covered *= shape[new]
+            new -= 1
+        if covered != chunk:
+            return False
+    while new >= 0:
+        strides[new] = base_stride
+        new -= 1
+    return True
+
+
+cdef int infer_shape(Tensor x, Py_ssize_t *shape, int ndim) except -1:
+    """Fills in a -1 and checks that the sizes agree."""
+    cdef Py_ssize_t known = 1
+    cdef int i, unknown = -1
+    for i in range(ndim):
+        if shape[i] == -1:
+            if unknown >= 0:
+                raise RuntimeError("only one dimension can be inferred")
+            unknown = i
+        elif shape[i] < 0:
+            raise RuntimeError(f"invalid shape dimension {shape[i]} at index {i} of shape {[shape[k] for k in range(ndim)]}")
+        else:
+            known *= shape[i]
+    if unknown >= 0:
+        if known == 0:
+            raise RuntimeError(f"cannot reshape tensor of {x.count} elements into shape {[shape[i] for i in range(ndim)]} because the "
+                               f"unspecified dimension size -1 can be any value and is ambiguous")
+        if x.count % known:
+            known = -1
+        else:
+            shape[unknown] = x.count // known
+            known = x.count
+    if known != x.count:
+        raise RuntimeError(f"shape '{[shape[i] for i in range(ndim)]}' is invalid for input of size {x.count}")
+    return 0
+
+
+cdef int read_dims(object sizes, Py_ssize_t *dims, str who) except -1:
+    cdef Py_ssize_t i
+    if len(sizes) > MAX_DIMS:
+        raise RuntimeError(f"{who}(): a tensor has at most {MAX_DIMS} dimensions, not {len(sizes)}")
+    for i in range(len(sizes)):
+        if isinstance(sizes[i], (float, bool, str)) or sizes[i] is None:
+            raise TypeError(f"{who}(): argument 'shape' must be tuple of ints, but found element of type "
+                            f"{type(sizes[i]).__name__} at pos {i}")
+        dims[i] = sizes[i]
+    return <int>len(sizes)
+
+
+cdef Tensor reshape(Op op, Tensor x, object sizes, bint must_view):
+    """The elements of ``x`` in another shape; a view where the strides allow it."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef int ndim = read_dims(sizes, shape, op.__name__)
+    infer_shape(x, shape, ndim)
+    if reshaped_strides(x, ndim, shape, strides):
+        return reshape_to(op, x, ndim, shape, strides)
+    if must_view:
+        raise RuntimeError("view size is not compatible with input tensor's size and stride (at least one dimension spans "
+                           "across two contiguous subspaces). Use .reshape(...) instead.")
+    x = OP_CONTIGUOUS(x)
+    reshaped_strides(x, ndim, shape, strides)
+    return reshape_to(op, x, ndim, shape, strides)
+
+
+cdef Tensor reshape_to(Op op, Tensor x, int ndim, Py_ssize_t *shape, Py_ssize_t *strides):
+    cdef Tensor out = view_of(x, ndim, shape, strides, x.at)
+    if tg_grad and needs_grad(x):
+        record_view(op, out, x, [None, shape_tuple(out), shape_tuple(x)], reshape_vjp)
+    return out
+
+
+cdef int reshape_vjp(Node node, Tensor g) except -1:
+    return accumulate(node, 0, reshape(OP_RESHAPE, g, node.settings[2], False))
+
+
+cdef Tensor permute(Op op, Tensor x, object order, object settings):
+    """Dimensions in another order; ``order`` is checked."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef int i, d
+    for i in range(x.nd):
+        d = order[i]
+        shape[i] = shape_of(x)[d]
+        strides[i] = strides_of(x)[d]
+    cdef Tensor out = view_of(x, x.nd, shape, strides, x.at)
+    record_view(op, out, x, settings, permute_vjp)
+    return out
+
+
+cdef int permute_vjp(Node node, Tensor g) except -1:
+    cdef list inverse = [0] * g.nd
+    cdef Py_ssize_t i
+    for i, d in enumerate(node.settings[1]):
+        inverse[d] = i
+    return accumulate(node, 0, permute(OP_PERMUTE, g, inverse, [None, tuple(inverse)]))
+
+
+cdef Tensor transpose(Op op, Tensor x, int p, int q):
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef Py_ssize_t kept
+    cdef Tensor out
+    memcpy(shape, shape_of(x), x.nd * sizeof(Py_ssize_t))
+    memcpy(strides, strides_of(x), x.nd * sizeof(Py_ssize_t))
+    if x.nd:
+        kept = shape[p]
+        shape[p] = shape[q]
+        shape[q] = kept
+        kept = strides[p]
+        strides[p] = strides[q]
+        strides[q] = kept
+    out = view_of(x, x.nd, shape, strides, x.at)
+    if tg_grad and needs_grad(x):
+        record_view(op, out, x, [None, p, q], transpose_vjp)
+    return out
+
+
+cdef int transpose_vjp(Node node, Tensor g) except -1:
+    return accumulate(node, 0, transpose(OP_TRANSPOSE, g, node.settings[1], node.settings[2]))
+
+
+cdef Tensor select(Tensor x, int dim, Py_ssize_t index):
+    """One index of one dimension, which goes."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef int i, n = 0
+    cdef Tensor out
+    cdef Py_ssize_t offset = index * strides_of(x)[dim]
+    for i in range(x.nd):
+        if i != dim:
+            shape[n] = shape_of(x)[i]
+            strides[n] = strides_of(x)[i]
+            n += 1
+    out = view_of(x, n, shape, strides, x.at + offset)
+    if tg_grad and needs_grad(x):
+        record_view(OP_SELECT, out, x, [None, dim, index, shape_tuple(x)], slice_vjp)
+    return out
+
+
+cdef Tensor slice_dim(Op op, Tensor x, int dim, Py_ssize_t start, Py_ssize_t length, Py_ssize_t step):
+    """``length`` indices of one dimension from ``start``, every ``step``-th."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef Tensor out
+    memcpy(shape, shape_of(x), x.nd * sizeof(Py_ssize_t))
+    memcpy(strides, strides_of(x), x.nd * sizeof(Py_ssize_t))
+    shape[dim] = length
+    strides[dim] *= step
+    out = view_of(x, x.nd, shape, strides, x.at + start * strides_of(x)[dim])
+    if tg_grad and needs_grad(x):
+        record_view(op, out, x, [None, dim, start, length, step, shape_tuple(x)], slice_vjp)
+    return out
+
+
+cdef int slice_vjp(Node node, Tensor g) except -1:
+    """The gradient of a slice: zeros with the gradient in the slice's place."""
+    cdef list settings = <list>node.settings
+    cdef Tensor full, part
+    cdef Py_ssize_t dims[MAX_DIMS]
+    cdef int ndim = read_dims(settings[len(settings) - 1], dims, "slice")
+    full = new_tensor(ndim, dims, g.code)
+    fill_raw(full, 0.0)
+    part = place_of_slice(full, settings)
+    copy_into(part, g)
+    return accumulate(node, 0, full)
+
+
+cdef Tensor place_of_slice(Tensor full, list settings):
+    cdef bint grad = tg_grad
+    global tg_grad
+    tg_grad = False
+    try:
+        if len(settings) == 4:
+            return select(full, settings[1], settings[2])
+        return slice_dim(OP_SLICE, full, settings[1], settings[2], settings[3], settings[4])
+    finally:
+        tg_grad = grad
+
+
+cdef Tensor expand(Op op, Tensor x, object sizes):
+    """``x`` with dimensions of size 1 repeated without copying."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef int i, old, ndim = read_dims(sizes, shape, op.__name__)
+    cdef Tensor out
+    if ndim < x.nd:
+        raise RuntimeError(f"expand({DTYPE_LIST[x.code].name}{list(shape_tuple(x))}, size={list(sizes)}): the number of sizes provided "
+                           f"({ndim}) must be greater or equal to the number of dimensions in the tensor ({x.nd})")
+    for i in range(ndim):
+        old = i - (ndim - x.nd)
+        if old < 0:
+            if shape[i] < 0:
+                raise RuntimeError(f"The expanded size of the tensor ({shape[i]}) isn't allowed in a leading, non-existing "
+                                   f"dimension {i}")
+            strides[i] = 0
+        elif shape[i] == -1 or shape[i] == shape_of(x)[old]:
+            shape[i] = shape_of(x)[old]
+            strides[i] = strides_of(x)[old]
+        elif shape_of(x)[old] == 1 and shape[i] >= 0:
+            strides[i] = 0
+        else:
+            raise RuntimeError(f"The expanded size of the tensor ({shape[i]}) must match the existing size ({shape_of(x)[old]}) at "
+                               f"non-singleton dimension {i}.  Target sizes: {list(sizes)}.  Tensor sizes: {list(shape_tuple(x))}")
+    out = view_of(x, ndim, shape, strides, x.at)
+    if tg_grad and needs_grad(x):
+        record_view(op, out, x, [None, shape_tuple(out), shape_tuple(x)], expand_vjp)
+    return out
+
+
+cdef int expand_vjp(Node node, Tensor g) except -1:
+    return accumulate(node, 0, sum_to(g, node.settings[2]))
+
+
+cdef Tensor squeeze_dims(Op op, Tensor x, object dims):
+    """Without the dimensions of size 1 among ``dims`` (all of them if None)."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef int i, n = 0
+    for i in range(x.nd):
+        if shape_of(x)[i] == 1 and (dims is None or i in dims):
+            continue
+        shape[n] = shape_of(x)[i]
+        strides[n] = strides_of(x)[i]
+        n += 1
+    return reshape_to(op, x, n, shape, strides)
+
+
+cdef Tensor unsqueeze(Op op, Tensor x, object at):
+    """With a new dimension of size 1."""
+    cdef Py_ssize_t shape[MAX_DIMS + 1]
+    cdef Py_ssize_t strides[MAX_DIMS + 1]
+    cdef int i, n = 0, dim = wrap_dim(at, x.nd + 1)
+    for i in range(x.nd + 1):
+        if i == dim:
+            shape[i] = 1
+            strides[i] = ITEMSIZE[x.code] if i == x.nd else shape_of(x)[i] * strides_of(x)[i]
+        else:
+            shape[i] = shape_of(x)[n]
+            strides[i] = strides_of(x)[n]
+            n += 1
+    return reshape_to(op, x, x.nd + 1, shape, strides)
+
+
+cdef Tensor view_from_array(Tensor x, cnp.ndarray array):
+    """The view of ``x`` that a body's array shows."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef int i
+    for i in range(array.ndim):
+        shape[i] = cnp.PyArray_DIM(array, i)
+        strides[i] = cnp.PyArray_STRIDE(array, i)
+    return view_of(x, array.ndim, shape, strides, <char *>cnp.PyArray_DATA(array) if array.size else x.at)
+
+
+cdef bint within(Tensor x, cnp.ndarray array):
+    """Whether the array shows memory of ``x``."""
+    cdef char *at = <char *>cnp.PyArray_DATA(array)
+    cdef char *start
+    if x.count == 0 or array.size == 0:
+        return x.count == array.size and cnp.PyArray_BASE(array) is not NULL
+    start = block_data(x.block) if x.block.bin >= 0 else x.at
+    if x.block.bin < 0 and x.base is not None:
+        start = x.base.at
+    return start <= at < start + block_nbytes(x.block)

@@ -1,0 +1,40 @@
+"""The declarations of all ops, by family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tensorgrad.core.declare import registry
+from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
+    activations,
+    arithmetic,
+    creation,
+    losses,
+    products,
+    reductions,
+    shaping,
+)
+
+FAMILIES = (activations, arithmetic, creation, losses, products, reductions, shaping)
+
+
+def public(place: str) -> dict[str, Any]:
+    """What is offered at a public address, such as "tensorgrad" or "tensorgrad.nn.functional": ops declared for it, and the plain
+    functions that a family lists in its PUBLIC dictionary under that address."""
+    found: dict[str, Any] = {name: op for name, op in registry.items() if place in op.facts.places and not name.startswith("_")}
+    for family in FAMILIES:
+        for function in getattr(family, "PUBLIC", {}).get(place, ()):
+            found[function.__name__] = function
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    """Every op of the registry is an attribute: ``ops.relu``."""
+    if name in registry:
+        return registry[name]
+    for family in FAMILIES:
+        for functions in getattr(family, "PUBLIC", {}).values():
+            for function in functions:
+                if function.__name__ == name:
+                    return function
+    raise AttributeError(f"module 'tensorgrad.ops' has no op {name!r}")
