@@ -1,4 +1,4 @@
-"""The generator, held against what torch 2.13 drew (fixtures/make_random.py), NumPy's twister, and plain promises."""
+"""The generator, held against what torch 2.13 drew (fixtures/make_random.py) and against plain promises."""
 import hashlib
 import json
 import pickle
@@ -14,7 +14,7 @@ FIXTURE = np.load(Path(__file__).parent / "fixtures" / "random" / "streams.npz")
 STREAMS = json.loads(FIXTURE["table"].tobytes())
 NAMES = [s["name"] for s in STREAMS]
 
-# These go through the C library's float64 log, sin, … whose last bit is its own affair; the rest is arithmetic.
+# These go through the C library's float64 log, sin, … whose last bit is its own affair; the rest does not.
 LIBRARY = {"exponential", "cauchy", "log_normal"}
 
 
@@ -29,8 +29,8 @@ def draw(gen, what, dtype, n, layout, *settings):
         return gen.bernoulli(weights(n).astype(dtype))
     if what == "multinomial":
         return gen.multinomial(weights(n).astype(dtype), *settings)
-    out = {"plain": lambda: np.zeros(n, dtype), "strided": lambda: np.zeros(2 * n, dtype)[::2],
-           "transposed": lambda: np.zeros((4, n // 4), dtype).T}[layout]()
+    out = {"plain": np.zeros(n, dtype), "strided": np.zeros(2 * n, dtype)[::2],
+           "transposed": np.zeros((4, n // 4), dtype).T}[layout]
     getattr(gen, f"fill_{what}")(out, *settings)
     return np.ascontiguousarray(out)
 
@@ -81,7 +81,8 @@ def test_state_after_a_stream_is_torchs_state():
             draw(gen, *call)
         mine = gen.get_state()
         assert mine[:5024].tobytes() == state[:5024].tobytes(), name
-        np.testing.assert_array_max_ulp(mine[5024:5032].view(np.float64), state[5024:5032].view(np.float64), maxulp=2)
+        waiting = slice(5024, 5032)
+        np.testing.assert_array_max_ulp(mine[waiting].view(float), state[waiting].view(float), maxulp=2)
         assert mine[5032:].tobytes() == state[5032:].tobytes(), name
 
 
@@ -112,13 +113,14 @@ def test_new_generators_are_alike():
     assert Generator().get_state().tobytes() == Generator("cpu").get_state().tobytes()
 
 
-@pytest.mark.parametrize("seed, kept", [(0, 0), (-1, 2**64 - 1), (-2**63, 2**63), (2**64 - 1, 2**64 - 1), (np.int64(7), 7)])
+@pytest.mark.parametrize("seed, kept", [(0, 0), (-1, 2**64 - 1), (-2**63, 2**63), (2**64 - 1, 2**64 - 1),
+                                        (np.int64(7), 7)])
 def test_seed_is_kept_modulo_two_to_the_64(seed, kept):
     assert Generator().manual_seed(seed).initial_seed() == kept
 
 
-@pytest.mark.parametrize("seed, error", [(2**64, ValueError), (-2**63 - 1, ValueError), (1.5, RuntimeError), ("a", RuntimeError),
-                                         (True, RuntimeError), (None, RuntimeError)])
+@pytest.mark.parametrize("seed, error", [(2**64, ValueError), (-2**63 - 1, ValueError), (1.5, RuntimeError),
+                                         ("a", RuntimeError), (True, RuntimeError), (None, RuntimeError)])
 def test_bad_seed_is_refused(seed, error):
     with pytest.raises(error, match="manual_seed"):
         Generator().manual_seed(seed)
@@ -155,7 +157,8 @@ def test_waiting_normal_survives_other_draws():
     assert gen.fill_normal(np.empty(1))[0] == pair[1]
 
 
-@pytest.mark.parametrize("copied", [Generator.clone_state, lambda g: pickle.loads(pickle.dumps(g))], ids=["clone", "pickle"])
+@pytest.mark.parametrize("copied", [Generator.clone_state, lambda g: pickle.loads(pickle.dumps(g))],
+                         ids=["clone", "pickle"])
 def test_copy_goes_on_alike_and_apart(copied):
     gen = Generator().manual_seed(9)
     gen.fill_normal(np.empty(3))
@@ -165,8 +168,10 @@ def test_copy_goes_on_alike_and_apart(copied):
     np.testing.assert_array_equal(gen.fill_normal(np.empty(5)), ahead)
 
 
-@pytest.mark.parametrize("state, error", [(np.zeros(5056, np.uint8), RuntimeError), (np.zeros(5055, np.uint8), RuntimeError),
-                                          (np.zeros(5056), TypeError), ([1, 2], TypeError)])
+@pytest.mark.parametrize("state, error", [
+    (np.zeros(5056, np.uint8), RuntimeError), (np.zeros(5055, np.uint8), RuntimeError),
+    (np.zeros(5056), TypeError), ([1, 2], TypeError),
+])
 def test_bad_state_is_refused(state, error):
     with pytest.raises(error, match="set_state"):
         Generator().set_state(state)
@@ -203,17 +208,20 @@ def test_an_unknown_dtype_is_refused():
 
 
 @pytest.mark.parametrize("fill, settings", [
-    ("uniform", (2, 1)), ("uniform", (0, 1e39)), ("uniform", (-3e38, 3e38)), ("uniform", (float("nan"), 1)), ("normal", (0, -1)),
-    ("normal", (0, float("nan"))), ("bernoulli", (1.5,)), ("bernoulli", (float("nan"),)), ("exponential", (0,)), ("geometric", (0,)),
-    ("geometric", (1,)), ("cauchy", (0, 0)), ("log_normal", (0, 0)), ("randint", (5, 5)), ("randint", (5, 4)),
+    ("uniform", (2, 1)), ("uniform", (0, 1e39)), ("uniform", (-3e38, 3e38)), ("uniform", (float("nan"), 1)),
+    ("normal", (0, -1)), ("normal", (0, float("nan"))), ("bernoulli", (1.5,)), ("bernoulli", (float("nan"),)),
+    ("exponential", (0,)), ("geometric", (0,)), ("geometric", (1,)), ("cauchy", (0, 0)),
+    ("log_normal", (0, 0)), ("randint", (5, 5)), ("randint", (5, 4)),
 ])
 def test_impossible_settings_are_refused(fill, settings):
     with pytest.raises(RuntimeError, match=fill if fill != "randint" else "random_"):
         getattr(Generator(), f"fill_{fill}")(np.empty(3, np.float32), *settings)
 
 
-@pytest.mark.parametrize("dtype, low, high", [("uint8", -1, 2), ("uint8", 0, 257), ("int8", -129, 0), ("bool", 0, 3), ("bool", 2, None),
-                                              ("float16", 0, 70000), ("int16", -2**63, None)])
+@pytest.mark.parametrize("dtype, low, high", [
+    ("uint8", -1, 2), ("uint8", 0, 257), ("int8", -129, 0), ("bool", 0, 3), ("bool", 2, None),
+    ("float16", 0, 70000), ("int16", -2**63, None),
+])
 def test_bounds_outside_the_dtype_are_refused(dtype, low, high):
     with pytest.raises(RuntimeError, match=f"random_.*{dtype}"):
         Generator().fill_randint(np.empty(3, dtype), low, high)
@@ -281,8 +289,10 @@ def test_permutation_is_one():
         np.testing.assert_array_equal(np.sort(Generator().permutation(n)), np.arange(n))
 
 
-@pytest.mark.parametrize("n, dtype, error", [(-1, "int64", RuntimeError), (257, "uint8", RuntimeError), (2, "bool", NotImplementedError),
-                                             (2050, "float16", RuntimeError), (2.5, "int64", Exception)])
+@pytest.mark.parametrize("n, dtype, error", [
+    (-1, "int64", RuntimeError), (257, "uint8", RuntimeError), (2, "bool", NotImplementedError),
+    (2050, "float16", RuntimeError), (2.5, "int64", TypeError),
+])
 def test_impossible_permutation_is_refused(n, dtype, error):
     with pytest.raises(error):
         Generator().permutation(n, dtype)
@@ -306,12 +316,14 @@ def test_bernoulli_refuses_what_is_no_probability(p):
         Generator().bernoulli(np.array(p))
 
 
-@pytest.mark.parametrize("weights, count, again", [([0.1, -1], 1, False), ([0.1, -1], 4, True), ([0.1, np.inf], 4, True), ([0.0, 0], 4, True),
-                                                   ([[1.0, 2], [0, 0]], 1, False), ([1.0, 1], 3, False), ([1.0], 0, True), ([1, 2], 1, True),
-                                                   ([[[1.0]]], 1, True)])
-def test_impossible_multinomial_is_refused(weights, count, again):
+@pytest.mark.parametrize("weights, count, replacement", [
+    ([0.1, -1], 1, False), ([0.1, -1], 4, True), ([0.1, np.inf], 4, True), ([0.0, 0], 4, True),
+    ([[1.0, 2], [0, 0]], 1, False), ([1.0, 1], 3, False), ([1.0], 0, True), ([1, 2], 1, True),
+    ([[[1.0]]], 1, True),
+])
+def test_impossible_multinomial_is_refused(weights, count, replacement):
     with pytest.raises(RuntimeError, match="multinomial"):
-        Generator().multinomial(np.array(weights), count, again)
+        Generator().multinomial(np.array(weights), count, replacement)
 
 
 def test_multinomial_without_replacement_never_repeats():
@@ -326,8 +338,9 @@ def test_multinomial_follows_the_weights():
 
 
 @pytest.mark.parametrize("fill, settings, mean, deviation", [
-    ("uniform", (2, 5), 3.5, 3 / 12**0.5), ("normal", (1, 2), 1, 2), ("exponential", (4,), 0.25, 0.25), ("geometric", (0.25,), 4, 12**0.5),
-    ("bernoulli", (0.2,), 0.2, 0.4), ("log_normal", (0, 0.5), np.exp(0.125), (np.exp(0.5) - np.exp(0.25))**0.5),
+    ("uniform", (2, 5), 3.5, 3 / 12**0.5), ("normal", (1, 2), 1, 2), ("exponential", (4,), 0.25, 0.25),
+    ("geometric", (0.25,), 4, 12**0.5), ("bernoulli", (0.2,), 0.2, 0.4),
+    ("log_normal", (0, 0.5), np.exp(0.125), (np.exp(0.5) - np.exp(0.25))**0.5),
 ])
 def test_mean_and_deviation_are_those_of_the_distribution(fill, settings, mean, deviation):
     out = getattr(Generator().manual_seed(11), f"fill_{fill}")(np.empty(200_000), *settings)
@@ -345,4 +358,5 @@ def test_threads_share_a_generator_without_losing_a_word():
         t.join()
     whole = Generator().manual_seed(6).fill_randint(np.empty(400_000, np.int64), -2**63)
     starts = {out[0]: out for out in outs}
-    np.testing.assert_array_equal(np.concatenate([starts[whole[i]] for i in range(0, 400_000, 50_000)]), whole)
+    ordered = [starts[whole[i]] for i in range(0, 400_000, 50_000)]
+    np.testing.assert_array_equal(np.concatenate(ordered), whole)

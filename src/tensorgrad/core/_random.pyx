@@ -56,8 +56,8 @@ cdef extern from *:
     #include <emmintrin.h>
     #endif
 
-    /* Every fused multiply-add below is written out, and the compiler must not add its own: it would change the
-       bits. Where the CPU has no such instruction, fmaf is a library call with the same bits, only slow. */
+    /* Every fused multiply-add below is written out, and the compiler must not add its own: it would change
+       the bits. Where the CPU has no such instruction, fmaf is a library call, as exact but slow. */
     #if defined(__clang__)
     #pragma STDC FP_CONTRACT OFF
     #elif defined(__GNUC__)
@@ -1060,9 +1060,10 @@ cdef class Generator:
         return out
 
     def bernoulli(self, cnp.ndarray p not None, cnp.ndarray out=None):
-        """1 with the probability that the array `p` gives for the element, else 0; in `out` or a new array like `p`.
+        """1 with the probability the array `p` gives for the element, else 0; in `out` or an array like `p`.
 
-        A float32 or float16 `p` is held against 24 random bits, a float64 one against 53. It broadcasts to `out`.
+        A float32 or float16 `p` is held against 24 random bits, a float64 one against 53. It broadcasts to
+        `out`.
 
         Errors: `RuntimeError` if an element of `p` is not in [0, 1], `NotImplementedError` if `p` holds
         integers.
