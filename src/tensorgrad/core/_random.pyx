@@ -937,7 +937,7 @@ cdef class Generator:
         integer dtype.
 
         >>> tg.Generator().manual_seed(0).fill_uniform(np.empty(2, np.float32))
-        array([0.49625659, 0.7682218 ], dtype=float32)
+        array([0.4962566, 0.7682218], dtype=float32)
         """
         cdef int dtype = float_of(out, "uniform_")
         if low != 0.0 or high != 1.0:
