@@ -6,7 +6,6 @@ The class itself, and all that is not on this path, is in `modules/module.py`. A
 that copying, pickling and users who reach into it need no special care. Nothing is cached from it here.
 """
 cimport cython
-from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject, PyTypeObject
 
 from tensorgrad.core import Tensor
@@ -33,6 +32,26 @@ cdef extern from *:
         PyObject *state = *module_state(self);
         return module_is_dict(state) ? PyDict_GetItemWithError(state, name) : NULL;
     }
+    /* The parameter, buffer or submodule of that name, borrowed, or NULL; the places that are no dicts are left out. */
+    static PyObject *module_look_up(PyObject *self, PyObject *places, PyObject *name) {
+        Py_ssize_t i;
+        for (i = 0; i < 3; i++) {
+            PyObject *place = module_find(self, PyTuple_GET_ITEM(places, i)), *value;
+            if (!module_is_dict(place)) {
+                if (PyErr_Occurred()) return NULL;
+                continue;
+            }
+            value = PyDict_GetItemWithError(place, name);
+            if (value != NULL || PyErr_Occurred()) return value;
+        }
+        return NULL;
+    }
+    /* Cython makes `module.__dict__` read-only; a plain Python object's is not. */
+    static void module_let_state_be_set(PyTypeObject *tp) {
+        PyGetSetDef *entry = tp->tp_getset;
+        for (; entry != NULL && entry->name != NULL; entry++)
+            if (strcmp(entry->name, "__dict__") == 0) entry->set = PyObject_GenericSetDict;
+    }
     /* Cython would empty the dict first, and others may hold it. */
     static CYTHON_INLINE void module_drop_state(PyObject *self) { Py_CLEAR(*module_state(self)); }
     """
@@ -42,7 +61,8 @@ cdef extern from *:
     bint module_has_get(PyObject *descr) noexcept
     object module_get(PyObject *descr, object self)
     PyObject *module_find(object self, str name) except? NULL
-    bint module_is_dict(PyObject *o) noexcept
+    PyObject *module_look_up(object self, tuple places, object name) except? NULL
+    void module_let_state_be_set(PyTypeObject *tp) noexcept
     void module_drop_state(object self) noexcept
     PyTypeObject *Py_TYPE(object o) noexcept
     PyObject *_PyType_Lookup(PyTypeObject *tp, PyObject *name) noexcept
@@ -66,6 +86,7 @@ cdef extern from "Python.h":
         call_fn tp_call
 
 cdef str FORWARD = "forward", HOOKS = "_hooks", PARAMETERS = "_parameters", BUFFERS = "_buffers", MODULES = "_modules"
+cdef tuple PLACES = (PARAMETERS, BUFFERS, MODULES)
 cdef str TRANSIENT = "_non_persistent_buffers_set"
 cdef tuple CALL_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -75,9 +96,6 @@ cdef dict pre_everywhere = everywhere["_forward_pre_hooks"]
 cdef dict post_everywhere = everywhere["_forward_hooks"]
 cdef dict back_everywhere = everywhere["_backward_hooks"]
 cdef dict back_pre_everywhere = everywhere["_backward_pre_hooks"]
-
-_unset = object()
-
 
 @cython.auto_pickle(False)
 cdef class ModuleBase:
@@ -93,6 +111,9 @@ cdef class ModuleBase:
         if is_hooked(self):
             return self._call_with_hooks(args, kwargs)
         return call_forward(self, args, kwargs)
+
+
+module_let_state_be_set(<PyTypeObject *>ModuleBase)
 
 
 cdef bint is_hooked(ModuleBase self) except -1:
@@ -181,28 +202,12 @@ def sequential_forward(self, input):
 
 # -- attributes ---------------------------------------------------------------------------------------------------------
 
-cdef object look_up(ModuleBase self, str name):
-    """The parameter, buffer or submodule of that name, else `_unset`."""
-    cdef PyObject *d
-    cdef PyObject *value
-    cdef str kind
-    for kind in (PARAMETERS, BUFFERS, MODULES):
-        d = module_find(self, kind)
-        if module_is_dict(d):
-            value = PyDict_GetItemWithError(<object>d, name)
-            if value is not NULL:
-                return <object>value
-        elif d is not NULL and name in <object>d:
-            return (<object>d)[name]
-    return _unset
-
-
-def get_missing(self, name):
+def get_missing(ModuleBase self not None, str name not None):
     """The parameter, buffer or submodule of that name, else AttributeError: what Python asks when nothing else was found."""
-    value = look_up(self, name)
-    if value is _unset:
+    cdef PyObject *value = module_look_up(self, PLACES, name)
+    if value is NULL:
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
-    return value
+    return <object>value
 
 
 cdef object getattro(ModuleBase self, object name):
@@ -219,7 +224,8 @@ cdef object getattro(ModuleBase self, object name):
         return <object>value
     if descr is not NULL:
         return call_get(self, descr, name) if module_has_get(descr) else <object>descr
-    return get_missing(self, name)
+    value = module_look_up(self, PLACES, name)
+    return <object>value if value is not NULL else get_missing(self, name)
 
 
 cdef object call_get(ModuleBase self, PyObject *descr, object name):
@@ -227,7 +233,7 @@ cdef object call_get(ModuleBase self, PyObject *descr, object name):
     return module_get(descr, self)
 
 
-def quicken(type cls not None, getattr_, getattribute):
+def quicken(cls, getattr_, getattribute):
     """Lets instances of `cls` look attributes up by `getattro`, unless it brings `__getattr__` or `__getattribute__` of its own.
 
     Python gives each subclass a slot that calls both by name, since `Module` has `__getattr__` for `super().__getattr__` to
@@ -244,7 +250,7 @@ cdef inline dict state_of(object self):
 
 cdef int forget(dict state, str name, kind) except -1:
     """Takes a name out of every place but `kind`, so that it means one thing."""
-    for place in (PARAMETERS, BUFFERS, MODULES):
+    for place in PLACES:
         if place is not kind:
             state[place].pop(name, None)
     state.pop(name, None)
@@ -293,7 +299,7 @@ def set_attribute(ModuleBase self not None, str name not None, value):
 def delete_attribute(ModuleBase self not None, str name not None):
     """Takes back a parameter, buffer, submodule or ordinary attribute."""
     cdef dict state = state_of(self)
-    for place in (PARAMETERS, BUFFERS, MODULES):
+    for place in PLACES:
         if name in state.get(place, ()):
             del state[place][name]
             if place is BUFFERS:

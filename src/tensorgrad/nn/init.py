@@ -1,6 +1,7 @@
 """Ways to fill a tensor with first values. Each works in place, off the tape, and returns the tensor."""
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 
@@ -211,3 +212,23 @@ def sparse_(tensor, sparsity: float, std: float = 0.01, generator=None):
         for column in range(columns):
             tensor[tg.randperm(rows)[:zeros], column] = 0
     return tensor
+
+
+def _renamed(function):
+    """The function under its old name, which says what it is called now."""
+    old = function.__name__[:-1]
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        warnings.warn(f"nn.init.{old} is now called {old}_", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = old
+    call.__doc__ = f"The old name of `{old}_`."
+    return call
+
+
+uniform, normal, constant, eye, dirac, orthogonal, sparse = map(
+    _renamed, (uniform_, normal_, constant_, eye_, dirac_, orthogonal_, sparse_))
+xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = map(
+    _renamed, (xavier_uniform_, xavier_normal_, kaiming_uniform_, kaiming_normal_))

@@ -19,8 +19,6 @@ __all__ = [
 class _InPlace(Module):
     """An activation whose only setting is whether it overwrites its input."""
 
-    __constants__ = ["inplace"]
-
     def __init__(self, inplace: bool = False):
         super().__init__()
         self.inplace = inplace
@@ -99,8 +97,6 @@ class Hardtanh(Module):
     tensor([-1.0000,  0.5000,  1.0000])
     """
 
-    __constants__ = ["min_val", "max_val", "inplace"]
-
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, min_value: float | None = None,
                  max_value: float | None = None):
         super().__init__()
@@ -142,8 +138,6 @@ class LeakyReLU(Module):
     tensor([-0.5000,  2.0000])
     """
 
-    __constants__ = ["inplace", "negative_slope"]
-
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False):
         super().__init__()
         self.negative_slope = negative_slope
@@ -157,8 +151,6 @@ class LeakyReLU(Module):
 
 
 class _Alpha(Module):
-    __constants__ = ["alpha", "inplace"]
-
     def __init__(self, alpha: float = 1.0, inplace: bool = False):
         super().__init__()
         self.alpha = alpha
@@ -185,8 +177,6 @@ class CELU(_Alpha):
 class RReLU(Module):
     """A leaky ReLU whose slope is drawn for each element from `[lower, upper)` in training, and is their mean otherwise."""
 
-    __constants__ = ["lower", "upper", "inplace"]
-
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False):
         super().__init__()
         self.lower = lower
@@ -206,8 +196,6 @@ class Threshold(Module):
     >>> nn.Threshold(0.5, 20.0)(tg.tensor([0.0, 1.0]))
     tensor([20.,  1.])
     """
-
-    __constants__ = ["threshold", "value", "inplace"]
 
     def __init__(self, threshold: float, value: float, inplace: bool = False):
         super().__init__()
@@ -229,8 +217,6 @@ class PReLU(Module):
     tensor([-0.5000,  2.0000])
     """
 
-    __constants__ = ["num_parameters"]
-
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device=None, dtype=None):
         super().__init__()
         self.num_parameters = num_parameters
@@ -251,8 +237,6 @@ class PReLU(Module):
 
 class GELU(Module):
     r"""The input times the chance that a normal number is below it: :math:`x \Phi(x)`; "tanh" approximates it."""
-
-    __constants__ = ["approximate"]
 
     def __init__(self, approximate: str = "none"):
         super().__init__()
@@ -322,8 +306,6 @@ class Tanhshrink(_Plain):
 class Softplus(Module):
     r"""A smooth ramp: :math:`\ln(1 + e^{\beta x}) / \beta`, and the input itself where :math:`\beta x` passes `threshold`."""
 
-    __constants__ = ["beta", "threshold"]
-
     def __init__(self, beta: float = 1.0, threshold: float = 20.0):
         super().__init__()
         self.beta = beta
@@ -337,8 +319,6 @@ class Softplus(Module):
 
 
 class _Shrink(Module):
-    __constants__ = ["lambd"]
-
     def __init__(self, lambd: float = 0.5):
         super().__init__()
         self.lambd = lambd
@@ -370,8 +350,6 @@ class Softshrink(_Shrink):
 
 
 class _AlongDim(Module):
-    __constants__ = ["dim"]
-
     def __init__(self, dim: int | None = None):
         super().__init__()
         self.dim = dim
@@ -428,8 +406,6 @@ class GLU(Module):
     >>> nn.GLU()(tg.tensor([4.0, 0.0]))
     tensor([2.])
     """
-
-    __constants__ = ["dim"]
 
     def __init__(self, dim: int = -1):
         super().__init__()

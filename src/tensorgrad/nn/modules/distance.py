@@ -14,8 +14,6 @@ class PairwiseDistance(Module):
     tensor([5.])
     """
 
-    __constants__ = ["norm", "eps", "keepdim"]
-
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False):
         super().__init__()
         self.norm = p
@@ -32,8 +30,6 @@ class CosineSimilarity(Module):
     >>> nn.CosineSimilarity()(tg.tensor([[3.0, 0.0]]), tg.tensor([[1.0, 0.0]]))
     tensor([1.])
     """
-
-    __constants__ = ["dim", "eps"]
 
     def __init__(self, dim: int = 1, eps: float = 1e-8):
         super().__init__()

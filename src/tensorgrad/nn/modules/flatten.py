@@ -13,8 +13,6 @@ class Flatten(Module):
     tensorgrad.Size([32, 25])
     """
 
-    __constants__ = ["start_dim", "end_dim"]
-
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         super().__init__()
         self.start_dim = start_dim
@@ -33,8 +31,6 @@ class Unflatten(Module):
     >>> nn.Unflatten(1, (2, 5, 5))(tg.ones(2, 50)).shape
     tensorgrad.Size([2, 2, 5, 5])
     """
-
-    __constants__ = ["dim", "unflattened_size"]
 
     def __init__(self, dim: int, unflattened_size):
         super().__init__()

@@ -37,8 +37,6 @@ class Linear(Module):
     tensorgrad.Size([128, 30])
     """
 
-    __constants__ = ["in_features", "out_features"]
-
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device=None, dtype=None):
         super().__init__()
         self.in_features = in_features
@@ -69,8 +67,6 @@ class Bilinear(Module):
     >>> nn.Bilinear(2, 3, 4)(tg.ones(5, 2), tg.ones(5, 3)).shape
     tensorgrad.Size([5, 4])
     """
-
-    __constants__ = ["in1_features", "in2_features", "out_features"]
 
     def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device=None, dtype=None):
         super().__init__()

@@ -25,8 +25,6 @@ def _reduction(size_average, reduce, reduction):
 
 
 class _Loss(Module):
-    __constants__ = ["reduction"]
-
     def __init__(self, size_average=None, reduce=None, reduction: str = "mean"):
         super().__init__()
         self.reduction = _reduction(size_average, reduce, reduction)
@@ -82,8 +80,6 @@ class HuberLoss(_Loss):
     tensor(1.2500)
     """
 
-    __constants__ = ["reduction", "delta"]
-
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
         super().__init__(reduction=reduction)
         self.delta = delta
@@ -100,8 +96,6 @@ class NLLLoss(_WeightedLoss):
     >>> nn.NLLLoss()(tg.tensor([[-1.0, -2.0]]), tg.tensor([1]))
     tensor(2.)
     """
-
-    __constants__ = ["ignore_index", "reduction"]
 
     def __init__(self, weight=None, size_average=None, ignore_index: int = -100, reduce=None, reduction: str = "mean"):
         super().__init__(weight, size_average, reduce, reduction)
@@ -123,8 +117,6 @@ class CrossEntropyLoss(_WeightedLoss):
     >>> nn.CrossEntropyLoss()(tg.zeros(3, 4), tg.tensor([0, 1, 2]))
     tensor(1.3863)
     """
-
-    __constants__ = ["ignore_index", "reduction", "label_smoothing"]
 
     def __init__(self, weight=None, size_average=None, ignore_index: int = -100, reduce=None, reduction: str = "mean",
                  label_smoothing: float = 0.0):
@@ -191,8 +183,6 @@ class PoissonNLLLoss(_Loss):
     tensor(1.)
     """
 
-    __constants__ = ["log_input", "full", "eps", "reduction"]
-
     def __init__(self, log_input: bool = True, full: bool = False, size_average=None, eps: float = 1e-8, reduce=None,
                  reduction: str = "mean"):
         super().__init__(size_average, reduce, reduction)
@@ -212,8 +202,6 @@ class GaussianNLLLoss(_Loss):
     tensor(0.5000)
     """
 
-    __constants__ = ["full", "eps", "reduction"]
-
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"):
         super().__init__(reduction=reduction)
         self.full = full
@@ -224,8 +212,6 @@ class GaussianNLLLoss(_Loss):
 
 
 class _MarginLoss(_Loss):
-    __constants__ = ["margin", "reduction"]
-
     def __init__(self, margin: float = 0.0, size_average=None, reduce=None, reduction: str = "mean"):
         super().__init__(size_average, reduce, reduction)
         self.margin = margin
@@ -278,8 +264,6 @@ class TripletMarginLoss(_Loss):
     tensor(1.)
     """
 
-    __constants__ = ["margin", "p", "eps", "swap", "reduction"]
-
     def __init__(self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False, size_average=None,
                  reduce=None, reduction: str = "mean"):
         super().__init__(size_average, reduce, reduction)
@@ -302,8 +286,6 @@ class TripletMarginWithDistanceLoss(_Loss):
     >>> loss(tg.zeros(1, 1), tg.ones(1, 1), tg.ones(1, 1))
     tensor(1.)
     """
-
-    __constants__ = ["margin", "swap", "reduction"]
 
     def __init__(self, *, distance_function=None, margin: float = 1.0, swap: bool = False, reduction: str = "mean"):
         super().__init__(reduction=reduction)
@@ -348,8 +330,6 @@ class MultiMarginLoss(_WeightedLoss):
     >>> nn.MultiMarginLoss()(tg.tensor([[0.0, 1.0]]), tg.tensor([0]))
     tensor(1.)
     """
-
-    __constants__ = ["p", "margin", "reduction"]
 
     def __init__(self, p: int = 1, margin: float = 1.0, weight=None, size_average=None, reduce=None, reduction: str = "mean"):
         super().__init__(weight, size_average, reduce, reduction)

@@ -412,6 +412,10 @@ class Module(compiled.ModuleBase):
         """The module itself: everything is on the CPU."""
         return self._apply(lambda tensor: tensor.cpu())
 
+    def cuda(self: T, device=None) -> T:
+        """RuntimeError: there is no other device than the CPU."""
+        return self.to("cuda" if device is None else device)
+
     def share_memory(self: T) -> T:
         """The module itself. Processes made by fork share its memory until one of them writes."""
         return self
@@ -825,4 +829,4 @@ def _parse_to(*args, device=None, dtype=None, non_blocking=False, copy=False, me
             device = arg
         elif arg is not None and not isinstance(arg, bool):
             raise TypeError(f"to() received an invalid argument: {arg!r}. Give it a device, a dtype or a tensor.")
-    return device, dtype
+    return None if device is None else tg.device(device), dtype

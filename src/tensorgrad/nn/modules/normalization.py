@@ -41,8 +41,6 @@ class LayerNorm(_Scaled):
     0.0
     """
 
-    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
-
     def __init__(self, normalized_shape, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True, device=None,
                  dtype=None):
         super().__init__()
@@ -67,8 +65,6 @@ class GroupNorm(_Scaled):
     >>> nn.GroupNorm(3, 6)(tg.ones(2, 6, 4)).shape
     tensorgrad.Size([2, 6, 4])
     """
-
-    __constants__ = ["num_groups", "num_channels", "eps", "affine"]
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device=None, dtype=None, *,
                  bias: bool = True):
@@ -95,8 +91,6 @@ class RMSNorm(Module):
     >>> nn.RMSNorm(2)(tg.tensor([3.0, 3.0])).detach()
     tensor([1., 1.])
     """
-
-    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
 
     def __init__(self, normalized_shape, eps: float | None = None, elementwise_affine: bool = True, device=None, dtype=None):
         super().__init__()

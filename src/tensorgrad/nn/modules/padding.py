@@ -16,8 +16,6 @@ class _Pad(Module):
 
     dimensions: int
     mode: str
-    __constants__ = ["padding"]
-
     def __init__(self, padding):
         super().__init__()
         self.padding = tuple(padding) if not isinstance(padding, int) else (padding,) * (2 * self.dimensions)
@@ -30,8 +28,6 @@ class _Pad(Module):
 
 
 class _ConstantPadNd(_Pad):
-    __constants__ = ["padding", "value"]
-
     def __init__(self, padding, value: float):
         super().__init__(padding)
         self.value = value

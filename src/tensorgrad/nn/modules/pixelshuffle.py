@@ -14,8 +14,6 @@ class PixelShuffle(Module):
     tensorgrad.Size([1, 1, 12, 12])
     """
 
-    __constants__ = ["upscale_factor"]
-
     def __init__(self, upscale_factor: int):
         super().__init__()
         self.upscale_factor = upscale_factor
@@ -34,8 +32,6 @@ class PixelUnshuffle(Module):
     tensorgrad.Size([1, 9, 4, 4])
     """
 
-    __constants__ = ["downscale_factor"]
-
     def __init__(self, downscale_factor: int):
         super().__init__()
         self.downscale_factor = downscale_factor
@@ -53,8 +49,6 @@ class ChannelShuffle(Module):
     >>> nn.ChannelShuffle(2)(tg.arange(4.0).reshape(1, 4, 1, 1)).flatten()
     tensor([0., 2., 1., 3.])
     """
-
-    __constants__ = ["groups"]
 
     def __init__(self, groups: int):
         super().__init__()
