@@ -885,8 +885,95 @@ cdef class Tensor:
     def __rmatmul__(self, other):
         return NotImplemented
 
+    def __floordiv__(self, other):
+        return named_operator("floor_divide", self, other)
+
+    def __rfloordiv__(self, other):
+        return named_operator("floor_divide", other, self)
+
+    def __mod__(self, other):
+        return named_operator("remainder", self, other)
+
+    def __rmod__(self, other):
+        return named_operator("remainder", other, self)
+
+    def __and__(self, other):
+        return named_operator("bitwise_and", self, other)
+
+    def __rand__(self, other):
+        return named_operator("bitwise_and", other, self)
+
+    def __or__(self, other):
+        return named_operator("bitwise_or", self, other)
+
+    def __ror__(self, other):
+        return named_operator("bitwise_or", other, self)
+
+    def __xor__(self, other):
+        return named_operator("bitwise_xor", self, other)
+
+    def __rxor__(self, other):
+        return named_operator("bitwise_xor", other, self)
+
+    def __lshift__(self, other):
+        return named_operator("bitwise_left_shift", self, other)
+
+    def __rlshift__(self, other):
+        return named_operator("bitwise_left_shift", other, self)
+
+    def __rshift__(self, other):
+        return named_operator("bitwise_right_shift", self, other)
+
+    def __rrshift__(self, other):
+        return named_operator("bitwise_right_shift", other, self)
+
+    def __iadd__(self, other):
+        return inplace_binary(OP_ADD, self, other)
+
+    def __isub__(self, other):
+        return inplace_binary(OP_SUB, self, other)
+
+    def __imul__(self, other):
+        return inplace_binary(OP_MUL, self, other)
+
+    def __itruediv__(self, other):
+        return inplace_binary(OP_DIV, self, other)
+
+    def __ifloordiv__(self, other):
+        return inplace_binary(CORE_OPS["floor_divide"], self, other)
+
+    def __imod__(self, other):
+        return inplace_binary(CORE_OPS["remainder"], self, other)
+
+    def __ipow__(self, other, modulus):
+        return inplace_binary(OP_POW, self, other)
+
+    def __iand__(self, other):
+        return inplace_binary(CORE_OPS["bitwise_and"], self, other)
+
+    def __ior__(self, other):
+        return inplace_binary(CORE_OPS["bitwise_or"], self, other)
+
+    def __ixor__(self, other):
+        return inplace_binary(CORE_OPS["bitwise_xor"], self, other)
+
+    def __ilshift__(self, other):
+        return inplace_binary(CORE_OPS["bitwise_left_shift"], self, other)
+
+    def __irshift__(self, other):
+        return inplace_binary(CORE_OPS["bitwise_right_shift"], self, other)
+
     def __neg__(self):
         return unary(OP_NEG, self)
+
+    def __pos__(self):
+        return CORE_OPS["positive"](self)
+
+    def __abs__(self):
+        return unary(CORE_OPS["abs"], self)
+
+    def __invert__(self):
+        return CORE_OPS["bitwise_not"](self)
 
     def __richcmp__(self, other, int op):
         return compare(self, other, op)
@@ -899,6 +986,13 @@ cdef class Tensor:
 
     def __delitem__(self, index):
         raise TypeError("Tensor does not support deleting items")
+
+
+cdef object named_operator(str name, object a, object b):
+    """An operator whose op is looked up by name, for those that no hot loop uses."""
+    if operand_of(a) is None or operand_of(b) is None:
+        return NotImplemented
+    return binary(<Op>CORE_OPS[name], operand_of(a), operand_of(b))
 
 
 cdef extern from "Python.h":
