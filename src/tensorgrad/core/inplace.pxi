@@ -149,6 +149,37 @@ cdef Tensor write_out(object target, object value, str who):
     return out
 
 
+def _fill(Tensor t not None, value):
+    """Sets every element of a tensor that nobody else has seen."""
+    cdef Tensor number = value if isinstance(value, Tensor) else number_tensor(value, t.code)
+    if t.contiguous and t.code >= F32 and not isinstance(value, Tensor):
+        fill_raw(t, value)
+    else:
+        copy_into(t, number)
+
+
+def _fill_in_place(Tensor t not None, value):
+    """Sets every element to a number (or, for None, takes the elements as they were just written); no gradient flows from before."""
+    cdef Tensor number
+    enter_inplace(t)
+    if value is not None:
+        number = number_tensor(value, t.code)
+        if t.contiguous and t.code >= F32:
+            fill_raw(t, value)
+        else:
+            copy_into(t, number)
+    t.block.version += 1
+    if tg_grad and (needs_grad(t) or (t.base is not None and needs_grad(t.base))):
+        take_history(t, alias_of(clone_raw(t)))
+        t.requires = True
+    return t
+
+
+def _write_out(out, Tensor value not None):
+    """Puts a result into an ``out=`` tensor."""
+    return write_out(out, value, "out")
+
+
 def _bump_version(Tensor t not None):
     """Tells the tape that the tensor's memory was written."""
     t.block.version += 1

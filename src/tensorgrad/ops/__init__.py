@@ -8,14 +8,16 @@ from tensorgrad.core.declare import registry
 from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     activations,
     arithmetic,
+    conversion,
     creation,
     losses,
     products,
+    randomness,
     reductions,
     shaping,
 )
 
-FAMILIES = (activations, arithmetic, creation, losses, products, reductions, shaping)
+FAMILIES = (activations, arithmetic, conversion, creation, losses, products, randomness, reductions, shaping)
 
 
 def public(place: str) -> dict[str, Any]:

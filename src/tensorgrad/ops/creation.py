@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import math
 from typing import Any
 
 import numpy as np
@@ -53,18 +55,103 @@ def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, require
     return made
 
 
-def _size(size: tuple) -> tuple:
-    return tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None):
+    """``data`` as a tensor; a tensor, or an array of the right dtype, keeps its memory.
+
+    >>> tg.as_tensor([1.0])
+    tensor([1.])
+    """
+    check_device(device)
+    if isinstance(data, Tensor):
+        return data if dtype is None or data.dtype is dtype else data.to(dtype)
+    if isinstance(data, np.ndarray) and (dtype is None or data.dtype == dtype.numpy_dtype):
+        return _core.from_numpy(data)
+    return tensor(data, dtype=dtype)
 
 
-def _filled(size: tuple, value: Any, dtype: dtype | None, requires_grad: bool):
-    dtype = get_default_dtype() if dtype is None else dtype
-    made = _core._empty(_size(size), dtype.code)
-    if value is not None:
-        _core._array_of(made)[...] = value
-    if requires_grad:
-        made.requires_grad_()
-    return made
+def asarray(obj: Any, *, dtype: dtype | None = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False):
+    """``obj`` as a tensor; ``copy`` says whether memory must (True) or must not (False) be copied.
+
+    >>> tg.asarray([1, 2])
+    tensor([1, 2])
+    """
+    check_device(device)
+    shares = isinstance(obj, (Tensor, np.ndarray)) and dtype in (None, dtype_of(obj))
+    if copy is False and not shares:
+        raise ValueError("can't alias the data of obj without a copy: it has another dtype or is no array")
+    if isinstance(obj, Tensor):
+        made = obj.detach() if dtype is None else obj.detach().to(dtype)
+        made = made.clone() if copy and shares else made
+    else:
+        made = as_tensor(obj, dtype=dtype)
+        made = made.clone() if copy and shares else made
+    return made.requires_grad_() if requires_grad else made
+
+
+def dtype_of(obj: Any) -> dtype | None:
+    """The dtype that an array or a tensor has."""
+    return obj.dtype if isinstance(obj, Tensor) else _core.dtype_of_numpy(obj.dtype)
+
+
+def scalar_tensor(s: Any, *, dtype: dtype | None = None, layout=None, device: Any = None, pin_memory=False, requires_grad: bool = False):
+    """A 0-d tensor of a number, of the default float dtype unless told.
+
+    >>> tg.scalar_tensor(3)
+    tensor(3.)
+    """
+    return tensor(s, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
+
+
+def _size(size: tuple, keyword: Any = None) -> tuple:
+    if keyword is not None:
+        size = (keyword,)
+    if len(size) == 1 and (isinstance(size[0], (tuple, list)) or (isinstance(size[0], np.ndarray) and size[0].ndim == 1)):
+        return tuple(size[0])
+    return size
+
+
+def _default(dtype: Any) -> dtype:
+    if dtype is None:
+        return get_default_dtype()
+    if type(dtype) is not _core.dtype:
+        return _core.all_dtypes[{builtins.bool: 0, builtins.int: 5, builtins.float: 8}[dtype]] if dtype in _PYTHON_TYPES else _no_dtype(dtype)
+    return dtype
+
+
+_PYTHON_TYPES = (builtins.bool, builtins.int, builtins.float)
+
+
+def _no_dtype(dtype: Any):
+    raise TypeError(f"argument 'dtype' must be tensorgrad.dtype, not {type(dtype).__name__}")
+
+
+def _new(shape: tuple, fill: Any, dtype: Any, requires_grad: bool, out: Any = None, device: Any = None):
+    """A tensor of one value (not set at all if None)."""
+    check_device(device)
+    if out is not None:
+        dtype = out.dtype if dtype is None else dtype
+        if dtype is not out.dtype:
+            raise RuntimeError(f"dtype {dtype} does not match dtype of out parameter ({out.dtype})")
+    made = _core._empty(shape, _default(dtype).code)
+    if fill is not None and made.numel():
+        _core._fill(made, fill)
+    return _finish(made, out, requires_grad)
+
+
+def _finish(made: Tensor, out: Any, requires_grad: bool):
+    """What every factory ends with."""
+    if out is not None:
+        return _core._write_out(out, made)
+    return made.requires_grad_() if requires_grad else made
+
+
+def empty(*size: Any, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None):
+    """A tensor whose values are not set.
+
+    >>> tg.empty(2, 3).shape
+    tensorgrad.Size([2, 3])
+    """
+    return _new(_size(size), None, dtype, requires_grad, out, device)
 
 
 def zeros(*size: Any, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
@@ -73,8 +160,7 @@ def zeros(*size: Any, out=None, dtype=None, layout=None, device=None, pin_memory
     >>> tg.zeros(2)
     tensor([0., 0.])
     """
-    check_device(device)
-    return _filled(size, 0, dtype, requires_grad)
+    return _new(_size(size), 0, dtype, requires_grad, out, device)
 
 
 def ones(*size: Any, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
@@ -83,18 +169,286 @@ def ones(*size: Any, out=None, dtype=None, layout=None, device=None, pin_memory=
     >>> tg.ones(2)
     tensor([1., 1.])
     """
+    return _new(_size(size), 1, dtype, requires_grad, out, device)
+
+
+def _dtype_of_value(value: Any) -> dtype:
+    if isinstance(value, Tensor):
+        return value.dtype
+    if isinstance(value, (bool, np.bool_)):
+        return _core.all_dtypes[0]
+    return _core.all_dtypes[5] if isinstance(value, (builtins.int, np.integer)) else get_default_dtype()
+
+
+def full(size: Any, fill_value: Any, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """A tensor of one value, whose type gives the dtype unless told.
+
+    >>> tg.full((2,), 7)
+    tensor([7, 7])
+    """
+    if dtype is None and out is None:
+        dtype = _dtype_of_value(fill_value)
+    return _new(_size((size,)), fill_value, dtype, requires_grad, out, device)
+
+
+def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any):
+    if not isinstance(input, Tensor):
+        raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    return _new(tuple(input.shape), fill, input.dtype if dtype is None else dtype, requires_grad, None, device)
+
+
+def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+    """A tensor of the shape and dtype of ``input`` whose values are not set.
+
+    >>> tg.empty_like(tg.ones(2, 3)).shape
+    tensorgrad.Size([2, 3])
+    """
+    return _like(input, None, dtype, requires_grad, device)
+
+
+def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+    """Zeros of the shape and dtype of ``input``.
+
+    >>> tg.zeros_like(tg.ones(2))
+    tensor([0., 0.])
+    """
+    return _like(input, 0, dtype, requires_grad, device)
+
+
+def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+    """Ones of the shape and dtype of ``input``.
+
+    >>> tg.ones_like(tg.zeros(2))
+    tensor([1., 1.])
+    """
+    return _like(input, 1, dtype, requires_grad, device)
+
+
+def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+    """One value, in the shape and dtype of ``input``.
+
+    >>> tg.full_like(tg.ones(2), 5)
+    tensor([5., 5.])
+    """
+    return _like(input, fill_value, dtype, requires_grad, device)
+
+
+def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
+    """A copy of ``data`` in this tensor's dtype.
+
+    >>> tg.ones(1).new_tensor([2, 3])
+    tensor([2., 3.])
+    """
+    return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
+
+
+def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """A tensor of this dtype whose values are not set.
+
+    >>> tg.ones(1).new_empty(2).shape
+    tensorgrad.Size([2])
+    """
+    return _new(_size(size), None, self.dtype if dtype is None else dtype, requires_grad, None, device)
+
+
+def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """Zeros of this dtype.
+
+    >>> tg.ones(1).new_zeros(2)
+    tensor([0., 0.])
+    """
+    return _new(_size(size), 0, self.dtype if dtype is None else dtype, requires_grad, None, device)
+
+
+def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """Ones of this dtype.
+
+    >>> tg.zeros(1).new_ones(2)
+    tensor([1., 1.])
+    """
+    return _new(_size(size), 1, self.dtype if dtype is None else dtype, requires_grad, None, device)
+
+
+def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+    """One value, in this dtype.
+
+    >>> tg.zeros(1).new_full((2,), 3)
+    tensor([3., 3.])
+    """
+    return _new(_size((size,)), fill_value, self.dtype if dtype is None else dtype, requires_grad, None, device)
+
+
+def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """A tensor whose values are not set, with these strides in elements.
+
+    >>> tg.empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
+    reach = 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else 0
+    made = empty(reach, dtype=dtype, device=device).as_strided(size, stride)
+    return made.detach().requires_grad_() if requires_grad else made.detach()
+
+
+def _number(value: Any) -> Any:
+    return value.item() if isinstance(value, (Tensor, np.generic)) else value
+
+
+def _range_dtype(*values: Any) -> dtype:
+    return get_default_dtype() if any(isinstance(v, builtins.float) for v in values) else _core.all_dtypes[5]
+
+
+def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """Numbers from ``start`` (0) up to but without ``end``, in steps of ``step``.
+
+    >>> tg.arange(1, 2.5, 0.5)
+    tensor([1.0000, 1.5000, 2.0000])
+    """
     check_device(device)
-    return _filled(size, 1, dtype, requires_grad)
+    if end is None:
+        start, end = 0, start
+    start, end, step = _number(start), _number(end), _number(step)
+    for value in (start, end, step):
+        if not isinstance(value, (builtins.int, builtins.float)):
+            raise TypeError(f"arange() wants numbers, not {type(value).__name__}")
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if (end - start) / step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if dtype is None:
+        dtype = out.dtype if out is not None else _range_dtype(start, end, step)
+    dtype = _default(dtype)
+    count = math.ceil((end - start) / step)
+    if count > 1 << 60:
+        raise RuntimeError(f"invalid size, possible overflow: arange({start}, {end}, {step}) has {count} elements")
+    made = _core._empty((count,), dtype.code)
+    if count:
+        exact = np.int64 if all(isinstance(v, builtins.int) for v in (start, end, step)) else np.float64
+        np.copyto(_core._array_of(made), exact(start) + np.arange(count, dtype=exact) * exact(step), casting="unsafe")
+    return _finish(made, out, requires_grad)
+
+
+def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """``steps`` numbers from ``start`` to ``end``, evenly spaced.
+
+    >>> tg.linspace(0, 1, 3)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    check_device(device)
+    steps = _number(steps)
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    dtype = _default(dtype if dtype is not None or out is None else out.dtype)
+    start, end = _number(start), _number(end)
+    kind = np.float64 if dtype.code != 7 else np.float32
+    values = np.empty(steps, np.float64)
+    if steps == 1:
+        values[0] = start
+    elif steps > 1:
+        if dtype.is_floating_point:
+            step = (kind(end) - kind(start)) / kind(steps - 1)
+            half = steps // 2
+            index = np.arange(steps, dtype=kind)
+            values = np.where(np.arange(steps) < half, kind(start) + step * index, kind(end) - step * (kind(steps - 1) - index))
+        else:
+            step = (end - start) / (steps - 1)
+            index = np.arange(steps)
+            values = np.where(index < steps // 2, start + step * index, end - step * (steps - 1 - index))
+    made = _core._empty((steps,), dtype.code)
+    np.copyto(_core._array_of(made), values, casting="unsafe")
+    return _finish(made, out, requires_grad)
+
+
+def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """``steps`` powers of ``base`` whose exponents are evenly spaced from ``start`` to ``end``.
+
+    >>> tg.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    dtype = _default(dtype if dtype is not None or out is None else out.dtype)
+    exponents = _core._array_of(linspace(start, end, steps, dtype=_core.all_dtypes[8], device=device))
+    made = _core._empty((exponents.size,), dtype.code)
+    np.copyto(_core._array_of(made), np.power(base, exponents), casting="unsafe")
+    return _finish(made, out, requires_grad)
+
+
+def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """The identity matrix: ones on the diagonal, zeros elsewhere.
+
+    >>> tg.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    m = n if m is None else m
+    if n < 0 or m < 0:
+        raise RuntimeError(f"n must be greater or equal to 0, got {n}, {m}")
+    made = _new((n, m), 0, dtype if dtype is not None or out is None else out.dtype, False, None, device)
+    np.fill_diagonal(_core._array_of(made), 1)
+    return _finish(made, out, requires_grad)
 
 
 def legacy_constructor(args: tuple, dtype: dtype | None):
     """What ``Tensor(...)`` makes: of sizes an uninitialised tensor, of data a float tensor."""
-    if len(args) == 1 and not isinstance(args[0], int):
+    if len(args) == 1 and not isinstance(args[0], builtins.int):
         data = args[0]
         if isinstance(data, Size):
-            return _filled(tuple(data), None, dtype, False)
+            return _new(tuple(data), None, dtype, False)
         return tensor(data, dtype=dtype or get_default_dtype())
-    return _filled(args, None, dtype, False) if args else _filled((0,), None, dtype, False)
+    return _new(args if args else (0,), None, dtype, False)
 
 
-PUBLIC = {"tensorgrad": (tensor, zeros, ones)}
+def is_tensor(obj: Any) -> builtins.bool:
+    """Whether ``obj`` is a Tensor.
+
+    >>> tg.is_tensor([1.0])
+    False
+    """
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> builtins.bool:
+    """Whether the elements are floats.
+
+    >>> tg.is_floating_point(tg.ones(1))
+    True
+    """
+    return input.is_floating_point()
+
+
+def is_complex(input: Tensor) -> builtins.bool:
+    """False: there are no complex dtypes.
+
+    >>> tg.is_complex(tg.ones(1))
+    False
+    """
+    return input.is_complex()
+
+
+def is_nonzero(input: Tensor) -> builtins.bool:
+    """Whether the one element is not zero.
+
+    >>> tg.is_nonzero(tg.tensor([2.0]))
+    True
+    """
+    return builtins.bool(input)
+
+
+def numel(input: Tensor) -> builtins.int:
+    """How many elements there are.
+
+    >>> tg.numel(tg.ones(2, 3))
+    6
+    """
+    return input.numel()
+
+
+PUBLIC = {
+    "tensorgrad": (
+        tensor, as_tensor, asarray, scalar_tensor, empty, zeros, ones, full, empty_like, zeros_like, ones_like, full_like,
+        empty_strided, arange, linspace, logspace, eye, is_tensor, is_floating_point, is_complex, is_nonzero, numel,
+    ),
+}  # fmt: skip
+METHODS = (new_tensor, new_empty, new_zeros, new_ones, new_full)
+for _method in METHODS:
+    _core._add_method(_method.__name__, _method)

@@ -1,0 +1,189 @@
+"""Other dtypes, and values written into existing tensors."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.core import Tensor, _core, all_dtypes, dtype
+from tensorgrad.core.declare import case, composite, in_place, integers, normal, primitive
+from tensorgrad.core.device import check_device, device
+from tensorgrad.ops import shaping
+from tensorgrad.ops.shaping import _cast
+
+bool_, uint8, int8, int16, int32, int64, float16, float32, float64 = all_dtypes
+_OF_TYPE = {builtins.bool: bool_, builtins.int: int64, builtins.float: float64}
+_OF_NAME = {
+    "BoolTensor": bool_, "ByteTensor": uint8, "CharTensor": int8, "ShortTensor": int16, "IntTensor": int32,
+    "LongTensor": int64, "HalfTensor": float16, "FloatTensor": float32, "DoubleTensor": float64,
+}  # fmt: skip
+_NAME_OF = {d: name for name, d in _OF_NAME.items()}
+
+
+def as_dtype(wanted: Any) -> dtype:
+    """A dtype argument: a dtype, Python's bool, int or float, or a name such as ``"torch.FloatTensor"``."""
+    if type(wanted) is _core.dtype:
+        return wanted
+    if isinstance(wanted, str) and wanted.rsplit(".", 1)[-1] in _OF_NAME:
+        return _OF_NAME[wanted.rsplit(".", 1)[-1]]
+    if isinstance(wanted, type) and wanted in _OF_TYPE:
+        return _OF_TYPE[wanted]
+    raise TypeError(f"argument 'dtype' must be tensorgrad.dtype, not {wanted!r}")
+
+
+@composite(
+    method=True,
+    at=(),
+    samples=lambda: [case(normal(2, 3), float64, name="dtype"), case(normal(2, 3), "cpu", name="device")],
+)
+def to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None, other=None):
+    """The values in another dtype (a dtype, or that of another tensor); the same tensor when nothing changes.
+
+    >>> tg.ones(2).to(tg.int64)
+    tensor([1, 1])
+    """
+    for value in args:
+        if isinstance(value, Tensor):
+            dtype = value.dtype
+        elif type(value) is _core.dtype or (isinstance(value, type) and value in _OF_TYPE):
+            dtype = value
+        elif isinstance(value, builtins.bool):
+            non_blocking, copy = (value, copy) if len(args) > 1 and value is args[1] else (non_blocking, value)
+        elif value is not None:
+            check_device(value)
+    check_device(device)
+    if other is not None:
+        dtype = other.dtype
+    wanted = input.dtype if dtype is None else as_dtype(dtype)
+    if wanted is input.dtype:
+        return shaping.clone(input) if copy else input
+    return _cast(input, wanted)
+
+
+def _conversion(name: str, wanted: dtype):
+    def convert(input, memory_format=None):
+        return _cast(input, wanted)
+
+    convert.__name__ = name
+    convert.__doc__ = f"""The values as {wanted.name}.
+
+    >>> tg.ones(1).{name}().dtype
+    tensorgrad.{wanted.name}
+    """
+    convert.__module__ = __name__
+    return composite(method=True, at=(), samples=lambda: [case(normal(2, 3), name="plain")])(convert)
+
+
+CONVERSIONS = [
+    _conversion(name, wanted)
+    for name, wanted in [
+        ("float", float32), ("double", float64), ("half", float16), ("int", int32), ("long", int64), ("short", int16),
+        ("byte", uint8), ("char", int8), ("bool", bool_),
+    ]
+]  # fmt: skip
+
+
+@composite(method=True, at=(), samples=lambda: [case(normal(2), normal(3), name="plain")])
+def type_as(input, other):
+    """The values in the dtype of ``other``.
+
+    >>> tg.ones(1).type_as(tg.tensor([1]))
+    tensor([1])
+    """
+    return _cast(input, other.dtype)
+
+
+@composite(method=True, at=(), samples=lambda: [case(normal(2), float64, name="plain")], name="type")
+def type_(input, dtype=None, non_blocking=False):
+    """The values in another dtype; without one, the name of the tensor's type.
+
+    >>> tg.ones(1).type()
+    'tensorgrad.FloatTensor'
+    """
+    if dtype is None:
+        return f"tensorgrad.{_NAME_OF[input.dtype]}"
+    return _cast(input, as_dtype(dtype))
+
+
+@composite(method=True, at=(), samples=lambda: [case(normal(2), name="plain")])
+def cpu(input, memory_format=None):
+    """The tensor itself: it is on the CPU.
+
+    >>> tg.ones(1).cpu()
+    tensor([1.])
+    """
+    return input
+
+
+def cuda(self, device=None, non_blocking=False, memory_format=None):
+    """Raises RuntimeError: there is no such device."""
+    raise RuntimeError("there is no device 'cuda' here: tensorgrad computes on the CPU only")
+
+
+def pin_memory(self, device=None):
+    """The tensor itself: memory of the CPU needs no pinning."""
+    return self
+
+
+def copy_(self, src, non_blocking=False):
+    """Writes ``src``, broadcast and converted, into the tensor.
+
+    >>> tg.zeros(2).copy_(tg.tensor([1, 2]))
+    tensor([1., 2.])
+    """
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    return _core._write(self, _cast(src, self.dtype))
+
+
+def fill_(self, value):
+    """Sets every element to ``value``, a number or a 0-d tensor.
+
+    >>> tg.zeros(2).fill_(3)
+    tensor([3., 3.])
+    """
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        return _core._write(self, _cast(value, self.dtype))
+    return _core._fill_in_place(self, value)
+
+
+def zero_(self):
+    """Sets every element to 0.
+
+    >>> tg.ones(2).zero_()
+    tensor([0., 0.])
+    """
+    return _core._fill_in_place(self, 0)
+
+
+@composite(samples=lambda: [case(normal(2, 3), 2.0, name="number")], at="tensorgrad")
+def fill(input, value):
+    """A tensor like ``input`` with every element set to ``value``.
+
+    >>> tg.fill(tg.zeros(2), 3.0)
+    tensor([3., 3.])
+    """
+    return fill_(shaping.clone(input), value)
+
+
+def share_memory_(self):
+    """The tensor itself: tensors are not moved to shared memory."""
+    return self
+
+
+def is_shared(self):
+    """False: tensors are not in shared memory."""
+    return False
+
+
+def is_same_size(self, other):
+    """Whether both have the same shape."""
+    return self.shape == other.shape
+
+
+for _method in (cuda, pin_memory, copy_, fill_, zero_, share_memory_, is_shared, is_same_size):
+    _core._add_method(_method.__name__, _method)
