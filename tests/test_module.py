@@ -1,4 +1,5 @@
 """Module and the containers: what user code written for torch.nn counts on."""
+
 import abc
 import copy
 import gc
@@ -44,7 +45,8 @@ class Doubles(nn.Module):
         return x * times
 
 
-# -- calling ------------------------------------------------------------------------------------------------------------
+# -- calling ---------------------------------------------------------------------------------------
+
 
 def test_call_passes_positional_and_keyword_arguments_and_returns_any_object():
     class Echo(nn.Module):
@@ -85,7 +87,10 @@ def test_forward_may_be_static_or_a_class_method_or_any_callable():
 
 
 def test_a_module_without_forward_says_so():
-    with pytest.raises(NotImplementedError, match=r'Module \[Empty\] is missing the required "forward" function'):
+    with pytest.raises(
+        NotImplementedError, match=r'Module \[Empty\] is missing the required "forward" function'
+    ):
+
         class Empty(nn.Module):
             pass
 
@@ -128,10 +133,14 @@ def test_a_deep_nest_of_sequentials_runs():
     assert net(1) == 2
 
 
-# -- making -------------------------------------------------------------------------------------------------------------
+# -- making ----------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("value, what", [
-    (lambda: nn.Linear(1, 1), "module"), (lambda: nn.Parameter(ones(1)), "parameters")], ids=["module", "parameter"])
+
+@pytest.mark.parametrize(
+    "value, what",
+    [(lambda: nn.Linear(1, 1), "module"), (lambda: nn.Parameter(ones(1)), "parameters")],
+    ids=["module", "parameter"],
+)
 def test_assigning_before_init_is_refused(value, what):
     class Late(nn.Module):
         def __init__(self):
@@ -186,8 +195,7 @@ def test_multiple_inheritance_and_abstract_methods_work():
         name = "shape"
 
         @abc.abstractmethod
-        def area(self):
-            ...
+        def area(self): ...
 
     class Square(Shape):
         def __init__(self):
@@ -214,7 +222,8 @@ def test_the_class_of_a_module_can_be_changed():
     assert module(2) == 6
 
 
-# -- attributes ---------------------------------------------------------------------------------------------------------
+# -- attributes ------------------------------------------------------------------------------------
+
 
 def test_parts_are_found_as_attributes_and_in_their_dicts():
     net = Net()
@@ -259,12 +268,19 @@ def test_an_assigned_part_takes_the_place_of_one_of_another_kind():
     assert "seen" in net._modules and "seen" not in net._buffers
 
 
-@pytest.mark.parametrize("name, value, match", [
-    ("weight", 1, "cannot assign 'int' as parameter 'weight'"),
-    ("weight", "tensor", r"cannot assign '.*Tensor' as parameter 'weight' \(.*nn.Parameter or None expected\)"),
-    ("inner", 1, "cannot assign 'int' as child module 'inner'"),
-    ("count", "text", "cannot assign 'str' as buffer 'count'"),
-])
+@pytest.mark.parametrize(
+    "name, value, match",
+    [
+        ("weight", 1, "cannot assign 'int' as parameter 'weight'"),
+        (
+            "weight",
+            "tensor",
+            r"cannot assign '.*Tensor' as parameter 'weight' \(.*nn.Parameter or None expected\)",
+        ),
+        ("inner", 1, "cannot assign 'int' as child module 'inner'"),
+        ("count", "text", "cannot assign 'str' as buffer 'count'"),
+    ],
+)
 def test_a_part_is_not_replaced_by_something_else(name, value, match):
     module = nn.Module()
     module.weight = nn.Parameter(ones(1))
@@ -379,7 +395,9 @@ def test_dir_lists_the_parts():
     assert "0" not in dir(net)
 
 
-@pytest.mark.parametrize("register", ["register_parameter", "register_buffer", "register_module", "add_module"])
+@pytest.mark.parametrize(
+    "register", ["register_parameter", "register_buffer", "register_module", "add_module"]
+)
 def test_bad_names_are_refused(register):
     add = getattr(Net(), register)
     with pytest.raises(TypeError, match="name should be a string"):
@@ -402,7 +420,8 @@ def test_bad_parts_are_refused():
         net.add_module("m", 1)
 
 
-# -- Parameter and Buffer -----------------------------------------------------------------------------------------------
+# -- Parameter and Buffer --------------------------------------------------------------------------
+
 
 def test_a_parameter_is_a_leaf_that_shares_the_memory():
     data = ones(2)
@@ -438,7 +457,8 @@ def test_a_buffer_object_registers_itself():
     assert list(module.state_dict()) == ["kept"]
 
 
-# -- walking ------------------------------------------------------------------------------------------------------------
+# -- walking ---------------------------------------------------------------------------------------
+
 
 def test_named_parameters_go_parents_first_in_the_order_of_assignment():
     net = nn.Sequential(Net(), nn.Linear(1, 1))
@@ -453,7 +473,12 @@ def test_shared_parts_are_listed_once():
     shared = nn.Linear(2, 2)
     net = nn.Sequential(shared, nn.ReLU(), shared)
     assert [name for name, _ in net.named_parameters()] == ["0.weight", "0.bias"]
-    assert [name for name, _ in net.named_parameters(remove_duplicate=False)] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert [name for name, _ in net.named_parameters(remove_duplicate=False)] == [
+        "0.weight",
+        "0.bias",
+        "2.weight",
+        "2.bias",
+    ]
     assert len(list(net.parameters())) == 2
     assert len(list(net.modules())) == 3 and len(list(net.modules(remove_duplicate=False))) == 4
     assert len(list(net.children())) == 2
@@ -557,7 +582,8 @@ def test_requires_grad_and_zero_grad_reach_every_parameter():
     assert all(p.grad is None for p in net.parameters())
 
 
-# -- converting ---------------------------------------------------------------------------------------------------------
+# -- converting ------------------------------------------------------------------------------------
+
 
 def test_to_converts_floating_point_parts_in_place():
     net = Net()
@@ -565,11 +591,18 @@ def test_to_converts_floating_point_parts_in_place():
     parameter = net.first.weight
     net(ones(4, 2)).sum().backward()
     assert net.double() is net
-    assert net.first.weight is parameter and parameter.dtype == tg.float64 and parameter.grad.dtype == tg.float64
+    assert (
+        net.first.weight is parameter and parameter.dtype == tg.float64 and parameter.grad.dtype == tg.float64
+    )
     assert parameter.is_leaf and parameter.requires_grad
     assert net.seen.dtype == tg.float64 and net.steps.dtype == tg.int64
-    for convert in (lambda: net.to(tg.float32), lambda: net.to("cpu", tg.float32), lambda: net.to(dtype=tg.float32),
-                    lambda: net.to(ones(1)), net.float):
+    for convert in (
+        lambda: net.to(tg.float32),
+        lambda: net.to("cpu", tg.float32),
+        lambda: net.to(dtype=tg.float32),
+        lambda: net.to(ones(1)),
+        net.float,
+    ):
         net.double()
         assert convert() is net and net.first.weight.dtype == tg.float32
     assert net.half().first.weight.dtype == tg.float16
@@ -589,7 +622,8 @@ def test_a_converted_module_still_trains():
     assert net.first.weight.grad.dtype == tg.float64
 
 
-# -- state --------------------------------------------------------------------------------------------------------------
+# -- state -----------------------------------------------------------------------------------------
+
 
 def test_state_dict_holds_parameters_and_persistent_buffers_and_shares_memory():
     net = Net()
@@ -603,7 +637,9 @@ def test_state_dict_holds_parameters_and_persistent_buffers_and_shares_memory():
     assert list(net.state_dict(prefix="net."))[0] == "net.seen"
     mine = {}
     assert net.state_dict(destination=mine) is mine and len(mine) == 4
-    assert list(state._metadata) == ["", "first", "act", "last"] and state._metadata["first"] == {"version": 1}
+    assert list(state._metadata) == ["", "first", "act", "last"] and state._metadata["first"] == {
+        "version": 1
+    }
 
 
 def test_load_state_dict_copies_into_the_same_parameters():
@@ -720,7 +756,9 @@ def test_state_dict_hooks_run():
     net = Net()
     seen = []
     net.register_state_dict_pre_hook(lambda module, prefix, keep_vars: seen.append((prefix, keep_vars)))
-    net.first._register_state_dict_hook(lambda module, state, prefix, metadata: state.__delitem__(prefix + "bias"))
+    net.first._register_state_dict_hook(
+        lambda module, state, prefix, metadata: state.__delitem__(prefix + "bias")
+    )
     post = net.register_state_dict_post_hook(lambda module, state, prefix, metadata: seen.append(len(state)))
     assert "first.bias" not in net.state_dict(keep_vars=True)
     assert seen == [("", True), 3]
@@ -751,7 +789,8 @@ def test_load_state_dict_hooks_run():
     assert seen == [(True, "first."), ["seen"]]
 
 
-# -- copying ------------------------------------------------------------------------------------------------------------
+# -- copying ---------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_module_can_be_pickled(protocol):
@@ -796,7 +835,7 @@ class WithoutCache(nn.Module):
     def __init__(self):
         super().__init__()
         self.inner = nn.Linear(1, 1)
-        self.cache = threading.Lock()       # can't be pickled
+        self.cache = threading.Lock()  # can't be pickled
 
     def __getstate__(self):
         state = self.__dict__.copy()
@@ -829,7 +868,8 @@ def test_modules_are_weakly_referable_hashable_and_collected():
     assert gone() is None
 
 
-# -- hooks --------------------------------------------------------------------------------------------------------------
+# -- hooks -----------------------------------------------------------------------------------------
+
 
 def test_forward_hooks_see_and_replace_arguments_and_output():
     module = Doubles()
@@ -840,8 +880,10 @@ def test_forward_hooks_see_and_replace_arguments_and_output():
     assert seen == [("pre", True, (3,)), ("post", (3,), 6)]
     pre.remove()
     post.remove()
-    with module.register_forward_pre_hook(lambda m, args: args[0] + 1), \
-            module.register_forward_hook(lambda m, args, output: (args, output)):
+    with (
+        module.register_forward_pre_hook(lambda m, args: args[0] + 1),
+        module.register_forward_hook(lambda m, args, output: (args, output)),
+    ):
         assert module(3) == ((4,), 8)
     assert module(3) == 6 and len(seen) == 2
 
@@ -860,7 +902,9 @@ def test_hooks_run_in_order_and_may_be_put_first():
 
 def test_hooks_with_kwargs():
     module = Doubles()
-    module.register_forward_pre_hook(lambda m, args, kwargs: (args, {"times": kwargs["times"] + 1}), with_kwargs=True)
+    module.register_forward_pre_hook(
+        lambda m, args, kwargs: (args, {"times": kwargs["times"] + 1}), with_kwargs=True
+    )
     module.register_forward_hook(lambda m, args, kwargs, output: (kwargs, output), with_kwargs=True)
     assert module(2, times=3) == ({"times": 4}, 8)
     module.register_forward_pre_hook(lambda m, args, kwargs: 1, with_kwargs=True)
@@ -902,8 +946,10 @@ def test_global_forward_hooks_reach_every_module_and_run_first():
     order = []
     module = nn.Sequential(Doubles())
     module[0].register_forward_hook(lambda m, a, o: order.append("own"))
-    handles = [every.register_module_forward_pre_hook(lambda m, a: order.append(f"pre {type(m).__name__}")),
-               every.register_module_forward_hook(lambda m, a, o: order.append(f"post {type(m).__name__}"))]
+    handles = [
+        every.register_module_forward_pre_hook(lambda m, a: order.append(f"pre {type(m).__name__}")),
+        every.register_module_forward_hook(lambda m, a, o: order.append(f"post {type(m).__name__}")),
+    ]
     try:
         assert module(1) == 2
     finally:
@@ -944,12 +990,14 @@ class Product(nn.Module):
 def test_full_backward_hooks_see_the_gradients_of_inputs_and_outputs():
     module = Product()
     seen = []
-    handle = module.register_full_backward_hook(lambda m, grad_in, grad_out: seen.append((m, grad_in, grad_out)))
+    handle = module.register_full_backward_hook(
+        lambda m, grad_in, grad_out: seen.append((m, grad_in, grad_out))
+    )
     x, y = ones(1) * 3, ones(1) * 5
     x.requires_grad_()
     y.requires_grad_()
     (module(x, y) * 7).sum().backward()
-    (m, grad_in, grad_out), = seen
+    ((m, grad_in, grad_out),) = seen
     assert m is module and [g.item() for g in grad_in] == [35, 21] and [g.item() for g in grad_out] == [7]
     assert x.grad.item() == 35 and y.grad.item() == 21
     handle.remove()
@@ -995,7 +1043,9 @@ def test_a_full_backward_hook_that_returns_too_much_is_refused():
 
 def test_global_full_backward_hooks_fire():
     seen = []
-    handle = nn.modules.module.register_module_full_backward_hook(lambda m, gi, go: seen.append(type(m).__name__))
+    handle = nn.modules.module.register_module_full_backward_hook(
+        lambda m, gi, go: seen.append(type(m).__name__)
+    )
     try:
         Product()(ones(1).requires_grad_(), ones(1)).sum().backward()
     finally:
@@ -1010,17 +1060,23 @@ def test_old_and_full_backward_hooks_do_not_mix():
         module.register_full_backward_hook(lambda *args: None)
 
 
-# -- looks --------------------------------------------------------------------------------------------------------------
+# -- looks -----------------------------------------------------------------------------------------
+
 
 def test_repr_shows_the_tree():
-    net = nn.Sequential(OrderedDict(fc=nn.Linear(2, 3), act=nn.ReLU(inplace=True), more=nn.Sequential(nn.Identity())))
-    assert repr(net) == """Sequential(
+    net = nn.Sequential(
+        OrderedDict(fc=nn.Linear(2, 3), act=nn.ReLU(inplace=True), more=nn.Sequential(nn.Identity()))
+    )
+    assert (
+        repr(net)
+        == """Sequential(
   (fc): Linear(in_features=2, out_features=3, bias=True)
   (act): ReLU(inplace=True)
   (more): Sequential(
     (0): Identity()
   )
 )"""
+    )
     assert repr(nn.Module()) == "Module()"
 
 
@@ -1033,7 +1089,8 @@ def test_extra_repr_of_several_lines_is_set_off():
     assert repr(nn.Sequential(Two())) == "Sequential(\n  (0): Two(\n    a=1\n    b=2\n  )\n)"
 
 
-# -- containers ---------------------------------------------------------------------------------------------------------
+# -- containers ------------------------------------------------------------------------------------
+
 
 def line(kind, *modules):
     return kind(*modules) if kind is nn.Sequential else kind(modules)
@@ -1108,10 +1165,13 @@ def test_module_list_is_not_callable_and_prints_runs_as_one():
     layers = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2), nn.ReLU()])
     with pytest.raises(NotImplementedError):
         layers(1)
-    assert repr(layers) == """ModuleList(
+    assert (
+        repr(layers)
+        == """ModuleList(
   (0-1): 2 x Linear(in_features=2, out_features=2, bias=True)
   (2): ReLU()
 )"""
+    )
     assert repr(nn.ModuleList()) == "ModuleList()"
     with pytest.raises(TypeError, match="iterable"):
         layers.extend(3)
@@ -1178,64 +1238,78 @@ def test_parameter_dict_makes_tensors_parameters_and_keeps_the_rest():
         values(1)
 
 
-# -- layers -------------------------------------------------------------------------------------------------------------
+# -- layers ----------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("text", [
-    "Linear(in_features=2, out_features=3, bias=False)",
-    "Bilinear(in1_features=1, in2_features=2, out_features=3, bias=True)",
-    "Embedding(4, 3, padding_idx=3, max_norm=1.0, norm_type=1.0, scale_grad_by_freq=True)",
-    "LayerNorm((2, 3), eps=0.1, elementwise_affine=True, bias=False)",
-    "RMSNorm((2,), eps=None, elementwise_affine=False)",
-    "GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)",
-    "Dropout(p=0.25, inplace=True)",
-    "Flatten(start_dim=0, end_dim=2)",
-    "Unflatten(dim=1, unflattened_size=(2, 3))",
-    "ReLU6(inplace=True)",
-    "Hardtanh(min_val=-2.0, max_val=2.0, inplace=True)",
-    "LeakyReLU(negative_slope=0.5)",
-    "ELU(alpha=2.0, inplace=True)",
-    "GELU(approximate='tanh')",
-    "Softmax(dim=1)",
-    "Softplus(beta=2.0, threshold=3.0)",
-    "Threshold(threshold=0.5, value=1.0, inplace=True)",
-    "RReLU(lower=0.1, upper=0.2)",
-    "PReLU(num_parameters=3)",
-    "GLU(dim=0)",
-    "PixelShuffle(upscale_factor=2)",
-    "ChannelShuffle(groups=2)",
-], ids=lambda text: text.partition("(")[0])
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Linear(in_features=2, out_features=3, bias=False)",
+        "Bilinear(in1_features=1, in2_features=2, out_features=3, bias=True)",
+        "Embedding(4, 3, padding_idx=3, max_norm=1.0, norm_type=1.0, scale_grad_by_freq=True)",
+        "LayerNorm((2, 3), eps=0.1, elementwise_affine=True, bias=False)",
+        "RMSNorm((2,), eps=None, elementwise_affine=False)",
+        "GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)",
+        "Dropout(p=0.25, inplace=True)",
+        "Flatten(start_dim=0, end_dim=2)",
+        "Unflatten(dim=1, unflattened_size=(2, 3))",
+        "ReLU6(inplace=True)",
+        "Hardtanh(min_val=-2.0, max_val=2.0, inplace=True)",
+        "LeakyReLU(negative_slope=0.5)",
+        "ELU(alpha=2.0, inplace=True)",
+        "GELU(approximate='tanh')",
+        "Softmax(dim=1)",
+        "Softplus(beta=2.0, threshold=3.0)",
+        "Threshold(threshold=0.5, value=1.0, inplace=True)",
+        "RReLU(lower=0.1, upper=0.2)",
+        "PReLU(num_parameters=3)",
+        "GLU(dim=0)",
+        "PixelShuffle(upscale_factor=2)",
+        "ChannelShuffle(groups=2)",
+    ],
+    ids=lambda text: text.partition("(")[0],
+)
 def test_a_layer_prints_as_the_call_that_makes_it(text):
     """Most layers' repr is such a call; the few that print plain numbers are written so here too."""
     made = eval(text.replace("bias=True)", ")") if text.startswith("GroupNorm") else text, vars(nn).copy())
     assert repr(made) == text
 
 
-@pytest.mark.parametrize("make, text", [
-    (lambda: nn.Embedding(4, 3, padding_idx=-1), "Embedding(4, 3, padding_idx=3)"),
-    (lambda: nn.Softshrink(0.25), "Softshrink(0.25)"),
-    (lambda: nn.ConstantPad1d((1, 2), 3.5), "ConstantPad1d(padding=(1, 2), value=3.5)"),
-    (lambda: nn.ZeroPad2d(1), "ZeroPad2d((1, 1, 1, 1))"),
-    (lambda: nn.ReflectionPad3d(2), "ReflectionPad3d((2, 2, 2, 2, 2, 2))"),
-    (lambda: nn.CrossEntropyLoss(), "CrossEntropyLoss()"),
-    (lambda: nn.TripletMarginWithDistanceLoss(),
-     "TripletMarginWithDistanceLoss(\n  (distance_function): PairwiseDistance()\n)"),
-], ids=lambda value: None if callable(value) else value.partition("(")[0])
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (lambda: nn.Embedding(4, 3, padding_idx=-1), "Embedding(4, 3, padding_idx=3)"),
+        (lambda: nn.Softshrink(0.25), "Softshrink(0.25)"),
+        (lambda: nn.ConstantPad1d((1, 2), 3.5), "ConstantPad1d(padding=(1, 2), value=3.5)"),
+        (lambda: nn.ZeroPad2d(1), "ZeroPad2d((1, 1, 1, 1))"),
+        (lambda: nn.ReflectionPad3d(2), "ReflectionPad3d((2, 2, 2, 2, 2, 2))"),
+        (lambda: nn.CrossEntropyLoss(), "CrossEntropyLoss()"),
+        (
+            lambda: nn.TripletMarginWithDistanceLoss(),
+            "TripletMarginWithDistanceLoss(\n  (distance_function): PairwiseDistance()\n)",
+        ),
+    ],
+    ids=lambda value: None if callable(value) else value.partition("(")[0],
+)
 def test_a_layer_prints_its_settings(make, text):
     assert repr(make()) == text
 
 
-@pytest.mark.parametrize("make, error, match", [
-    (lambda: nn.Dropout(1.5), ValueError, "between 0 and 1, but got 1.5"),
-    (lambda: nn.GroupNorm(3, 4), ValueError, r"num_channels \(4\) must be divisible by num_groups \(3\)"),
-    (lambda: nn.Hardtanh(1.0, 0.0), AssertionError, "must be greater"),
-    (lambda: nn.Embedding(4, 3, padding_idx=4), AssertionError, "within num_embeddings"),
-    (lambda: nn.Embedding.from_pretrained(tg.ones(3)), AssertionError, "2-dimensional"),
-    (lambda: nn.Unflatten(1, 3), TypeError, "tuple of ints"),
-    (lambda: nn.TripletMarginLoss(margin=0), ValueError, "greater than 0"),
-    (lambda: nn.MultiMarginLoss(p=3), ValueError, "p == 1 and p == 2"),
-    (lambda: nn.Softmax2d()(tg.ones(1, 1)), ValueError, "3D or 4D"),
-    (lambda: nn.CircularPad1d(1)(tg.ones(1, 1, 1, 1)), ValueError, "got 4D input"),
-])
+@pytest.mark.parametrize(
+    "make, error, match",
+    [
+        (lambda: nn.Dropout(1.5), ValueError, "between 0 and 1, but got 1.5"),
+        (lambda: nn.GroupNorm(3, 4), ValueError, r"num_channels \(4\) must be divisible by num_groups \(3\)"),
+        (lambda: nn.Hardtanh(1.0, 0.0), AssertionError, "must be greater"),
+        (lambda: nn.Embedding(4, 3, padding_idx=4), AssertionError, "within num_embeddings"),
+        (lambda: nn.Embedding.from_pretrained(tg.ones(3)), AssertionError, "2-dimensional"),
+        (lambda: nn.Unflatten(1, 3), TypeError, "tuple of ints"),
+        (lambda: nn.TripletMarginLoss(margin=0), ValueError, "greater than 0"),
+        (lambda: nn.MultiMarginLoss(p=3), ValueError, "p == 1 and p == 2"),
+        (lambda: nn.Softmax2d()(tg.ones(1, 1)), ValueError, "3D or 4D"),
+        (lambda: nn.CircularPad1d(1)(tg.ones(1, 1, 1, 1)), ValueError, "got 4D input"),
+    ],
+)
 def test_bad_settings_are_refused(make, error, match):
     with pytest.raises(error, match=match):
         make()
@@ -1245,7 +1319,10 @@ def test_first_weights_are_those_of_torch_for_the_same_seed():
     """Numbers printed by torch 2.13 after manual_seed(0)."""
     tg.manual_seed(0)
     layer = nn.Linear(2, 2)
-    assert layer.weight.tolist() == [[-0.005293981172144413, 0.37932288646698], [-0.5819807648658752, -0.5203874707221985]]
+    assert layer.weight.tolist() == [
+        [-0.005293981172144413, 0.37932288646698],
+        [-0.5819807648658752, -0.5203874707221985],
+    ]
     assert layer.bias.tolist() == [-0.27234524488449097, 0.1896158903837204]
 
 
@@ -1279,13 +1356,25 @@ def test_the_old_reduction_flags_still_mean_what_they_did():
         assert nn.MSELoss(size_average=True).reduction == "mean"
 
 
-# -- init and utils -----------------------------------------------------------------------------------------------------
+# -- init and utils --------------------------------------------------------------------------------
+
 
 def test_init_works_in_place_off_the_tape_and_returns_the_tensor():
     weight = nn.Parameter(tg.zeros(3, 4))
-    for fill in (nn.init.uniform_, nn.init.normal_, nn.init.ones_, nn.init.zeros_, nn.init.xavier_uniform_,
-                 nn.init.xavier_normal_, nn.init.kaiming_uniform_, nn.init.kaiming_normal_, nn.init.trunc_normal_, nn.init.eye_,
-                 lambda t: nn.init.constant_(t, 2.0), lambda t: nn.init.sparse_(t, 0.5)):
+    for fill in (
+        nn.init.uniform_,
+        nn.init.normal_,
+        nn.init.ones_,
+        nn.init.zeros_,
+        nn.init.xavier_uniform_,
+        nn.init.xavier_normal_,
+        nn.init.kaiming_uniform_,
+        nn.init.kaiming_normal_,
+        nn.init.trunc_normal_,
+        nn.init.eye_,
+        lambda t: nn.init.constant_(t, 2.0),
+        lambda t: nn.init.sparse_(t, 0.5),
+    ):
         assert fill(weight) is weight
         assert weight.is_leaf and weight.requires_grad and weight.grad_fn is None
 
@@ -1299,7 +1388,11 @@ def test_init_keeps_its_bounds():
     bound = (6 / 30) ** 0.5
     assert 0.9 * bound < nn.init.kaiming_uniform_(weight).abs().max() <= bound
     bound = (6 / 50) ** 0.5
-    assert 0.9 * bound < nn.init.kaiming_uniform_(weight, mode="fan_out", nonlinearity="relu").abs().max() <= bound
+    assert (
+        0.9 * bound
+        < nn.init.kaiming_uniform_(weight, mode="fan_out", nonlinearity="relu").abs().max()
+        <= bound
+    )
     for low, high in ((-1.0, 2.0), (1.0, 4.0)):
         nn.init.trunc_normal_(weight, a=low, b=high)
         assert low <= weight.min() and weight.max() <= high
@@ -1319,25 +1412,33 @@ def test_dirac_passes_channels_on():
     assert kernel[:, :, 1].tolist() == [[1, 0], [0, 1], [1, 0], [0, 1]] and kernel.sum() == 4
 
 
-@pytest.mark.parametrize("call, match", [
-    (lambda: nn.init.xavier_uniform_(tg.empty(3)), "fewer than 2 dimensions"),
-    (lambda: nn.init.kaiming_normal_(tg.empty(3, 3), mode="fan"), "Mode fan not supported"),
-    (lambda: nn.init.eye_(tg.empty(3)), "2 dimensions"),
-    (lambda: nn.init.dirac_(tg.empty(3, 3)), "3, 4, or 5 dimensions"),
-    (lambda: nn.init.dirac_(tg.empty(3, 3, 3), groups=2), "divisible by groups"),
-    (lambda: nn.init.sparse_(tg.empty(3), 0.1), "2 dimensions"),
-    (lambda: nn.init.orthogonal_(tg.empty(3)), "2 or more dimensions"),
-    (lambda: nn.init.calculate_gain("step"), "Unsupported nonlinearity step"),
-    (lambda: nn.init.calculate_gain("leaky_relu", True), "not a valid number"),
-])
+@pytest.mark.parametrize(
+    "call, match",
+    [
+        (lambda: nn.init.xavier_uniform_(tg.empty(3)), "fewer than 2 dimensions"),
+        (lambda: nn.init.kaiming_normal_(tg.empty(3, 3), mode="fan"), "Mode fan not supported"),
+        (lambda: nn.init.eye_(tg.empty(3)), "2 dimensions"),
+        (lambda: nn.init.dirac_(tg.empty(3, 3)), "3, 4, or 5 dimensions"),
+        (lambda: nn.init.dirac_(tg.empty(3, 3, 3), groups=2), "divisible by groups"),
+        (lambda: nn.init.sparse_(tg.empty(3), 0.1), "2 dimensions"),
+        (lambda: nn.init.orthogonal_(tg.empty(3)), "2 or more dimensions"),
+        (lambda: nn.init.calculate_gain("step"), "Unsupported nonlinearity step"),
+        (lambda: nn.init.calculate_gain("leaky_relu", True), "not a valid number"),
+    ],
+)
 def test_init_refuses_what_makes_no_sense(call, match):
     with pytest.raises(ValueError, match=match):
         call()
 
 
 def test_gains():
-    assert nn.init.calculate_gain("linear") == nn.init.calculate_gain("conv2d") == nn.init.calculate_gain("sigmoid") == 1
-    assert nn.init.calculate_gain("relu") == 2 ** 0.5
+    assert (
+        nn.init.calculate_gain("linear")
+        == nn.init.calculate_gain("conv2d")
+        == nn.init.calculate_gain("sigmoid")
+        == 1
+    )
+    assert nn.init.calculate_gain("relu") == 2**0.5
     assert nn.init.calculate_gain("leaky_relu") == (2 / 1.0001) ** 0.5
     assert nn.init.calculate_gain("selu") == 0.75
 

@@ -1,4 +1,5 @@
 """Layers and what belongs to them, under torch.nn's names."""
+
 from tensorgrad.nn import functional, init, modules, parameter, utils
 from tensorgrad.nn.modules import *  # noqa: F403
 from tensorgrad.nn.parameter import Buffer, Parameter

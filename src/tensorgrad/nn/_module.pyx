@@ -87,6 +87,7 @@ cdef extern from "Python.h":
 
 cdef str FORWARD = "forward", HOOKS = "_hooks", PARAMETERS = "_parameters", BUFFERS = "_buffers", MODULES = "_modules"
 cdef tuple PLACES = (PARAMETERS, BUFFERS, MODULES)
+cdef str PLAIN = "_lists_plainly"
 cdef str TRANSIENT = "_non_persistent_buffers_set"
 cdef tuple CALL_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -200,7 +201,7 @@ def sequential_forward(self, input):
     return input
 
 
-# -- attributes ---------------------------------------------------------------------------------------------------------
+# -- attributes ------------------------------------------------------------------------------------
 
 def get_missing(ModuleBase self not None, str name not None):
     """The parameter, buffer or submodule of that name, else AttributeError: what Python asks when nothing else was found."""
@@ -233,15 +234,19 @@ cdef object call_get(ModuleBase self, PyObject *descr, object name):
     return module_get(descr, self)
 
 
-def quicken(cls, getattr_, getattribute):
-    """Lets instances of `cls` look attributes up by `getattro`, unless it brings `__getattr__` or `__getattribute__` of its own.
+def prepare(cls, module_class):
+    """Chooses the quick ways for a new class of modules, unless it has its own.
 
-    Python gives each subclass a slot that calls both by name, since `Module` has `__getattr__` for `super().__getattr__` to
-    find. Assigning either to the class later makes Python set its own slot again, so nothing is lost.
+    Attributes: Python gives each class a slot that calls `__getattribute__` and `__getattr__` by name, as `Module` has the
+    latter for `super().__getattr__` to find; `getattro` does the work of both. When either is assigned to the class later,
+    Python sets its own slot again, so nothing is lost. Parameters: the walks here stand in for the overridable methods.
     """
-    if cls.__getattr__ is getattr_ and cls.__getattribute__ is getattribute:
+    if cls.__getattr__ is module_class.__getattr__ and cls.__getattribute__ is object.__getattribute__:
         (<TypeSlots *><PyObject *>cls).tp_getattro = <getattro_fn>getattro
         PyType_Modified(<PyTypeObject *>cls)
+    for name in ("parameters", "named_parameters", "named_modules"):
+        if getattr(cls, name) is not getattr(module_class, name):
+            cls._lists_plainly = False
 
 
 cdef inline dict state_of(object self):
@@ -327,7 +332,7 @@ def type_name(value):
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__.partition('.')[0]}.{cls.__qualname__}"
 
 
-# -- walks over the tree ------------------------------------------------------------------------------------------------
+# -- walks over the tree ---------------------------------------------------------------------------
 
 cdef int gather(ModuleBase self, dict found) except -1:
     """Adds all parameters of the tree to `found`, each once, in the order of `named_parameters`."""
@@ -351,3 +356,39 @@ def all_parameters(ModuleBase self not None):
     cdef dict found = {}
     gather(self, found)
     return list(found)
+
+
+cdef int drop_gradients(ModuleBase self) except -1:
+    """Sets the gradient of every parameter of the tree to None; one that is met twice does not mind."""
+    cdef PyObject *parameters = module_find(self, PARAMETERS)
+    cdef PyObject *modules = module_find(self, MODULES)
+    if self.visiting or parameters is NULL or modules is NULL:
+        return 0
+    self.visiting = True
+    try:
+        for parameter in (<dict?><object>parameters).values():
+            if parameter is not None:
+                parameter.grad = None
+        for child in (<dict?><object>modules).values():
+            if child is not None:
+                drop_gradients(child)
+    finally:
+        self.visiting = False
+    return 0
+
+
+def zero_grad(ModuleBase self not None, bint set_to_none=True):
+    """Forgets the gradients of all parameters, or with `set_to_none=False` fills them with zeros."""
+    if set_to_none and _PyType_Lookup(Py_TYPE(self), <PyObject *>PLAIN) is <PyObject *>True:
+        drop_gradients(self)
+        return
+    for parameter in self.parameters():
+        grad = parameter.grad
+        if set_to_none:
+            parameter.grad = None
+        elif grad is not None:
+            if grad.grad_fn is not None:
+                grad.detach_()
+            else:
+                grad.requires_grad_(False)
+            grad.zero_()

@@ -1,4 +1,5 @@
 """Ways to fill a tensor with first values. Each works in place, off the tape, and returns the tensor."""
+
 from __future__ import annotations
 
 import functools
@@ -8,11 +9,33 @@ import warnings
 import tensorgrad as tg
 
 __all__ = [
-    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
-    "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "calculate_gain",
+    "constant_",
+    "dirac_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
 ]
 
-_LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
+_LINEAR = (
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "sigmoid",
+)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -28,7 +51,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity == "relu":
         return math.sqrt(2.0)
     if nonlinearity == "selu":
-        return 3.0 / 4                  # found by trial, as PyTorch has it
+        return 3.0 / 4  # found by trial, as PyTorch has it
     if nonlinearity == "leaky_relu":
         if param is not None and (isinstance(param, bool) or not isinstance(param, int | float)):
             raise ValueError(f"negative_slope {param} not a valid number")
@@ -48,20 +71,26 @@ def normal_(tensor, mean: float = 0.0, std: float = 1.0, generator=None):
         return tensor.normal_(mean, std, generator=generator)
 
 
-def trunc_normal_(tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator=None):
+def trunc_normal_(
+    tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator=None
+):
     """Fills with numbers from a normal distribution, those outside `[a, b]` drawn again.
 
-    Where `[a, b]` holds less than three tenths of the distribution, numbers even in `[a, b]` are accepted with
+    Where `[a, b]` holds less than three tenths of the distribution, numbers even in `[a, b]` are
+    accepted with
     the density's probability instead.
     """
     if mean < a - 2 * std or mean > b + 2 * std:
-        warnings.warn("mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
-                      "The distribution of values may be incorrect.", stacklevel=2)
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
+            "The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
 
     def below(x):
         return (1.0 + math.erf((x - mean) / std / math.sqrt(2.0))) / 2.0
 
-    def density(values):                # its logarithm, 0 at the highest point inside [a, b]
+    def density(values):  # its logarithm, 0 at the highest point inside [a, b]
         return ((values - mean) / std) ** 2 * -0.5 - log_peak
 
     with tg.no_grad():
@@ -69,7 +98,9 @@ def trunc_normal_(tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, 
             low, high = (tg.tensor(bound, dtype=tensor.dtype).item() for bound in (a, b))
             result = tensor.normal_(mean, std, generator=generator)
             while (outside := (result < low) | (result > high)).any():
-                result = tg.where(outside, tg.empty_like(result).normal_(mean, std, generator=generator), result)
+                result = tg.where(
+                    outside, tg.empty_like(result).normal_(mean, std, generator=generator), result
+                )
         else:
             log_peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
             result = tensor.uniform_(a, b, generator=generator)
@@ -150,7 +181,9 @@ def xavier_uniform_(tensor, gain: float = 1.0, generator=None):
 
 
 def xavier_normal_(tensor, gain: float = 1.0, generator=None):
-    """Fills from a normal distribution of deviation `gain * sqrt(2 / (fan_in + fan_out))` (Glorot and Bengio, 2010)."""
+    """Fills from a normal distribution of deviation `gain * sqrt(2 / (fan_in + fan_out))` (Glorot and
+    Bengio, 2010).
+    """
     return normal_(tensor, 0.0, _xavier_std(tensor, gain), generator)
 
 
@@ -158,16 +191,24 @@ def _xavier_std(tensor, gain):
     return gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor))))
 
 
-def kaiming_uniform_(tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator=None):
-    """Fills evenly from `[-b, b)`, `b = gain * sqrt(3 / fan)`; `a` is leaky_relu's slope (He and others, 2015)."""
+def kaiming_uniform_(
+    tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator=None
+):
+    """Fills evenly from `[-b, b)`, `b = gain * sqrt(3 / fan)`; `a` is leaky_relu's slope (He and others,
+    2015).
+    """
     if _is_empty(tensor):
         return tensor
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
 
 
-def kaiming_normal_(tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator=None):
-    """Fills from a normal distribution of deviation `gain / sqrt(fan)`; `a` is leaky_relu's slope (He and others, 2015)."""
+def kaiming_normal_(
+    tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator=None
+):
+    """Fills from a normal distribution of deviation `gain / sqrt(fan)`; `a` is leaky_relu's slope (He
+    and others, 2015).
+    """
     if _is_empty(tensor):
         return tensor
     return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
@@ -186,7 +227,9 @@ def _kaiming_std(tensor, a, mode, nonlinearity):
 
 
 def orthogonal_(tensor, gain: float = 1, generator=None):
-    """Makes the rows (or columns, whichever are fewer) orthogonal and of length `gain`; dimensions past the first count as one."""
+    """Makes the rows (or columns, whichever are fewer) orthogonal and of length `gain`; dimensions past
+    the first count as one.
+    """
     if tensor.ndim < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
@@ -196,13 +239,17 @@ def orthogonal_(tensor, gain: float = 1, generator=None):
     with tg.no_grad():
         flat = tg.empty((rows, columns), dtype=tensor.dtype).normal_(0, 1, generator=generator)
         q, r = tg.linalg.qr(flat.t() if rows < columns else flat)
-        q = q * tg.diag(r).sign()       # the signs make it uniform over all such matrices (Mezzadri, math-ph/0609050)
+        q = (
+            q * tg.diag(r).sign()
+        )  # the signs make it uniform over all such matrices (Mezzadri, math-ph/0609050)
         tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape))
         return tensor.mul_(gain)
 
 
 def sparse_(tensor, sparsity: float, std: float = 0.01, generator=None):
-    """Fills a matrix from a normal distribution, then puts a share of `sparsity` zeros into each column (Martens, 2010)."""
+    """Fills a matrix from a normal distribution, then puts a share of `sparsity` zeros into each column
+    (Martens, 2010).
+    """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape
@@ -229,6 +276,8 @@ def _renamed(function):
 
 
 uniform, normal, constant, eye, dirac, orthogonal, sparse = map(
-    _renamed, (uniform_, normal_, constant_, eye_, dirac_, orthogonal_, sparse_))
+    _renamed, (uniform_, normal_, constant_, eye_, dirac_, orthogonal_, sparse_)
+)
 xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = map(
-    _renamed, (xavier_uniform_, xavier_normal_, kaiming_uniform_, kaiming_normal_))
+    _renamed, (xavier_uniform_, xavier_normal_, kaiming_uniform_, kaiming_normal_)
+)

@@ -1,4 +1,5 @@
 """Tensors that a module knows about: Parameter (trained) and Buffer (state that is only kept)."""
+
 from __future__ import annotations
 
 import tensorgrad as tg
@@ -10,7 +11,8 @@ __all__ = ["Buffer", "Parameter", "is_lazy"]
 class Parameter(Tensor):
     """A tensor that becomes one of a module's parameters when it is assigned to an attribute.
 
-    It shares the memory of `data` and requires a gradient unless told otherwise. Results computed from it are plain tensors.
+    It shares the memory of `data` and requires a gradient unless told otherwise. Results computed from
+    it are plain tensors.
 
     >>> nn.Parameter(tg.ones(2))
     Parameter containing:
@@ -53,8 +55,10 @@ def _checked(data, what):
     if data is None:
         return tg.empty(0)
     if not isinstance(data, Tensor):
-        raise TypeError(f"{what}: data must be a tensorgrad.Tensor, not {type(data).__name__}. "
-                        "Make one with tensorgrad.tensor(...).")
+        raise TypeError(
+            f"{what}: data must be a tensorgrad.Tensor, not {type(data).__name__}. "
+            "Make one with tensorgrad.tensor(...)."
+        )
     return data
 
 

@@ -1,4 +1,5 @@
 """The layers, at PyTorch's addresses."""
+
 # ruff: noqa: F403
 from tensorgrad.nn.modules import (
     activation,
@@ -26,8 +27,9 @@ from tensorgrad.nn.modules.padding import *
 from tensorgrad.nn.modules.pixelshuffle import *
 from tensorgrad.nn.modules.sparse import *
 
-__all__ = sorted(["Module"] + [
-    name for family in (activation, container, distance, dropout, flatten, linear, loss, normalization, padding, pixelshuffle,
-                        sparse)
-    for name in family.__all__
-])
+__all__ = ["Module"]
+for _family in (
+    activation, container, distance, dropout, flatten, linear, loss, normalization, padding, pixelshuffle,
+    sparse,
+):  # fmt: skip
+    __all__ += _family.__all__

@@ -1,4 +1,7 @@
-"""Full backward hooks: a module's inputs and outputs pass through an op that does nothing but tell when gradients arrive."""
+"""Full backward hooks: a module's inputs and outputs pass through an op that does nothing but tell when
+gradients arrive.
+"""
+
 from __future__ import annotations
 
 import warnings
@@ -8,7 +11,9 @@ from tensorgrad.core import Tensor
 
 
 class _Watch(Function):
-    """Its outputs are its inputs; its backward gives the gradients to `react` and passes on what comes back."""
+    """Its outputs are its inputs; its backward gives the gradients to `react` and passes on what comes
+    back.
+    """
 
     @staticmethod
     def forward(ctx, react, *tensors):
@@ -51,27 +56,38 @@ class BackwardListeners:
             grads = _replaced(grads, hook(self.module, grads), "Backward pre hook", "grad_output")
         self.grad_outputs = grads
         if not self.inputs_are_watched and self.hooks:
-            warnings.warn("Full backward hook is firing when gradients are computed with respect to module outputs since no "
-                          "inputs require gradients.", stacklevel=2)
+            warnings.warn(
+                "Full backward hook is firing when gradients are computed with respect to module "
+                "outputs since no "
+                "inputs require gradients.",
+                stacklevel=2,
+            )
             for hook in self.hooks:
                 new = hook(self.module, (None,) * self.input_count, grads)
                 if new is not None and not (isinstance(new, tuple) and all(grad is None for grad in new)):
-                    raise RuntimeError("Backward hook for Modules where no input requires gradient should always return None "
-                                       "or None for all gradients.")
+                    raise RuntimeError(
+                        "Backward hook for Modules where no input requires gradient should always "
+                        "return None "
+                        "or None for all gradients."
+                    )
             self.grad_outputs = None
         return grads
 
     def _inputs_arrived(self, grads):
-        if self.grad_outputs is None:           # the gradient came round the outputs, as in a second derivative
+        if self.grad_outputs is None:  # the gradient came round the outputs, as in a second derivative
             return grads
         for hook in self.hooks:
-            grads = _replaced(grads, hook(self.module, grads, self.grad_outputs), "Backward hook", "grad_input")
+            grads = _replaced(
+                grads, hook(self.module, grads, self.grad_outputs), "Backward hook", "grad_input"
+            )
         self.grad_outputs = None
         return grads
 
 
 def _watched(values, react):
-    """`values` with all tensors passed through `_Watch`, and whether that was done: none may need a gradient."""
+    """`values` with all tensors passed through `_Watch`, and whether that was done: none may need a
+    gradient.
+    """
     places = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
     if not any(values[i].requires_grad for i in places):
         return values, False
@@ -94,5 +110,7 @@ def _replaced(grads, new, what, name):
         return grads
     new = (new,) if isinstance(new, Tensor) else tuple(new)
     if len(new) != len(grads):
-        raise RuntimeError(f"{what} returned an invalid number of {name}, got {len(new)}, but expected {len(grads)}")
+        raise RuntimeError(
+            f"{what} returned an invalid number of {name}, got {len(new)}, but expected {len(grads)}"
+        )
     return new

@@ -1,4 +1,5 @@
 """Activations as layers: the function, its settings remembered."""
+
 from __future__ import annotations
 
 import warnings
@@ -10,9 +11,34 @@ from tensorgrad.nn.modules.module import Module
 from tensorgrad.nn.parameter import Parameter
 
 __all__ = [
-    "CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax",
-    "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softmin", "Softplus",
-    "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold",
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "RReLU",
+    "ReLU",
+    "ReLU6",
+    "SELU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+    "Threshold",
 ]
 
 
@@ -47,7 +73,8 @@ class ReLU(_InPlace):
 class SELU(_InPlace):
     r"""A scaled ELU that keeps mean 0 and variance 1 (Klambauer and others, 2017).
 
-    :math:`\lambda (\max(0, x) + \min(0, \alpha (e^x - 1)))`, :math:`\lambda` = 1.0507…, :math:`\alpha` = 1.6733…
+    :math:`\lambda (\max(0, x) + \min(0, \alpha (e^x - 1)))`, :math:`\lambda` = 1.0507…, :math:`\alpha` =
+    1.6733…
     """
 
     def forward(self, input):
@@ -97,11 +124,21 @@ class Hardtanh(Module):
     tensor([-1.0000,  0.5000,  1.0000])
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, min_value: float | None = None,
-                 max_value: float | None = None):
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+    ):
         super().__init__()
         if min_value is not None or max_value is not None:
-            warnings.warn("Hardtanh: min_value and max_value are now called min_val and max_val", FutureWarning, stacklevel=2)
+            warnings.warn(
+                "Hardtanh: min_value and max_value are now called min_val and max_val",
+                FutureWarning,
+                stacklevel=2,
+            )
             min_val = min_val if min_value is None else min_value
             max_val = max_val if max_value is None else max_value
         if max_val <= min_val:
@@ -175,7 +212,9 @@ class CELU(_Alpha):
 
 
 class RReLU(Module):
-    """A leaky ReLU whose slope is drawn for each element from `[lower, upper)` in training, and is their mean otherwise."""
+    """A leaky ReLU whose slope is drawn for each element from `[lower, upper)` in training, and is their
+    mean otherwise.
+    """
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False):
         super().__init__()
@@ -236,7 +275,9 @@ class PReLU(Module):
 
 
 class GELU(Module):
-    r"""The input times the chance that a normal number is below it: :math:`x \Phi(x)`; "tanh" approximates it."""
+    r"""The input times the chance that a normal number is below it: :math:`x \Phi(x)`; "tanh"
+    approximates it.
+    """
 
     def __init__(self, approximate: str = "none"):
         super().__init__()
@@ -304,7 +345,9 @@ class Tanhshrink(_Plain):
 
 
 class Softplus(Module):
-    r"""A smooth ramp: :math:`\ln(1 + e^{\beta x}) / \beta`, and the input itself where :math:`\beta x` passes `threshold`."""
+    r"""A smooth ramp: :math:`\ln(1 + e^{\beta x}) / \beta`, and the input itself where :math:`\beta x`
+    passes `threshold`.
+    """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0):
         super().__init__()

@@ -1,4 +1,5 @@
 """PyTorch's address of ChannelShuffle."""
+
 from tensorgrad.nn.modules.pixelshuffle import ChannelShuffle
 
 __all__ = ["ChannelShuffle"]

@@ -1,4 +1,5 @@
 """Modules that hold others in order or by name."""
+
 from __future__ import annotations
 
 import operator
@@ -25,13 +26,20 @@ def _place(index, size):
 def _pairs(what, source, *, ordered=False):
     """The key/value pairs of a mapping, a module with keys or an iterable of pairs."""
     if not isinstance(source, Iterable):
-        raise TypeError(f"{what}.update should be called with an iterable of key/value pairs, but got {type(source).__name__}")
+        raise TypeError(
+            f"{what}.update should be called with an iterable of key/value pairs, but got "
+            f"{type(source).__name__}"
+        )
     if isinstance(source, Mapping | ModuleDict | ParameterDict):
-        return source.items() if ordered or isinstance(source, OrderedDict | Module) else sorted(source.items())
+        return (
+            source.items() if ordered or isinstance(source, OrderedDict | Module) else sorted(source.items())
+        )
     pairs = []
     for i, pair in enumerate(source):
         if not isinstance(pair, Iterable):
-            raise TypeError(f"{what} update sequence element #{i} should be Iterable; is {type(pair).__name__}")
+            raise TypeError(
+                f"{what} update sequence element #{i} should be Iterable; is {type(pair).__name__}"
+            )
         pair = tuple(pair)
         if len(pair) != 2:
             raise ValueError(f"{what} update sequence element #{i} has length {len(pair)}; 2 is required")
@@ -132,7 +140,9 @@ class Sequential(_Line):
 
 def _only_sequential(other):
     if not isinstance(other, Sequential):
-        raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+        raise ValueError(
+            f"add operator supports only objects of Sequential class, but {type(other)} is given."
+        )
 
 
 def _times(sequential, times):
@@ -173,7 +183,7 @@ class ModuleList(_Line):
         return ModuleList(chain(self, other))
 
     def __repr__(self):
-        runs = []                       # [first, last, text] of neighbours that print alike
+        runs = []  # [first, last, text] of neighbours that print alike
         for i, text in enumerate(map(repr, self)):
             if runs and runs[-1][2] == text:
                 runs[-1][1] = i
@@ -190,7 +200,9 @@ class ModuleList(_Line):
     def extend(self, modules: Iterable[Module]):
         """Adds several modules at the end."""
         if not isinstance(modules, Iterable):
-            raise TypeError(f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}")
+            raise TypeError(
+                f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}"
+            )
         for module in list(modules):
             self.append(module)
         return self
@@ -305,7 +317,9 @@ class ParameterList(Module):
     def extend(self, values: Iterable):
         """Adds several values at the end."""
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
-            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
+            raise TypeError(
+                f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}"
+            )
         for value in list(values):
             self.append(value)
         return self
@@ -429,6 +443,8 @@ class ParameterDict(Module):
 
 def _text(key):
     if not isinstance(key, str):
-        raise TypeError(f"Index given to ParameterDict cannot be used as a key as it is not a string (type is "
-                        f"'{type(key).__name__}').")
+        raise TypeError(
+            "Index given to ParameterDict cannot be used as a key as it is not a string (type is "
+            f"'{type(key).__name__}')."
+        )
     return key

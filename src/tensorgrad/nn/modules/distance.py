@@ -1,4 +1,5 @@
 """Layers that compare two tensors."""
+
 from __future__ import annotations
 
 from tensorgrad.nn import functional as F

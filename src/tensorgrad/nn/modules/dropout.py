@@ -1,4 +1,5 @@
 """Layers that forget a part of their input while training."""
+
 from __future__ import annotations
 
 from tensorgrad.nn import functional as F
@@ -20,7 +21,8 @@ class _DropoutNd(Module):
 
 
 class Dropout(_DropoutNd):
-    """In training each element is 0 with probability `p`, and the others are divided by `1 - p`; else the input.
+    """In training each element is 0 with probability `p`, and the others are divided by `1 - p`; else
+    the input.
 
     >>> nn.Dropout(0.5).eval()(tg.ones(2))
     tensor([1., 1.])

@@ -1,4 +1,5 @@
 """Layers that join or split dimensions."""
+
 from __future__ import annotations
 
 from tensorgrad.nn.modules.module import Module
@@ -35,11 +36,16 @@ class Unflatten(Module):
     def __init__(self, dim: int, unflattened_size):
         super().__init__()
         if not isinstance(unflattened_size, tuple | list):
-            raise TypeError(f"unflattened_size must be a tuple of ints, but found type {type(unflattened_size).__name__}")
+            raise TypeError(
+                f"unflattened_size must be a tuple of ints, but found type {type(unflattened_size).__name__}"
+            )
         for i, size in enumerate(unflattened_size):
             if not isinstance(size, int):
-                raise TypeError(f"unflattened_size must be tuple of ints, but found element of type {type(size).__name__} "
-                                f"at pos {i}")
+                raise TypeError(
+                    "unflattened_size must be tuple of ints, but found element of type "
+                    f"{type(size).__name__} "
+                    f"at pos {i}"
+                )
         self.dim = dim
         self.unflattened_size = unflattened_size
 

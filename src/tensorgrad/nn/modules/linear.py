@@ -1,4 +1,5 @@
 """Layers that are a matrix product, and the one that does nothing."""
+
 from __future__ import annotations
 
 import math
@@ -42,12 +43,14 @@ class Linear(Module):
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(tg.empty((out_features, in_features), device=device, dtype=dtype))
-        self.register_parameter("bias", Parameter(tg.empty(out_features, device=device, dtype=dtype)) if bias else None)
+        self.register_parameter(
+            "bias", Parameter(tg.empty(out_features, device=device, dtype=dtype)) if bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draws first values anew."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))      # which comes to the bound below
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # which comes to the bound below
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features) if self.in_features > 0 else 0
             init.uniform_(self.bias, -bound, bound)
@@ -56,11 +59,14 @@ class Linear(Module):
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self):
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        )
 
 
 class Bilinear(Module):
-    r"""A weighted sum of all products of two inputs' features, and an offset: :math:`y_k = x_1^T A_k x_2 + b_k`.
+    r"""A weighted sum of all products of two inputs' features, and an offset: :math:`y_k = x_1^T A_k x_2
+    + b_k`.
 
     Shape: inputs `(*, in1_features)` and `(*, in2_features)`, output `(*, out_features)`.
 
@@ -68,15 +74,27 @@ class Bilinear(Module):
     tensorgrad.Size([5, 4])
     """
 
-    def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device=None, dtype=None):
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device=None,
+        dtype=None,
+    ):
         super().__init__()
         if in1_features <= 0:
             raise ValueError(f"in1_features must be > 0, but got (in1_features={in1_features})")
         self.in1_features = in1_features
         self.in2_features = in2_features
         self.out_features = out_features
-        self.weight = Parameter(tg.empty((out_features, in1_features, in2_features), device=device, dtype=dtype))
-        self.register_parameter("bias", Parameter(tg.empty(out_features, device=device, dtype=dtype)) if bias else None)
+        self.weight = Parameter(
+            tg.empty((out_features, in1_features, in2_features), device=device, dtype=dtype)
+        )
+        self.register_parameter(
+            "bias", Parameter(tg.empty(out_features, device=device, dtype=dtype)) if bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -90,5 +108,8 @@ class Bilinear(Module):
         return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self):
-        return (f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}, "
-                f"bias={self.bias is not None}")
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )

@@ -2,6 +2,7 @@
 
 What every call passes (calling, attribute look-up, assignment, zero_grad) is compiled, in `nn/_module.pyx`.
 """
+
 from __future__ import annotations
 
 import functools
@@ -17,9 +18,14 @@ from tensorgrad.nn import _module as compiled
 from tensorgrad.nn.parameter import Parameter
 
 __all__ = [
-    "Module", "register_module_backward_hook", "register_module_buffer_registration_hook",
-    "register_module_forward_hook", "register_module_forward_pre_hook", "register_module_full_backward_hook",
-    "register_module_full_backward_pre_hook", "register_module_module_registration_hook",
+    "Module",
+    "register_module_backward_hook",
+    "register_module_buffer_registration_hook",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
     "register_module_parameter_registration_hook",
 ]
 
@@ -32,7 +38,11 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
     __slots__ = ()
 
     def __repr__(self):
-        return super().__repr__() if self.missing_keys or self.unexpected_keys else "<All keys matched successfully>"
+        return (
+            super().__repr__()
+            if self.missing_keys or self.unexpected_keys
+            else "<All keys matched successfully>"
+        )
 
     __str__ = __repr__
 
@@ -62,38 +72,52 @@ class _WithModule:
         self.__init__(state["hook"], state["module"])
 
 
-# -- hooks on all modules -----------------------------------------------------------------------------------------------
+# -- hooks on all modules --------------------------------------------------------------------------
 
-_everywhere = compiled.everywhere       # the hooks that each call looks at, by the name of the module's own dict of them
+_everywhere = (
+    compiled.everywhere
+)  # the hooks that each call looks at, by the name of a module's own dict of them
 _always_called: dict[int, bool] = {}
 _with_kwargs: dict[int, bool] = {}
-_backward_kind: list[bool] = []         # [True] once full backward hooks were registered, [False] after the old kind
+_backward_kind: list[bool] = []  # [True] once full backward hooks were registered, [False] after the old kind
 
 
 def register_module_buffer_registration_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, name, buffer)` for each buffer that any module registers; what it returns is taken instead."""
+    """Calls `hook(module, name, buffer)` for each buffer that any module registers; what it returns is
+    taken instead.
+    """
     return RemovableHandle(compiled.on_buffer, hook)
 
 
 def register_module_module_registration_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, name, submodule)` for each submodule that any module registers; what it returns is taken instead."""
+    """Calls `hook(module, name, submodule)` for each submodule that any module registers; what it
+    returns is taken instead.
+    """
     return RemovableHandle(compiled.on_module, hook)
 
 
 def register_module_parameter_registration_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, name, parameter)` for each parameter that any module registers; what it returns is taken instead."""
+    """Calls `hook(module, name, parameter)` for each parameter that any module registers; what it
+    returns is taken instead.
+    """
     return RemovableHandle(compiled.on_parameter, hook)
 
 
 def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, args)` before the forward of every module; what it returns replaces the arguments."""
+    """Calls `hook(module, args)` before the forward of every module; what it returns replaces the
+    arguments.
+    """
     return RemovableHandle(_everywhere["_forward_pre_hooks"], hook)
 
 
-def register_module_forward_hook(hook: Callable, *, with_kwargs: bool = False, always_call: bool = False) -> RemovableHandle:
-    """Calls `hook(module, args, output)` after the forward of every module; what it returns replaces the output.
+def register_module_forward_hook(
+    hook: Callable, *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Calls `hook(module, args, output)` after the forward of every module; what it returns replaces the
+    output.
 
-    With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs after an exception too.
+    With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs after an
+    exception too.
     """
     handle = RemovableHandle(_everywhere["_forward_hooks"], hook)
     if with_kwargs:
@@ -109,24 +133,31 @@ def register_module_backward_hook(hook: Callable) -> RemovableHandle:
 
 
 def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, grad_output)` before the backward of every module; what it returns replaces `grad_output`."""
+    """Calls `hook(module, grad_output)` before the backward of every module; what it returns replaces
+    `grad_output`.
+    """
     return RemovableHandle(_everywhere["_backward_pre_hooks"], hook)
 
 
 def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, grad_input, grad_output)` after the backward of every module; what it returns replaces `grad_input`."""
+    """Calls `hook(module, grad_input, grad_output)` after the backward of every module; what it returns
+    replaces `grad_input`.
+    """
     return _register_backward_everywhere(hook, True)
 
 
 def _register_backward_everywhere(hook, full):
     if _backward_kind and _backward_kind != [full]:
-        raise RuntimeError("Cannot use both regular backward hooks and full backward hooks as a global Module hook. "
-                           "Please use only one of them.")
+        raise RuntimeError(
+            "Cannot use both regular backward hooks and full backward hooks as a global Module hook. "
+            "Please use only one of them."
+        )
     _backward_kind[:] = [full]
     return RemovableHandle(_everywhere["_backward_hooks"], hook)
 
 
-# -- the class ----------------------------------------------------------------------------------------------------------
+# -- the class -------------------------------------------------------------------------------------
+
 
 def _hook_dict(name):
     """A module's dict of hooks of one kind; made when first asked for."""
@@ -141,10 +172,11 @@ def _hook_dict(name):
 
 
 class Module(compiled.ModuleBase):
-    """The base of everything that holds parameters. Subclass it, make the parts in `__init__`, use them in `forward`.
+    """The base of everything that holds parameters. Subclass it, make the parts in `__init__`, use them
+    in `forward`.
 
-    Parameters, buffers and modules assigned to attributes are found by `parameters`, `state_dict`, `to`, `train` and
-    the others, in the order of assignment, under the attribute's name.
+    Parameters, buffers and modules assigned to attributes are found by `parameters`, `state_dict`, `to`,
+    `train` and the others, in the order of assignment, under the attribute's name.
 
     >>> class Net(nn.Module):
     ...     def __init__(self):
@@ -161,24 +193,35 @@ class Module(compiled.ModuleBase):
     call_super_init = False
     T_destination = dict[str, Any]
 
-    # Raise it when a layer's state changes its form; `_load_from_state_dict` sees the number that a file was saved with.
+    # Raise it when a layer's state changes its form; `_load_from_state_dict` sees the number that was saved.
     _version: int = 1
+
+    # Whether the class leaves it to Module which parameters there are; `compiled.prepare` says so.
+    _lists_plainly = True
 
     training: bool
 
     def __init__(self, *args, **kwargs):
         if not self.call_super_init:
             if kwargs:
-                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'")
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() got an unexpected keyword argument "
+                    f"'{next(iter(kwargs))}'"
+                )
             if args:
-                raise TypeError(f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given")
-        self.__dict__.update(training=True, _parameters={}, _buffers={}, _modules={}, _non_persistent_buffers_set=set())
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} "
+                    "were given"
+                )
+        self.__dict__.update(
+            training=True, _parameters={}, _buffers={}, _modules={}, _non_persistent_buffers_set=set()
+        )
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        compiled.quicken(cls, Module.__getattr__, object.__getattribute__)
+        compiled.prepare(cls, Module)
 
     __getattr__ = compiled.get_missing
     __setattr__ = compiled.set_attribute
@@ -186,7 +229,9 @@ class Module(compiled.ModuleBase):
 
     def forward(self, *input: Any) -> Any:
         """What the module computes; to be written by every subclass."""
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
 
     # -- registering
 
@@ -194,8 +239,10 @@ class Module(compiled.ModuleBase):
         """Adds a tensor that is state but not trained; `persistent=False` keeps it out of `state_dict`."""
         self._check_name("buffer", name, "_buffers")
         if not (tensor is None or isinstance(tensor, Tensor)):
-            raise TypeError(f"cannot assign '{compiled.type_name(tensor)}' object to buffer '{name}' "
-                            "(tensorgrad Tensor or None required)")
+            raise TypeError(
+                f"cannot assign '{compiled.type_name(tensor)}' object to buffer '{name}' "
+                "(tensorgrad Tensor or None required)"
+            )
         self._buffers[name] = compiled.announced(self, name, tensor, compiled.on_buffer)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -207,11 +254,16 @@ class Module(compiled.ModuleBase):
         self._check_name("parameter", name, "_parameters")
         if param is not None:
             if not isinstance(param, Parameter):
-                raise TypeError(f"cannot assign '{compiled.type_name(param)}' object to parameter '{name}' "
-                                "(tensorgrad.nn.Parameter or None required)")
+                raise TypeError(
+                    f"cannot assign '{compiled.type_name(param)}' object to parameter '{name}' "
+                    "(tensorgrad.nn.Parameter or None required)"
+                )
             if param.grad_fn is not None:
-                raise ValueError(f"Cannot assign non-leaf Tensor to parameter '{name}'. A module's parameters are made, not "
-                                 f"computed: to have '{name}' depend on another tensor, compute it in forward().")
+                raise ValueError(
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. A module's parameters are "
+                    "made, not "
+                    f"computed: to have '{name}' depend on another tensor, compute it in forward()."
+                )
             param = compiled.announced(self, name, param, compiled.on_parameter)
         self._parameters[name] = param
 
@@ -232,7 +284,7 @@ class Module(compiled.ModuleBase):
         if not isinstance(name, str):
             raise TypeError(f"{what} name should be a string. Got {compiled.type_name(name)}")
         if "." in name:
-            raise KeyError(f"{what} name can't contain \".\", got: {name}")
+            raise KeyError(f'{what} name can\'t contain ".", got: {name}')
         if name == "":
             raise KeyError(f'{what} name can\'t be empty string ""')
         if name not in self.__dict__[place] and hasattr(self, name):
@@ -281,7 +333,11 @@ class Module(compiled.ModuleBase):
     def _named_members(self, get_members_fn, prefix="", recurse=True, remove_duplicate=True):
         """`(name, member)` for each member, not None, that `get_members_fn(module)` lists in the tree."""
         seen = set()
-        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        modules = (
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+            if recurse
+            else [(prefix, self)]
+        )
         for path, module in modules:
             for name, member in get_members_fn(module):
                 if member is None or id(member) in seen:
@@ -292,22 +348,25 @@ class Module(compiled.ModuleBase):
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """The parameters of the tree (`recurse=False`: of this module alone), each once."""
-        cls = type(self)
-        if recurse and cls.named_parameters is Module.named_parameters and cls.named_modules is Module.named_modules:
+        if recurse and type(self)._lists_plainly:
             return iter(compiled.all_parameters(self))
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True,
-                         remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """The parameters with their dotted names."""
-        return self._named_members(lambda module: module._parameters.items(), prefix, recurse, remove_duplicate)
+        return self._named_members(
+            lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
+        )
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """The buffers of the tree, each once."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True,
-                      remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
         """The buffers with their dotted names."""
         return self._named_members(lambda module: module._buffers.items(), prefix, recurse, remove_duplicate)
 
@@ -327,8 +386,9 @@ class Module(compiled.ModuleBase):
         """The module itself and all modules below, parents first."""
         return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
-    def named_modules(self, memo: set | None = None, prefix: str = "",
-                      remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+    def named_modules(
+        self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
         """The module itself (under `prefix`) and all modules below with their dotted names."""
         memo = set() if memo is None else memo
         if self in memo:
@@ -338,7 +398,9 @@ class Module(compiled.ModuleBase):
         yield prefix, self
         for name, module in self._modules.items():
             if module is not None:
-                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+                yield from module.named_modules(
+                    memo, f"{prefix}.{name}" if prefix else name, remove_duplicate
+                )
 
     # -- changing the whole tree
 
@@ -350,7 +412,9 @@ class Module(compiled.ModuleBase):
         return self
 
     def _apply(self, fn, recurse=True):
-        """Replaces the values of all parameters, their gradients, and buffers by `fn` of them. Parameters stay the same objects."""
+        """Replaces the values of all parameters, their gradients, and buffers by `fn` of them.
+        Parameters stay the same objects.
+        """
         if recurse:
             for module in self.children():
                 module._apply(fn)
@@ -372,7 +436,9 @@ class Module(compiled.ModuleBase):
         return self._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
 
     def to(self: T, *args, **kwargs) -> T:
-        """Converts floating point parameters and buffers: `to(dtype)`, `to(device, dtype)` or `to(tensor)`. In place."""
+        """Converts floating point parameters and buffers: `to(dtype)`, `to(device, dtype)` or
+        `to(tensor)`. In place.
+        """
         device, dtype = _parse_to(*args, **kwargs)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
@@ -439,17 +505,7 @@ class Module(compiled.ModuleBase):
             parameter.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets the gradients of all parameters, or with `set_to_none=False` fills them with zeros."""
-        for parameter in self.parameters():
-            if set_to_none:
-                parameter.grad = None
-            elif parameter.grad is not None:
-                if parameter.grad.grad_fn is not None:
-                    parameter.grad.detach_()
-                else:
-                    parameter.grad.requires_grad_(False)
-                parameter.grad.zero_()
+    zero_grad = compiled.zero_grad
 
     # -- calling, the long way
 
@@ -470,9 +526,11 @@ class Module(compiled.ModuleBase):
         """The hooks of one kind as they are now, by id; nothing is made for asking."""
         return dict(self.__dict__.get("_hooks", {}).get(name, ()))
 
-    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False,
-                                  with_kwargs: bool = False) -> RemovableHandle:
-        """Calls `hook(module, args)` before each forward; what it returns (a tuple, or one value) replaces the arguments.
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(module, args)` before each forward; what it returns (a tuple, or one value)
+        replaces the arguments.
 
         With `with_kwargs` it is `hook(module, args, kwargs)`, and it returns None or `(args, kwargs)`.
         """
@@ -481,11 +539,14 @@ class Module(compiled.ModuleBase):
             self._forward_pre_hooks_with_kwargs[handle.id] = True
         return handle
 
-    def register_forward_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False,
-                              always_call: bool = False) -> RemovableHandle:
-        """Calls `hook(module, args, output)` after each forward; what it returns, if not None, replaces the output.
+    def register_forward_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(module, args, output)` after each forward; what it returns, if not None, replaces
+        the output.
 
-        With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs after an exception too.
+        With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs after
+        an exception too.
 
         >>> layer = nn.Identity()
         >>> handle = layer.register_forward_hook(lambda module, args, output: output + 1)
@@ -500,11 +561,15 @@ class Module(compiled.ModuleBase):
         return handle
 
     def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(module, grad_output)` when the gradients of the outputs are known; what it returns replaces them."""
+        """Calls `hook(module, grad_output)` when the gradients of the outputs are known; what it returns
+        replaces them.
+        """
         return RemovableHandle(self._backward_pre_hooks, hook, first=prepend)
 
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(module, grad_input, grad_output)` when the gradients of the inputs are known; what it returns replaces them."""
+        """Calls `hook(module, grad_input, grad_output)` when the gradients of the inputs are known; what
+        it returns replaces them.
+        """
         self._set_backward_kind(True)
         return RemovableHandle(self._backward_hooks, hook, first=prepend)
 
@@ -515,8 +580,10 @@ class Module(compiled.ModuleBase):
 
     def _set_backward_kind(self, full):
         if self._is_full_backward_hook is (not full):
-            raise RuntimeError("Cannot use both regular backward hooks and full backward hooks on a single Module. "
-                               "Please use only one of them.")
+            raise RuntimeError(
+                "Cannot use both regular backward hooks and full backward hooks on a single Module. "
+                "Please use only one of them."
+            )
         self._is_full_backward_hook = full
 
     def _call_impl(self, *args, **kwargs):
@@ -539,8 +606,12 @@ class Module(compiled.ModuleBase):
                 result = result if new is None else new
             if around is not None:
                 if not isinstance(result, (Tensor, tuple)):
-                    warnings.warn("For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
-                                  f"but received {type(result)}", stacklevel=3)
+                    warnings.warn(
+                        "For backward hooks to be called, module output should be a Tensor or a tuple "
+                        "of Tensors "
+                        f"but received {type(result)}",
+                        stacklevel=3,
+                    )
                 result = around.wrap_outputs(result)
             self._hook_output_node(result)
             return result
@@ -549,21 +620,32 @@ class Module(compiled.ModuleBase):
             for number, hook in after.items():
                 if number in always:
                     try:
-                        hook(self, args, kwargs, result) if number in takes_kwargs else hook(self, args, result)
+                        hook(self, args, kwargs, result) if number in takes_kwargs else hook(
+                            self, args, result
+                        )
                     except Exception as error:
-                        warnings.warn("module forward hook with ``always_call=True`` raised an exception that was silenced "
-                                      f"as another error was raised in forward: {error}", stacklevel=3)
+                        warnings.warn(
+                            "module forward hook with ``always_call=True`` raised an exception that was "
+                            "silenced "
+                            f"as another error was raised in forward: {error}",
+                            stacklevel=3,
+                        )
             raise
 
     def _before_forward(self, args, kwargs):
         takes_kwargs = self._hooks_of("_forward_pre_hooks_with_kwargs")
-        for number, hook in {**_everywhere["_forward_pre_hooks"], **self._hooks_of("_forward_pre_hooks")}.items():
+        for number, hook in {
+            **_everywhere["_forward_pre_hooks"],
+            **self._hooks_of("_forward_pre_hooks"),
+        }.items():
             if number in takes_kwargs:
                 new = hook(self, args, kwargs)
                 if new is not None:
                     if not (isinstance(new, tuple) and len(new) == 2):
-                        raise RuntimeError("forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
-                                           f"but got {new}.")
+                        raise RuntimeError(
+                            "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+                            f"but got {new}."
+                        )
                     args, kwargs = new
             else:
                 new = hook(self, args)
@@ -574,14 +656,21 @@ class Module(compiled.ModuleBase):
     def _backward_hooks_of_kind(self, full):
         """The backward hooks, those on all modules first, that are of the full or of the old kind."""
         hooks = list(_everywhere["_backward_hooks"].values()) if _backward_kind == [full] else []
-        return hooks + (list(self._hooks_of("_backward_hooks").values()) if self._is_full_backward_hook is full else [])
+        return hooks + (
+            list(self._hooks_of("_backward_hooks").values()) if self._is_full_backward_hook is full else []
+        )
 
     def _backward_listeners(self):
         hooks = self._backward_hooks_of_kind(True)
-        before = [*_everywhere["_backward_pre_hooks"].values(), *self._hooks_of("_backward_pre_hooks").values()]
+        before = [
+            *_everywhere["_backward_pre_hooks"].values(),
+            *self._hooks_of("_backward_pre_hooks").values(),
+        ]
         if not (hooks or before):
             return None
-        from tensorgrad.nn.modules._backward import BackwardListeners    # brings autograd.Function: for those who hook only
+        from tensorgrad.nn.modules._backward import (
+            BackwardListeners,
+        )  # brings autograd.Function: for those who hook only
 
         return BackwardListeners(self, hooks, before)
 
@@ -590,7 +679,11 @@ class Module(compiled.ModuleBase):
         if not hooks:
             return
         while not isinstance(result, Tensor):
-            result = next(v for v in result.values() if isinstance(v, Tensor)) if isinstance(result, dict) else result[0]
+            result = (
+                next(v for v in result.values() if isinstance(v, Tensor))
+                if isinstance(result, dict)
+                else result[0]
+            )
         if result.grad_fn is not None:
             for hook in hooks:
                 result.grad_fn.register_hook(_WithModule(hook, self))
@@ -621,7 +714,9 @@ class Module(compiled.ModuleBase):
         return RemovableHandle(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix, local_metadata)` afterwards; it may change the dict in place."""
+        """Calls `hook(module, state_dict, prefix, local_metadata)` afterwards; it may change the dict in
+        place.
+        """
 
         @functools.wraps(hook)
         def in_place(*args):
@@ -635,14 +730,20 @@ class Module(compiled.ModuleBase):
         return RemovableHandle(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)` first."""
+        """Calls `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+        error_msgs)` first.
+        """
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(self, hook, with_module=False):
-        return RemovableHandle(self._load_state_dict_pre_hooks, _WithModule(hook, self) if with_module else hook)
+        return RemovableHandle(
+            self._load_state_dict_pre_hooks, _WithModule(hook, self) if with_module else hook
+        )
 
     def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
-        """Calls `hook(module, incompatible_keys)` when this module has loaded; it may change both lists in place."""
+        """Calls `hook(module, incompatible_keys)` when this module has loaded; it may change both lists
+        in place.
+        """
         return RemovableHandle(self._load_state_dict_post_hooks, hook)
 
     def _persistent(self):
@@ -668,8 +769,10 @@ class Module(compiled.ModuleBase):
         ['0.weight', '0.bias']
         """
         if args:
-            warnings.warn("state_dict: give destination, prefix and keep_vars by keyword", FutureWarning, stacklevel=2)
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args):])
+            warnings.warn(
+                "state_dict: give destination, prefix and keep_vars by keyword", FutureWarning, stacklevel=2
+            )
+            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
         if destination is None:
             destination = _StateDict()
             destination._metadata = OrderedDict()
@@ -687,8 +790,12 @@ class Module(compiled.ModuleBase):
             destination = destination if other is None else other
         return destination
 
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
-        """Takes this module's own state out of `state_dict`; what does not fit is added to the three lists."""
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
+        """Takes this module's own state out of `state_dict`; what does not fit is added to the three
+        lists.
+        """
         for hook in self._hooks_of("_load_state_dict_pre_hooks").values():
             hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
 
@@ -701,14 +808,20 @@ class Module(compiled.ModuleBase):
                 continue
             new = state_dict[key]
             if not isinstance(new, Tensor):
-                error_msgs.append(f'While copying the parameter named "{key}", expected a tensorgrad.Tensor from checkpoint '
-                                  f"but received {type(new)}")
+                error_msgs.append(
+                    f'While copying the parameter named "{key}", expected a tensorgrad.Tensor from '
+                    f"checkpoint "
+                    f"but received {type(new)}"
+                )
                 continue
             if value.ndim == 0 and tuple(new.shape) == (1,):
                 new = new[0]
             if new.shape != value.shape:
-                error_msgs.append(f"size mismatch for {key}: copying a param with shape {new.shape} from checkpoint, the shape "
-                                  f"in current model is {value.shape}.")
+                error_msgs.append(
+                    f"size mismatch for {key}: copying a param with shape {new.shape} from checkpoint, "
+                    "the shape "
+                    f"in current model is {value.shape}."
+                )
                 continue
             try:
                 with tg.no_grad():
@@ -720,9 +833,12 @@ class Module(compiled.ModuleBase):
                     else:
                         value.copy_(new)
             except Exception as error:
-                error_msgs.append(f'While copying the parameter named "{key}", whose dimensions in the model are {value.shape} '
-                                  f"and whose dimensions in the checkpoint are {new.shape}, an exception occurred : "
-                                  f"{error.args}.")
+                error_msgs.append(
+                    f'While copying the parameter named "{key}", whose dimensions in the model are '
+                    f"{value.shape} "
+                    f"and whose dimensions in the checkpoint are {new.shape}, an exception occurred : "
+                    f"{error.args}."
+                )
 
         extra = prefix + _EXTRA
         takes_extra = type(self).set_extra_state is not Module.set_extra_state
@@ -734,12 +850,13 @@ class Module(compiled.ModuleBase):
             for key in state_dict:
                 if not key.startswith(prefix) or (key == extra and takes_extra):
                     continue
-                name, dot, _ = key[len(prefix):].partition(".")
+                name, dot, _ = key[len(prefix) :].partition(".")
                 if name not in (self._modules if dot else own):
                     unexpected_keys.append(key)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False):
-        """Copies a `state_dict` into the module; returns the keys that were missing and those that nobody wanted.
+        """Copies a `state_dict` into the module; returns the keys that were missing and those that
+        nobody wanted.
 
         With `strict` such keys are an error; tensors of another shape always are. With `assign` the tensors
         themselves become the module's instead of being copied.
@@ -770,16 +887,22 @@ class Module(compiled.ModuleBase):
             keys = _IncompatibleKeys(missing, unexpected)
             for hook in module._hooks_of("_load_state_dict_post_hooks").values():
                 if hook(module, keys) is not None:
-                    raise AssertionError("Hooks registered with ``register_load_state_dict_post_hook`` are not expected to "
-                                         "return new values: change incompatible_keys in place.")
+                    raise AssertionError(
+                        "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to "
+                        "return new values: change incompatible_keys in place."
+                    )
 
         load(self, state, "")
         if strict:
             for what, keys in (("Unexpected", unexpected), ("Missing", missing)):
                 if keys:
-                    errors.insert(0, f"{what} key(s) in state_dict: " + ", ".join(f'"{key}"' for key in keys) + ". ")
+                    errors.insert(
+                        0, f"{what} key(s) in state_dict: " + ", ".join(f'"{key}"' for key in keys) + ". "
+                    )
         if errors:
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors)
+            )
         return _IncompatibleKeys(missing, unexpected)
 
     # -- looks
@@ -804,7 +927,7 @@ class Module(compiled.ModuleBase):
         return sorted({name for name in names if not name[:1].isdigit()})
 
 
-compiled.quicken(Module, Module.__getattr__, object.__getattribute__)
+compiled.prepare(Module, Module)
 
 
 def _attribute(module, name):
@@ -828,5 +951,7 @@ def _parse_to(*args, device=None, dtype=None, non_blocking=False, copy=False, me
         elif isinstance(arg, (str, int, tg.device)) and not isinstance(arg, bool):
             device = arg
         elif arg is not None and not isinstance(arg, bool):
-            raise TypeError(f"to() received an invalid argument: {arg!r}. Give it a device, a dtype or a tensor.")
+            raise TypeError(
+                f"to() received an invalid argument: {arg!r}. Give it a device, a dtype or a tensor."
+            )
     return None if device is None else tg.device(device), dtype

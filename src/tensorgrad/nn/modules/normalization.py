@@ -1,4 +1,5 @@
 """Layers that bring their input to mean 0 and variance 1, or to length 1."""
+
 from __future__ import annotations
 
 import numbers
@@ -20,8 +21,12 @@ class _Scaled(Module):
     """A norm with a learned factor and offset, either of which may be absent."""
 
     def _add_parameters(self, shape, weight, bias, device, dtype):
-        self.register_parameter("weight", Parameter(tg.empty(shape, device=device, dtype=dtype)) if weight else None)
-        self.register_parameter("bias", Parameter(tg.empty(shape, device=device, dtype=dtype)) if bias else None)
+        self.register_parameter(
+            "weight", Parameter(tg.empty(shape, device=device, dtype=dtype)) if weight else None
+        )
+        self.register_parameter(
+            "bias", Parameter(tg.empty(shape, device=device, dtype=dtype)) if bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -33,7 +38,8 @@ class _Scaled(Module):
 
 
 class LayerNorm(_Scaled):
-    r"""Each row's distance from its mean in deviations: :math:`y = \frac{x - E[x]}{\sqrt{Var[x] + \epsilon}} \gamma + \beta`.
+    r"""Each row's distance from its mean in deviations: :math:`y = \frac{x - E[x]}{\sqrt{Var[x] +
+    \epsilon}} \gamma + \beta`.
 
     A row is the last `len(normalized_shape)` dimensions. Variance is the biased one.
 
@@ -41,20 +47,31 @@ class LayerNorm(_Scaled):
     0.0
     """
 
-    def __init__(self, normalized_shape, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True, device=None,
-                 dtype=None):
+    def __init__(
+        self,
+        normalized_shape,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device=None,
+        dtype=None,
+    ):
         super().__init__()
         self.normalized_shape = _shape(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        self._add_parameters(self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype)
+        self._add_parameters(
+            self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype
+        )
 
     def forward(self, input):
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        return (f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
-                f"bias={self.bias is not None}")
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class GroupNorm(_Scaled):
@@ -66,8 +83,17 @@ class GroupNorm(_Scaled):
     tensorgrad.Size([2, 6, 4])
     """
 
-    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device=None, dtype=None, *,
-                 bias: bool = True):
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device=None,
+        dtype=None,
+        *,
+        bias: bool = True,
+    ):
         super().__init__()
         if num_channels % num_groups != 0:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
@@ -81,8 +107,10 @@ class GroupNorm(_Scaled):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        return (f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
-                f"bias={self.bias is not None}")
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class RMSNorm(Module):
@@ -92,12 +120,23 @@ class RMSNorm(Module):
     tensor([1., 1.])
     """
 
-    def __init__(self, normalized_shape, eps: float | None = None, elementwise_affine: bool = True, device=None, dtype=None):
+    def __init__(
+        self,
+        normalized_shape,
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device=None,
+        dtype=None,
+    ):
         super().__init__()
         self.normalized_shape = _shape(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        weight = Parameter(tg.empty(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
+        weight = (
+            Parameter(tg.empty(self.normalized_shape, device=device, dtype=dtype))
+            if elementwise_affine
+            else None
+        )
         self.register_parameter("weight", weight)
         self.reset_parameters()
 

@@ -1,21 +1,37 @@
 """Layers that make their input larger at its edges."""
+
 from __future__ import annotations
 
 from tensorgrad.nn import functional as F
 from tensorgrad.nn.modules.module import Module
 
 __all__ = [
-    "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "ReflectionPad1d",
-    "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d", "ReplicationPad3d", "ZeroPad1d", "ZeroPad2d",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
+    "ZeroPad1d",
+    "ZeroPad2d",
     "ZeroPad3d",
 ]
 
 
 class _Pad(Module):
-    """Padding of the last `dimensions` dimensions: one number for all edges, or (left, right, top, bottom, front, back)."""
+    """Padding of the last `dimensions` dimensions: one number for all edges, or (left, right, top,
+    bottom, front, back).
+    """
 
     dimensions: int
     mode: str
+
     def __init__(self, padding):
         super().__init__()
         self.padding = tuple(padding) if not isinstance(padding, int) else (padding,) * (2 * self.dimensions)
@@ -144,7 +160,9 @@ class _CircularPadNd(_Pad):
 
     def forward(self, input):
         if input.ndim not in (self.dimensions + 1, self.dimensions + 2):
-            raise ValueError(f"expected {self.dimensions + 1}D or {self.dimensions + 2}D input (got {input.ndim}D input)")
+            raise ValueError(
+                f"expected {self.dimensions + 1}D or {self.dimensions + 2}D input (got {input.ndim}D input)"
+            )
         return super().forward(input)
 
 

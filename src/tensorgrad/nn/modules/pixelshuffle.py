@@ -1,4 +1,5 @@
 """Layers that trade channels for pixels."""
+
 from __future__ import annotations
 
 from tensorgrad.nn import functional as F

@@ -1,4 +1,5 @@
 """PyTorch's helpers that turn one number into a tuple of as many as there are dimensions."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable

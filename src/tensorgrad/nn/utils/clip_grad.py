@@ -1,4 +1,5 @@
 """Gradients kept from growing too large, in place. `foreach` is PyTorch's and changes nothing here."""
+
 from __future__ import annotations
 
 import math
@@ -15,8 +16,12 @@ def _listed(tensors):
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
-def get_total_norm(tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False,
-                   foreach: bool | None = None) -> Tensor:
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
     """The norm of all elements of all tensors together.
 
     >>> nn.utils.get_total_norm([tg.tensor([3.0]), tg.tensor([4.0])])
@@ -28,13 +33,17 @@ def get_total_norm(tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, e
         return tg.tensor(0.0)
     norm = tg.linalg.vector_norm(tg.stack([tg.linalg.vector_norm(t, norm_type) for t in tensors]), norm_type)
     if error_if_nonfinite and not math.isfinite(norm.item()):
-        raise RuntimeError(f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
-                           "clipped. To scale by it anyway, set `error_if_nonfinite=False`")
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it "
+            "cannot be "
+            "clipped. To scale by it anyway, set `error_if_nonfinite=False`"
+        )
     return norm
 
 
-def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor,
-                          foreach: bool | None = None) -> None:
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
     """Scales the gradients by `max_norm / total_norm` if that is below 1."""
     with tg.no_grad():
         factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
@@ -43,9 +52,15 @@ def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float
                 parameter.grad.mul_(factor)
 
 
-def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0,
-                    error_if_nonfinite: bool = False, foreach: bool | None = None) -> Tensor:
-    """Scales all gradients by one factor so that their common norm is at most `max_norm`; returns the norm they had.
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scales all gradients by one factor so that their common norm is at most `max_norm`; returns the
+    norm they had.
 
     >>> p = nn.Parameter(tg.zeros(2))
     >>> p.grad = tg.tensor([3.0, 4.0])
@@ -54,7 +69,9 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
     """
     parameters = _listed(parameters)
     with tg.no_grad():
-        norm = get_total_norm([p.grad for p in parameters if p.grad is not None], norm_type, error_if_nonfinite)
+        norm = get_total_norm(
+            [p.grad for p in parameters if p.grad is not None], norm_type, error_if_nonfinite
+        )
     clip_grads_with_norm_(parameters, max_norm, norm)
     return norm
 
@@ -65,7 +82,9 @@ def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
+def clip_grad_value_(
+    parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
+) -> None:
     """Moves every element of the gradients into `[-clip_value, clip_value]`.
 
     >>> p = nn.Parameter(tg.zeros(2))
