@@ -239,6 +239,8 @@ cdef int run_node(Walk walk, Node node) except -1:
         look_for_nan(node)
     if not walk.retain:
         release_saved(node)
+        if node.op is None:
+            (<NodeExtra>node.more).context._release()
     return 0
 
 
@@ -299,7 +301,7 @@ cdef int run_function(Node node, NodeExtra extra, object g) except -1:
     cdef Py_ssize_t i
     grads = [output_gradient(node, g, i) if extra.context.materialize_grads or (g if node.outputs == 1 else g[i]) is not None else None
              for i in range(node.outputs)]
-    found = extra.context._run_backward(grads)
+    found = extra.context._run_backward(node, grads)
     for i in range(len(found)):
         if found[i] is not None and edge_at(node, i) is not None:
             accumulate(node, i, <Tensor>found[i])
@@ -571,6 +573,16 @@ cdef int clear_buffers(Walk walk, list starts) except -1:
 def _backward(roots, gradients, retain_graph, create_graph, inputs, collect):
     """The walk for autograd.backward (``collect`` False) and autograd.grad (True)."""
     return run_backward(tuple(roots), tuple(gradients), retain_graph, create_graph, inputs, collect, False)
+
+
+def _attach(Tensor saved not None, Node node, int number):
+    """An output that a Function kept: a tensor on the same memory that belongs to ``node`` again."""
+    cdef Tensor t = alias_of(saved)
+    if node is not None and tg_grad:
+        t.node = node
+        t.nr = number
+        t.requires = True
+    return t
 
 
 def _make_function_node(context, inputs, outputs, list shared):

@@ -74,6 +74,8 @@ cdef object hot_unary(Op op, void **args, Py_ssize_t count):
     cdef KernelArgs a
     cdef Tensor x
     cdef list settings = None
+    if count == total + 1 and op.rules is not None and <object><PyObject *>args[total] is False:
+        count = total                   # inplace=False
     if count == 0 or count > total or not isinstance(<object><PyObject *>args[0], Tensor):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
@@ -348,6 +350,10 @@ cdef object run_binary(Op op, list values):
         want_tensor(op, values[1], 1)
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         want_tensor(op, values[0], 0)
+    if op.rules is not None:
+        found = op.rules(a, b, *values[2:])
+        if found is not None:
+            return found
     code = pair_code(a, b)
     if op.rule == FLOAT and code < F16:
         code = default_code

@@ -404,8 +404,12 @@ cdef object rest_of(void **args, Py_ssize_t count):
 
 cdef object hot_reshape(Op op, void **args, Py_ssize_t count):
     cdef Tensor x = tensor_at(args, count)
-    if x is None or count < 2 or isinstance(<object><PyObject *>args[1], dtype):
+    if x is None or count < 2:
         return DECLINED
+    if op.__name__ == "view":
+        wanted = rest_of(args, count)
+        if len(wanted) == 1 and isinstance(wanted[0], dtype):
+            return view_as_dtype(op, x, (<dtype>wanted[0]).code)
     return reshape(op, x, rest_of(args, count), op.__name__ == "view")
 
 

@@ -108,7 +108,7 @@ cdef int set_item(Tensor x, object index, object value) except -1:
     if tg_grad and (needs_grad(source) or needs_grad(target) or needs_grad(x)):
         if source.code != x.code:
             source = OP_CAST(source, DTYPE_LIST[x.code])
-        assign(target, source)
+        assign(target, linked(source))
         return 0
     if source.block is target.block:
         source = clone_raw(source)

@@ -47,6 +47,14 @@ cdef Tensor assign(Tensor x, Tensor value):
     return x
 
 
+cdef Tensor linked(Tensor value):
+    """``value`` with a node of its own, so that the gradient of what takes it over is told apart from that of ``value``."""
+    cdef Tensor link = alias_of(value)
+    if tg_grad and needs_grad(value):
+        set_edge0(new_node(OP_CLONE, link, add_vjp), value)
+    return link
+
+
 cdef int take_history(Tensor x, Tensor value) except -1:
     """After a recorded write: ``x``, or the base that it is a view of, gets the history of ``value``."""
     cdef Tensor base = x.base
@@ -55,12 +63,12 @@ cdef int take_history(Tensor x, Tensor value) except -1:
         raise RuntimeError("A view was created in no_grad mode and is being modified inplace with grad mode enabled. This view "
                            "was not recorded, so the gradient could not follow; make the view while grad mode is enabled, or "
                            "write into it inside no_grad().")
-    if needs_grad(value) and value.node is None:
-        value = OP_CLONE(value)
     if base is None:
         hand_over(x, value)
         return 0
-    scattered = OP_VIEW_SCATTER(base, value, geometry(x))
+    scattered = alias_of(base)          # its values are never asked for: only the graph counts
+    place = geometry(x)
+    record(OP_VIEW_SCATTER, [base, value, place], [base, value], scattered, None)
     hand_over(base, scattered)
     refresh_view(x)
     return 0
@@ -104,7 +112,8 @@ cdef int refresh_view(Tensor t) except -1:
     if base.flags & FLAG_RETAINS_GRAD or base.node is not None or base.requires:
         tg_grad = True
         try:
-            gathered = OP_VIEW_GATHER(base, geometry(t))
+            gathered = alias_of(t)
+            record(OP_VIEW_GATHER, [base, geometry(t)], [base], gathered, None)
         finally:
             tg_grad = grad
         t.node = gathered.node
@@ -170,8 +179,7 @@ def _fill_in_place(Tensor t not None, value):
             copy_into(t, number)
     t.block.version += 1
     if tg_grad and (needs_grad(t) or (t.base is not None and needs_grad(t.base))):
-        take_history(t, alias_of(clone_raw(t)))
-        t.requires = True
+        take_history(t, (<Op>CORE_OPS["_filled"])(t, t.detach()))
     return t
 
 
@@ -187,7 +195,7 @@ def _bump_version(Tensor t not None):
 
 def _write(Tensor x not None, Tensor value not None):
     """``x.copy_(value)`` with history: what in-place forms written in Python end with."""
-    return assign(x, value)
+    return assign(x, linked(value))
 
 
 def _enter_inplace(Tensor x not None):
@@ -198,3 +206,69 @@ def _enter_inplace(Tensor x not None):
 def _array_of(Tensor t not None):
     """An array over the tensor's memory, whether or not it needs a gradient: for bodies and in-place writes of the library."""
     return array_over(t, holder_of(t.block))
+
+
+def _become(Tensor x not None, Tensor view not None):
+    """``x`` takes the shape and strides of ``view``, a view of itself: what ``x.t_()`` and its kin do."""
+    if tg_grad and needs_grad(x) and x.node is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    share_memory(x, view)
+    if view.node is not None:
+        x.node = view.node
+        x.nr = view.nr
+        if x.flags & FLAG_RETAINS_GRAD:
+            hook_node(x)
+    x.block.version += 1
+    return x
+
+
+def _room_of(Tensor x not None):
+    """The elements of its memory that lie before its first element, and those from there to the end."""
+    cdef char *start = block_data(x.block) if x.block.bin >= 0 else (x.at if x.base is None else x.base.at)
+    cdef Py_ssize_t before = x.at - start
+    return before // ITEMSIZE[x.code], (<Py_ssize_t>block_nbytes(x.block) - before) // ITEMSIZE[x.code]
+
+
+def _resize(Tensor x not None, shape):
+    """Another shape, in place; what was not there before is not set. Views of the old memory keep it when the new one is larger."""
+    cdef Py_ssize_t dims[MAX_DIMS]
+    cdef int i, ndim = read_shape(shape, dims, "resize_")
+    cdef Py_ssize_t step = ITEMSIZE[x.code], count = 1
+    cdef Tensor made
+    if needs_grad(x):
+        raise RuntimeError("cannot resize variables that require grad")
+    if x.block.frozen:
+        raise RuntimeError("the memory of this tensor is read-only (it came from a read-only array); clone() it before resizing")
+    if ndim == x.nd and shape_tuple(x) == tuple(shape):
+        return x
+    for i in range(ndim):
+        count *= dims[i]
+    if count <= _room_of(x)[1]:
+        made = alias_of(x)
+        if made.nd > INLINE_DIMS:
+            free(<void *>made.dims[0])
+        made.nd = 0
+        set_ndim(made, ndim)
+        for i in range(ndim - 1, -1, -1):
+            shape_of(made)[i] = dims[i]
+            strides_of(made)[i] = step
+            step *= dims[i] if dims[i] > 1 else 1
+        made.count = count
+        made.contiguous = True
+    else:
+        made = new_tensor(ndim, dims, x.code)
+        memcpy(made.at, clone_raw(x).at, x.count * ITEMSIZE[x.code])
+    share_memory(x, made)
+    x.block.version += 1
+    return x
+
+
+def _set_memory(Tensor x not None, Tensor source not None):
+    """``x`` shows the memory of ``source``, which is of its dtype."""
+    if tg_grad and needs_grad(x):
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    if x.code != source.code:
+        raise RuntimeError(f"Could not set tensor of type {title(source.code)} to a tensor of type {title(x.code)}")
+    share_memory(x, source)
+    x.base = None
+    return x

@@ -28,6 +28,7 @@ cdef enum:                  # what a formula's argument may be, beside the numbe
     ARG_G = -1
     ARG_OUTPUT = -2
     ARG_SHAPE = -3
+    ARG_GRADS = -4          # the gradients of all outputs, as a list
     ARG_OUTPUT_N = -10      # -10 - n: output n of several
     ARG_G_N = -30           # -30 - n: the gradient of output n
 
@@ -75,6 +76,10 @@ cdef object op_vectorcall(object self, PyObject **args, size_t nargsf, PyObject 
                 return found
         if op.kind == COMPOSITE:
             return PyObject_Vectorcall(op.body, args, nargsf, names)
+    if op.kind == UNARY and op.rules is not None and (names is not NULL or count > len(op.params)):
+        found = call_switched(op, args, count, None if names is NULL else <tuple><object>names)
+        if found is not DECLINED:
+            return found
     if op.kind == COMPOSITE and (op.hot is NULL or not tg_kernels):
         return call_composite(op, args, count, <tuple><object>names)
     if op.kind == INPLACE:
@@ -106,6 +111,23 @@ cdef object hot_bound(Op op, list values):
 cdef object DECLINED = object()
 
 
+cdef object call_switched(Op op, PyObject **args, Py_ssize_t count, tuple names):
+    """A call of an op that takes ``inplace`` after its own arguments: that word is taken off, and says which form runs."""
+    cdef dict keywords = {}
+    cdef list values = [<object>args[i] for i in range(count)]
+    cdef Py_ssize_t i
+    if names is not None:
+        for i in range(len(names)):
+            keywords[names[i]] = <object>args[count + i]
+    if count == len(op.params) + 1:
+        switch = values.pop()
+    elif "inplace" in keywords:
+        switch = keywords.pop("inplace")
+    else:
+        return DECLINED
+    return (<Op>CORE_OPS[op.__name__ + "_"] if switch else op)(*values, **keywords)
+
+
 cdef object write_outs(Op op, object out, object found):
     if isinstance(found, tuple):
         if not isinstance(out, (tuple, list)) or len(out) != len(found):
@@ -135,7 +157,7 @@ cdef object call_composite(Op op, PyObject **args, Py_ssize_t count, tuple names
 cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
     """``x.name_(...)``: the op itself, then its values and history into ``x``."""
     cdef Op target = <Op>op.rules
-    cdef Tensor x
+    cdef Tensor x, value
     cdef dict keywords = {}
     cdef Py_ssize_t i
     if names is not None:
@@ -154,7 +176,8 @@ cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
     if tg_grad and needs_grad(x):
         first = OP_CLONE(x)         # what a formula keeps of it must not change under the write
     rest = [<object>args[i] for i in range(1, count)]
-    return assign(x, <Tensor?>target(first, *rest, **keywords))
+    value = <Tensor?>target(first, *rest, **keywords)
+    return assign(x, linked(value) if target.kind == COMPOSITE else value)
 
 
 ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
@@ -213,7 +236,7 @@ cdef class Op:
     def __init__(self, body, *, str name, str kind, str rule, tuple params, tuple defaults, int positional, int variadic,
                  tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, rules=None):
         cdef int i
-        cdef bytes raw = name.encode()
+        cdef bytes raw = name.lstrip("_").encode()      # an op kept private has the kernel of the plain name
         cdef bytes backward = raw + b"_backward"
         self.vectorcall = <void *>op_vectorcall
         self.body = body
@@ -245,6 +268,8 @@ cdef class Op:
                     mask |= 8
                 elif each == "input_shape":
                     row.append(ARG_SHAPE)
+                elif each == "grads":
+                    row.append(ARG_GRADS)
                 elif each.startswith("g_") and each[2:].isdigit():
                     row.append(ARG_G_N - int(each[2:]))
                 elif each.startswith("output_") and each[7:].isdigit():
@@ -357,6 +382,8 @@ cdef object run(Op op, list values):
         return run_binary(op, values)
     if op.kind == REDUCTION:
         return run_reduction(op, values)
+    if op.kind == COMPOSITE:
+        return op.body(*values)
     inputs = []
     bodies = list(values)
     for i in op.tensor_index:
@@ -391,6 +418,11 @@ cdef object finish(Op op, list values, list inputs, object result):
     cdef list outs
     if op.kind == VIEW:
         x = <Tensor>inputs[0]
+        if type(result) is list:
+            outs = [view_from_array(x, <cnp.ndarray?>each) for each in result]
+            if outs:
+                record(op, values, inputs, None, outs)
+            return tuple(outs)
         if within(x, <cnp.ndarray?>result):
             out = view_from_array(x, result)
         else:
@@ -559,7 +591,7 @@ cdef object node_value(Node node, int code, object g):
     """One argument of a formula."""
     cdef NodeExtra extra
     cdef Tensor out
-    cdef Py_ssize_t slot
+    cdef Py_ssize_t slot, i
     cdef Op op = node.op
     if code == ARG_G:
         return g if node.outputs == 1 else first_gradient(node, g)
@@ -573,6 +605,8 @@ cdef object node_value(Node node, int code, object g):
         if type(node.settings) is tuple:        # a hot path that keeps the shape alone
             return node.settings
         return node.settings[len(op.params)]
+    if code == ARG_GRADS:
+        return [output_gradient(node, g, i) for i in range(node.outputs)]
     if code <= ARG_G_N:
         return output_gradient(node, g, ARG_G_N - code)
     if code <= ARG_OUTPUT_N:

@@ -416,6 +416,10 @@ cdef TensorExtra extra_of(Tensor t):
     return <TensorExtra>t.extra
 
 
+cdef char *BUFFER_FORMATS[9]
+BUFFER_FORMATS[:] = [b"?", b"B", b"b", b"h", b"i", b"q", b"e", b"f", b"d"]
+
+
 @cython.freelist(512)
 cdef class Tensor:
     """A multi-dimensional array of one dtype that can remember how it was computed.
@@ -685,6 +689,41 @@ cdef class Tensor:
                 raise ValueError(f"Unable to avoid copy: {array.dtype} has to become {dtype}")
             return array.astype(dtype)
         return array.copy() if copy else array
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        """``memoryview(t)``: the memory itself, for any program that speaks Python's buffer protocol."""
+        cdef int i
+        cdef Py_ssize_t *dims
+        if needs_grad(self):
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if self.block.frozen and flags & PyBUF_WRITABLE:
+            raise BufferError("the memory of this tensor is read-only")
+        if not self.contiguous and flags & PyBUF_STRIDES != PyBUF_STRIDES:
+            raise BufferError("this tensor is not contiguous, and the reader asked for contiguous memory")
+        dims = <Py_ssize_t *>malloc((1 + 2 * self.nd) * sizeof(Py_ssize_t))
+        if dims is NULL:
+            raise MemoryError()
+        dims[0] = <Py_ssize_t>self.block        # kept here: the tensor may be given other memory while this is shown
+        block_keep(self.block)
+        for i in range(self.nd):
+            dims[1 + i] = shape_of(self)[i]
+            dims[1 + self.nd + i] = strides_of(self)[i]
+        buffer.buf = self.at
+        buffer.obj = self
+        buffer.len = self.count * ITEMSIZE[self.code]
+        buffer.readonly = self.block.frozen
+        buffer.itemsize = ITEMSIZE[self.code]
+        buffer.format = BUFFER_FORMATS[self.code] if flags & PyBUF_FORMAT else NULL
+        buffer.ndim = self.nd
+        buffer.shape = dims + 1 if flags & PyBUF_ND else NULL
+        buffer.strides = dims + 1 + self.nd if flags & PyBUF_STRIDES == PyBUF_STRIDES else NULL
+        buffer.suboffsets = NULL
+        buffer.internal = dims
+
+    def __releasebuffer__(self, Py_buffer *buffer):
+        cdef Py_ssize_t *dims = <Py_ssize_t *>buffer.internal
+        block_drop(<Block *>dims[0])
+        free(dims)
 
     def __dlpack__(self, **keywords):
         if needs_grad(self):

@@ -108,6 +108,42 @@ cdef int infer_shape(Tensor x, Py_ssize_t *shape, int ndim) except -1:
     return 0
 
 
+cdef Tensor view_as_dtype(Op op, Tensor x, int code):
+    """The bytes of ``x`` read as another dtype; off the graph unless the dtype stays."""
+    cdef Py_ssize_t old = ITEMSIZE[x.code], new = ITEMSIZE[code], ratio
+    cdef int i, last = x.nd - 1
+    cdef Tensor out
+    cdef str names = f"{title(x.code)} as {title(code)} (different element sizes)"
+    if code == x.code:
+        return reshape_to(op, x, x.nd, shape_of(x), strides_of(x))
+    out = alias_of(x)
+    out.code = code
+    if old != new:
+        if last < 0:
+            raise RuntimeError(f"self.dim() cannot be 0 to view {names}")
+        if strides_of(x)[last] != old:
+            raise RuntimeError(f"self.stride(-1) must be 1 to view {names}, but got {strides_of(x)[last] // old}")
+        if old > new:
+            ratio = old // new
+            shape_of(out)[last] *= ratio
+            out.count *= ratio
+        else:
+            ratio = new // old
+            if shape_of(x)[last] % ratio:
+                raise RuntimeError(f"self.size(-1) must be divisible by {ratio} to view {names}, but got {shape_of(x)[last]}")
+            if <size_t>x.at % new:
+                raise RuntimeError(f"self.storage_offset() must be divisible by {ratio} to view {names}, but got {x.storage_offset()}")
+            for i in range(last):
+                if strides_of(x)[i] % new:
+                    raise RuntimeError(f"self.stride({i}) must be divisible by {ratio} to view {names}, but got "
+                                       f"{strides_of(x)[i] // old}")
+            shape_of(out)[last] //= ratio
+            out.count //= ratio
+        strides_of(out)[last] = new
+        out.contiguous = looks_contiguous(out)
+    return out
+
+
 cdef int read_dims(object sizes, Py_ssize_t *dims, str who) except -1:
     cdef Py_ssize_t i
     if len(sizes) > MAX_DIMS:

@@ -10,7 +10,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, all_dtypes, dtype
 from tensorgrad.core.declare import case, composite, in_place, integers, normal, primitive
 from tensorgrad.core.device import check_device, device
-from tensorgrad.ops import shaping
+from tensorgrad.ops import creation, shaping
 from tensorgrad.ops.shaping import _cast
 
 bool_, uint8, int8, int16, int32, int64, float16, float32, float64 = all_dtypes
@@ -158,6 +158,12 @@ def zero_(self):
     tensor([0., 0.])
     """
     return _core._fill_in_place(self, 0)
+
+
+@primitive(vjp=dict(input=lambda g: creation.zeros_like(g)), nograd=("values",), at=(), grad_name="FillBackward0")
+def _filled(input, values):
+    """The values that replaced those of ``input``, which gets a gradient of zero."""
+    return values
 
 
 @composite(samples=lambda: [case(normal(2, 3), 2.0, name="number")], at="tensorgrad")

@@ -1,0 +1,222 @@
+"""Function: a differentiable operation of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from tensorgrad.core import Tensor, _core, enable_grad, no_grad
+
+
+class FunctionCtx:
+    """What one call of a Function keeps for its backward."""
+
+    materialize_grads = True
+    _running = None             # the node, while its backward runs
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keeps tensors for ``backward``, where they are ``ctx.saved_tensors``."""
+        for t in tensors:
+            if t is not None and not isinstance(t, Tensor):
+                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(t).__name__}")
+        self._to_save = tensors
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor | None, ...]:
+        """The tensors kept by ``save_for_backward``; raises RuntimeError when one was changed since."""
+        if getattr(self, "_freed", False):
+            raise RuntimeError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+                "been freed). Specify retain_graph=True if you need to."
+            )
+        found = []
+        for saved, version, output in getattr(self, "_saved", ()):
+            if saved is not None and saved._version != version:
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                    f"[{list(saved.shape)}], saved by {type(self)._title}, is at version {saved._version}; expected version "
+                    f"{version} instead."
+                )
+            if output is not None:              # an output, kept without its graph so that there is no cycle
+                saved = _core._attach(saved, self._running, output)
+            found.append(saved)
+        return tuple(found)
+
+    saved_variables = saved_tensors
+
+    def mark_dirty(self, *tensors: Tensor) -> None:
+        """Says which inputs ``forward`` changed in place."""
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        """Says which outputs have no gradient."""
+        self._constant = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether outputs that no gradient reached get zeros (True) or None in ``backward``."""
+        self.materialize_grads = value
+
+
+class Function:
+    """Base class for an operation with a gradient of your own: static ``forward(ctx, ...)`` and ``backward(ctx, *grads)``.
+
+    >>> class Double(tg.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return x * 2
+    ...     @staticmethod
+    ...     def backward(ctx, g):
+    ...         return g * 2
+    >>> x = tg.ones(2, requires_grad=True)
+    >>> Double.apply(x).sum().backward(); x.grad
+    tensor([2., 2.])
+    """
+
+    generate_vmap_rule = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke them "
+            f"on the class itself: call {type(self).__name__}.apply(...)"
+        )
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._context = type(cls.__name__ + "Backward", (_Context,), {"_function": cls, "_title": cls.__name__ + "Backward"})
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """Computes the outputs; with ``setup_context`` defined it takes no ctx."""
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+        """Fills ctx after a forward that takes none."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """Computes one gradient for every argument of ``forward``, None where there is none."""
+        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function.")
+
+    vjp = backward
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Calls the function and puts it on the tape."""
+        ctx = cls._context()
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        recorded = _core.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
+        ctx._count = len(args)
+        with no_grad():
+            if cls.setup_context is not Function.setup_context:
+                result = cls.forward(*args, **kwargs)
+                cls.setup_context(ctx, args, result)
+            else:
+                result = cls.forward(ctx, *args, **kwargs)
+        single = not isinstance(result, tuple)
+        outputs = [result] if single else list(result)
+        dirty = getattr(ctx, "_dirty", ())
+        outputs = [_own(out, tensors, dirty) for out in outputs]
+        if recorded:
+            constant = getattr(ctx, "_constant", ())
+            shared = [isinstance(o, Tensor) and o.is_floating_point() and not any(o is c for c in constant) for o in outputs]
+            if any(shared):
+                _record(ctx, args, outputs, shared)
+        return outputs[0] if single else tuple(outputs)
+
+
+def _own(out: Any, inputs: list[Tensor], dirty: tuple) -> Any:
+    """An input that is returned as it is becomes a view of its own, unless it was changed in place."""
+    if isinstance(out, Tensor) and any(out is t for t in inputs) and not any(out is t for t in dirty):
+        return out.detach()
+    return out
+
+
+def _record(ctx: Any, args: tuple, outputs: list, shared: list[bool]) -> None:
+    dirty = getattr(ctx, "_dirty", ())
+    for t in dirty:
+        _core._enter_inplace(t)
+    _core._make_function_node(ctx, args, outputs, shared)
+    saved = []
+    for t in getattr(ctx, "_to_save", ()):
+        number = next((n for n, o in enumerate(outputs) if o is t and shared[n]), None)
+        if t is None:
+            saved.append((None, 0, None))
+        elif number is None:
+            saved.append((t, t._version, None))
+        else:
+            saved.append((t.detach(), t._version, number))
+    ctx._saved = tuple(saved)
+    ctx._to_save = ()
+    ctx._dirty = ()
+    ctx._constant = ()
+
+
+class _Context(FunctionCtx):
+    """The context class of one Function; also what runs its backward."""
+
+    _function: type[Function]
+    _title: str
+
+    def _release(self) -> None:
+        """Lets the saved tensors go."""
+        if getattr(self, "_saved", ()):
+            self._saved = ()
+            self._freed = True
+
+    def _run_backward(self, node: Any, grads: list) -> list:
+        function = self._function
+        backward = function.backward if function.backward is not Function.backward else function.vjp
+        self._running = node
+        try:
+            found = backward(self, *grads)
+        finally:
+            self._running = None
+        found = list(found) if isinstance(found, tuple) else [found]
+        if len(found) > self._count and all(g is None for g in found[self._count :]):
+            found = found[: self._count]
+        if len(found) != self._count:
+            raise RuntimeError(
+                f"function {self._title} returned an incorrect number of gradients (expected {self._count}, got {len(found)})"
+            )
+        for i, g in enumerate(found):
+            if g is not None and not isinstance(g, Tensor):
+                raise TypeError(f"function {self._title} returned a {type(g).__name__} as gradient {i}, expected a Tensor or None")
+        return found
+
+
+def once_differentiable(fn: Callable) -> Callable:
+    """Marks a ``backward`` that can't be differentiated again: doing so raises RuntimeError.
+
+    >>> tg.autograd.once_differentiable(lambda ctx, g: g).__name__
+    '<lambda>'
+    """
+
+    @wraps(fn)
+    def wrapper(ctx: Any, *grads: Any) -> Any:
+        wanted = _core.is_grad_enabled() and any(isinstance(g, Tensor) and g.requires_grad for g in grads)
+        with no_grad():
+            found = fn(ctx, *grads)
+        if not wanted:
+            return found
+        with enable_grad():
+            several = found if isinstance(found, tuple) else (found,)
+            marked = tuple(_Refuse.apply(grads[0], g) if isinstance(g, Tensor) else g for g in several)
+        return marked if isinstance(found, tuple) else marked[0]
+
+    return wrapper
+
+
+class _Refuse(Function):
+    """A gradient whose own gradient is refused."""
+
+    @staticmethod
+    def forward(ctx: Any, through: Tensor, g: Tensor) -> Tensor:
+        return g.detach().clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")

@@ -1,0 +1,81 @@
+"""Looking at and hooking into the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tensorgrad.core import AccumulateGrad, Node, RemovableHandle, Tensor
+
+__all__ = ["GradientEdge", "Node", "get_gradient_edge", "increment_version", "register_multi_grad_hook"]
+
+
+class GradientEdge(tuple):
+    """A node and the number of its output: where a tensor's gradient arrives."""
+
+    node = property(lambda self: self[0])
+    output_nr = property(lambda self: self[1])
+
+
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
+    """Where the gradient of ``tensor`` arrives.
+
+    >>> tg.autograd.graph.get_gradient_edge(tg.ones(1, requires_grad=True) * 2).node.name()
+    'MulBackward0'
+    """
+    if not tensor.requires_grad:
+        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
+    return GradientEdge((tensor.grad_fn if tensor.grad_fn is not None else AccumulateGrad(tensor), tensor.output_nr))
+
+
+def increment_version(tensor: Tensor | Sequence[Tensor]) -> None:
+    """Tells the tape that the memory of ``tensor`` was written by other means."""
+    from tensorgrad.core import _core
+
+    for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        _core._bump_version(t)
+
+
+class _Handles:
+    def __init__(self, handles: list[RemovableHandle]) -> None:
+        self.handles = handles
+
+    def remove(self) -> None:
+        """Takes the hook off all its tensors."""
+        for handle in self.handles:
+            handle.remove()
+
+    def __enter__(self) -> _Handles:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.remove()
+
+
+def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable, *, mode: str = "all") -> _Handles:
+    """Calls ``fn`` with the gradients of all ``tensors`` once they are known (mode "all"), or with the first of them ("any")."""
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    wanted = [t for t in tensors if t.requires_grad]
+    grads: list[Any] = [None] * len(tensors)
+    seen = 0
+
+    def hook_for(i: int) -> Callable:
+        def hook(g: Tensor) -> None:
+            nonlocal seen
+            grads[i] = g
+            seen += 1
+            if mode == "any":
+                if seen == 1:
+                    fn(g)
+                if seen == len(wanted):
+                    seen = 0
+            elif seen == len(wanted):
+                arrived = tuple(grads)
+                grads[:] = [None] * len(tensors)
+                seen = 0
+                fn(arrived)
+
+        return hook
+
+    return _Handles([t.register_hook(hook_for(i)) for i, t in enumerate(tensors) if t.requires_grad])
