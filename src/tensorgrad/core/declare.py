@@ -16,6 +16,7 @@ from tensorgrad.core import _core
 from tensorgrad.core._core import MISSING_ARGUMENT, Op
 
 registry: dict[str, Op] = {}
+aliases: dict[str, dict[str, Op]] = {}      # second names, by the address that offers them
 
 
 @dataclass(frozen=True)
@@ -191,32 +192,51 @@ def in_place(target: Op, name: str | None = None, *, method: bool = True) -> Op:
     return op
 
 
+def alias(name: str, op: Op, *, at: str | Iterable[str] | None = None, method: bool | None = None) -> Op:
+    """Offers an op under a second name: at its own places unless ``at`` says others, as a method if it is one."""
+    facts = op.facts
+    places = facts.places if at is None else (at,) if isinstance(at, str) else tuple(at)
+    forms = {name: op}
+    if facts.inplace:
+        forms[name + "_"] = registry[op.__name__ + "_"]
+    for place in places:
+        aliases.setdefault(place, {}).update(forms)
+    if facts.method if method is None else method:
+        for each, form in forms.items():
+            _core._add_method(each, form)
+    return op
+
+
 def _decorator(**fixed: Any) -> Callable[[Callable], Op]:
     return lambda body: _declare(body, **fixed)
 
 
 def unary(
     vjp: dict[str, Callable] | None = None, *, rule: str = "float", samples=None, at="tensorgrad", method=True, inplace=True,
-    grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None,
+    grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None, switch=False,
 ):  # fmt: skip
     """An op of one tensor, element by element; its other parameters are numbers.
 
     ``rule``: "float" (integers become the default float), "same", "no bool", "bool" (answers bool), "free". ``domain`` is
     where the default samples lie. The kernel of the same name, if there is one, takes the other parameters in order.
+    ``switch``: a call may say ``inplace=True`` after the op's own arguments, as those of activations do.
     """
     samples = samples or (lambda: [case(between(*domain, 3, 4), name="plain"), case(between(*domain), name="0-d")])
     nograd = () if vjp else ("input",)
     return _decorator(
         kind="unary", rule=rule, vjp=vjp, nograd=nograd, samples=samples, at=at, method=method, inplace=inplace,
-        grad_name=grad_name, smooth=smooth, name=name,
+        grad_name=grad_name, smooth=smooth, name=name, checks=True if switch else None,
     )  # fmt: skip
 
 
 def binary(
     vjp: dict[str, Callable] | None = None, *, rule: str = "same", samples=None, at="tensorgrad", method=True, inplace=True,
-    grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None,
+    grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None, checks: Callable | None = None,
 ):  # fmt: skip
-    """An op of two tensors (or a tensor and a number), element by element, with broadcasting and promotion."""
+    """An op of two tensors (or a tensor and a number), element by element, with broadcasting and promotion.
+
+    ``checks`` sees the arguments as given before the body runs (not before a kernel): it may raise, or answer in the op's place.
+    """
     samples = samples or (
         lambda: [
             case(between(*domain, 3, 4), between(*domain, 3, 4), name="plain"),
@@ -224,10 +244,9 @@ def binary(
             case(between(*domain, 2, 3), 1.5, name="number"),
         ]
     )
-    nograd = tuple(n for n in ("input", "other") if n not in (vjp or {}))
-    return _decorator(
-        kind="binary", rule=rule, vjp=vjp, nograd=nograd, samples=samples, at=at, method=method, inplace=inplace,
-        grad_name=grad_name, smooth=smooth, name=name,
+    return lambda body: _declare(
+        body, kind="binary", rule=rule, vjp=vjp, nograd=[n for n in _parameters(body)[0][:2] if n not in (vjp or {})],
+        samples=samples, at=at, method=method, inplace=inplace, grad_name=grad_name, smooth=smooth, name=name, checks=checks,
     )  # fmt: skip
 
 

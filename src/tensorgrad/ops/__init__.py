@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorgrad.core.declare import registry
+from tensorgrad.core.declare import aliases, registry
 from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     activations,
     arithmetic,
@@ -24,6 +24,7 @@ def public(place: str) -> dict[str, Any]:
     """What is offered at a public address, such as "tensorgrad" or "tensorgrad.nn.functional": ops declared for it, and the plain
     functions that a family lists in its PUBLIC dictionary under that address."""
     found: dict[str, Any] = {name: op for name, op in registry.items() if place in op.facts.places and not name.startswith("_")}
+    found.update(aliases.get(place, {}))
     for family in FAMILIES:
         for function in getattr(family, "PUBLIC", {}).get(place, ()):
             found[function.__name__] = function
