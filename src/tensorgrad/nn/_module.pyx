@@ -2,7 +2,7 @@
 """The part of a Module that every call passes: calling, attribute look-up, assignment, zero_grad, Sequential's loop.
 
 The class itself, and all that is not on this path, is in `modules/module.py`. A module's whole state lies in its `__dict__`
-(`training`, `_parameters`, `_buffers`, `_modules`, `_non_persistent_buffers_set`, and `_hooks` once there has been one), so
+(`training`, `_parameters`, `_buffers`, `_modules`, `_non_persistent_buffers_set`, and `_hooks_by_kind` once there has been one), so
 that copying, pickling and users who reach into it need no special care. Nothing is cached from it here.
 """
 cimport cython
@@ -85,11 +85,14 @@ cdef extern from "Python.h":
         getattro_fn tp_getattro
         call_fn tp_call
 
-cdef str FORWARD = "forward", HOOKS = "_hooks", PARAMETERS = "_parameters", BUFFERS = "_buffers", MODULES = "_modules"
+cdef str FORWARD = "forward", HOOKS = "_hooks_by_kind", PARAMETERS = "_parameters", BUFFERS = "_buffers", MODULES = "_modules"
 cdef tuple PLACES = (PARAMETERS, BUFFERS, MODULES)
-cdef str PLAIN = "_lists_plainly"
+cdef str PLAIN = "_parameters_listed_plainly"
 cdef str TRANSIENT = "_non_persistent_buffers_set"
 cdef tuple CALL_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+cdef object yes = True
+cdef object call_with_hooks = None
 
 # Hooks on every module there is; `modules.module` registers them.
 everywhere = {name: {} for name in CALL_HOOKS}
@@ -103,14 +106,13 @@ cdef class ModuleBase:
     """What `Module` is built on: `module(x)` and nothing else."""
     cdef dict __dict__
     cdef object __weakref__
-    cdef bint visiting              # being walked just now: a module may contain itself
 
     def __dealloc__(self):
         module_drop_state(self)
 
     def __call__(self, *args, **kwargs):
         if is_hooked(self):
-            return self._call_with_hooks(args, kwargs)
+            return call_with_hooks(self, args, kwargs)
         return call_forward(self, args, kwargs)
 
 
@@ -124,7 +126,7 @@ cdef bint is_hooked(ModuleBase self) except -1:
     cdef PyObject *hooks = module_find(self, HOOKS)
     if hooks is NULL:
         return False
-    cdef dict book = <dict>hooks
+    cdef dict book = <dict?><object>hooks
     for name in CALL_HOOKS:
         if book.get(name):
             return True
@@ -188,6 +190,12 @@ cdef object call_one(object module, object input):
     return value
 
 
+def set_call_with_hooks(function):
+    """Says what `module(…)` does when there are hooks."""
+    global call_with_hooks
+    call_with_hooks = function
+
+
 def run_forward(ModuleBase self not None, tuple args, dict kwargs):
     """The module's forward, hooks or not."""
     return call_forward(self, args, kwargs)
@@ -195,8 +203,7 @@ def run_forward(ModuleBase self not None, tuple args, dict kwargs):
 
 def sequential_forward(self, input):
     """Each module's output is the next one's input; the last output comes back."""
-    cdef dict modules = self._modules
-    for module in modules.values():
+    for module in plain(self._modules).values():
         input = call_one(module, input)
     return input
 
@@ -246,11 +253,16 @@ def prepare(cls, module_class):
         PyType_Modified(<PyTypeObject *>cls)
     for name in ("parameters", "named_parameters", "named_modules"):
         if getattr(cls, name) is not getattr(module_class, name):
-            cls._lists_plainly = False
+            cls._parameters_listed_plainly = False
 
 
 cdef inline dict state_of(object self):
     return self.__dict__
+
+
+cdef inline dict plain(object mapping):
+    """A dict to loop over, in the mapping's own order."""
+    return <dict>mapping if type(mapping) is dict else dict(mapping)
 
 
 cdef int forget(dict state, str name, kind) except -1:
@@ -334,53 +346,52 @@ def type_name(value):
 
 # -- walks over the tree ---------------------------------------------------------------------------
 
-cdef int gather(ModuleBase self, dict found) except -1:
-    """Adds all parameters of the tree to `found`, each once, in the order of `named_parameters`."""
-    if self.visiting:
-        return 0
-    self.visiting = True
-    try:
-        for parameter in (<dict?>self._parameters).values():
-            if parameter is not None:
+cdef struct Path:
+    PyObject *module
+    Path *above
+
+
+cdef bint is_on(PyObject *module, Path *path) noexcept:
+    """Whether the walk is inside that module already: a module may contain itself."""
+    while path is not NULL:
+        if path.module is module:
+            return True
+        path = path.above
+    return False
+
+
+cdef int walk(ModuleBase self, dict found, Path *above) except -1:
+    """Adds all parameters of the tree to `found`, each once, in the order of `named_parameters`. Without `found` it sets their
+    gradients to None; one that is met twice does not mind.
+    """
+    cdef Path here = Path(<PyObject *>self, above)
+    cdef PyObject *parameters = module_find(self, PARAMETERS)
+    cdef PyObject *modules = module_find(self, MODULES)
+    if parameters is NULL or modules is NULL:
+        raise AttributeError("parameters are asked for before Module.__init__() call")
+    for parameter in plain(<object>parameters).values():
+        if parameter is not None:
+            if found is None:
+                parameter.grad = None
+            else:
                 found[parameter] = None
-        for child in (<dict?>self._modules).values():
-            if child is not None:
-                gather(child, found)
-    finally:
-        self.visiting = False
+    for child in plain(<object>modules).values():
+        if child is not None and not is_on(<PyObject *>child, &here):
+            walk(child, found, &here)
     return 0
 
 
 def all_parameters(ModuleBase self not None):
     """A list of the tree's parameters, each once."""
     cdef dict found = {}
-    gather(self, found)
+    walk(self, found, NULL)
     return list(found)
-
-
-cdef int drop_gradients(ModuleBase self) except -1:
-    """Sets the gradient of every parameter of the tree to None; one that is met twice does not mind."""
-    cdef PyObject *parameters = module_find(self, PARAMETERS)
-    cdef PyObject *modules = module_find(self, MODULES)
-    if self.visiting or parameters is NULL or modules is NULL:
-        return 0
-    self.visiting = True
-    try:
-        for parameter in (<dict?><object>parameters).values():
-            if parameter is not None:
-                parameter.grad = None
-        for child in (<dict?><object>modules).values():
-            if child is not None:
-                drop_gradients(child)
-    finally:
-        self.visiting = False
-    return 0
 
 
 def zero_grad(ModuleBase self not None, bint set_to_none=True):
     """Forgets the gradients of all parameters, or with `set_to_none=False` fills them with zeros."""
-    if set_to_none and _PyType_Lookup(Py_TYPE(self), <PyObject *>PLAIN) is <PyObject *>True:
-        drop_gradients(self)
+    if set_to_none and _PyType_Lookup(Py_TYPE(self), <PyObject *>PLAIN) is <PyObject *>yes:
+        walk(self, None, NULL)
         return
     for parameter in self.parameters():
         grad = parameter.grad

@@ -6,6 +6,8 @@ import functools
 import math
 import warnings
 
+import numpy as np
+
 import tensorgrad as tg
 
 __all__ = [
@@ -237,13 +239,11 @@ def orthogonal_(tensor, gain: float = 1, generator=None):
     rows = tensor.shape[0]
     columns = tensor.numel() // rows
     with tg.no_grad():
-        flat = tg.empty((rows, columns), dtype=tensor.dtype).normal_(0, 1, generator=generator)
-        q, r = tg.linalg.qr(flat.t() if rows < columns else flat)
-        q = (
-            q * tg.diag(r).sign()
-        )  # the signs make it uniform over all such matrices (Mezzadri, math-ph/0609050)
-        tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape))
-        return tensor.mul_(gain)
+        flat = tg.empty((rows, columns), dtype=tensor.dtype).normal_(0, 1, generator=generator).numpy()
+        q, r = np.linalg.qr(flat.T if rows < columns else flat)
+        q *= np.sign(np.diagonal(r))  # makes it uniform over all such matrices (Mezzadri, math-ph/0609050)
+        q = np.ascontiguousarray(q.T if rows < columns else q)
+        return tensor.copy_(tg.from_numpy(q.reshape(tensor.shape))).mul_(gain)
 
 
 def sparse_(tensor, sparsity: float, std: float = 0.01, generator=None):

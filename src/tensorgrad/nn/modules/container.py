@@ -73,10 +73,11 @@ class _Line(Module):
         del self[index]
         return module
 
-    def _insert(self, index, module):
-        modules = list(self._modules.values())
-        modules.insert(index, module)
-        self._modules.update((str(i), module) for i, module in enumerate(modules))
+
+def _insert(line, index, module):
+    modules = list(line._modules.values())
+    modules.insert(index, module)
+    line._modules.update((str(i), module) for i, module in enumerate(modules))
 
 
 class Sequential(_Line):
@@ -128,7 +129,7 @@ class Sequential(_Line):
         size = len(self)
         if not -size <= index <= size:
             raise IndexError(f"Index out of range: {index}")
-        self._insert(index, module)
+        _insert(self, index, module)
         return self
 
     def extend(self, sequential: Iterable[Module]):
@@ -195,7 +196,7 @@ class ModuleList(_Line):
 
     def insert(self, index: int, module: Module) -> None:
         """Puts a module before the one at `index`; those after it move up."""
-        self._insert(index, module)
+        _insert(self, index, module)
 
     def extend(self, modules: Iterable[Module]):
         """Adds several modules at the end."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-import weakref
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -15,6 +14,21 @@ from typing import Any, TypeVar
 import tensorgrad as tg
 from tensorgrad.core import RemovableHandle, Tensor
 from tensorgrad.nn import _module as compiled
+from tensorgrad.nn.modules._hooks import (
+    WithModule,
+    call_with_hooks,
+    hook_dict,
+    hooks_of,
+    register_module_backward_hook,
+    register_module_buffer_registration_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+    set_backward_kind,
+)
 from tensorgrad.nn.parameter import Parameter
 
 __all__ = [
@@ -30,7 +44,6 @@ __all__ = [
 ]
 
 _EXTRA = "_extra_state"
-_grad_t = tuple[Tensor, ...] | Tensor
 T = TypeVar("T", bound="Module")
 
 
@@ -45,130 +58,6 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
         )
 
     __str__ = __repr__
-
-
-class _StateDict(OrderedDict):
-    """What `state_dict` makes: a dict with room for the modules' version numbers (`_metadata`)."""
-
-
-class _WithModule:
-    """A hook that is given its module first, without keeping the module alive."""
-
-    def __init__(self, hook, module):
-        functools.update_wrapper(self, hook)
-        self.hook = hook
-        self.module = weakref.ref(module)
-
-    def __call__(self, *args, **kwargs):
-        module = self.module()
-        if module is None:
-            raise RuntimeError("You are trying to call the hook of a dead Module!")
-        return self.hook(module, *args, **kwargs)
-
-    def __getstate__(self):
-        return {"hook": self.hook, "module": self.module()}
-
-    def __setstate__(self, state):
-        self.__init__(state["hook"], state["module"])
-
-
-# -- hooks on all modules --------------------------------------------------------------------------
-
-_everywhere = (
-    compiled.everywhere
-)  # the hooks that each call looks at, by the name of a module's own dict of them
-_always_called: dict[int, bool] = {}
-_with_kwargs: dict[int, bool] = {}
-_backward_kind: list[bool] = []  # [True] once full backward hooks were registered, [False] after the old kind
-
-
-def register_module_buffer_registration_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, name, buffer)` for each buffer that any module registers; what it returns is
-    taken instead.
-    """
-    return RemovableHandle(compiled.on_buffer, hook)
-
-
-def register_module_module_registration_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, name, submodule)` for each submodule that any module registers; what it
-    returns is taken instead.
-    """
-    return RemovableHandle(compiled.on_module, hook)
-
-
-def register_module_parameter_registration_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, name, parameter)` for each parameter that any module registers; what it
-    returns is taken instead.
-    """
-    return RemovableHandle(compiled.on_parameter, hook)
-
-
-def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, args)` before the forward of every module; what it returns replaces the
-    arguments.
-    """
-    return RemovableHandle(_everywhere["_forward_pre_hooks"], hook)
-
-
-def register_module_forward_hook(
-    hook: Callable, *, with_kwargs: bool = False, always_call: bool = False
-) -> RemovableHandle:
-    """Calls `hook(module, args, output)` after the forward of every module; what it returns replaces the
-    output.
-
-    With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs after an
-    exception too.
-    """
-    handle = RemovableHandle(_everywhere["_forward_hooks"], hook)
-    if with_kwargs:
-        _with_kwargs[handle.id] = True
-    if always_call:
-        _always_called[handle.id] = True
-    return handle
-
-
-def register_module_backward_hook(hook: Callable) -> RemovableHandle:
-    """The old kind of backward hook, on every module. Prefer `register_module_full_backward_hook`."""
-    return _register_backward_everywhere(hook, False)
-
-
-def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, grad_output)` before the backward of every module; what it returns replaces
-    `grad_output`.
-    """
-    return RemovableHandle(_everywhere["_backward_pre_hooks"], hook)
-
-
-def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
-    """Calls `hook(module, grad_input, grad_output)` after the backward of every module; what it returns
-    replaces `grad_input`.
-    """
-    return _register_backward_everywhere(hook, True)
-
-
-def _register_backward_everywhere(hook, full):
-    if _backward_kind and _backward_kind != [full]:
-        raise RuntimeError(
-            "Cannot use both regular backward hooks and full backward hooks as a global Module hook. "
-            "Please use only one of them."
-        )
-    _backward_kind[:] = [full]
-    return RemovableHandle(_everywhere["_backward_hooks"], hook)
-
-
-# -- the class -------------------------------------------------------------------------------------
-
-
-def _hook_dict(name):
-    """A module's dict of hooks of one kind; made when first asked for."""
-
-    def get(self):
-        return self.__dict__.setdefault("_hooks", {}).setdefault(name, OrderedDict())
-
-    def put(self, hooks):
-        self.__dict__.setdefault("_hooks", {})[name] = hooks
-
-    return property(get, put)
 
 
 class Module(compiled.ModuleBase):
@@ -197,7 +86,7 @@ class Module(compiled.ModuleBase):
     _version: int = 1
 
     # Whether the class leaves it to Module which parameters there are; `compiled.prepare` says so.
-    _lists_plainly = True
+    _parameters_listed_plainly = True
 
     training: bool
 
@@ -237,7 +126,7 @@ class Module(compiled.ModuleBase):
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Adds a tensor that is state but not trained; `persistent=False` keeps it out of `state_dict`."""
-        self._check_name("buffer", name, "_buffers")
+        _check_name(self, "buffer", name, "_buffers")
         if not (tensor is None or isinstance(tensor, Tensor)):
             raise TypeError(
                 f"cannot assign '{compiled.type_name(tensor)}' object to buffer '{name}' "
@@ -251,7 +140,7 @@ class Module(compiled.ModuleBase):
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Adds a parameter, or the place for one (None)."""
-        self._check_name("parameter", name, "_parameters")
+        _check_name(self, "parameter", name, "_parameters")
         if param is not None:
             if not isinstance(param, Parameter):
                 raise TypeError(
@@ -275,20 +164,8 @@ class Module(compiled.ModuleBase):
         """Adds a submodule under a name that need not be a Python identifier."""
         if not (module is None or isinstance(module, Module)):
             raise TypeError(f"{compiled.type_name(module)} is not a Module subclass")
-        self._check_name("module", name, "_modules")
+        _check_name(self, "module", name, "_modules")
         self._modules[name] = compiled.announced(self, name, module, compiled.on_module)
-
-    def _check_name(self, what, name, place):
-        if place not in self.__dict__:
-            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
-        if not isinstance(name, str):
-            raise TypeError(f"{what} name should be a string. Got {compiled.type_name(name)}")
-        if "." in name:
-            raise KeyError(f'{what} name can\'t contain ".", got: {name}')
-        if name == "":
-            raise KeyError(f'{what} name can\'t be empty string ""')
-        if name not in self.__dict__[place] and hasattr(self, name):
-            raise KeyError(f"attribute '{name}' already exists")
 
     # -- finding
 
@@ -348,7 +225,7 @@ class Module(compiled.ModuleBase):
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """The parameters of the tree (`recurse=False`: of this module alone), each once."""
-        if recurse and type(self)._lists_plainly:
+        if recurse and type(self)._parameters_listed_plainly:
             return iter(compiled.all_parameters(self))
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
@@ -432,9 +309,6 @@ class Module(compiled.ModuleBase):
                 self._buffers[name] = fn(buffer)
         return self
 
-    def _convert(self, dtype):
-        return self._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
-
     def to(self: T, *args, **kwargs) -> T:
         """Converts floating point parameters and buffers: `to(dtype)`, `to(device, dtype)` or
         `to(tensor)`. In place.
@@ -460,7 +334,7 @@ class Module(compiled.ModuleBase):
 
     def float(self: T) -> T:
         """Converts floating point parameters and buffers to float32."""
-        return self._convert(tg.float32)
+        return _convert(self, tg.float32)
 
     def double(self: T) -> T:
         """Converts floating point parameters and buffers to float64.
@@ -468,11 +342,11 @@ class Module(compiled.ModuleBase):
         >>> nn.Linear(2, 2).double().weight.dtype
         tensorgrad.float64
         """
-        return self._convert(tg.float64)
+        return _convert(self, tg.float64)
 
     def half(self: T) -> T:
         """Converts floating point parameters and buffers to float16."""
-        return self._convert(tg.float16)
+        return _convert(self, tg.float16)
 
     def cpu(self: T) -> T:
         """The module itself: everything is on the CPU."""
@@ -509,22 +383,18 @@ class Module(compiled.ModuleBase):
 
     # -- calling, the long way
 
-    _forward_hooks = _hook_dict("_forward_hooks")
-    _forward_hooks_with_kwargs = _hook_dict("_forward_hooks_with_kwargs")
-    _forward_hooks_always_called = _hook_dict("_forward_hooks_always_called")
-    _forward_pre_hooks = _hook_dict("_forward_pre_hooks")
-    _forward_pre_hooks_with_kwargs = _hook_dict("_forward_pre_hooks_with_kwargs")
-    _backward_hooks = _hook_dict("_backward_hooks")
-    _backward_pre_hooks = _hook_dict("_backward_pre_hooks")
-    _state_dict_hooks = _hook_dict("_state_dict_hooks")
-    _state_dict_pre_hooks = _hook_dict("_state_dict_pre_hooks")
-    _load_state_dict_pre_hooks = _hook_dict("_load_state_dict_pre_hooks")
-    _load_state_dict_post_hooks = _hook_dict("_load_state_dict_post_hooks")
+    _forward_hooks = hook_dict("_forward_hooks")
+    _forward_hooks_with_kwargs = hook_dict("_forward_hooks_with_kwargs")
+    _forward_hooks_always_called = hook_dict("_forward_hooks_always_called")
+    _forward_pre_hooks = hook_dict("_forward_pre_hooks")
+    _forward_pre_hooks_with_kwargs = hook_dict("_forward_pre_hooks_with_kwargs")
+    _backward_hooks = hook_dict("_backward_hooks")
+    _backward_pre_hooks = hook_dict("_backward_pre_hooks")
+    _state_dict_hooks = hook_dict("_state_dict_hooks")
+    _state_dict_pre_hooks = hook_dict("_state_dict_pre_hooks")
+    _load_state_dict_pre_hooks = hook_dict("_load_state_dict_pre_hooks")
+    _load_state_dict_post_hooks = hook_dict("_load_state_dict_post_hooks")
     _is_full_backward_hook: bool | None = None
-
-    def _hooks_of(self, name):
-        """The hooks of one kind as they are now, by id; nothing is made for asking."""
-        return dict(self.__dict__.get("_hooks", {}).get(name, ()))
 
     def register_forward_pre_hook(
         self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
@@ -570,123 +440,16 @@ class Module(compiled.ModuleBase):
         """Calls `hook(module, grad_input, grad_output)` when the gradients of the inputs are known; what
         it returns replaces them.
         """
-        self._set_backward_kind(True)
+        set_backward_kind(self, True)
         return RemovableHandle(self._backward_hooks, hook, first=prepend)
 
     def register_backward_hook(self, hook: Callable) -> RemovableHandle:
         """The old kind of backward hook, on the output's own node. Prefer `register_full_backward_hook`."""
-        self._set_backward_kind(False)
+        set_backward_kind(self, False)
         return RemovableHandle(self._backward_hooks, hook)
-
-    def _set_backward_kind(self, full):
-        if self._is_full_backward_hook is (not full):
-            raise RuntimeError(
-                "Cannot use both regular backward hooks and full backward hooks on a single Module. "
-                "Please use only one of them."
-            )
-        self._is_full_backward_hook = full
 
     def _call_impl(self, *args, **kwargs):
         return compiled.ModuleBase.__call__(self, *args, **kwargs)
-
-    def _call_with_hooks(self, args, kwargs):
-        """A call for which some hook is registered, here or on all modules."""
-        after = {**_everywhere["_forward_hooks"], **self._hooks_of("_forward_hooks")}
-        takes_kwargs = {**_with_kwargs, **self._hooks_of("_forward_hooks_with_kwargs")}
-        result = None
-        try:
-            args, kwargs = self._before_forward(args, kwargs)
-            around = self._backward_listeners()
-            if around is not None:
-                args = around.wrap_inputs(args)
-            result = compiled.run_forward(self, args, kwargs)
-            for number in list(after):
-                hook = after.pop(number)
-                new = hook(self, args, kwargs, result) if number in takes_kwargs else hook(self, args, result)
-                result = result if new is None else new
-            if around is not None:
-                if not isinstance(result, (Tensor, tuple)):
-                    warnings.warn(
-                        "For backward hooks to be called, module output should be a Tensor or a tuple "
-                        "of Tensors "
-                        f"but received {type(result)}",
-                        stacklevel=3,
-                    )
-                result = around.wrap_outputs(result)
-            self._hook_output_node(result)
-            return result
-        except Exception:
-            always = {**_always_called, **self._hooks_of("_forward_hooks_always_called")}
-            for number, hook in after.items():
-                if number in always:
-                    try:
-                        hook(self, args, kwargs, result) if number in takes_kwargs else hook(
-                            self, args, result
-                        )
-                    except Exception as error:
-                        warnings.warn(
-                            "module forward hook with ``always_call=True`` raised an exception that was "
-                            "silenced "
-                            f"as another error was raised in forward: {error}",
-                            stacklevel=3,
-                        )
-            raise
-
-    def _before_forward(self, args, kwargs):
-        takes_kwargs = self._hooks_of("_forward_pre_hooks_with_kwargs")
-        for number, hook in {
-            **_everywhere["_forward_pre_hooks"],
-            **self._hooks_of("_forward_pre_hooks"),
-        }.items():
-            if number in takes_kwargs:
-                new = hook(self, args, kwargs)
-                if new is not None:
-                    if not (isinstance(new, tuple) and len(new) == 2):
-                        raise RuntimeError(
-                            "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
-                            f"but got {new}."
-                        )
-                    args, kwargs = new
-            else:
-                new = hook(self, args)
-                if new is not None:
-                    args = new if isinstance(new, tuple) else (new,)
-        return args, kwargs
-
-    def _backward_hooks_of_kind(self, full):
-        """The backward hooks, those on all modules first, that are of the full or of the old kind."""
-        hooks = list(_everywhere["_backward_hooks"].values()) if _backward_kind == [full] else []
-        return hooks + (
-            list(self._hooks_of("_backward_hooks").values()) if self._is_full_backward_hook is full else []
-        )
-
-    def _backward_listeners(self):
-        hooks = self._backward_hooks_of_kind(True)
-        before = [
-            *_everywhere["_backward_pre_hooks"].values(),
-            *self._hooks_of("_backward_pre_hooks").values(),
-        ]
-        if not (hooks or before):
-            return None
-        from tensorgrad.nn.modules._backward import (
-            BackwardListeners,
-        )  # brings autograd.Function: for those who hook only
-
-        return BackwardListeners(self, hooks, before)
-
-    def _hook_output_node(self, result):
-        hooks = self._backward_hooks_of_kind(False)
-        if not hooks:
-            return
-        while not isinstance(result, Tensor):
-            result = (
-                next(v for v in result.values() if isinstance(v, Tensor))
-                if isinstance(result, dict)
-                else result[0]
-            )
-        if result.grad_fn is not None:
-            for hook in hooks:
-                result.grad_fn.register_hook(_WithModule(hook, self))
 
     # -- state
 
@@ -737,7 +500,7 @@ class Module(compiled.ModuleBase):
 
     def _register_load_state_dict_pre_hook(self, hook, with_module=False):
         return RemovableHandle(
-            self._load_state_dict_pre_hooks, _WithModule(hook, self) if with_module else hook
+            self._load_state_dict_pre_hooks, WithModule(hook, self) if with_module else hook
         )
 
     def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
@@ -746,16 +509,9 @@ class Module(compiled.ModuleBase):
         """
         return RemovableHandle(self._load_state_dict_post_hooks, hook)
 
-    def _persistent(self):
-        """The parameters and buffers that `state_dict` holds, by name."""
-        left_out = self._non_persistent_buffers_set
-        state = dict(self._parameters)
-        state.update((name, buffer) for name, buffer in self._buffers.items() if name not in left_out)
-        return {name: value for name, value in state.items() if value is not None}
-
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         """Adds this module's own state to `destination`."""
-        for name, value in self._persistent().items():
+        for name, value in _persistent(self).items():
             destination[prefix + name] = value if keep_vars else value.detach()
         if type(self).get_extra_state is not Module.get_extra_state:
             destination[prefix + _EXTRA] = self.get_extra_state()
@@ -774,18 +530,18 @@ class Module(compiled.ModuleBase):
             )
             destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
         if destination is None:
-            destination = _StateDict()
+            destination = OrderedDict()
             destination._metadata = OrderedDict()
         local_metadata = {"version": self._version}
         if hasattr(destination, "_metadata"):
             destination._metadata[prefix[:-1]] = local_metadata
-        for hook in self._hooks_of("_state_dict_pre_hooks").values():
+        for hook in hooks_of(self, "_state_dict_pre_hooks").values():
             hook(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)
         for name, module in self._modules.items():
             if module is not None:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        for hook in self._hooks_of("_state_dict_hooks").values():
+        for hook in hooks_of(self, "_state_dict_hooks").values():
             other = hook(self, destination, prefix, local_metadata)
             destination = destination if other is None else other
         return destination
@@ -796,10 +552,10 @@ class Module(compiled.ModuleBase):
         """Takes this module's own state out of `state_dict`; what does not fit is added to the three
         lists.
         """
-        for hook in self._hooks_of("_load_state_dict_pre_hooks").values():
+        for hook in hooks_of(self, "_load_state_dict_pre_hooks").values():
             hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
 
-        own = self._persistent()
+        own = _persistent(self)
         for name, value in own.items():
             key = prefix + name
             if key not in state_dict:
@@ -871,7 +627,7 @@ class Module(compiled.ModuleBase):
         unexpected: list[str] = []
         errors: list[str] = []
         metadata = getattr(state_dict, "_metadata", None)
-        state = _StateDict(state_dict)
+        state = OrderedDict(state_dict)
         if metadata is not None:
             state._metadata = metadata
 
@@ -885,7 +641,7 @@ class Module(compiled.ModuleBase):
                     path = f"{prefix}{name}."
                     load(child, {key: value for key, value in state.items() if key.startswith(path)}, path)
             keys = _IncompatibleKeys(missing, unexpected)
-            for hook in module._hooks_of("_load_state_dict_post_hooks").values():
+            for hook in hooks_of(module, "_load_state_dict_post_hooks").values():
                 if hook(module, keys) is not None:
                     raise AssertionError(
                         "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to "
@@ -928,6 +684,32 @@ class Module(compiled.ModuleBase):
 
 
 compiled.prepare(Module, Module)
+compiled.set_call_with_hooks(call_with_hooks)
+
+
+def _check_name(module, what, name, place):
+    if place not in module.__dict__:
+        raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+    if not isinstance(name, str):
+        raise TypeError(f"{what} name should be a string. Got {compiled.type_name(name)}")
+    if "." in name:
+        raise KeyError(f'{what} name can\'t contain ".", got: {name}')
+    if name == "":
+        raise KeyError(f'{what} name can\'t be empty string ""')
+    if name not in module.__dict__[place] and hasattr(module, name):
+        raise KeyError(f"attribute '{name}' already exists")
+
+
+def _convert(module, dtype):
+    return module._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+
+def _persistent(module):
+    """The parameters and buffers that `state_dict` holds, by name."""
+    left_out = module._non_persistent_buffers_set
+    state = dict(module._parameters)
+    state.update((name, buffer) for name, buffer in module._buffers.items() if name not in left_out)
+    return {name: value for name, value in state.items() if value is not None}
 
 
 def _attribute(module, name):
