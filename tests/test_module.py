@@ -2,6 +2,8 @@
 
 import abc
 import copy
+import dataclasses
+import functools
 import gc
 import pickle
 import threading
@@ -246,6 +248,52 @@ def test_users_may_reach_into_the_dicts():
     net._modules = OrderedDict(only=nn.Identity())
     assert [name for name, _ in net.named_children()] == ["only"]
     assert not hasattr(net, "first")
+    net._modules = OrderedDict(b=nn.Linear(1, 1), a=nn.Linear(2, 2))
+    net._modules.move_to_end("b")
+    assert [tuple(p.shape) for p in net.parameters()][1:] == [(2, 2), (2,), (1, 1), (1,)]
+    net.zero_grad()
+    line = nn.Sequential(Doubles(), Doubles())
+    line._modules = OrderedDict(line._modules)
+    assert line(1) == 4
+
+
+def test_names_that_users_give_do_not_meet_ours():
+    class Busy(Net):
+        def __init__(self):
+            super().__init__()
+            self._hooks = self._handles = [1]
+            self._persistent = self._convert = 5
+
+        def _check_name(self):
+            raise AssertionError
+
+    net = Busy()
+    net.register_forward_hook(added_one)
+    net.double()
+    assert net(ones(1, 2, dtype=tg.float64)).shape == (1, 1) and net._hooks == [1] and net.state_dict()
+
+
+def test_dataclasses_cached_properties_and_slots_work():
+    @dataclasses.dataclass(eq=False)
+    class Point(nn.Module):
+        size: int
+
+        def __post_init__(self):
+            super().__init__()
+            self.inner = nn.Linear(self.size, 1)
+
+        @functools.cached_property
+        def twice(self):
+            return self.size * 2
+
+    class Slotted(nn.Module):
+        __slots__ = ("extra",)
+
+    point = Point(3)
+    assert point.twice == 6 and point.__dict__["twice"] == 6 and point.inner.in_features == 3
+    slotted = Slotted()
+    slotted.extra = 1
+    assert slotted.extra == 1 and "extra" not in slotted.__dict__
 
 
 def test_a_missing_attribute_is_named():
@@ -341,6 +389,8 @@ def test_properties_of_the_class_win_and_keep_their_errors():
             self.inner = value
 
     module = Scaled()
+    with pytest.raises(AttributeError, match="no attribute 'inner'"):
+        module.scale  # noqa: B018
     module.scale = 4
     assert module.inner == 4 and module.scale == 8
 

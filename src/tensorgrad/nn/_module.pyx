@@ -1,9 +1,10 @@
 # cython: language_level=3, binding=True, boundscheck=False, wraparound=False
-"""The part of a Module that every call passes: calling, attribute look-up, assignment, zero_grad, Sequential's loop.
+"""The part of a Module that every step passes: calling, attribute look-up, assignment, zero_grad, Sequential's loop.
 
-The class itself, and all that is not on this path, is in `modules/module.py`. A module's whole state lies in its `__dict__`
-(`training`, `_parameters`, `_buffers`, `_modules`, `_non_persistent_buffers_set`, and `_hooks_by_kind` once there has been one), so
-that copying, pickling and users who reach into it need no special care. Nothing is cached from it here.
+The class itself, and all that is not on this path, is in `modules/module.py`. A module's whole state lies in its
+`__dict__` (`training`, `_parameters`, `_buffers`, `_modules`, `_non_persistent_buffers_set`, and `_hooks_by_kind` once
+there has been one), so that copying, pickling and users who reach into it need no special care. Nothing of it is
+kept elsewhere.
 """
 cimport cython
 from cpython.object cimport PyObject, PyTypeObject
@@ -14,7 +15,7 @@ from tensorgrad.nn.parameter import Buffer, Parameter
 cdef extern from *:
     """
     #define MODULE_ARGS 8
-    /* A plain function found on the class is called with the module in front, without a bound method in between. */
+    /* A plain function found on the class is called with the module in front: no bound method is made. */
     static CYTHON_INLINE int module_is_method(PyObject *f) {
         return PyType_HasFeature(Py_TYPE(f), Py_TPFLAGS_METHOD_DESCRIPTOR);
     }
@@ -24,7 +25,7 @@ cdef extern from *:
         return Py_TYPE(descr)->tp_descr_get(descr, self, (PyObject *)Py_TYPE(self));
     }
     static CYTHON_INLINE int module_is_dict(PyObject *o) { return o != NULL && PyDict_Check(o); }
-    /* Subclasses keep the base's place for the instance's dict. It is none while a module is being taken apart. */
+    /* Subclasses keep the base's place for the instance's dict. While a module is taken apart it is none. */
     static CYTHON_INLINE PyObject **module_state(PyObject *self) {
         return (PyObject **)((char *)self + Py_TYPE(self)->tp_dictoffset);
     }
@@ -32,7 +33,7 @@ cdef extern from *:
         PyObject *state = *module_state(self);
         return module_is_dict(state) ? PyDict_GetItemWithError(state, name) : NULL;
     }
-    /* The parameter, buffer or submodule of that name, borrowed, or NULL; the places that are no dicts are left out. */
+    /* The parameter, buffer or submodule of that name, borrowed, or NULL; places that are no dicts are left out. */
     static PyObject *module_look_up(PyObject *self, PyObject *places, PyObject *name) {
         Py_ssize_t i;
         for (i = 0; i < 3; i++) {
@@ -85,7 +86,8 @@ cdef extern from "Python.h":
         getattro_fn tp_getattro
         call_fn tp_call
 
-cdef str FORWARD = "forward", HOOKS = "_hooks_by_kind", PARAMETERS = "_parameters", BUFFERS = "_buffers", MODULES = "_modules"
+cdef str FORWARD = "forward", HOOKS = "_hooks_by_kind"
+cdef str PARAMETERS = "_parameters", BUFFERS = "_buffers", MODULES = "_modules"
 cdef tuple PLACES = (PARAMETERS, BUFFERS, MODULES)
 cdef str PLAIN = "_parameters_listed_plainly"
 cdef str TRANSIENT = "_non_persistent_buffers_set"
@@ -211,7 +213,7 @@ def sequential_forward(self, input):
 # -- attributes ------------------------------------------------------------------------------------
 
 def get_missing(ModuleBase self not None, str name not None):
-    """The parameter, buffer or submodule of that name, else AttributeError: what Python asks when nothing else was found."""
+    """The parameter, buffer or submodule of that name, else AttributeError: `__getattr__`."""
     cdef PyObject *value = module_look_up(self, PLACES, name)
     if value is NULL:
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
@@ -219,7 +221,7 @@ def get_missing(ModuleBase self not None, str name not None):
 
 
 cdef object getattro(ModuleBase self, object name):
-    """Python's own order (data descriptor, instance, class), then `get_missing`; no exception is raised and cleared on the way."""
+    """Python's own order (data descriptor, instance, class), then `get_missing`, with no exception on the way."""
     cdef PyObject *descr
     cdef PyObject *value
     if type(name) is not str:
@@ -244,9 +246,9 @@ cdef object call_get(ModuleBase self, PyObject *descr, object name):
 def prepare(cls, module_class):
     """Chooses the quick ways for a new class of modules, unless it has its own.
 
-    Attributes: Python gives each class a slot that calls `__getattribute__` and `__getattr__` by name, as `Module` has the
-    latter for `super().__getattr__` to find; `getattro` does the work of both. When either is assigned to the class later,
-    Python sets its own slot again, so nothing is lost. Parameters: the walks here stand in for the overridable methods.
+    Attributes: Python gives each class a slot that calls `__getattribute__` and `__getattr__` by name, as `Module` has
+    the latter for `super().__getattr__` to find; `getattro` does the work of both. When either is assigned to the class
+    later, Python sets its own slot again, so nothing is lost. Parameters: `walk` stands in for the overridable methods.
     """
     if cls.__getattr__ is module_class.__getattr__ and cls.__getattribute__ is object.__getattribute__:
         (<TypeSlots *><PyObject *>cls).tp_getattro = <getattro_fn>getattro
@@ -341,7 +343,8 @@ def announced(module, str name, value, dict hooks):
 def type_name(value):
     """A value's type as messages name it."""
     cls = type(value)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__.partition('.')[0]}.{cls.__qualname__}"
+    package = cls.__module__.partition(".")[0]
+    return cls.__qualname__ if package == "builtins" else f"{package}.{cls.__qualname__}"
 
 
 # -- walks over the tree ---------------------------------------------------------------------------
@@ -361,8 +364,9 @@ cdef bint is_on(PyObject *module, Path *path) noexcept:
 
 
 cdef int walk(ModuleBase self, dict found, Path *above) except -1:
-    """Adds all parameters of the tree to `found`, each once, in the order of `named_parameters`. Without `found` it sets their
-    gradients to None; one that is met twice does not mind.
+    """Adds all parameters of the tree to `found`, each once, in the order of `named_parameters`.
+
+    Without `found` it sets their gradients to None; a parameter that is met twice does not mind.
     """
     cdef Path here = Path(<PyObject *>self, above)
     cdef PyObject *parameters = module_find(self, PARAMETERS)
