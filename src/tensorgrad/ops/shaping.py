@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
-from tensorgrad.core import Tensor, _core
-from tensorgrad.core.declare import case, composite, normal, primitive
+from tensorgrad.core import Size, Tensor, _core, bool_
+from tensorgrad.core.declare import alias, case, composite, normal, primitive, registry
 from tensorgrad.core.declare import view as declare_view
+from tensorgrad.ops._tools import wrap_dim, wrap_dims
 
 
 @declare_view(
@@ -130,7 +134,12 @@ def select(input, dim, index):
     >>> tg.arange(6).reshape(2, 3).select(1, 2)
     tensor([2, 5])
     """
-    return input[(slice(None),) * dim + (index,)]
+    return input[_at(input, dim, int(index))]
+
+
+def _at(array, dim, index):
+    """The NumPy index that is ``index`` in one dimension."""
+    return (slice(None),) * wrap_dim(dim, array.ndim) + (index,)
 
 
 @primitive(
@@ -141,7 +150,7 @@ def select(input, dim, index):
 def _select_backward(g, shape, dim, index):
     """Zeros of ``shape`` with ``g`` at one index of one dimension."""
     full = np.zeros(shape, g.dtype)
-    full[(slice(None),) * dim + (index,)] = g
+    full[_at(full, dim, int(index))] = g
     return full
 
 
@@ -156,7 +165,7 @@ def _select_backward(g, shape, dim, index):
 )
 def _slice(input, dim, start, length, step):
     """``length`` indices of one dimension from ``start``, every ``step``-th, as a view."""
-    return input[(slice(None),) * dim + (slice(start, start + length * step, step),)]
+    return input[_at(input, dim, slice(start, start + length * step, step))]
 
 
 @primitive(
@@ -167,7 +176,7 @@ def _slice(input, dim, start, length, step):
 def _slice_backward(g, shape, dim, start, length, step):
     """Zeros of ``shape`` with ``g`` in the place of a slice."""
     full = np.zeros(shape, g.dtype)
-    full[(slice(None),) * dim + (slice(start, start + length * step, step),)] = g
+    full[_at(full, dim, slice(start, start + length * step, step))] = g
     return full
 
 
@@ -200,14 +209,10 @@ def _cast(input, dtype):
 # What an in-place write to a view does to its base, and what the view then is: see core/README.md.
 
 
-def _flat(shape, strides, offset, flat):
-    """The flat indices of a view's elements in its (contiguous) base."""
-    if flat is not None:
-        return flat
-    index = np.full(shape, offset, np.int64)
-    for d, (extent, step) in enumerate(zip(shape, strides, strict=True)):
-        index += (np.arange(extent) * step).reshape((-1,) + (1,) * (len(shape) - d - 1))
-    return index
+def _window(flat, shape, strides, offset):
+    """The view of a flat array that shape, strides and offset, in elements, tell."""
+    flat = flat if math.prod(shape) == 0 else flat[offset:]
+    return np.lib.stride_tricks.as_strided(flat, shape, [step * flat.itemsize for step in strides])
 
 
 @primitive(
@@ -219,17 +224,586 @@ def _flat(shape, strides, offset, flat):
     grad_name="CopySlices",
 )
 def _view_scatter(base, value, place):
-    """``base`` with ``value`` in the place of a view of it."""
+    """``base`` with ``value`` in the place of a view of it: (shape, strides, offset) in elements, or the flat indices."""
     full = np.array(base, order="C")
-    full.reshape(-1)[_flat(*place).reshape(-1)] = np.broadcast_to(value, place[0]).reshape(-1)
+    shape, strides, offset, flat = place
+    if flat is None:
+        _window(full.reshape(-1), shape, strides, offset)[...] = value
+    else:
+        full.reshape(-1)[flat.reshape(-1)] = np.broadcast_to(value, shape).reshape(-1)
     return full
 
 
 @primitive(
-    vjp=dict(base=lambda g, place, input_shape: _view_scatter(g.new_zeros(input_shape), g, place)),
+    vjp=dict(
+        base=lambda g, place, input_shape: _view_scatter(g.new_zeros(input_shape), g, place),
+    ),
     at=(),
     grad_name="AsStridedBackward0",
 )
 def _view_gather(base, place):
     """The elements of ``base`` that a view of it shows."""
-    return np.ascontiguousarray(base).reshape(-1)[_flat(*place)]
+    base = np.ascontiguousarray(base).reshape(-1)
+    shape, strides, offset, flat = place
+    return np.array(_window(base, shape, strides, offset)) if flat is None else base[flat]
+
+
+# Names for reshapes and permutations.
+
+
+@declare_view(
+    vjp=dict(input=lambda g: t(g)),
+    samples=lambda: [case(normal(2, 3), name="plain"), case(normal(3), name="1-d"), case(normal(), name="0-d")],
+)
+def t(input):
+    """A matrix with rows and columns swapped, as a view; a tensor of fewer dimensions as it is.
+
+    Raises RuntimeError for more than two dimensions.
+
+    >>> tg.tensor([[1, 2, 3]]).t().shape
+    tensorgrad.Size([3, 1])
+    """
+    return input.T
+
+
+@composite(samples=lambda: [case(normal(2, 3), name="plain"), case(normal(2, 3, 4), name="3-d"), case(normal(), name="0-d")])
+def T(input):
+    """All dimensions in reverse order, as a view: ``x.T``.
+
+    >>> tg.ones(2, 3).T.shape
+    tensorgrad.Size([3, 2])
+    """
+    return permute(input, tuple(range(input.ndim - 1, -1, -1)))
+
+
+@composite(samples=lambda: [case(normal(2, 3), name="plain"), case(normal(2, 3, 4), name="batch")])
+def mT(input):
+    """The last two dimensions swapped, as a view: ``x.mT``. Raises RuntimeError for fewer than two.
+
+    >>> tg.ones(5, 2, 3).mT.shape
+    tensorgrad.Size([5, 3, 2])
+    """
+    if input.ndim < 2:
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+    return transpose(input, -2, -1)
+
+
+@composite(samples=lambda: [case(normal(2, 3), name="plain"), case(normal(), name="0-d")])
+def H(input):
+    """A matrix transposed (there are no complex numbers to conjugate): ``x.H``. Raises RuntimeError for other than 2 dimensions.
+
+    >>> tg.ones(2, 3).H.shape
+    tensorgrad.Size([3, 2])
+    """
+    if input.ndim not in (0, 2):
+        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.")
+    return t(input)
+
+
+@composite(samples=lambda: [case(normal(2, 3), name="plain"), case(normal(2, 3, 4), name="batch")])
+def mH(input):
+    """The last two dimensions swapped (there are no complex numbers to conjugate): ``x.mH``.
+
+    >>> tg.ones(5, 2, 3).mH.shape
+    tensorgrad.Size([5, 3, 2])
+    """
+    if input.ndim < 2 and input.ndim:
+        raise RuntimeError(f"tensor.mH is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+    return transpose(input, -2, -1) if input.ndim else permute(input, ())
+
+
+for _name in ("T", "mT", "H", "mH"):
+    _core._add_method(_name, property(registry[_name].body, doc=registry[_name].__doc__))
+alias("adjoint", mH, method=True)
+
+
+@composite(method=True, at=(), samples=lambda: [case(normal(2, 6), normal(3, 4), name="plain")])
+def view_as(input, other):
+    """The same memory in the shape of ``other``.
+
+    >>> tg.arange(4).view_as(tg.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
+    return view(input, other.shape)
+
+
+@composite(method=True, at=(), samples=lambda: [case(normal(2, 6), normal(3, 4), name="plain")])
+def reshape_as(input, other):
+    """The same elements in the shape of ``other``, a view where possible.
+
+    >>> tg.arange(4).reshape_as(tg.ones(2, 2)).shape
+    tensorgrad.Size([2, 2])
+    """
+    return reshape(input, other.shape)
+
+
+@composite(method=True, at=(), samples=lambda: [case(normal(3, 1), normal(2, 3, 4), name="plain")])
+def expand_as(input, other):
+    """Dimensions of size 1 repeated to the shape of ``other``, without copying.
+
+    >>> tg.ones(2, 1).expand_as(tg.ones(2, 3)).shape
+    tensorgrad.Size([2, 3])
+    """
+    return expand(input, other.shape)
+
+
+def sizes_of(given: tuple) -> tuple:
+    """The sizes of ``f(x, 2, 3)`` or ``f(x, (2, 3))``."""
+    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], Sequence) else given
+
+
+@composite(method=True, samples=lambda: [case(normal(3, 1), (2, 3, 4), name="plain")])
+def broadcast_to(input, size):
+    """Dimensions of size 1 repeated to ``size``, without copying.
+
+    >>> tg.broadcast_to(tg.arange(2), (2, 2))
+    tensor([[0, 1],
+            [0, 1]])
+    """
+    return expand(input, size)
+
+
+@composite(samples=lambda: [case(normal(3, 1), normal(4), name="plain")])
+def broadcast_tensors(*tensors):
+    """All tensors expanded to the shape they broadcast to together, as views.
+
+    >>> [a.shape for a in tg.broadcast_tensors(tg.ones(3, 1), tg.ones(2))]
+    [tensorgrad.Size([3, 2]), tensorgrad.Size([3, 2])]
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], Sequence):
+        tensors = tuple(tensors[0])
+    shape = broadcast_shapes(*[each.shape for each in tensors])
+    return tuple([expand(each, shape) for each in tensors])
+
+
+def broadcast_shapes(*shapes) -> Size:
+    """The shape that these shapes broadcast to; an int stands for a shape of one size.
+
+    Raises RuntimeError when they don't.
+
+    >>> tg.broadcast_shapes((3, 1), (2,))
+    tensorgrad.Size([3, 2])
+    """
+    shapes = [(each,) if isinstance(each, int) else tuple(each) for each in shapes]
+    together = [1] * max((len(each) for each in shapes), default=0)
+    for shape in shapes:
+        for back, extent in enumerate(reversed(shape), 1):
+            if extent < 0:
+                raise RuntimeError(f"Trying to create tensor with negative dimension ({extent}): ({extent})")
+            if together[-back] == 1:
+                together[-back] = extent
+            elif extent not in (1, together[-back]):
+                raise RuntimeError(
+                    f"The size of tensor a ({together[-back]}) must match the size of tensor b ({extent}) at non-singleton "
+                    f"dimension {len(together) - back}; the shapes are {[list(each) for each in shapes]}"
+                )
+    return Size(together)
+
+
+@composite(
+    method=True,
+    samples=lambda: [case(normal(2, 3, 4), name="all"), case(normal(2, 3, 4), 1, name="from 1"), case(normal(), name="0-d")],
+)
+def flatten(input, start_dim=0, end_dim=-1):
+    """The dimensions from ``start_dim`` to ``end_dim`` as one, a view where possible.
+
+    >>> tg.ones(2, 3, 4).flatten(1).shape
+    tensorgrad.Size([2, 12])
+    """
+    shape = input.shape
+    if not shape:
+        wrap_dim(start_dim, 0), wrap_dim(end_dim, 0)
+        return reshape(input, (1,))
+    first, last = wrap_dim(start_dim, len(shape)), wrap_dim(end_dim, len(shape))
+    if first > last:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if first == last:
+        return input
+    return reshape(input, (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
+
+
+@composite(method=True, samples=lambda: [case(normal(2, 12), 1, (3, -1), name="plain")])
+def unflatten(input, dim, sizes):
+    """One dimension split into several; one of ``sizes`` may be -1.
+
+    >>> tg.ones(2, 12).unflatten(1, (3, -1)).shape
+    tensorgrad.Size([2, 3, 4])
+    """
+    sizes = tuple(sizes) if isinstance(sizes, Sequence) else (sizes,)
+    dim = wrap_dim(dim, input.ndim)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    extent = input.shape[dim]
+    known = math.prod(size for size in sizes if size != -1)
+    if sizes.count(-1) > 1:
+        raise RuntimeError("only one dimension can be inferred")
+    if (extent % known if known else extent) if -1 in sizes else known != extent:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({extent}) in the input tensor"
+        )
+    sizes = [extent // known if size == -1 and known else size for size in sizes]
+    return reshape(input, (*input.shape[:dim], *sizes, *input.shape[dim + 1 :]))
+
+
+@composite(method=True, samples=lambda: [case(normal(2, 3), name="plain"), case(normal(), name="0-d")])
+def ravel(input):
+    """All elements in one dimension, a view where possible.
+
+    >>> tg.ones(2, 3).ravel().shape
+    tensorgrad.Size([6])
+    """
+    return reshape(input, (-1,) if input.numel() else (0,))
+
+
+@composite(method=True, samples=lambda: [case(normal(2, 3, 4), 0, 2, name="plain")])
+def swapaxes(input, axis0, axis1):
+    """Two dimensions swapped, as a view.
+
+    >>> tg.ones(2, 3).swapaxes(0, 1).shape
+    tensorgrad.Size([3, 2])
+    """
+    return transpose(input, axis0, axis1)
+
+
+@composite(method=True, samples=lambda: [case(normal(2, 3, 4), 0, 2, name="plain")])
+def swapdims(input, dim0, dim1):
+    """Two dimensions swapped, as a view.
+
+    >>> tg.ones(2, 3).swapdims(0, 1).shape
+    tensorgrad.Size([3, 2])
+    """
+    return transpose(input, dim0, dim1)
+
+
+def _moved(dims, ndim: int, which: str) -> list[int]:
+    given = list(dims) if isinstance(dims, Sequence) else [dims]
+    wrapped = [wrap_dim(d, ndim) for d in given]
+    if len(set(wrapped)) != len(wrapped):
+        raise RuntimeError(f"movedim: repeated dim in `{which}` ({given})")
+    return wrapped
+
+
+@composite(
+    method=True,
+    samples=lambda: [case(normal(2, 3, 4), 0, 2, name="one"), case(normal(2, 3, 4), (0, 1), (-1, 0), name="two")],
+)
+def movedim(input, source, destination):
+    """Some dimensions moved to other places, as a view; the rest keep their order.
+
+    >>> tg.ones(2, 3, 4).movedim(0, -1).shape
+    tensorgrad.Size([3, 4, 2])
+    """
+    count = [len(d) if isinstance(d, Sequence) else 1 for d in (source, destination)]
+    if count[0] != count[1]:
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({source} dims) should contain the same number of dims as "
+            f"destination ({destination} dims)"
+        )
+    places = dict(zip(_moved(destination, input.ndim, "destination"), _moved(source, input.ndim, "source"), strict=True))
+    rest = (d for d in range(input.ndim) if d not in set(places.values()))
+    return permute(input, tuple([places[d] if d in places else next(rest) for d in range(input.ndim)]))
+
+
+alias("moveaxis", movedim)
+
+
+# Parts.
+
+
+def _whole_number(value, name: str) -> int:
+    """An int, or the value of an integer tensor of one element."""
+    if isinstance(value, Tensor) and (value.ndim or value.is_floating_point() or value.dtype is bool_):
+        raise RuntimeError(f"{name} must be an 0-dim integral Tensor.")
+    return value.__index__()
+
+
+@composite(method=True, samples=lambda: [case(normal(3, 5), 1, 1, 3, name="plain"), case(normal(5), 0, -2, 2, name="negative")])
+def narrow(input, dim, start, length):
+    """``length`` indices of one dimension from ``start``, as a view.
+
+    >>> tg.arange(5).narrow(0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    if input.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    dim, start = wrap_dim(dim, input.ndim), _whole_number(start, "start")
+    extent = input.shape[dim]
+    if not -extent <= start <= extent:
+        raise IndexError(f"start out of range (expected to be in range of [{-extent}, {extent}], but got {start})")
+    start = start + extent if start < 0 else start
+    if start + length > extent:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({extent}).")
+    return _slice(input, dim, start, length, 1)
+
+
+def bounds(start, end, step, extent: int) -> tuple[int, int, int]:
+    """``start:end:step`` of a dimension of that extent as (first, count, step). Raises RuntimeError for a step below 1."""
+    if step <= 0:
+        raise RuntimeError("slice step must be positive")
+    first, stop, step = slice(start, end, step).indices(extent)
+    return first, max(0, -(-(stop - first) // step)), step
+
+
+@composite(name="slice", samples=lambda: [case(normal(3, 7), 1, 1, 6, 2, name="plain"), case(normal(3), name="all")])
+def slice_(input, dim=0, start=None, end=None, step=1):
+    """The indices ``start:end:step`` of one dimension, as a view.
+
+    >>> tg.slice(tg.arange(6), 0, 1, 5, 2)
+    tensor([1, 3])
+    """
+    if input.ndim == 0:
+        raise RuntimeError("slice() cannot be applied to a 0-dim tensor.")
+    dim = wrap_dim(dim, input.ndim)
+    return _slice(input, dim, *bounds(start, end, step, input.shape[dim]))
+
+
+@declare_view(
+    vjp=dict(
+        input=lambda g, offset, dim1, dim2, input_shape: _diagonal_backward(g, input_shape, offset, dim1, dim2),
+    ),
+    samples=lambda: [
+        case(normal(3, 4), name="plain"),
+        case(normal(2, 3, 4), 1, 0, 2, name="offset"),
+        case(normal(3, 2), -1, name="below"),
+    ],
+)
+def diagonal(input, offset=0, dim1=0, dim2=1):
+    """The diagonal of two dimensions as the last one, as a view; above the main one for a positive ``offset``.
+
+    >>> tg.arange(6).reshape(2, 3).diagonal(1)
+    tensor([1, 5])
+    """
+    wrapped = wrap_dim(dim1, input.ndim), wrap_dim(dim2, input.ndim)
+    if wrapped[0] == wrapped[1]:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    found = np.diagonal(input, offset, *wrapped)
+    return found if found.size else input[(slice(0, 0),) * input.ndim].reshape(found.shape)
+
+
+@primitive(
+    vjp=dict(g=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2)),
+    at=(),
+    samples=lambda: [case(normal(2, 2), (2, 3, 2), 0, 2, 1, name="plain")],
+)
+def _diagonal_backward(g, shape, offset, dim1, dim2):
+    """Zeros of ``shape`` with ``g`` on a diagonal of two of its dimensions."""
+    full = np.zeros(shape, g.dtype)
+    line = np.diagonal(full, offset, dim1, dim2)
+    line.flags.writeable = True
+    line[...] = g
+    return full
+
+
+@declare_view(
+    vjp=dict(input=lambda g, dimension, size, step, input_shape: _unfold_backward(g, input_shape, dimension, size, step)),
+    at=(),
+    samples=lambda: [case(normal(7), 0, 3, 2, name="plain"), case(normal(2, 5, 2), 1, 2, 1, name="overlap")],
+)
+def unfold(input, dimension, size, step):
+    """All windows of ``size`` along a dimension, ``step`` apart, as a view whose last dimension is the window.
+
+    >>> tg.arange(5).unfold(0, 3, 2)
+    tensor([[0, 1, 2],
+            [2, 3, 4]])
+    """
+    dim = wrap_dim(dimension, input.ndim)
+    extent = input.shape[dim] if input.ndim else 1
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > extent:
+        raise RuntimeError(f"maximum size for tensor at dimension {dim} is {extent} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if input.ndim == 0:
+        return input.reshape(1)[:size]
+    shape, strides = list(input.shape), list(input.strides)
+    shape[dim] = (extent - size) // step + 1
+    strides[dim] *= step
+    return np.lib.stride_tricks.as_strided(input, [*shape, size], [*strides, input.strides[dim]])
+
+
+@primitive(
+    vjp=dict(g=lambda g, dimension, size, step: unfold(g, dimension, size, step)),
+    at=(),
+    samples=lambda: [case(normal(2, 4, 2, 2), (2, 5, 2), 1, 2, 1, name="plain")],
+)
+def _unfold_backward(g, shape, dimension, size, step):
+    """Zeros of ``shape`` to which the windows ``g`` are added where they were taken."""
+    full = np.zeros(shape, g.dtype)
+    if not shape:
+        full[...] = g.sum()
+        return full
+    dim = wrap_dim(dimension, len(shape))
+    lines, windows = np.moveaxis(full, dim, 0), np.moveaxis(g, dim, 0)
+    for i in range(size):
+        lines[i : i + step * (len(windows) - 1) + 1 : step] += windows[..., i]
+    return full
+
+
+# as_strided: any view of the memory. Its gradient takes a detour over the memory itself.
+
+
+def _storage(shape, strides, offset, low=0):
+    """Positions in a storage that starts at ``low``."""
+    index = np.full(shape, offset - low, np.int64)
+    for d, (extent, step) in enumerate(zip(shape, strides, strict=True)):
+        index += (np.arange(extent) * step).reshape((-1,) + (1,) * (len(shape) - d - 1))
+    return index
+
+
+def _both_places(view, source):
+    """Positions of a view's and its source's elements in the memory that the two span, and how much that is."""
+    a, b = _storage(*view), _storage(*source)
+    low = min(a.min(initial=0), b.min(initial=0))
+    return a - low, b - low, int(max(a.max(initial=0), b.max(initial=0)) - low + 1)
+
+
+@declare_view(
+    vjp=dict(input=lambda g, size, stride, storage_offset, source: _strided_backward(g, (size, stride, storage_offset), source)),
+    at=(),
+    method=False,
+    grad_name="AsStridedBackward0",
+)
+def _as_strided(input, size, stride, storage_offset, source):
+    """``as_strided`` with everything known; ``source`` is the place of ``input`` in the memory: (shape, strides, offset)."""
+    away = storage_offset - source[2]
+    step = input.itemsize if away >= 0 else -input.itemsize
+    flat = np.lib.stride_tricks.as_strided(input, (abs(away) + 1,), (step,))[abs(away) :]
+    return np.lib.stride_tricks.as_strided(flat, size, [s * input.itemsize for s in stride])
+
+
+@primitive(
+    vjp=dict(g=lambda g, view, source: _strided_forward(g, view, source)),
+    at=(),
+    samples=lambda: [case(normal(3, 2), ((3, 2), (1, 1), 1), ((2, 3), (3, 1), 0), name="overlap")],
+)
+def _strided_backward(g, view, source):
+    """The gradient of the memory's elements, added up over a view, where a source shows them; shared equally among equals."""
+    to, back, reach = _both_places(view, source)
+    memory = np.bincount(to.reshape(-1), weights=np.ascontiguousarray(g).reshape(-1), minlength=reach)
+    shares = np.bincount(back.reshape(-1), minlength=reach)
+    return (memory / np.maximum(shares, 1))[back].astype(g.dtype)
+
+
+@primitive(vjp=dict(g=lambda g, view, source: _strided_backward(g, view, source)), at=())
+def _strided_forward(g, view, source):
+    """The values that a view shows of a memory into which a source's values are written, the mean of those that meet."""
+    to, back, reach = _both_places(view, source)
+    memory = np.bincount(back.reshape(-1), weights=np.ascontiguousarray(g).reshape(-1), minlength=reach)
+    shares = np.bincount(back.reshape(-1), minlength=reach)
+    return (memory / np.maximum(shares, 1))[to].astype(g.dtype)
+
+
+@composite(method=True, samples=lambda: [case(normal(6), (2, 3), (1, 2), name="overlap"), case(normal(6), (2,), (2,), 1, name="offset")])
+def as_strided(input, size, stride, storage_offset=None):
+    """Any view of the tensor's memory, by sizes, strides and offset in elements.
+
+    Raises RuntimeError for a view that would leave the memory.
+
+    >>> tg.arange(4).as_strided((3, 2), (1, 1))
+    tensor([[0, 1],
+            [1, 2],
+            [2, 3]])
+    """
+    size, stride = tuple(size), tuple(stride)
+    own = input.storage_offset()
+    offset = own if storage_offset is None else storage_offset
+    if len(size) != len(stride):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if any(s < 0 for s in stride):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    if any(s < 0 for s in size):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(size)}: {list(size)}")
+    if offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
+    reach = 0 if 0 in size else offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    before, behind = _core._room_of(input)
+    if reach > before + behind:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {input.itemsize} "
+            f"requiring a storage size of {reach * input.itemsize} are out of bounds for storage of size "
+            f"{(before + behind) * input.itemsize}"
+        )
+    return _as_strided(input, size, stride, offset, (tuple(input.shape), input.stride(), own))
+
+
+# In-place forms: the tensor itself takes another shape.
+
+
+def _in_place(name: str, op):
+    def change(self, *args, **kwargs):
+        return _core._become(self, op(self, *args, **kwargs))
+
+    change.__name__ = change.__qualname__ = name
+    change.__doc__ = f"``{op.__name__}``, in place: the tensor itself takes the new shape, and is returned."
+    _core._add_method(name, change)
+
+
+for _op in (t, transpose, swapaxes, swapdims, squeeze, unsqueeze, as_strided):
+    _in_place(_op.__name__ + "_", _op)
+
+
+def resize_(self, *sizes, memory_format=None):
+    """Another shape, in place, with as many of the elements as fit; what is added is not set.
+
+    >>> tg.arange(4).resize_(2)
+    tensor([0, 1])
+    """
+    return _core._resize(self, sizes_of(sizes))
+
+
+def resize_as_(self, the_template, memory_format=None):
+    """``resize_`` to the shape of another tensor."""
+    return _core._resize(self, tuple(the_template.shape))
+
+
+def set_(self, source=None, storage_offset=0, size=None, stride=None):
+    """Makes the tensor show the memory of ``source``, a tensor of its dtype; without one it becomes empty."""
+    source = self.new_empty(0) if source is None else source
+    if size is not None:
+        source = as_strided(source.detach(), size, stride or contiguous_strides(size), storage_offset)
+    return _core._set_memory(self, source)
+
+
+def contiguous_strides(size) -> tuple[int, ...]:
+    """The strides, in elements, of a contiguous tensor of that shape."""
+    return tuple(math.prod(max(n, 1) for n in size[d + 1 :]) for d in range(len(size)))
+
+
+for _function in (resize_, resize_as_, set_):
+    _core._add_method(_function.__name__, _function)
+
+
+# Copies of the views, under torch's names for them.
+
+
+def _copying(op, name: str | None = None, method: bool = False):
+    def copy(input, *args, **kwargs):
+        found = op(input, *args, **kwargs)
+        return tuple([each.clone() for each in found]) if isinstance(found, tuple) else found.clone()
+
+    name = name or op.__name__ + "_copy"
+    copy.__name__ = copy.__qualname__ = name
+    copy.__doc__ = f"``{op.__name__}`` with memory of its own instead of a view."
+    return composite(name=name, method=method)(copy)
+
+
+for _op in (as_strided, diagonal, expand, permute, select, slice_, squeeze, t, transpose, unfold, unsqueeze, view):
+    _copying(_op)
+narrow_copy = _copying(narrow, method=True)
+
+
+@composite(samples=lambda: [case(normal(2, 3), name="plain")])
+def alias_copy(input):
+    """A copy with memory of its own.
+
+    >>> tg.alias_copy(tg.ones(2))
+    tensor([1., 1.])
+    """
+    return input.clone()
+
+
+PUBLIC = {"tensorgrad": (broadcast_shapes,)}
