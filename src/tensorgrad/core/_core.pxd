@@ -43,7 +43,7 @@ cdef class Tensor:
     cdef Node node
     cdef Tensor base
     cdef object extra
-    cdef dict __dict__
+    cdef void *attributes           # the instance's __dict__, made when the first attribute is set
     cdef object __weakref__
 
 ctypedef int (*vjp_fn)(Node node, Tensor g) except -1

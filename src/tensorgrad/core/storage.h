@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "block.h"
-#if defined(_WIN32)
+#if defined(_WIN32) || defined(__GLIBC__)
 #include <malloc.h>
 #endif
 
@@ -37,6 +37,7 @@ typedef struct FreeBlock {
 
 static FreeBlock *free_blocks[SIZE_BINS];
 static size_t cached_bytes = 0;
+static size_t released_bytes = 0;
 static char *slab_at = NULL;
 static size_t slab_left = 0;
 
@@ -89,6 +90,15 @@ static size_t block_room(int bin)
     return rank % 4 == 0 ? half : half + (half >> 2) * (size_t)(rank % 4);
 }
 
+/* Freed memory stays in the process's heap unless the C library is told. */
+static void hand_back(void)
+{
+    released_bytes = 0;
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
+}
+
 static void storage_trim(void)
 {
     for (int bin = SMALL_BINS; bin < SIZE_BINS; bin++) {
@@ -99,6 +109,7 @@ static void storage_trim(void)
             aligned_release(block);
         }
     }
+    hand_back();
 }
 
 static Block *new_cell(int bin)
@@ -169,6 +180,8 @@ static void block_free(Block *block)
         size_t room = block_room(bin);
         if (cached_bytes + room > CACHE_LIMIT) {
             aligned_release(block);
+            released_bytes += room;
+            if (released_bytes > CACHE_LIMIT) hand_back();
             return;
         }
         cached_bytes += room;

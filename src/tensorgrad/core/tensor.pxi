@@ -447,6 +447,8 @@ cdef class Tensor:
             block_drop(self.block)
         if self.nd > INLINE_DIMS:
             free(<void *>self.dims[0])
+        Py_XDECREF(<PyObject *>self.attributes)
+        self.attributes = NULL
 
     def __setattr__(self, name, value):
         track(self)
@@ -1032,6 +1034,50 @@ cdef object named_operator(str name, object a, object b):
     if operand_of(a) is None or operand_of(b) is None:
         return NotImplemented
     return binary(<Op>CORE_OPS[name], operand_of(a), operand_of(b))
+
+
+cdef extern from *:
+    """
+    /* Tensors have a __dict__ that is made when it is first needed: Cython's own would cost every tensor 64 bytes and 20 ns. */
+    static Py_ssize_t tg_attributes;
+    static traverseproc tg_own_traverse;
+    static inquiry tg_own_clear;
+    static int tg_traverse(PyObject *self, visitproc visit, void *arg)
+    {
+        Py_VISIT(*(PyObject **)((char *)self + tg_attributes));
+        return tg_own_traverse(self, visit, arg);
+    }
+    static int tg_clear(PyObject *self)
+    {
+        Py_CLEAR(*(PyObject **)((char *)self + tg_attributes));
+        return tg_own_clear(self);
+    }
+    static PyGetSetDef tg_dict_entry = {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL};
+    static int tg_tensor_type(PyTypeObject *type, Py_ssize_t offset)
+    {
+        PyObject *entry = PyDescr_NewGetSet(type, &tg_dict_entry);
+        if (entry == NULL || PyDict_SetItemString(type->tp_dict, "__dict__", entry) < 0) return -1;
+        Py_DECREF(entry);
+        tg_attributes = offset;
+        tg_own_traverse = type->tp_traverse;
+        tg_own_clear = type->tp_clear;
+        type->tp_traverse = tg_traverse;
+        type->tp_clear = tg_clear;
+        type->tp_dictoffset = offset;
+        PyType_Modified(type);
+        return 0;
+    }
+    """
+    int tg_tensor_type(PyTypeObject *cls, Py_ssize_t offset) except -1
+
+
+def _set_tensor_type():
+    """Gives Tensor its lazy __dict__."""
+    cdef Tensor t = Tensor.__new__(Tensor)
+    tg_tensor_type(<PyTypeObject *>Tensor, <char *>&t.attributes - <char *><PyObject *>t)
+
+
+_set_tensor_type()
 
 
 cdef extern from "Python.h":
