@@ -1,0 +1,26 @@
+"""Optimizers, and schedules for their learning rates."""
+
+from . import lr_scheduler
+from .adaptive import Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop
+from .descent import ASGD, SGD, Muon, Rprop
+from .optimizer import Optimizer
+from .quasi_newton import LBFGS
+
+__all__ = [
+    "ASGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "LBFGS",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SGD",
+    "lr_scheduler",
+]

@@ -1,0 +1,328 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: binding=False, embedsignature=False
+"""The compiled half of every optimizer: what it remembers, and the loop over the parameters.
+
+`State`, `States` and `Group` are the dicts that PyTorch's optimizers have (`optimizer.state[param]`, `optimizer.state`,
+`optimizer.param_groups[i]`), which also notice when an entry changes. As long as none did, `Stepper.step` reads the
+tensors, kernels and settings it found the last time from C fields, so a step costs no look-up at all.
+"""
+from tensorgrad._kernels cimport KernelArgs, find, kernel_fn
+from tensorgrad.core._core cimport Tensor, contiguous_of, kernels_on, launch
+
+from tensorgrad.core import enable_grad
+
+cdef enum:
+    F32 = 7
+    F64 = 8
+    SCALARS = 8
+    NO_STEP = -1
+
+
+cdef class Watched(dict):
+    """A dict that counts its changes."""
+    cdef Py_ssize_t changes
+
+    def __init__(self, entries=()):
+        self.update(entries)
+
+    def __setitem__(self, key, value):
+        self.changes += 1
+        dict.__setitem__(self, key, value)
+
+    def __delitem__(self, key):
+        self.changes += 1
+        dict.__delitem__(self, key)
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
+
+    def clear(self):
+        self.changes += 1
+        dict.clear(self)
+
+    def pop(self, *args):
+        self.changes += 1
+        return dict.pop(self, *args)
+
+    def popitem(self):
+        self.changes += 1
+        return dict.popitem(self)
+
+    def setdefault(self, key, default=None):
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, *args, **kwargs):
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def copy(self):
+        return type(self)(self)
+
+    def __reduce__(self):
+        return type(self), (dict(self),)
+
+
+cdef class State(Watched):
+    """What an optimizer remembers for one parameter.
+
+    An entry can be read and written as an attribute too. Writing a tensor to an attribute that already holds one of its
+    shape and dtype copies the values, so whoever holds the remembered tensor sees the step; writing an item replaces it.
+    """
+    cdef tuple names                # for which settings, and after how many changes, the fields below were read
+    cdef Py_ssize_t seen
+    cdef Tensor step
+    cdef list slots                 # the tensors that a kernel reads, None for one that the settings don't call for
+
+    def __getattr__(self, name):
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the optimizer remembers no {name!r} for this parameter; it has {list(self)}") from None
+
+    def __setattr__(self, name, value):
+        old = self.get(name)
+        if isinstance(old, Tensor) and isinstance(value, Tensor) and old.shape == value.shape and old.dtype == value.dtype:
+            if old is not value:
+                old.copy_(value)
+        else:
+            self[name] = value
+
+
+cdef class States(Watched):
+    """From each parameter to its `State`; an unknown key gets an empty one, as with PyTorch's defaultdict."""
+
+    def __missing__(self, key):
+        self[key] = State()
+        return self[key]
+
+    def __setitem__(self, key, value):
+        Watched.__setitem__(self, key, State(value) if type(value) is dict else value)
+
+
+cdef class Group(Watched):
+    """Parameters that share their settings."""
+    cdef Py_ssize_t seen            # the fields below are what the entries said after that many changes
+    cdef list params
+    cdef tuple owners               # the parameters and, in the same order, their states
+    cdef list rows
+    cdef States states              # where the rows came from, after how many changes
+    cdef Py_ssize_t states_seen
+    cdef tuple names                # the slots that the kernel reads, None for one that the settings don't call for
+    cdef bint counts
+    cdef State nothing              # stands for the state of every parameter when the settings call for no slot at all
+    cdef int step_at                # which of the scalars is the number of the step
+    cdef double scalars[SCALARS]
+    cdef kernel_fn fn32
+    cdef kernel_fn fn64
+
+    def __cinit__(self):
+        self.seen = -1
+
+
+cdef int read_group(Stepper optimizer, Group group) except -1:
+    """Takes over what the group's entries say, as C values."""
+    cdef int i
+    cdef tuple names
+    kind = type(optimizer)
+    params = group["params"]
+    group.params = params if type(params) is list else list(params)
+    group.fn32 = group.fn64 = NULL
+    group.seen = group.changes
+    if kind.kernel is None or group.get("differentiable"):
+        return 0
+    needed = optimizer.needs(group)
+    names = tuple([slot if slot in needed else None for slot in kind.slots if slot != "step"])
+    group.counts = "step" in needed
+    group.nothing = None if needed else State()
+    if names != group.names:                    # states compare by identity whether they were read for these
+        group.names = names
+    group.step_at = NO_STEP
+    for i, value in enumerate(kind.kernel_scalars(**optimizer._settings(group, kind.kernel_scalars))):
+        if value is None:
+            group.step_at = i
+        else:
+            group.scalars[i] = value
+    for value in group.values():
+        if isinstance(value, Tensor):           # such a setting can change without the group noticing
+            group.seen = -1
+    group.fn32 = find(kind.kernel.encode(), F32)
+    group.fn64 = find(kind.kernel.encode(), F64)
+    return 0
+
+
+cdef int read_rows(Group group, States states) except -1:
+    group.states = states
+    group.states_seen = states.changes
+    group.owners = tuple(group.params)
+    group.rows = [states.get(param) for param in group.owners]
+    return 0
+
+
+cdef bint read_state(Group group, State state) except -1:
+    """Takes over the tensors of a state; False when some are still missing."""
+    cdef list slots = []
+    if group.counts:
+        step = state.get("step")
+        if not isinstance(step, Tensor):
+            return False
+        state.step = <Tensor>step
+    for name in group.names:
+        value = None if name is None else state.get(name)
+        if name is not None and not isinstance(value, Tensor):
+            return False
+        slots.append(value)
+    state.slots = slots
+    state.names = group.names
+    state.seen = state.changes
+    return True
+
+
+cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) except -1:
+    """One step of one parameter by the kernel; False, and nothing done, when only the rule can do it."""
+    cdef KernelArgs a
+    cdef kernel_fn fn = group.fn32 if param.code == F32 else group.fn64 if param.code == F64 else NULL
+    cdef Tensor slot, step
+    cdef int i, count
+    if fn is NULL or not param.contiguous or param.block.frozen or grad.code != param.code or grad.count != param.count:
+        return False
+    if (state.names is not group.names or state.seen != state.changes) and not read_state(group, state):
+        return False
+    count = <int>len(state.slots)
+    for i in range(count):
+        a.data[2 + i] = NULL
+        if state.slots[i] is not None:
+            slot = <Tensor>state.slots[i]
+            if slot.code != param.code or slot.count != param.count or not slot.contiguous or slot.block.frozen:
+                return False
+            a.data[2 + i] = slot.at
+    for i in range(SCALARS):
+        a.scalar[i] = group.scalars[i]
+    if group.counts:
+        step = state.step
+        if step.count != 1 or step.block.frozen:
+            return False
+        if step.code == F32:
+            (<float *>step.at)[0] += 1
+            a.scalar[group.step_at if group.step_at != NO_STEP else SCALARS - 1] = (<float *>step.at)[0]
+        elif step.code == F64:
+            (<double *>step.at)[0] += 1
+            a.scalar[group.step_at if group.step_at != NO_STEP else SCALARS - 1] = (<double *>step.at)[0]
+        else:
+            return False
+        step.block.version += 1
+    for i in range(count):
+        if state.slots[i] is not None:
+            (<Tensor>state.slots[i]).block.version += 1
+    if not grad.contiguous:
+        grad = contiguous_of(grad)
+    a.data[0] = param.at
+    a.data[1] = grad.at
+    a.ndim = 1
+    a.size[0] = param.count
+    a.flags = 0
+    param.block.version += 1
+    launch(fn, &a, <double>param.count)
+    return True
+
+
+cdef int step_group(Stepper optimizer, Group group, States states) except -1:
+    cdef Py_ssize_t i
+    cdef Tensor param
+    cdef State state
+    cdef list params, rows
+    cdef tuple owners
+    cdef bint fast = kernels_on()
+    if group.seen != group.changes:
+        read_group(optimizer, group)
+    params = group.params
+    if group.states is not states or group.states_seen != states.changes or len(group.owners) != len(params):
+        read_rows(group, states)
+    rows = group.rows
+    owners = group.owners
+    for i in range(len(owners)):
+        param = <Tensor?>params[i]
+        if param.grad_ is None:
+            continue
+        if owners[i] is not param:
+            optimizer._update(param, group)
+            group.states = None                 # the list of parameters was changed in place: read it again next time
+            continue
+        state = group.nothing
+        if state is None and type(rows[i]) is State:
+            state = <State>rows[i]
+        if not fast or state is None or not launch_step(group, state, param, param.grad_):
+            optimizer._update(param, group)
+    return 0
+
+
+cdef class Stepper:
+    """Parameters in groups, what is remembered for each, and the walk over them."""
+    cdef States states
+    cdef public object param_groups
+    cdef public object defaults
+    cdef public dict _optimizer_step_pre_hooks
+    cdef public dict _optimizer_step_post_hooks
+    cdef public bint _opt_called    # whether a step was ever made: schedulers ask
+    cdef public bint _in_hooks
+
+    slots = ()
+    kernel = None
+
+    @property
+    def state(self):
+        """What the optimizer remembers, by parameter."""
+        return self.states
+
+    @state.setter
+    def state(self, value):
+        self.states = <States>value if type(value) is States else States(value)
+
+    def step(self, closure=None):
+        """Changes every parameter that has a gradient, once.
+
+        `closure`, if given, computes the loss anew with gradients enabled; its result is returned.
+        """
+        loss = None
+        if (self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks or global_pre_hooks or global_post_hooks) \
+                and not self._in_hooks:
+            return self._hooked_step(closure)
+        self._opt_called = True
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            step_group(self, <Group>group if type(group) is Group else Group(group), self.states)
+        return loss
+
+    def zero_grad(self, set_to_none=True):
+        """Takes the gradient of every parameter away, or with `set_to_none=False` fills it with zeros."""
+        cdef list params
+        cdef Tensor param
+        for group in self.param_groups:
+            if type(group) is Group and (<Group>group).seen == (<Group>group).changes:
+                params = (<Group>group).params
+            else:
+                params = list(group["params"])
+            if set_to_none:
+                for param in params:
+                    param.grad_ = None
+            else:
+                for param in params:
+                    if param.grad_ is not None:
+                        if param.grad_.node is not None:
+                            param.grad_.detach_()
+                        else:
+                            param.grad_.requires_grad_(False)
+                        param.grad_.zero_()
+
+
+cdef dict global_pre_hooks = {}
+cdef dict global_post_hooks = {}
+
+
+def _global_hooks():
+    """The hooks of all optimizers: those before a step and those after it."""
+    return global_pre_hooks, global_post_hooks

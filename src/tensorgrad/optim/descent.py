@@ -1,0 +1,309 @@
+"""Optimizers that go down the gradient by a step of one size: SGD, ASGD, Rprop, Muon."""
+
+from __future__ import annotations
+
+import math
+
+import tensorgrad as tg
+from tensorgrad.core import Tensor
+
+from .optimizer import Optimizer, check_at_least, check_lr, check_paths
+
+__all__ = ["ASGD", "SGD", "Muon", "Rprop"]
+
+
+class SGD(Optimizer):
+    r"""Gradient descent, with a momentum that remembers past gradients.
+
+    .. math:: v \leftarrow \mu v + (1 - \tau) g, \qquad p \leftarrow p - \eta v
+
+    where :math:`\mu` is `momentum`, :math:`\tau` `dampening` and :math:`\eta` `lr`; the first gradient
+    becomes :math:`v` as it is. With `nesterov` the step is along :math:`g + \mu v`. `maximize` goes up
+    instead of down.
+
+    >>> x = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.SGD([x], lr=0.1)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step(); x
+    tensor([0.8000], requires_grad=True)
+    """
+
+    slots = ("momentum_buffer",)
+    kernel = "sgd"
+
+    def __init__(
+        self,
+        params,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ):
+        check_lr(lr)
+        check_at_least(0.0, momentum=momentum, weight_decay=weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        check_paths(foreach, fused, False, differentiable)
+        super().__init__(
+            params,
+            dict(
+                lr=lr,
+                momentum=momentum,
+                dampening=dampening,
+                weight_decay=weight_decay,
+                nesterov=nesterov,
+                maximize=maximize,
+                foreach=foreach,
+                differentiable=differentiable,
+                fused=fused,
+            ),
+        )
+
+    def needs(self, group):
+        return self.slots if group["momentum"] else ()
+
+    def start(self, name, param, group):
+        return None  # the first gradient becomes the buffer
+
+    def rule(self, param, grad, state, lr, momentum, dampening, nesterov):
+        if momentum:
+            if state.momentum_buffer is None:
+                state.momentum_buffer = grad.clone()
+            else:
+                state.momentum_buffer = momentum * state.momentum_buffer + (1 - dampening) * grad
+            grad = grad + momentum * state.momentum_buffer if nesterov else state.momentum_buffer
+        return param - lr * grad
+
+    @staticmethod
+    def kernel_scalars(lr, momentum, dampening, weight_decay, nesterov, maximize):
+        return lr, momentum, dampening, weight_decay, nesterov, maximize, False
+
+
+class ASGD(Optimizer):
+    r"""Gradient descent whose mean of all positions since step `t0`, `state["ax"]`, is the better answer.
+
+    .. math:: p \leftarrow (1 - \lambda \eta_t) p - \eta_t g, \qquad
+              \eta_{t+1} = \eta / (1 + \lambda \eta t)^\alpha
+
+    >>> x = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.ASGD([x], lr=0.1)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step(); x
+    tensor([0.8000], requires_grad=True)
+    """
+
+    slots = ("step", "eta", "mu", "ax")
+
+    def __init__(
+        self,
+        params,
+        lr: float | Tensor = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ):
+        check_lr(lr)
+        check_at_least(0.0, weight_decay=weight_decay)
+        check_paths(foreach, None, capturable, differentiable)
+        super().__init__(
+            params,
+            dict(
+                lr=lr,
+                lambd=lambd,
+                alpha=alpha,
+                t0=t0,
+                weight_decay=weight_decay,
+                foreach=foreach,
+                maximize=maximize,
+                differentiable=differentiable,
+                capturable=capturable,
+            ),
+        )
+
+    def start(self, name, param, group):
+        if name == "eta":
+            return tg.tensor(float(group["lr"]))
+        if name == "mu":
+            return tg.tensor(1.0)
+        return super().start(name, param, group)
+
+    def rule(self, param, grad, state, lr, lambd, alpha, t0):
+        eta, mu, step = state.eta.item(), state.mu.item(), state.step.item()
+        param = param * (1 - lambd * eta) - eta * grad
+        state.ax = param if mu == 1 else state.ax + mu * (param - state.ax)
+        state.eta.fill_(lr / (1 + lambd * lr * step) ** alpha)
+        state.mu.fill_(1 / max(1, step - t0))
+        return param
+
+
+class Rprop(Optimizer):
+    """Steps by the sign of the gradient: a weight's step grows while it stays and shrinks when it turns.
+
+    Made for whole data sets; the noise of small batches turns signs at random.
+
+    >>> x = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.Rprop([x], lr=0.1)
+    >>> (x * x).sum().backward()
+    >>> optimizer.step(); x
+    tensor([0.9000], requires_grad=True)
+    """
+
+    slots = ("step", "prev", "step_size")
+
+    def __init__(
+        self,
+        params,
+        lr: float | Tensor = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ):
+        check_lr(lr)
+        if not 0.0 < etas[0] < 1.0 < etas[1]:
+            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
+        check_paths(foreach, None, capturable, differentiable)
+        super().__init__(
+            params,
+            dict(
+                lr=lr,
+                etas=etas,
+                step_sizes=step_sizes,
+                foreach=foreach,
+                maximize=maximize,
+                differentiable=differentiable,
+                capturable=capturable,
+            ),
+        )
+
+    def start(self, name, param, group):
+        return (
+            tg.full_like(param, float(group["lr"]))
+            if name == "step_size"
+            else super().start(name, param, group)
+        )
+
+    def rule(self, param, grad, state, etas, step_sizes):
+        shrink, grow = etas
+        turned = grad * state.prev
+        size = state.step_size
+        state.step_size = tg.where(turned > 0, grow * size, tg.where(turned < 0, shrink * size, size)).clamp(
+            *step_sizes
+        )
+        grad = tg.where(turned < 0, tg.zeros_like(grad), grad)  # after a turn this weight rests for one step
+        state.prev = grad
+        return param - grad.sign() * state.step_size
+
+
+class Muon(Optimizer):
+    r"""Momentum whose step, a matrix, is turned into the nearest orthogonal one.
+
+    So every direction is walked as far.     Five rounds of Newton and Schulz do the turning, :math:`X
+    \leftarrow aX + (bA + cA^2)X` with :math:`A = XX^T`. For the matrices of hidden layers; biases and
+    embeddings are better off with AdamW. Keller Jordan's Muon. The rounds run in the parameter's own dtype,
+    where PyTorch rounds to bfloat16.
+
+    >>> w = tg.eye(2, requires_grad=True)
+    >>> optimizer = tg.optim.Muon([w])
+    >>> (w * w).sum().backward()
+    >>> optimizer.step(); w.shape
+    tensorgrad.Size([2, 2])
+    """
+
+    slots = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        params,
+        lr: float | Tensor = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+    ):
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        for name, value in (("Learning rate", lr), ("momentum", momentum), ("weight decay", weight_decay)):
+            if not value >= 0.0:
+                raise ValueError(f"{name} should be >= 0 but is: {value}")
+        if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
+            raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
+        if ns_steps >= 100:
+            raise ValueError("Number of steps must be less than 100 for computational efficiency")
+        if len(ns_coefficients) != 3:
+            raise ValueError("Coefficients must be a tuple of exactly 3 values")
+        super().__init__(
+            params,
+            dict(
+                lr=lr,
+                weight_decay=weight_decay,
+                momentum=momentum,
+                nesterov=nesterov,
+                ns_coefficients=ns_coefficients,
+                eps=eps,
+                ns_steps=ns_steps,
+                adjust_lr_fn=adjust_lr_fn,
+            ),
+        )
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.ndim != 2:
+                    raise ValueError(
+                        f"Muon only supports 2D parameters whereas we found a parameter with size: "
+                        f"{param.shape}"
+                    )
+
+    def rule(
+        self,
+        param,
+        grad,
+        state,
+        lr,
+        weight_decay,
+        momentum,
+        nesterov,
+        ns_coefficients,
+        eps,
+        ns_steps,
+        adjust_lr_fn,
+    ):
+        state.momentum_buffer = grad + momentum * (state.momentum_buffer - grad)
+        step = grad + momentum * (state.momentum_buffer - grad) if nesterov else state.momentum_buffer
+        rows, columns = param.shape
+        scale = (
+            0.2 * math.sqrt(max(rows, columns))
+            if adjust_lr_fn == "match_rms_adamw"
+            else math.sqrt(max(1, rows / columns))
+        )
+        return param * (1 - lr * weight_decay) - lr * scale * _orthogonal(
+            step, ns_coefficients, ns_steps, eps
+        )
+
+
+def _orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], rounds: int, eps: float) -> Tensor:
+    """About the nearest matrix whose singular values are all one."""
+    a, b, c = coefficients
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.mT if tall else matrix
+    x = x / x.norm().clamp(min=eps)
+    for _ in range(rounds):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * (gram @ gram)) @ x
+    return x.mT if tall else x
