@@ -1,0 +1,193 @@
+"""In which order samples are taken, and in which batches."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import Any, Generic, TypeVar
+
+import tensorgrad as tg
+
+__all__ = [
+    "BatchSampler",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "SubsetRandomSampler",
+    "WeightedRandomSampler",
+]
+
+Index = TypeVar("Index", covariant=True)
+
+
+class Sampler(Generic[Index]):
+    """Gives the numbers of samples, one pass after the other: a subclass has `__iter__`, and mostly
+    `__len__`.
+    """
+
+    def __iter__(self) -> Iterator[Index]:
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say in which order samples come: it needs an __iter__"
+        )
+
+
+class SequentialSampler(Sampler[int]):
+    """0, 1, 2 … in order.
+
+    >>> list(tg.utils.data.SequentialSampler("abc"))
+    [0, 1, 2]
+    """
+
+    def __init__(self, data_source: Sized):
+        self.data_source = data_source
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.data_source)))
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+
+class RandomSampler(Sampler[int]):
+    """All numbers in a new random order at each pass, or with `replacement` `num_samples` independent draws.
+
+    The order is PyTorch's for the same seed: without a generator of its own, a pass draws the seed of a new
+    one from the default generator.
+
+    >>> sorted(tg.utils.data.RandomSampler("abc"))
+    [0, 1, 2]
+    """
+
+    def __init__(
+        self,
+        data_source: Sized,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Any = None,
+    ):
+        self.data_source = data_source
+        self.replacement = replacement
+        self._num_samples = num_samples
+        self.generator = generator
+        if not isinstance(replacement, bool):
+            raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
+        if not isinstance(self.num_samples, int) or self.num_samples <= 0:
+            raise ValueError(
+                f"num_samples should be a positive integer value, but got num_samples={self.num_samples}"
+            )
+
+    @property
+    def num_samples(self) -> int:
+        """How many numbers a pass gives."""
+        return len(self.data_source) if self._num_samples is None else self._num_samples
+
+    def draws(self) -> Iterator:
+        """The pass as tensors of numbers."""
+        n, count, generator = len(self.data_source), self.num_samples, self.generator
+        if generator is None:
+            generator = tg.Generator()
+            generator.manual_seed(random_seed())
+        if self.replacement:
+            for _ in range(count // 32):
+                yield tg.randint(n, (32,), generator=generator)
+            yield tg.randint(n, (count % 32,), generator=generator)
+        else:
+            for _ in range(count // n):
+                yield tg.randperm(n, generator=generator)
+            yield tg.randperm(n, generator=generator)[: count % n]
+
+    def __iter__(self) -> Iterator[int]:
+        for draw in self.draws():
+            yield from draw.tolist()
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class SubsetRandomSampler(Sampler[int]):
+    """The given numbers in a new random order at each pass.
+
+    >>> sorted(tg.utils.data.SubsetRandomSampler([3, 5]))
+    [3, 5]
+    """
+
+    def __init__(self, indices: Sequence[int], generator: Any = None):
+        self.indices = indices
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        for i in tg.randperm(len(self.indices), generator=self.generator).tolist():
+            yield self.indices[i]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler[int]):
+    """`num_samples` numbers, each drawn as often as its weight says; without `replacement` every number at
+    most once.
+
+    >>> list(tg.utils.data.WeightedRandomSampler([0.0, 1.0], 3))
+    [1, 1, 1]
+    """
+
+    def __init__(
+        self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: Any = None
+    ):
+        if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
+            raise ValueError(
+                f"num_samples should be a positive integer value, but got num_samples={num_samples}"
+            )
+        if not isinstance(replacement, bool):
+            raise ValueError(f"replacement should be a boolean value, but got replacement={replacement}")
+        self.weights = tg.as_tensor(weights, dtype=tg.float64)
+        if self.weights.ndim != 1:
+            raise ValueError(
+                f"weights should be a 1d sequence but given weights have shape {tuple(self.weights.shape)}"
+            )
+        self.num_samples = num_samples
+        self.replacement = replacement
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        drawn = tg.multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
+        yield from iter(drawn.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class BatchSampler(Sampler[list[int]]):
+    """What another sampler gives, in lists of `batch_size`; the last may be shorter, or is left out with
+    `drop_last`.
+
+    >>> list(tg.utils.data.BatchSampler(range(5), batch_size=2, drop_last=False))
+    [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(self, sampler: Sampler[int] | Iterable[int], batch_size: int, drop_last: bool):
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
+            raise ValueError(
+                f"batch_size should be a positive integer value, but got batch_size={batch_size}"
+            )
+        if not isinstance(drop_last, bool):
+            raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+
+    def __iter__(self) -> Iterator[list[int]]:
+        numbers = iter(self.sampler)
+        while batch := list(itertools.islice(numbers, self.batch_size)):
+            if len(batch) < self.batch_size and self.drop_last:
+                return
+            yield batch
+
+    def __len__(self) -> int:
+        count, size = len(self.sampler), self.batch_size
+        return count // size if self.drop_last else -(-count // size)
+
+
+def random_seed(generator: Any = None) -> int:
+    """A seed for another generator, drawn as PyTorch draws it."""
+    return int(tg.empty((), dtype=tg.int64).random_(generator=generator).item())

@@ -1,0 +1,3 @@
+"""PyTorch's address for datasets."""
+
+from tensorgrad.data.sources import *  # noqa: F403
