@@ -1,0 +1,235 @@
+"""save and load: files that are written whole or not at all, and that run nothing when they are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import numpy as np
+
+import tensorgrad as tg
+from tensorgrad.core import Tensor
+
+from .container import Entry, LoadError, parse_json, read_into, read_table, table_bytes
+from .tree import DTYPES, Saved, decode, encode
+
+__all__ = ["load", "save"]
+
+TREE = "tensorgrad"  # the metadata key under which the nested state stands
+VERSION = 1
+CHUNK = 1 << 24  # bytes handed to the system at once
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+def save(
+    obj: Any,
+    f: str | os.PathLike | BinaryIO,
+    pickle_module: Any = None,
+    pickle_protocol: Any = None,
+    _use_new_zipfile_serialization: bool = True,
+) -> None:
+    """Writes tensors, and dicts, lists, numbers and text around them, to a file or file object.
+
+    The file is a safetensors file: other programs find the tensors in it by their place, such as
+    `model.0.weight`. Tensors that share memory are written once and share it again after loading; a view is
+    written as its own values. A path is written under another name beside it, synced and renamed, so that it
+    always holds the old state or the new one, whatever happens. Raises TypeError for a module, optimizer or
+    any other object of code: save its `state_dict()`. The arguments after `f` are PyTorch's, and nothing is
+    pickled, so only a `pickle_module` is refused.
+
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
+    >>> tg.save({"weight": tg.ones(2), "epoch": 3}, path)
+    >>> tg.load(path)
+    {'weight': tensor([1., 1.]), 'epoch': 3}
+    """
+    if pickle_module is not None:
+        raise ValueError("save: nothing is pickled, so pickle_module has no meaning; leave it out")
+    tree, saved = encode(obj)
+    # The largest elements first, so that every tensor lies at a multiple of its element size.
+    saved.sort(key=lambda item: -item.array.itemsize)
+    entries, offset = {}, 0
+    for name, array in saved:
+        entries[name] = Entry(array.dtype.name, array.shape, offset, offset + array.nbytes)
+        offset += array.nbytes
+    description = json.dumps({"version": VERSION, "tree": tree}, separators=(",", ":"), allow_nan=False)
+    start = table_bytes(entries, {TREE: description})
+    if hasattr(f, "write"):
+        _write(f, start, saved)
+    else:
+        with _replacing(os.fspath(f)) as file:
+            _write(file, start, saved)
+
+
+def load(
+    f: str | os.PathLike | BinaryIO,
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+) -> Any:
+    """Reads what `save` wrote, or any safetensors file, which gives a dict from names to tensors.
+
+    Raises LoadError, a RuntimeError, for a file that is damaged or of another kind, and says what is wrong;
+    no memory is asked for that the file does not fill. Nothing in the file is run, so `weights_only` changes
+    nothing; `mmap` neither. The only `map_location` is the CPU.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> tg.save([tg.arange(3)], file); _ = file.seek(0)
+    >>> tg.load(file)
+    [tensor([0, 1, 2])]
+    """
+    if pickle_module is not None:
+        raise ValueError("load: nothing is unpickled, so pickle_module has no meaning; leave it out")
+    _check_location(map_location)
+    if hasattr(f, "read"):
+        return _read(f, str(getattr(f, "name", type(f).__name__)))
+    path = os.fspath(f)
+    with open(path, "rb") as file:
+        return _read(file, os.fsdecode(path))
+
+
+def _check_location(location: Any) -> None:
+    places: Sequence[Any] = [location]
+    if isinstance(location, dict):
+        places = list(location.values())
+    for place in places:
+        if place is not None and not callable(place) and tg.device(place).type != "cpu":
+            raise RuntimeError(f"load: map_location={location!r}, and there is only the CPU")
+
+
+# ---------------------------------------------------------------------------- writing
+
+
+def _write(file: BinaryIO, start: bytes, saved: list[Saved]) -> None:
+    _write_all(file, start)
+    for _, array in saved:
+        if array.nbytes:
+            _write_all(file, np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+
+
+def _write_all(file: BinaryIO, data: Any) -> None:
+    view = memoryview(data)
+    while view:
+        count = file.write(view[:CHUNK])
+        if count is None or not 0 < count <= len(view):  # a pipe that does not wait, or a broken object
+            raise OSError(f"save: the file object took {count} of {min(CHUNK, len(view))} bytes")
+        view = view[count:]
+
+
+@contextmanager
+def _replacing(path: str | bytes) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of `path` when the block ends well, and is gone when not."""
+    path = os.path.realpath(path)
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        mode = None
+    if mode is not None and not stat.S_ISREG(mode):  # a pipe or a device: nothing to keep, nothing to rename
+        with open(path, "wb") as file:
+            yield file
+        return
+    folder, name = os.path.split(os.fsdecode(path))
+    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        descriptor = os.open(temporary, NEW_FILE, 0o666)
+    except OSError as error:
+        what = f"save: a file can't be made there: {error.strerror}"
+        raise type(error)(error.errno, what, os.fsdecode(path)) from None
+    try:
+        with open(descriptor, "wb", buffering=0) as file:
+            if mode is not None:
+                os.chmod(temporary, stat.S_IMODE(mode))
+            yield file
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None:
+            was = "is as it was" if mode is not None else "was not made"
+            raise type(error)(error.errno, f"save: {error.strerror}; {os.fsdecode(path)} {was}") from error
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: str) -> None:
+    """Makes the renaming itself last; there is no such call on Windows, which does it without."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+# ---------------------------------------------------------------------------- reading
+
+
+def _read(file: BinaryIO, path: str) -> Any:
+    try:
+        size = _bytes_left(file)
+        if size is None:  # a stream tells its size only by being read
+            content = file.read()
+            file, size = BytesIO(content), len(content)
+        entries, metadata = read_table(file, size, path)
+        tree = _tree(metadata, entries)
+        tensors = {
+            name: _read_tensor(file, name, entry)
+            for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end))
+        }
+
+        def read(name: str) -> Tensor:
+            if name not in tensors:
+                raise LoadError(f"the description of its contents names a tensor {name!r} that is not there")
+            return tensors[name]
+
+        return decode(tree, read)
+    except LoadError as error:
+        raise LoadError(f"load: {path} can't be read: {error}") from error.__cause__
+
+
+def _bytes_left(file: BinaryIO) -> int | None:
+    """How many bytes a file object has from here to its end; None when it can't tell."""
+    try:
+        here = file.tell()
+        end = file.seek(0, os.SEEK_END)
+        file.seek(here)
+    except (AttributeError, OSError):
+        return None
+    return end - here
+
+
+def _tree(metadata: dict[str, str], entries: dict[str, Entry]) -> Any:
+    """The description of the nested state; of a file that has none, a dict of its tensors."""
+    if TREE not in metadata:
+        return {"dict": {name: {"tensor": name} for name in entries}}
+    description = parse_json(metadata[TREE], "description of its contents")
+    if not isinstance(description, dict) or set(description) != {"version", "tree"}:
+        raise LoadError("the description of its contents does not have the keys version and tree")
+    if description["version"] != VERSION:
+        raise LoadError(
+            f"the description of its contents is of version {description['version']!r}, and this tensorgrad "
+            f"reads "
+            f"version {VERSION}: load it with a newer one"
+        )
+    return description["tree"]
+
+
+def _read_tensor(file: BinaryIO, name: str, entry: Entry) -> Tensor:
+    tensor = tg.empty(entry.shape, dtype=DTYPES[entry.dtype])
+    array = tensor.numpy()
+    if array.nbytes:
+        octets = array.reshape(-1).view(np.uint8)
+        read_into(file, octets, f"tensor {name!r}")
+        if entry.dtype == "bool":  # another program's True may be any byte
+            np.not_equal(octets, 0, out=octets.view(np.bool_))
+    return tensor
