@@ -25,7 +25,9 @@ from tensorgrad.core.device import (
     preserve_format,
     strided,
 )
+from tensorgrad.core.limits import finfo, iinfo
 from tensorgrad.core.printing import get_printoptions, set_printoptions
+from tensorgrad.core.threads import get_num_threads, set_num_threads
 from tensorgrad.version import __version__
 
 _text.install()
@@ -47,7 +49,7 @@ del _name, _value
 _LAZY = {
     **{
         name: f"tensorgrad.{name}"
-        for name in ("autograd", "backends", "cuda", "data", "datasets", "io", "linalg", "nn", "optim", "random", "special", "testing", "utils")
+        for name in ("autograd", "cuda", "data", "datasets", "io", "linalg", "nn", "optim", "random", "special", "testing", "utils")
     },
     "save": "tensorgrad.io:save",
     "load": "tensorgrad.io:load",

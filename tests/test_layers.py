@@ -1,0 +1,80 @@
+"""Imports point one way: kernels, core, ops, autograd, nn, then optim, data and io, then what is built from them."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tensorgrad as tg
+
+ROOT = Path(tg.__file__).parent
+ORDER = [
+    {"_kernels", "version"},
+    {"core"},
+    {"ops"},
+    {"autograd", "linalg", "special", "random", "cuda"},
+    {"nn"},
+    {"optim", "data", "io", "utils", "testing"},
+    {"datasets", "demo", "__main__"},
+]
+RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
+# core/text.py installs the functions of Python that the compiled core calls, one of which is declared in ops.
+ALLOWED = {("core/text.py", "ops")}
+
+
+def imported(path: Path):
+    """The parts of the package that a file imports when it is itself imported."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = path.relative_to(ROOT.parent).with_suffix("").parts
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level]) if node.level else []
+            parts = base + (node.module.split(".") if node.module else [])
+            if parts[:1] == ["tensorgrad"]:
+                if len(parts) > 1:
+                    yield parts[1]
+                else:
+                    yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                parts = alias.name.split(".")
+                if parts[0] == "tensorgrad" and len(parts) > 1:
+                    yield parts[1]
+
+
+FILES = sorted(p.relative_to(ROOT).as_posix() for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_point_one_way(name):
+    own = RANK[name.split("/")[0].removesuffix(".py")]
+    for other in imported(ROOT / name):
+        if other in RANK and (name, other) not in ALLOWED:
+            assert RANK[other] <= own, f"{name} imports {other}, which is built on it"
+
+
+def test_importing_loads_neither_layers_nor_optimizers():
+    code = "import sys, tensorgrad; print(sorted(m for m in sys.modules if m.startswith('tensorgrad.')))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for heavy in ("tensorgrad.nn", "tensorgrad.optim", "tensorgrad.autograd", "tensorgrad.data", "tensorgrad.datasets"):
+        assert f"'{heavy}'" not in loaded
+
+
+def test_run_time_needs_numpy_alone():
+    code = (
+        "import sys, numpy; had = set(sys.modules); import tensorgrad as tg; tg.nn, tg.optim, tg.autograd, tg.data, tg.io; "
+        "print(sorted({m.split('.')[0] for m in set(sys.modules) - had} - set(sys.stdlib_module_names)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(ast.literal_eval(found)) <= {"tensorgrad", "numpy", "_cython_3_1_0"} | {
+        name for name in ast.literal_eval(found) if name.startswith("_cython")
+    }
+
+
+def test_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(AttributeError, match="no attribute 'sigmod'.*'sigmoid'"):
+        tg.sigmod  # noqa: B018
