@@ -924,7 +924,9 @@ cdef class Tensor:
         return matmul(OP_MATMUL, self, <Tensor>other)
 
     def __rmatmul__(self, other):
-        return NotImplemented
+        if not isinstance(other, Tensor):
+            return NotImplemented
+        return matmul(OP_MATMUL, <Tensor>other, self)
 
     def __floordiv__(self, other):
         return named_operator("floor_divide", self, other)
