@@ -8,6 +8,7 @@ from tensorgrad.core.declare import aliases, registry
 from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     activations,
     arithmetic,
+    contractions,
     conversion,
     creation,
     losses,
@@ -17,7 +18,10 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     shaping,
 )
 
-FAMILIES = (activations, arithmetic, conversion, creation, losses, products, randomness, reductions, shaping)
+FAMILIES = (
+    activations, arithmetic, contractions, conversion, creation, losses, products, randomness, reductions,
+    shaping,
+)
 
 
 def public(place: str) -> dict[str, Any]:
