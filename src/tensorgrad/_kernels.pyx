@@ -1,7 +1,8 @@
 # cython: language_level=3
 """The kernels' home and door: C loops over plain buffers, chosen once for the CPU at hand.
 
-Compiled modules ask `find` for a kernel by name and call it with pointers. Nothing here knows a Tensor.
+Compiled modules ask `find` for a kernel by name and call it with pointers. From Python the same kernels are functions over
+NumPy arrays (any buffers of float32 or float64), with checks, and with the GIL released. Nothing here knows a Tensor.
 """
 import os
 
@@ -9,6 +10,8 @@ cdef extern from "dispatch.h" nogil:
     int kernels_start(const char *cap) noexcept
     const char *kernels_level() noexcept
     kernel_fn kernels_find(const char *name, int dtype) noexcept
+    int kernels_count() noexcept
+    const char *kernels_name(int index, int *dtype) noexcept
 
 
 cdef kernel_fn find(const char *name, int dtype) noexcept:
@@ -24,6 +27,42 @@ def level():
 def has(str name, int dtype):
     """Whether there is a kernel of that name for inputs of that element type (its number in kernel.h)."""
     return kernels_find(name.encode(), dtype) is not NULL
+
+
+def names():
+    """All kernels, as a sorted list of (name, number of the element type)."""
+    cdef int i, dtype = 0
+    found = []
+    for i in range(kernels_count()):
+        name = kernels_name(i, &dtype)
+        found.append((name.decode(), dtype))
+    return sorted(found)
+
+
+def call(str name, int dtype, addresses, size, strides, scalar=(), int flags=0, long repeat=1):
+    """Runs a kernel on raw addresses, `repeat` times: what the tensor core does, within reach of tests and benchmarks.
+
+    Nothing is checked: a wrong address or stride is a crash.
+    """
+    cdef KernelArgs a
+    cdef kernel_fn fn = kernels_find(name.encode(), dtype)
+    cdef int i, d
+    cdef long r
+    if fn is NULL:
+        raise KeyError(f"there is no kernel {name!r} for element type {dtype}")
+    for i in range(KERNEL_OPERANDS):
+        a.data[i] = <void *><size_t>(addresses[i] if i < len(addresses) and addresses[i] else 0)
+        for d in range(KERNEL_DIMS):
+            a.stride[i][d] = strides[i][d] if i < len(strides) and d < len(strides[i]) else 0
+    for d in range(KERNEL_DIMS):
+        a.size[d] = size[d] if d < len(size) else 0
+    for i in range(KERNEL_SCALARS):
+        a.scalar[i] = scalar[i] if i < len(scalar) else 0.0
+    a.ndim = len(size)
+    a.flags = flags
+    with nogil:
+        for r in range(repeat):
+            fn(&a)
 
 
 cdef _start():

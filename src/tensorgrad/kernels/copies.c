@@ -1,56 +1,43 @@
-/* Kernels that move values: copy, fill. */
+/* Kernels that move values: copy, fill, conversions between element types, rows gathered and scattered. */
 #include <string.h>
 
 #include "entries.h"
+#include "half.h"
+#include "walk.h"
 
-/* Calls `row` for each innermost row of up to two strided operands. */
-typedef void (*row_fn)(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, double value);
-
-static void each_row(const KernelArgs *a, int to, int from, row_fn row)
-{
-    int64_t index[KERNEL_DIMS] = {0};
-    int inner = a->ndim - 1;
-    char *out = a->data[to];
-    const char *in = a->data[from];
-    for (int d = 0; d <= inner; d++) {
-        if (a->size[d] == 0) {
-            return;
-        }
-    }
-    for (;;) {
-        row(out, a->stride[to][inner], in, a->stride[from][inner], a->size[inner], a->scalar[0]);
-        int d = inner - 1;
-        for (; d >= 0; d--) {
-            out += a->stride[to][d];
-            in += a->stride[from][d];
-            if (++index[d] < a->size[d]) {
-                break;
-            }
-            out -= a->size[d] * a->stride[to][d];
-            in -= a->size[d] * a->stride[from][d];
-            index[d] = 0;
-        }
-        if (d < 0) {
-            return;
-        }
-    }
-}
+#define TILE_SIDE 32        /* of the squares in which a transposed matrix is copied */
 
 #define COPY(bits)                                                                                      \
-    static void copy_row_##bits(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, double value) \
+    static void span_copy_##bits(void *const *data, int64_t count, const double *scalar)                \
     {                                                                                                   \
-        (void)value;                                                                                    \
-        if (to_step == bits / 8 && from_step == bits / 8) {                                             \
-            memmove(to, from, (size_t)(count * (bits / 8)));                                            \
-            return;                                                                                     \
-        }                                                                                               \
-        for (int64_t i = 0; i < count; i++) {                                                           \
-            *(uint##bits##_t *)(to + i * to_step) = *(const uint##bits##_t *)(from + i * from_step);    \
+        (void)scalar;                                                                                   \
+        memmove(data[1], data[0], (size_t)(count * (bits / 8)));                                        \
+    }                                                                                                   \
+    /* One operand runs along the other's columns: squares keep the lines of both in the cache. */      \
+    static void copy_turned_##bits(char *to, int64_t to_row, const char *from, int64_t from_column, int64_t rows, int64_t columns) \
+    {                                                                                                   \
+        for (int64_t r = 0; r < rows; r += TILE_SIDE) {                                                 \
+            int64_t last_row = r + TILE_SIDE < rows ? r + TILE_SIDE : rows;                             \
+            for (int64_t c = 0; c < columns; c += TILE_SIDE) {                                          \
+                int64_t last_column = c + TILE_SIDE < columns ? c + TILE_SIDE : columns;                \
+                for (int64_t i = r; i < last_row; i++) {                                                \
+                    uint##bits##_t *out = (uint##bits##_t *)(to + i * to_row);                          \
+                    const char *in = from + i * (bits / 8);                                             \
+                    for (int64_t j = c; j < last_column; j++) {                                         \
+                        out[j] = *(const uint##bits##_t *)(in + j * from_column);                       \
+                    }                                                                                   \
+                }                                                                                       \
+            }                                                                                           \
         }                                                                                               \
     }                                                                                                   \
     static void copy_##bits(const KernelArgs *a)                                                        \
     {                                                                                                   \
-        each_row(a, 1, 0, copy_row_##bits);                                                             \
+        static const Span span = {span_copy_##bits, 2, 1, {bits / 8, bits / 8}};                        \
+        if (a->ndim == 2 && a->stride[0][0] == bits / 8 && a->stride[1][1] == bits / 8 && a->stride[0][1] != bits / 8) { \
+            copy_turned_##bits(a->data[1], a->stride[1][0], a->data[0], a->stride[0][1], a->size[0], a->size[1]); \
+        } else {                                                                                        \
+            LEVEL(walk)(a, &span);                                                                      \
+        }                                                                                               \
     }
 
 COPY(8)
@@ -58,42 +45,176 @@ COPY(16)
 COPY(32)
 COPY(64)
 
-#define FILL(T, type)                                                                                   \
-    static void fill_row_##T(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, double value) \
+#define AS_BOOL(x) ((uint8_t)((x) != 0))
+#define AS_ITSELF(x) (x)
+
+/* scalar[0] into every element of data[0]. */
+#define FILL(T, type, AS)                                                                               \
+    static void span_fill_##T(void *const *data, int64_t count, const double *scalar)                   \
     {                                                                                                   \
-        type element = (type)value;                                                                     \
-        (void)from;                                                                                     \
-        (void)from_step;                                                                                \
-        if (to_step == sizeof(type)) {                                                                  \
-            type *out = (type *)to;                                                                     \
-            for (int64_t i = 0; i < count; i++) {                                                       \
-                out[i] = element;                                                                       \
-            }                                                                                           \
-            return;                                                                                     \
-        }                                                                                               \
+        type *out = data[0];                                                                            \
+        type value = (type)AS(scalar[0]);                                                               \
         for (int64_t i = 0; i < count; i++) {                                                           \
-            *(type *)(to + i * to_step) = element;                                                      \
+            out[i] = value;                                                                             \
         }                                                                                               \
     }                                                                                                   \
     static void fill_##T(const KernelArgs *a)                                                           \
     {                                                                                                   \
-        each_row(a, 0, 0, fill_row_##T);                                                                \
+        static const Span span = {span_fill_##T, 1, 1, {sizeof(type)}};                                 \
+        LEVEL(walk)(a, &span);                                                                          \
     }
 
-FILL(f32, float)
-FILL(f64, double)
+FILL(bool, uint8_t, AS_BOOL)
+FILL(u8, uint8_t, (int64_t))
+FILL(i8, int8_t, (int64_t))
+FILL(i16, int16_t, (int64_t))
+FILL(i32, int32_t, (int64_t))
+FILL(i64, int64_t, (int64_t))
+FILL(f16, uint16_t, half_of_double)
+FILL(f32, float, AS_ITSELF)
+FILL(f64, double, AS_ITSELF)
+
+/* Conversions. A float that an integer type cannot hold gives what x86 gives: the least int32 or int64, cut to size. */
+ALWAYS_INLINE int32_t i32_of(double x)
+{
+    return x >= -2147483648.0 && x < 2147483648.0 ? (int32_t)x : INT32_MIN;
+}
+
+ALWAYS_INLINE int32_t i32_of_single(float x)
+{
+    return x >= -2147483648.0f && x < 2147483648.0f ? (int32_t)x : INT32_MIN;
+}
+
+ALWAYS_INLINE int64_t i64_of(double x)
+{
+    return x >= -9223372036854775808.0 && x < 9223372036854775808.0 ? (int64_t)x : INT64_MIN;
+}
+
+/* How each type is read ... */
+#define READ_bool(x) ((x) != 0)
+#define READ_u8(x) (x)
+#define READ_i8(x) (x)
+#define READ_i16(x) (x)
+#define READ_i32(x) (x)
+#define READ_i64(x) (x)
+#define READ_f16(x) float_of_half(x)
+#define READ_f32(x) (x)
+#define READ_f64(x) (x)
+
+/* ... and the type in which it is stored. */
+#define STORED_bool uint8_t
+#define STORED_u8 uint8_t
+#define STORED_i8 int8_t
+#define STORED_i16 int16_t
+#define STORED_i32 int32_t
+#define STORED_i64 int64_t
+#define STORED_f16 uint16_t
+#define STORED_f32 float
+#define STORED_f64 double
+
+#define CAST(from, to, expression)                                                                      \
+    static void span_##from##_to_##to(void *const *data, int64_t count, const double *scalar)           \
+    {                                                                                                   \
+        const STORED_##from *in = data[0];                                                              \
+        STORED_##to *out = data[1];                                                                     \
+        (void)scalar;                                                                                   \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < count; i++) {                                                           \
+            out[i] = (STORED_##to)(expression);                                                         \
+        }                                                                                               \
+    }                                                                                                   \
+    static void from##_to_##to(const KernelArgs *a)                                                     \
+    {                                                                                                   \
+        static const Span span = {span_##from##_to_##to, 2, 1, {sizeof(STORED_##from), sizeof(STORED_##to)}}; \
+        LEVEL(walk)(a, &span);                                                                          \
+    }
+
+#define CAST_FROM_INTEGER(from)                                                                         \
+    CAST(from, bool, in[i] != 0)                                                                        \
+    CAST(from, u8, READ_##from(in[i]))                                                                  \
+    CAST(from, i8, READ_##from(in[i]))                                                                  \
+    CAST(from, i16, READ_##from(in[i]))                                                                 \
+    CAST(from, i32, READ_##from(in[i]))                                                                 \
+    CAST(from, i64, READ_##from(in[i]))                                                                 \
+    CAST(from, f16, half_of_float((float)READ_##from(in[i])))                                           \
+    CAST(from, f32, READ_##from(in[i]))                                                                 \
+    CAST(from, f64, READ_##from(in[i]))
+
+#define CAST_FROM_FLOAT(from, to_i32, to_half)                                                          \
+    CAST(from, bool, READ_##from(in[i]) != 0)                                                           \
+    CAST(from, u8, to_i32(READ_##from(in[i])))                                                          \
+    CAST(from, i8, to_i32(READ_##from(in[i])))                                                          \
+    CAST(from, i16, to_i32(READ_##from(in[i])))                                                         \
+    CAST(from, i32, to_i32(READ_##from(in[i])))                                                         \
+    CAST(from, i64, i64_of(READ_##from(in[i])))                                                         \
+    CAST(from, f16, to_half)                                                                            \
+    CAST(from, f32, READ_##from(in[i]))                                                                 \
+    CAST(from, f64, READ_##from(in[i]))
+
+CAST_FROM_INTEGER(bool)
+CAST_FROM_INTEGER(u8)
+CAST_FROM_INTEGER(i8)
+CAST_FROM_INTEGER(i16)
+CAST_FROM_INTEGER(i32)
+CAST_FROM_INTEGER(i64)
+CAST_FROM_FLOAT(f16, i32_of_single, in[i])
+CAST_FROM_FLOAT(f32, i32_of_single, half_of_float(in[i]))
+CAST_FROM_FLOAT(f64, i32_of, half_of_double(in[i]))
+
+/* data = table, index (int64), out; size = {rows, bytes of a row}; stride[0][0] = bytes from one row of the table to the next.
+   Rows are contiguous, in `out` as well. The index was checked before. */
+static void gather_rows(const KernelArgs *a)
+{
+    const int64_t *index = a->data[1];
+    char *out = a->data[2];
+    size_t width = (size_t)a->size[1];
+    for (int64_t r = 0; r < a->size[0]; r++) {
+        memcpy(out, (const char *)a->data[0] + index[r] * a->stride[0][0], width);
+        out += width;
+    }
+}
+
+/* data = rows to add, index (int64), table; size = {rows, elements of a row}; stride[2][0] = bytes between rows of the table. */
+#define SCATTER(T, type)                                                                                \
+    static void scatter_add_rows_##T(const KernelArgs *a)                                               \
+    {                                                                                                   \
+        const type *in = a->data[0];                                                                    \
+        const int64_t *index = a->data[1];                                                              \
+        int64_t width = a->size[1];                                                                     \
+        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+            type *out = (type *)((char *)a->data[2] + index[r] * a->stride[2][0]);                      \
+            INDEPENDENT                                                                                 \
+            for (int64_t i = 0; i < width; i++) {                                                       \
+                out[i] += in[i];                                                                        \
+            }                                                                                           \
+            in += width;                                                                                \
+        }                                                                                               \
+    }
+
+SCATTER(f32, float)
+SCATTER(f64, double)
+
+#define EVERY_TYPE(line)                                                                                \
+    line(DT_BOOL, bool, 8) line(DT_U8, u8, 8) line(DT_I8, i8, 8) line(DT_I16, i16, 16) line(DT_I32, i32, 32) \
+    line(DT_I64, i64, 64) line(DT_F16, f16, 16) line(DT_F32, f32, 32) line(DT_F64, f64, 64)
+
+#define LINES(code, T, bits)                                                                            \
+    {"copy", code, copy_##bits},                                                                        \
+    {"fill", code, fill_##T},                                                                           \
+    {"gather_rows", code, gather_rows},                                                                 \
+    {"cast_bool", code, T##_to_bool},                                                                   \
+    {"cast_u8", code, T##_to_u8},                                                                       \
+    {"cast_i8", code, T##_to_i8},                                                                       \
+    {"cast_i16", code, T##_to_i16},                                                                     \
+    {"cast_i32", code, T##_to_i32},                                                                     \
+    {"cast_i64", code, T##_to_i64},                                                                     \
+    {"cast_f16", code, T##_to_f16},                                                                     \
+    {"cast_f32", code, T##_to_f32},                                                                     \
+    {"cast_f64", code, T##_to_f64},
 
 const KernelEntry LEVEL(copy_entries)[] = {
-    {"copy", DT_BOOL, copy_8},
-    {"copy", DT_U8, copy_8},
-    {"copy", DT_I8, copy_8},
-    {"copy", DT_I16, copy_16},
-    {"copy", DT_I32, copy_32},
-    {"copy", DT_I64, copy_64},
-    {"copy", DT_F16, copy_16},
-    {"copy", DT_F32, copy_32},
-    {"copy", DT_F64, copy_64},
-    {"fill", DT_F32, fill_f32},
-    {"fill", DT_F64, fill_f64},
+    EVERY_TYPE(LINES)
+    {"scatter_add_rows", DT_F32, scatter_add_rows_f32},
+    {"scatter_add_rows", DT_F64, scatter_add_rows_f64},
     {NULL, 0, NULL},
 };

@@ -1,29 +1,25 @@
 /* Map kernels: one contiguous loop for each formula of point.h and element type; walk.c brings every layout to it. */
 #include <math.h>
+#include <string.h>
 
 #include "entries.h"
+#include "math64.h"
 #include "vmath.h"
 #include "walk.h"
 
-ALWAYS_INLINE double sigmoid64(double x)
-{
-    double e = exp(-fabs(x));
-    return (x < 0.0 ? e : 1.0) / (1.0 + e);
-}
-
-/* A span and its kernel. float32 spans take whole granules, so the compiler adds no remainder loop to them. */
-#define SPAN1(name, T, type, GRANULE, expression)                                                       \
+/* The loop of a formula, and its kernel. A count that is a multiple of the granule leaves the compiler no remainder. */
+#define SPAN_OF_1(name, T, type, GRANULE, x, expression)                                                \
     static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
     {                                                                                                   \
         const type *in = data[0];                                                                       \
         type *out = data[1];                                                                            \
-        type s0 = (type)scalar[0];                                                                      \
-        type s1 = (type)scalar[1];                                                                      \
+        const type s0 = (type)scalar[0];                                                                \
+        const type s1 = (type)scalar[1];                                                                \
         (void)s0;                                                                                       \
         (void)s1;                                                                                       \
         INDEPENDENT                                                                                     \
-        for (int64_t i = 0; i < (count & -(int64_t)GRANULE); i++) {                                     \
-            type x = in[i];                                                                             \
+        for (int64_t i = 0; i < (count & -(int64_t)(GRANULE)); i++) {                                   \
+            const type x = in[i];                                                                       \
             out[i] = expression;                                                                        \
         }                                                                                               \
     }                                                                                                   \
@@ -33,38 +29,246 @@ ALWAYS_INLINE double sigmoid64(double x)
         LEVEL(walk)(a, &span);                                                                          \
     }
 
-#define SPAN2(name, T, type, GRANULE, expression)                                                       \
+#define SPAN_OF_2(name, T, type, result, GRANULE, x, y, expression)                                     \
     static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
     {                                                                                                   \
         const type *in = data[0];                                                                       \
         const type *other = data[1];                                                                    \
-        type *out = data[2];                                                                            \
-        type s0 = (type)scalar[0];                                                                      \
-        type s1 = (type)scalar[1];                                                                      \
+        result *out = data[2];                                                                          \
+        const type s0 = (type)scalar[0];                                                                \
+        const type s1 = (type)scalar[1];                                                                \
         (void)s0;                                                                                       \
         (void)s1;                                                                                       \
         INDEPENDENT                                                                                     \
-        for (int64_t i = 0; i < (count & -(int64_t)GRANULE); i++) {                                     \
-            type x = in[i];                                                                             \
-            type y = other[i];                                                                          \
+        for (int64_t i = 0; i < (count & -(int64_t)(GRANULE)); i++) {                                   \
+            const type x = in[i];                                                                       \
+            const type y = other[i];                                                                    \
             out[i] = expression;                                                                        \
         }                                                                                               \
     }                                                                                                   \
     static void kernel_##name##_##T(const KernelArgs *a)                                                \
     {                                                                                                   \
-        static const Span span = {span_##name##_##T, 3, GRANULE, {sizeof(type), sizeof(type), sizeof(type)}}; \
+        static const Span span = {span_##name##_##T, 3, GRANULE, {sizeof(type), sizeof(type), sizeof(result)}}; \
         LEVEL(walk)(a, &span);                                                                          \
     }
 
-#define POINT1(name, single, wide) SPAN1(name, f32, float, WALK_GRANULE, single) SPAN1(name, f64, double, 1, wide)
-#define POINT2(name, single, wide) SPAN2(name, f32, float, WALK_GRANULE, single) SPAN2(name, f64, double, 1, wide)
+/* Sines reduce their argument in double, which holds up to a limit. A granule with a larger one in it is done by C's own
+   functions; that is found out in the vector loop, at the cost of one maximum. */
+#define SPAN_OF_ANGLE(name, operands, read, angle, expression, far)                                     \
+    static void span_##name##_f32(void *const *data, int64_t count, const double *scalar)               \
+    {                                                                                                   \
+        float *out = data[operands - 1];                                                                \
+        (void)scalar;                                                                                   \
+        for (int64_t first = 0; first < count; first += WALK_GRANULE) {                                 \
+            float result[WALK_GRANULE];                                                                 \
+            int too_far = 0;                                                                            \
+            for (int i = 0; i < WALK_GRANULE; i++) {                                                    \
+                read                                                                                    \
+                result[i] = expression;                                                                 \
+                too_far |= abs32(angle) > TRIGONOMETRY_LIMIT;                                           \
+            }                                                                                           \
+            if (too_far) {                                                                              \
+                for (int i = 0; i < WALK_GRANULE; i++) {                                                \
+                    read                                                                                \
+                    result[i] = far;                                                                    \
+                }                                                                                       \
+            }                                                                                           \
+            memcpy(out + first, result, sizeof result);                                                 \
+        }                                                                                               \
+    }                                                                                                   \
+    static void kernel_##name##_f32(const KernelArgs *a)                                                \
+    {                                                                                                   \
+        static const Span span = {span_##name##_f32, operands, WALK_GRANULE, {4, 4, 4}};                \
+        LEVEL(walk)(a, &span);                                                                          \
+    }
+
+#define READ_X const float x = ((const float *)data[0])[first + i];
+#define READ_G_V                                                                                        \
+    const float g = ((const float *)data[0])[first + i];                                                \
+    const float v = ((const float *)data[1])[first + i];
+
+#define POINT1(name, single, wide)                                                                      \
+    SPAN_OF_1(name, f32, float, WALK_GRANULE, x, single)                                                \
+    SPAN_OF_1(name, f64, double, 1, x, wide)
+#define POINT2(name, single, wide)                                                                      \
+    SPAN_OF_2(name, f32, float, float, WALK_GRANULE, x, y, single)                                      \
+    SPAN_OF_2(name, f64, double, double, 1, x, y, wide)
+#define CALL2(name, single, wide)                                                                       \
+    SPAN_OF_2(name, f32, float, float, 1, x, y, single)                                                 \
+    SPAN_OF_2(name, f64, double, double, 1, x, y, wide)
+#define SLOPE(name, single, wide)                                                                       \
+    SPAN_OF_2(name, f32, float, float, WALK_GRANULE, g, v, single)                                      \
+    SPAN_OF_2(name, f64, double, double, 1, g, v, wide)
+#define ANGLE1(name, single, wide, far)                                                                 \
+    SPAN_OF_ANGLE(name, 2, READ_X, x, single, far)                                                      \
+    SPAN_OF_1(name, f64, double, 1, x, wide)
+#define ANGLE_SLOPE(name, single, wide, far)                                                            \
+    SPAN_OF_ANGLE(name, 3, READ_G_V, v, single, far)                                                    \
+    SPAN_OF_2(name, f64, double, double, 1, g, v, wide)
 #include "point.h"
 #undef POINT1
 #undef POINT2
+#undef CALL2
+#undef SLOPE
+#undef ANGLE1
+#undef ANGLE_SLOPE
 
-#define POINT1(name, single, wide) {#name, DT_F32, kernel_##name##_f32}, {#name, DT_F64, kernel_##name##_f64},
-#define POINT2 POINT1
+/* Powers that have a shorter way take it, as in PyTorch: so x ** 2 is x * x to the last bit. */
+#define EACH(type, expression)                                                                          \
+    {                                                                                                   \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < count; i++) {                                                           \
+            const type x = in[i];                                                                       \
+            out[i] = expression;                                                                        \
+        }                                                                                               \
+    }
+
+#define POWERS(T, type, POW, SQRT)                                                                      \
+    static void span_pow_scalar_##T(void *const *data, int64_t count, const double *scalar)             \
+    {                                                                                                   \
+        const type *in = data[0];                                                                       \
+        type *out = data[1];                                                                            \
+        const type exponent = (type)scalar[0];                                                          \
+        if (exponent == 2) {                                                                            \
+            EACH(type, x * x)                                                                           \
+        } else if (exponent == 3) {                                                                     \
+            EACH(type, x * x * x)                                                                       \
+        } else if (exponent == 1) {                                                                     \
+            EACH(type, x)                                                                               \
+        } else if (exponent == (type)0.5) {                                                             \
+            EACH(type, SQRT(x))                                                                         \
+        } else if (exponent == (type)-0.5) {                                                            \
+            EACH(type, 1 / SQRT(x))                                                                     \
+        } else if (exponent == -1) {                                                                    \
+            EACH(type, 1 / x)                                                                           \
+        } else if (exponent == -2) {                                                                    \
+            EACH(type, 1 / (x * x))                                                                     \
+        } else {                                                                                        \
+            EACH(type, POW(x, exponent))                                                                \
+        }                                                                                               \
+    }                                                                                                   \
+    static void kernel_pow_scalar_##T(const KernelArgs *a)                                              \
+    {                                                                                                   \
+        static const Span span = {span_pow_scalar_##T, 2, 1, {sizeof(type), sizeof(type)}};             \
+        LEVEL(walk)(a, &span);                                                                          \
+    }                                                                                                   \
+    /* g e x^(e - 1); 0 for a power of 0, whatever x is. */                                             \
+    static void span_pow_scalar_backward_##T(void *const *data, int64_t count, const double *scalar)    \
+    {                                                                                                   \
+        const type *g = data[0];                                                                        \
+        const type *in = data[1];                                                                       \
+        type *out = data[2];                                                                            \
+        const type exponent = (type)scalar[0];                                                          \
+        const type lower = (type)(scalar[0] - 1.0);                                                     \
+        if (exponent == 0) {                                                                            \
+            memset(out, 0, (size_t)count * sizeof(type));                                               \
+        } else if (exponent == 2) {                                                                     \
+            EACH(type, g[i] * (2 * x))                                                                  \
+        } else if (exponent == 3) {                                                                     \
+            EACH(type, g[i] * (3 * (x * x)))                                                            \
+        } else {                                                                                        \
+            EACH(type, g[i] * (exponent * POW(x, lower)))                                               \
+        }                                                                                               \
+    }                                                                                                   \
+    static void kernel_pow_scalar_backward_##T(const KernelArgs *a)                                     \
+    {                                                                                                   \
+        static const Span span = {span_pow_scalar_backward_##T, 3, 1, {sizeof(type), sizeof(type), sizeof(type)}}; \
+        LEVEL(walk)(a, &span);                                                                          \
+    }
+
+POWERS(f32, float, powf, sqrtf)
+POWERS(f64, double, pow, sqrt)
+
+/* Integers wrap around, which C promises for unsigned ones only. */
+SPAN_OF_2(add, i64, uint64_t, uint64_t, 1, x, y, x + y)
+SPAN_OF_2(sub, i64, uint64_t, uint64_t, 1, x, y, x - y)
+SPAN_OF_2(mul, i64, uint64_t, uint64_t, 1, x, y, x * y)
+
+#define COMPARE(T, type)                                                                                \
+    SPAN_OF_2(eq, T, type, uint8_t, 1, x, y, x == y)                                                    \
+    SPAN_OF_2(ne, T, type, uint8_t, 1, x, y, x != y)                                                    \
+    SPAN_OF_2(lt, T, type, uint8_t, 1, x, y, x < y)                                                     \
+    SPAN_OF_2(le, T, type, uint8_t, 1, x, y, x <= y)                                                    \
+    SPAN_OF_2(gt, T, type, uint8_t, 1, x, y, x > y)                                                     \
+    SPAN_OF_2(ge, T, type, uint8_t, 1, x, y, x >= y)
+
+COMPARE(f32, float)
+COMPARE(f64, double)
+COMPARE(i64, int64_t)
+
+/* data = condition (bytes), a, b, out. Whatever the type, bits are moved. */
+#define WHERE(T, type)                                                                                  \
+    static void span_where_##T(void *const *data, int64_t count, const double *scalar)                  \
+    {                                                                                                   \
+        const uint8_t *condition = data[0];                                                             \
+        const type *a = data[1];                                                                        \
+        const type *b = data[2];                                                                        \
+        type *out = data[3];                                                                            \
+        (void)scalar;                                                                                   \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < count; i++) {                                                           \
+            type yes = a[i];                                                                            \
+            type no = b[i];                                                                             \
+            out[i] = condition[i] ? yes : no;                                                           \
+        }                                                                                               \
+    }                                                                                                   \
+    static void kernel_where_##T(const KernelArgs *a)                                                   \
+    {                                                                                                   \
+        static const Span span = {span_where_##T, 4, 1, {1, sizeof(type), sizeof(type), sizeof(type)}}; \
+        LEVEL(walk)(a, &span);                                                                          \
+    }
+
+WHERE(32, uint32_t)
+WHERE(64, uint64_t)
+
+/* data = a, b, c, out: a + s0 b c. */
+#define MUL_ADD(T, type)                                                                                \
+    static void span_mul_add_##T(void *const *data, int64_t count, const double *scalar)                \
+    {                                                                                                   \
+        const type *a = data[0];                                                                        \
+        const type *b = data[1];                                                                        \
+        const type *c = data[2];                                                                        \
+        type *out = data[3];                                                                            \
+        const type scale = (type)scalar[0];                                                             \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < count; i++) {                                                           \
+            out[i] = a[i] + scale * b[i] * c[i];                                                        \
+        }                                                                                               \
+    }                                                                                                   \
+    static void kernel_mul_add_##T(const KernelArgs *a)                                                 \
+    {                                                                                                   \
+        static const Span span = {span_mul_add_##T, 4, 1, {sizeof(type), sizeof(type), sizeof(type), sizeof(type)}}; \
+        LEVEL(walk)(a, &span);                                                                          \
+    }
+
+MUL_ADD(f32, float)
+MUL_ADD(f64, double)
+
+#define BOTH_FLOATS(name) {#name, DT_F32, kernel_##name##_f32}, {#name, DT_F64, kernel_##name##_f64},
+#define POINT1(name, single, wide) BOTH_FLOATS(name)
+#define POINT2(name, single, wide) BOTH_FLOATS(name)
+#define CALL2(name, single, wide) BOTH_FLOATS(name)
+#define SLOPE(name, single, wide) BOTH_FLOATS(name)
+#define ANGLE1(name, single, wide, far) BOTH_FLOATS(name)
+#define ANGLE_SLOPE(name, single, wide, far) BOTH_FLOATS(name)
+#define WITH_I64(name) BOTH_FLOATS(name) {#name, DT_I64, kernel_##name##_i64},
+
 const KernelEntry LEVEL(map_entries)[] = {
 #include "point.h"
+    BOTH_FLOATS(pow_scalar)
+    BOTH_FLOATS(pow_scalar_backward)
+    BOTH_FLOATS(mul_add)
+    WITH_I64(eq)
+    WITH_I64(ne)
+    WITH_I64(lt)
+    WITH_I64(le)
+    WITH_I64(gt)
+    WITH_I64(ge)
+    {"add", DT_I64, kernel_add_i64},
+    {"sub", DT_I64, kernel_sub_i64},
+    {"mul", DT_I64, kernel_mul_i64},
+    {"where", DT_F32, kernel_where_32},
+    {"where", DT_F64, kernel_where_64},
+    {"where", DT_I64, kernel_where_64},
     {NULL, 0, NULL},
 };

@@ -1,22 +1,113 @@
-/* The formulas, one line each: name, then the expression for float32 and for float64.
+/* The formulas, one line each: the kernel's name, then the expression for float32 and for float64. No include guard: map.c
+ * reads this file several times. s0, s1 are the settings of the call (KernelArgs.scalar).
  *
- * POINT1(name, f32, f64)       of x
- * POINT2(name, f32, f64)       of x and y; a backward formula reads the gradient as x, and what was saved as y
- * s0, s1 are the settings of the call. map.c makes the kernels: a line here is a kernel there.
+ * POINT1(name, single, wide)           of x
+ * ANGLE1(name, single, wide, far)      of x; `far` for float32 arguments past TRIGONOMETRY_LIMIT
+ * POINT2(name, single, wide)           of x and y
+ * CALL2(name, single, wide)            of x and y, by a call of C's library in both types: not vectorised
+ * SLOPE(name, single, wide)            backward: of the gradient g and the value v that the tape saved (input or output)
+ * ANGLE_SLOPE(name, single, wide, far) the same, with `far` as above
+ *
+ * Where PyTorch chose something at a tie, an end or a NaN, so does this.
  */
 
 POINT1(neg, -x, -x)
+POINT1(abs, abs32(x), fabs(x))
+POINT1(sign, (float)(x > 0.0f) - (float)(x < 0.0f), (double)(x > 0.0) - (double)(x < 0.0))
+POINT1(square, x * x, x * x)
+POINT1(sqrt, sqrtf(x), sqrt(x))
+POINT1(rsqrt, 1.0f / sqrtf(x), 1.0 / sqrt(x))
+POINT1(reciprocal, 1.0f / x, 1.0 / x)
 POINT1(exp, exp32(x), exp(x))
-POINT1(sigmoid, sigmoid32(x), sigmoid64(x))
+POINT1(exp2, exp2_32(x), exp2(x))
+POINT1(expm1, expm1_32(x), expm1(x))
+POINT1(log, log32(x), log(x))
+POINT1(log1p, log1p_32(x), log1p(x))
+POINT1(log2, log2_32(x), log2(x))
+POINT1(log10, log10_32(x), log10(x))
+ANGLE1(sin, sin32(x), sin(x), sinf(x))
+ANGLE1(cos, cos32(x), cos(x), cosf(x))
+ANGLE1(tan, tan32(x), tan(x), tanf(x))
+POINT1(asin, asin32(x), asin(x))
+POINT1(acos, acos32(x), acos(x))
+POINT1(atan, atan32(x), atan(x))
+POINT1(sinh, sinh32(x), sinh(x))
+POINT1(cosh, cosh32(x), cosh(x))
 POINT1(tanh, tanh32(x), tanh(x))
+POINT1(asinh, asinh32(x), asinh(x))
+POINT1(acosh, acosh32(x), acosh(x))
+POINT1(atanh, atanh32(x), atanh(x))
+POINT1(erf, erf32(x), erf(x))
+POINT1(erfc, erfc32(x), erfc(x))
+POINT1(floor, floorf(x), floor(x))
+POINT1(ceil, ceilf(x), ceil(x))
+POINT1(trunc, truncf(x), trunc(x))
+POINT1(round, rintf(x), rint(x))
+POINT1(frac, x - truncf(x), x - trunc(x))
+
+POINT1(sigmoid, sigmoid32(x), sigmoid64(x))
 POINT1(relu, x < 0.0f ? 0.0f : x, x < 0.0 ? 0.0 : x)
+POINT1(relu6, x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x, x < 0.0 ? 0.0 : x > 6.0 ? 6.0 : x)
+POINT1(silu, x * sigmoid32(x), x * sigmoid64(x))
+POINT1(gelu, gelu32(x), x * below64(x))
+POINT1(gelu_tanh, x * sigmoid32(gelu_tanh_inner32(x)), x * sigmoid64(gelu_tanh_inner64(x)))
+POINT1(softplus_1, softplus32(x), softplus64(x))
+POINT1(log_sigmoid, log_sigmoid32(x), log_sigmoid64(x))
+POINT1(mish, mish32(x), mish64(x))
+POINT1(hardsigmoid, (x < -3.0f ? 0.0f : x > 3.0f ? 6.0f : x + 3.0f) / 6.0f, (x < -3.0 ? 0.0 : x > 3.0 ? 6.0 : x + 3.0) / 6.0)
+POINT1(hardswish, x * (x < -3.0f ? 0.0f : x > 3.0f ? 6.0f : x + 3.0f) / 6.0f,
+       x * (x < -3.0 ? 0.0 : x > 3.0 ? 6.0 : x + 3.0) / 6.0)
+POINT1(softsign, x / (1.0f + abs32(x)), x / (1.0 + fabs(x)))
+POINT1(tanhshrink, x - tanh32(x), x - tanh(x))
+
+POINT1(add_scalar, x + s0, x + s0)
+POINT1(mul_scalar, x * s0, x * s0)
+POINT1(leaky_relu, x > 0.0f ? x : x * s0, x > 0.0 ? x : x * s0)
+POINT1(elu, x > 0.0f ? x : s0 * expm1_32(x), x > 0.0 ? x : s0 * expm1(x))
+POINT1(celu, x > 0.0f ? x : s0 * expm1_32(x / s0), x > 0.0 ? x : s0 * expm1(x / s0))
+POINT1(clamp, at_most(at_least(x, s0), s1), x < s0 ? (s0 > s1 ? s1 : s0) : x > s1 ? s1 : x)
+POINT1(hardtanh, at_most(at_least(x, s0), s1), x < s0 ? (s0 > s1 ? s1 : s0) : x > s1 ? s1 : x)
+POINT1(threshold, x <= s0 ? s1 : x, x <= s0 ? s1 : x)
 
 POINT2(add, x + y, x + y)
 POINT2(sub, x - y, x - y)
 POINT2(mul, x * y, x * y)
 POINT2(div, x / y, x / y)
+POINT2(add_scaled, x + s0 * y, x + s0 * y)
+POINT2(maximum, (x > y) | (x != x) ? x : y, (x > y) | (x != x) ? x : y)
+POINT2(minimum, (x < y) | (x != x) ? x : y, (x < y) | (x != x) ? x : y)
+POINT2(fmax, (x > y) | (y != y) ? x : y, (x > y) | (y != y) ? x : y)
+POINT2(fmin, (x < y) | (y != y) ? x : y, (x < y) | (y != y) ? x : y)
+POINT2(copysign, with_sign(x, y), copysign(x, y))
+POINT2(logaddexp, logaddexp32(x, y), logaddexp64(x, y))
+POINT2(atan2, atan2_32(x, y), atan2(x, y))
+POINT2(hypot, hypot32(x, y), hypot(x, y))
+CALL2(pow, powf(x, y), pow(x, y))
+CALL2(fmod, fmodf(x, y), fmod(x, y))
+CALL2(remainder, remainder32(x, y), remainder64(x, y))
 
-POINT2(exp_backward, x * y, x * y)
-POINT2(sigmoid_backward, x * (1.0f - y) * y, x * (1.0 - y) * y)
-POINT2(tanh_backward, x * (1.0f - y * y), x * (1.0 - y * y))
-POINT2(relu_backward, y > 0.0f ? x : 0.0f, y > 0.0 ? x : 0.0)
+SLOPE(exp_backward, g * v, g * v)
+SLOPE(sigmoid_backward, g * (1.0f - v) * v, g * (1.0 - v) * v)
+SLOPE(tanh_backward, g * (1.0f - v * v), g * (1.0 - v * v))
+SLOPE(sqrt_backward, g / (2.0f * v), g / (2.0 * v))
+SLOPE(rsqrt_backward, -0.5f * g * v * v * v, -0.5 * g * v * v * v)
+SLOPE(reciprocal_backward, -g * v * v, -g * v * v)
+SLOPE(relu_backward, v <= 0.0f ? 0.0f : g, v <= 0.0 ? 0.0 : g)
+
+SLOPE(log_backward, g / v, g / v)
+SLOPE(abs_backward, g * ((float)(v > 0.0f) - (float)(v < 0.0f)), g * ((double)(v > 0.0) - (double)(v < 0.0)))
+SLOPE(square_backward, 2.0f * g * v, 2.0 * g * v)
+ANGLE_SLOPE(sin_backward, g * cos32(v), g * cos(v), g * cosf(v))
+ANGLE_SLOPE(cos_backward, -g * sin32(v), -g * sin(v), -g * sinf(v))
+SLOPE(erf_backward, g * 1.12837917f * exp_of_square(at_most(abs32(v), 14.4f), 1.0f), g * 1.12837916709551257390 * exp(-v * v))
+SLOPE(silu_backward, g * sigmoid32(v) * (1.0f + v * (1.0f - sigmoid32(v))), g * sigmoid64(v) * (1.0 + v * (1.0 - sigmoid64(v))))
+SLOPE(gelu_backward, g * gelu_slope32(v), g * gelu_slope64(v))
+SLOPE(gelu_tanh_backward, g * gelu_tanh_slope32(v), g * gelu_tanh_slope64(v))
+SLOPE(log_sigmoid_backward, g * sigmoid32(-v), g * sigmoid64(-v))
+SLOPE(softplus_1_backward, v > 20.0f ? g : g * sigmoid32(v), v > 20.0 ? g : g * sigmoid64(v))
+SLOPE(mish_backward, g * mish_slope32(v), g * mish_slope64(v))
+
+SLOPE(leaky_relu_backward, v > 0.0f ? g : g * s0, v > 0.0 ? g : g * s0)
+SLOPE(elu_backward, v <= 0.0f ? g * s0 * exp32(v) : g, v <= 0.0 ? g * s0 * exp(v) : g)
+SLOPE(clamp_backward, (v >= s0) & (v <= s1) ? g : 0.0f, (v >= s0) & (v <= s1) ? g : 0.0)
+SLOPE(hardtanh_backward, (v <= s0) | (v >= s1) ? 0.0f : g, (v <= s0) | (v >= s1) ? 0.0 : g)

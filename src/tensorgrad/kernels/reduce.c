@@ -1,164 +1,156 @@
 /* Reductions. The input is seen as {outer, reduced, inner} with a stride for each; the output is contiguous (outer, inner).
  *
- * A row is reduced in LANES_WIDE independent lanes, which become registers, and the lanes then in a tree: fast, and always in
- * the same order, which depends on the length alone. Long rows of a sum are halved first, so rounding errors grow with the
- * logarithm of the length. Columns (reduced is not the innermost) are reduced side by side, a stripe of them at a time.
+ * A row is reduced in independent lanes, which the compiler keeps in registers, and the lanes then in a tree: fast, and
+ * always in the same order, which depends on the length alone. Long rows of a sum are halved first, so that rounding errors
+ * grow with the logarithm of the length. Columns (what is reduced is not innermost) are reduced side by side.
  */
 #include <math.h>
-#include <string.h>
 
 #include "entries.h"
 
-#define LANES_WIDE 64
-#define LANES_SHORT 8
-#define HALVE_FROM 4096     /* 64 elements for each lane */
-#define STRIPE 512          /* columns side by side */
-#define GROUP 64            /* rows summed before they go into the total */
-#define CHUNK 1024          /* elements gathered at once from a row that is not contiguous */
+#define WIDE(type) (256 / (int)sizeof(type))    /* lanes of a long row: four AVX-512 registers */
+#define SHORT 8                                 /* lanes of a short one */
+#define HALVE_FROM 64                           /* elements for each lane */
+#define STRIPE 512                              /* columns side by side */
+#define GROUP 64                                /* rows summed before they go into the total */
+#define CHUNK 1024                              /* elements gathered at once where they do not lie side by side */
 
-/* `combine` takes the value so far `s` and the next `x`; `join` takes two values so far. */
-#define ROW(name, T, type, start, combine, join, HALVED)                                                \
-    ALWAYS_INLINE type name##_##T##_step(type s, type x)                                                \
-    {                                                                                                   \
-        return combine;                                                                                 \
+/* Reduces whole multiples of `LANES`, then what is left, then the lanes. Needs at least LANES elements. */
+#define IN_LANES(name, type, LANES, in, count)                                                          \
+    type lane[LANES];                                                                                   \
+    for (int l = 0; l < LANES; l++) {                                                                   \
+        lane[l] = name##_step(name##_start, in[l]);                                                     \
     }                                                                                                   \
-    ALWAYS_INLINE type name##_##T##_join(type s, type x)                                                \
+    int64_t i = LANES;                                                                                  \
+    for (; i + LANES <= count; i += LANES) {                                                            \
+        for (int l = 0; l < LANES; l++) {                                                               \
+            lane[l] = name##_step(lane[l], in[i + l]);                                                  \
+        }                                                                                               \
+    }                                                                                                   \
+    for (int l = 0; i < count; i++, l++) {                                                              \
+        lane[l] = name##_step(lane[l], in[i]);                                                          \
+    }                                                                                                   \
+    for (int half = LANES / 2; half > 0; half /= 2) {                                                   \
+        for (int l = 0; l < half; l++) {                                                                \
+            lane[l] = name##_join(lane[l], lane[l + half]);                                             \
+        }                                                                                               \
+    }                                                                                                   \
+    return lane[0];
+
+/* `step` takes the value so far `s` and the next element `x`; `join` takes two values so far. */
+#define ROW(name, input, type, start, step, join, HALVED)                                               \
+    static const type name##_start = start;                                                             \
+    ALWAYS_INLINE type name##_step(type s, input x)                                                     \
+    {                                                                                                   \
+        return step;                                                                                    \
+    }                                                                                                   \
+    ALWAYS_INLINE type name##_join(type s, type x)                                                      \
     {                                                                                                   \
         return join;                                                                                    \
     }                                                                                                   \
-    static type name##_##T##_short(const type *in, int64_t count)                                       \
+    static type name##_short_row(const input *in, int64_t count)                                        \
     {                                                                                                   \
-        type lane[LANES_SHORT];                                                                         \
-        if (count < LANES_SHORT) {                                                                      \
-            type s = start;                                                                             \
+        if (count < SHORT) {                                                                            \
+            type s = name##_start;                                                                      \
             for (int64_t i = 0; i < count; i++) {                                                       \
-                s = name##_##T##_step(s, in[i]);                                                        \
+                s = name##_step(s, in[i]);                                                              \
             }                                                                                           \
             return s;                                                                                   \
         }                                                                                               \
-        for (int l = 0; l < LANES_SHORT; l++) {                                                         \
-            lane[l] = name##_##T##_step(start, in[l]);                                                  \
-        }                                                                                               \
-        int64_t i = LANES_SHORT;                                                                        \
-        for (; i + LANES_SHORT <= count; i += LANES_SHORT) {                                            \
-            for (int l = 0; l < LANES_SHORT; l++) {                                                     \
-                lane[l] = name##_##T##_step(lane[l], in[i + l]);                                        \
-            }                                                                                           \
-        }                                                                                               \
-        for (int l = 0; i < count; i++, l++) {                                                          \
-            lane[l] = name##_##T##_step(lane[l], in[i]);                                                \
-        }                                                                                               \
-        for (int half = LANES_SHORT / 2; half > 0; half /= 2) {                                         \
-            for (int l = 0; l < half; l++) {                                                            \
-                lane[l] = name##_##T##_join(lane[l], lane[l + half]);                                   \
-            }                                                                                           \
-        }                                                                                               \
-        return lane[0];                                                                                 \
+        IN_LANES(name, type, SHORT, in, count)                                                          \
     }                                                                                                   \
-    static type name##_##T##_row(const type *in, int64_t count)                                         \
+    static NEVER_INLINE type name##_long_row(const input *in, int64_t count)                            \
     {                                                                                                   \
-        type lane[LANES_WIDE];                                                                          \
-        if (count < LANES_WIDE) {                                                                       \
-            return name##_##T##_short(in, count);                                                       \
+        if (HALVED && count > HALVE_FROM * WIDE(type)) {                                                \
+            int64_t half = (count / 2 + WIDE(type) - 1) / WIDE(type) * WIDE(type);                      \
+            type first = name##_long_row(in, half);                                                     \
+            return name##_join(first, name##_long_row(in + half, count - half));                        \
         }                                                                                               \
-        if (HALVED && count > HALVE_FROM) {                                                             \
-            int64_t half = (count / 2 + LANES_WIDE - 1) / LANES_WIDE * LANES_WIDE;                      \
-            type first = name##_##T##_row(in, half);                                                    \
-            return name##_##T##_join(first, name##_##T##_row(in + half, count - half));                 \
-        }                                                                                               \
-        for (int l = 0; l < LANES_WIDE; l++) {                                                          \
-            lane[l] = name##_##T##_step(start, in[l]);                                                  \
-        }                                                                                               \
-        int64_t i = LANES_WIDE;                                                                         \
-        for (; i + LANES_WIDE <= count; i += LANES_WIDE) {                                              \
-            for (int l = 0; l < LANES_WIDE; l++) {                                                      \
-                lane[l] = name##_##T##_step(lane[l], in[i + l]);                                        \
-            }                                                                                           \
-        }                                                                                               \
-        for (int l = 0; i < count; i++, l++) {                                                          \
-            lane[l] = name##_##T##_step(lane[l], in[i]);                                                \
-        }                                                                                               \
-        for (int half = LANES_WIDE / 2; half > 0; half /= 2) {                                          \
-            for (int l = 0; l < half; l++) {                                                            \
-                lane[l] = name##_##T##_join(lane[l], lane[l + half]);                                   \
-            }                                                                                           \
-        }                                                                                               \
-        return lane[0];                                                                                 \
+        IN_LANES(name, type, WIDE(type), in, count)                                                     \
+    }                                                                                                   \
+    ALWAYS_INLINE type name##_row(const input *in, int64_t count)                                       \
+    {                                                                                                   \
+        return count < WIDE(type) ? name##_short_row(in, count) : name##_long_row(in, count);           \
     }
 
-/* Columns that lie side by side: `rows` of them, `row_step` bytes apart, `count` <= STRIPE wide. */
-#define COLUMNS(name, T, type, start)                                                                   \
-    static void name##_##T##_columns(const char *in, int64_t row_step, int64_t rows, int64_t count, type *out) \
+/* Columns that lie side by side: `rows` of them, `step` bytes apart, `count` <= STRIPE wide. Sums, which training needs at
+   every step, take four rows for one write. */
+#define COLUMNS(name, input, type, FOUR)                                                                \
+    static void name##_columns(const char *in, int64_t step, int64_t rows, int64_t count, type *out)    \
     {                                                                                                   \
         type group[STRIPE];                                                                             \
         for (int64_t c = 0; c < count; c++) {                                                           \
-            out[c] = start;                                                                             \
+            out[c] = name##_start;                                                                      \
         }                                                                                               \
         for (int64_t first = 0; first < rows; first += GROUP) {                                         \
             int64_t last = first + GROUP < rows ? first + GROUP : rows;                                 \
             int64_t r = first;                                                                          \
             for (int64_t c = 0; c < count; c++) {                                                       \
-                group[c] = start;                                                                       \
+                group[c] = name##_start;                                                                \
             }                                                                                           \
-            for (; r + 4 <= last; r += 4) {                                                             \
-                const type *in0 = (const type *)(in + r * row_step);                                    \
-                const type *in1 = (const type *)(in + (r + 1) * row_step);                              \
-                const type *in2 = (const type *)(in + (r + 2) * row_step);                              \
-                const type *in3 = (const type *)(in + (r + 3) * row_step);                              \
+            for (; FOUR && r + 4 <= last; r += 4) {                                                     \
+                const input *in0 = (const input *)(in + r * step);                                      \
+                const input *in1 = (const input *)(in + (r + 1) * step);                                \
+                const input *in2 = (const input *)(in + (r + 2) * step);                                \
+                const input *in3 = (const input *)(in + (r + 3) * step);                                \
                 for (int64_t c = 0; c < count; c++) {                                                   \
-                    type s = name##_##T##_step(group[c], in0[c]);                                       \
-                    s = name##_##T##_step(s, in1[c]);                                                   \
-                    s = name##_##T##_step(s, in2[c]);                                                   \
-                    group[c] = name##_##T##_step(s, in3[c]);                                            \
+                    type s = name##_step(group[c], in0[c]);                                             \
+                    s = name##_step(s, in1[c]);                                                         \
+                    s = name##_step(s, in2[c]);                                                         \
+                    group[c] = name##_step(s, in3[c]);                                                  \
                 }                                                                                       \
             }                                                                                           \
             for (; r < last; r++) {                                                                     \
-                const type *in0 = (const type *)(in + r * row_step);                                    \
+                const input *in0 = (const input *)(in + r * step);                                      \
                 for (int64_t c = 0; c < count; c++) {                                                   \
-                    group[c] = name##_##T##_step(group[c], in0[c]);                                     \
+                    group[c] = name##_step(group[c], in0[c]);                                           \
                 }                                                                                       \
             }                                                                                           \
             for (int64_t c = 0; c < count; c++) {                                                       \
-                out[c] = name##_##T##_join(out[c], group[c]);                                           \
+                out[c] = name##_join(out[c], group[c]);                                                 \
             }                                                                                           \
         }                                                                                               \
     }
 
-/* The kernel: chooses rows, columns or gathering. `finish` makes the result from the value `s` of `count` elements. */
-#define REDUCE(name, T, type, start, combine, join, HALVED, finish)                                     \
-    ROW(name, T, type, start, combine, join, HALVED)                                                    \
-    COLUMNS(name, T, type, start)                                                                       \
-    static type name##_##T##_gathered(const char *in, int64_t step, int64_t count)                      \
+#define GATHERED(name, input, type)                                                                     \
+    static type name##_gathered(const char *in, int64_t step, int64_t count)                            \
     {                                                                                                   \
-        type chunk[CHUNK];                                                                              \
-        type s = start;                                                                                 \
+        input chunk[CHUNK];                                                                             \
+        type s = name##_start;                                                                          \
         for (int64_t done = 0; done < count; done += CHUNK) {                                           \
             int64_t n = count - done < CHUNK ? count - done : CHUNK;                                    \
             for (int64_t i = 0; i < n; i++) {                                                           \
-                chunk[i] = *(const type *)(in + (done + i) * step);                                     \
+                chunk[i] = *(const input *)(in + (done + i) * step);                                    \
             }                                                                                           \
-            s = name##_##T##_join(s, name##_##T##_row(chunk, n));                                       \
+            s = name##_join(s, name##_row(chunk, n));                                                   \
         }                                                                                               \
         return s;                                                                                       \
-    }                                                                                                   \
-    static void name##_##T(const KernelArgs *a)                                                         \
+    }
+
+/* The kernel chooses rows, columns or gathering. `finish` makes the result from the value `s` of `count` elements. */
+#define KERNEL(kernel, name, input, type, finish)                                                       \
+    static void kernel(const KernelArgs *a)                                                             \
     {                                                                                                   \
         const int64_t *step = a->stride[0];                                                             \
         const int64_t count = a->size[1];                                                               \
         const int64_t inner = a->size[2];                                                               \
         type *out = a->data[1];                                                                         \
+        (void)count;                                                                                    \
         for (int64_t o = 0; o < a->size[0]; o++) {                                                      \
             const char *in = (const char *)a->data[0] + o * step[0];                                    \
-            if (inner == 1 && step[1] == sizeof(type)) {                                                \
-                out[0] = name##_##T##_row((const type *)in, count);                                     \
-            } else if (step[2] == sizeof(type) && inner > 1) {                                          \
+            if (inner == 1 && step[1] == sizeof(input)) {                                               \
+                type s = name##_row((const input *)in, count);                                          \
+                *out++ = finish;                                                                        \
+                continue;                                                                               \
+            }                                                                                           \
+            if (step[2] == sizeof(input)) {                                                             \
                 for (int64_t c = 0; c < inner; c += STRIPE) {                                           \
                     int64_t wide = inner - c < STRIPE ? inner - c : STRIPE;                             \
-                    name##_##T##_columns(in + c * step[2], step[1], count, wide, out + c);              \
+                    name##_columns(in + c * step[2], step[1], count, wide, out + c);                    \
                 }                                                                                       \
             } else {                                                                                    \
                 for (int64_t c = 0; c < inner; c++) {                                                   \
-                    out[c] = name##_##T##_gathered(in + c * step[2], step[1], count);                   \
+                    out[c] = name##_gathered(in + c * step[2], step[1], count);                         \
                 }                                                                                       \
             }                                                                                           \
             for (int64_t c = 0; c < inner; c++) {                                                       \
@@ -169,17 +161,107 @@
         }                                                                                               \
     }
 
-#define FLOATS(T, type, INFINITE)                                                                       \
-    REDUCE(sum, T, type, 0, s + x, s + x, 1, s)                                                         \
-    REDUCE(mean, T, type, 0, s + x, s + x, 1, s / (type)count)
+#define REDUCE(name, input, type, start, step, join, HALVED)                                            \
+    ROW(name, input, type, start, step, join, HALVED)                                                   \
+    COLUMNS(name, input, type, HALVED)                                                                  \
+    GATHERED(name, input, type)                                                                         \
+    KERNEL(kernel_##name, name, input, type, s)
 
-FLOATS(f32, float, (float)INFINITY)
-FLOATS(f64, double, INFINITY)
+/* NaN wins: once in `s`, no comparison takes it away. */
+#define FLOATS(T, type)                                                                                 \
+    REDUCE(sum_##T, type, type, 0, s + x, s + x, 1)                                                     \
+    KERNEL(kernel_mean_##T, sum_##T, type, type, s / (type)count)                                       \
+    REDUCE(sumsq_##T, type, type, 0, s + x * x, s + x, 1)                                               \
+    REDUCE(prod_##T, type, type, 1, s * x, s * x, 0)                                                    \
+    REDUCE(amax_##T, type, type, -(type)INFINITY, (x > s) | (x != x) ? x : s, (x > s) | (x != x) ? x : s, 0) \
+    REDUCE(amin_##T, type, type, (type)INFINITY, (x < s) | (x != x) ? x : s, (x < s) | (x != x) ? x : s, 0)
+
+FLOATS(f32, float)
+FLOATS(f64, double)
+REDUCE(sum_i64, uint64_t, uint64_t, 0, s + x, s + x, 0)
+REDUCE(prod_i64, uint64_t, uint64_t, 1, s * x, s * x, 0)
+REDUCE(amax_i64, int64_t, int64_t, INT64_MIN, x > s ? x : s, x > s ? x : s, 0)
+REDUCE(amin_i64, int64_t, int64_t, INT64_MAX, x < s ? x : s, x < s ? x : s, 0)
+REDUCE(sum_bool, uint8_t, int64_t, 0, s + (x != 0), s + x, 0)
+REDUCE(all_bool, uint8_t, uint8_t, 1, s & (x != 0), s & x, 0)
+REDUCE(any_bool, uint8_t, uint8_t, 0, s | (x != 0), s | x, 0)
+
+/* Where the extreme value first stands: finds the value, then looks for it, a block at a time. */
+#define FIND(best, type)                                                                                \
+    static int64_t find_##best(const type *in, int64_t count, type value)                               \
+    {                                                                                                   \
+        int64_t i = 0;                                                                                  \
+        for (; i + 64 <= count; i += 64) {                                                              \
+            int hit = 0;                                                                                \
+            for (int l = 0; l < 64; l++) {                                                              \
+                hit |= (in[i + l] == value) | (in[i + l] != in[i + l]);                                 \
+            }                                                                                           \
+            if (hit) {                                                                                  \
+                break;                                                                                  \
+            }                                                                                           \
+        }                                                                                               \
+        while (i < count && !((in[i] == value) | (in[i] != in[i]))) {                                   \
+            i++;                                                                                        \
+        }                                                                                               \
+        return i;                                                                                       \
+    }                                                                                                   \
+    static int64_t position_of_##best(const char *in, int64_t step, int64_t count)                      \
+    {                                                                                                   \
+        type chunk[CHUNK];                                                                              \
+        int64_t at = 0;                                                                                 \
+        type top = best##_start;                                                                        \
+        if (step == sizeof(type)) {                                                                     \
+            return find_##best((const type *)in, count, best##_row((const type *)in, count));           \
+        }                                                                                               \
+        for (int64_t done = 0; done < count; done += CHUNK) {                                           \
+            int64_t n = count - done < CHUNK ? count - done : CHUNK;                                    \
+            for (int64_t i = 0; i < n; i++) {                                                           \
+                chunk[i] = *(const type *)(in + (done + i) * step);                                     \
+            }                                                                                           \
+            type here = best##_row(chunk, n);                                                           \
+            if (done == 0 || (top == top && best##_join(top, here) != top)) {                           \
+                top = here;                                                                             \
+                at = done + find_##best(chunk, n, here);                                                \
+            }                                                                                           \
+        }                                                                                               \
+        return at;                                                                                      \
+    }                                                                                                   \
+    static void kernel_arg##best(const KernelArgs *a)                                                   \
+    {                                                                                                   \
+        const int64_t *step = a->stride[0];                                                             \
+        int64_t *out = a->data[1];                                                                      \
+        for (int64_t o = 0; o < a->size[0]; o++) {                                                      \
+            for (int64_t c = 0; c < a->size[2]; c++) {                                                  \
+                *out++ = position_of_##best((const char *)a->data[0] + o * step[0] + c * step[2], step[1], a->size[1]); \
+            }                                                                                           \
+        }                                                                                               \
+    }
+
+FIND(amax_f32, float)
+FIND(amin_f32, float)
+FIND(amax_f64, double)
+FIND(amin_f64, double)
+FIND(amax_i64, int64_t)
+FIND(amin_i64, int64_t)
+
+#define BOTH_FLOATS(name) {#name, DT_F32, kernel_##name##_f32}, {#name, DT_F64, kernel_##name##_f64},
+#define WITH_I64(name) BOTH_FLOATS(name) {#name, DT_I64, kernel_##name##_i64},
 
 const KernelEntry LEVEL(reduce_entries)[] = {
-    {"sum", DT_F32, sum_f32},
-    {"sum", DT_F64, sum_f64},
-    {"mean", DT_F32, mean_f32},
-    {"mean", DT_F64, mean_f64},
+    WITH_I64(sum)
+    WITH_I64(prod)
+    WITH_I64(amax)
+    WITH_I64(amin)
+    BOTH_FLOATS(mean)
+    BOTH_FLOATS(sumsq)
+    {"argmax", DT_F32, kernel_argamax_f32},
+    {"argmax", DT_F64, kernel_argamax_f64},
+    {"argmax", DT_I64, kernel_argamax_i64},
+    {"argmin", DT_F32, kernel_argamin_f32},
+    {"argmin", DT_F64, kernel_argamin_f64},
+    {"argmin", DT_I64, kernel_argamin_i64},
+    {"sum", DT_BOOL, kernel_sum_bool},
+    {"all", DT_BOOL, kernel_all_bool},
+    {"any", DT_BOOL, kernel_any_bool},
     {NULL, 0, NULL},
 };

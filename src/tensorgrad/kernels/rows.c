@@ -1,100 +1,12 @@
-/* Kernels over contiguous rows: softmax and layer norm, forward and backward. size = {rows, columns}. */
-#include <math.h>
-#include <string.h>
-
+/* Kernels over contiguous rows: softmax, log softmax and layer norm, forward and backward. size = {rows, columns}. */
 #include "entries.h"
-#include "vmath.h"
+#include "rows.h"
 
-#define LANES_ROW 16        /* independent sums along a row: one AVX-512 register of float32 */
-
-#define EXP_f32 exp32
-#define EXP_f64 exp
-#define LOG_f32 logf
-#define LOG_f64 log
-#define SQRT_f32 sqrtf
-#define SQRT_f64 sqrt
-
-/* Adds `expression` of the index `i` along a row into `total`, in lanes. */
-#define SUM_ALONG(type, total, count, expression)                                                       \
-    do {                                                                                                \
-        type lane[LANES_ROW] = {0};                                                                     \
-        int64_t at = 0;                                                                                 \
-        for (; at + LANES_ROW <= count; at += LANES_ROW) {                                              \
-            for (int l = 0; l < LANES_ROW; l++) {                                                       \
-                int64_t i = at + l;                                                                     \
-                lane[l] += expression;                                                                  \
-            }                                                                                           \
-        }                                                                                               \
-        for (int l = 0; at < count; at++, l++) {                                                        \
-            int64_t i = at;                                                                             \
-            lane[l] += expression;                                                                      \
-        }                                                                                               \
-        for (int half = LANES_ROW / 2; half > 0; half /= 2) {                                           \
-            for (int l = 0; l < half; l++) {                                                            \
-                lane[l] += lane[l + half];                                                              \
-            }                                                                                           \
-        }                                                                                               \
-        total = lane[0];                                                                                \
-    } while (0)
+ROW_HELPERS(f32, float)
+ROW_HELPERS(f64, double)
 
 #define ROWS(T, type)                                                                                   \
-    /* The largest of a row; a NaN in it makes what follows NaN by itself, so it may be missed here. */ \
-    static type largest_##T(const type *x, int64_t count)                                               \
-    {                                                                                                   \
-        type lane[LANES_ROW];                                                                           \
-        int64_t i = 0;                                                                                  \
-        for (int l = 0; l < LANES_ROW; l++) {                                                           \
-            lane[l] = -(type)INFINITY;                                                                  \
-        }                                                                                               \
-        for (; i + LANES_ROW <= count; i += LANES_ROW) {                                                \
-            for (int l = 0; l < LANES_ROW; l++) {                                                       \
-                lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];                                      \
-            }                                                                                           \
-        }                                                                                               \
-        for (int l = 0; i < count; i++, l++) {                                                          \
-            lane[l] = x[i] > lane[l] ? x[i] : lane[l];                                                  \
-        }                                                                                               \
-        for (int half = LANES_ROW / 2; half > 0; half /= 2) {                                           \
-            for (int l = 0; l < half; l++) {                                                            \
-                lane[l] = lane[l + half] > lane[l] ? lane[l + half] : lane[l];                          \
-            }                                                                                           \
-        }                                                                                               \
-        return lane[0];                                                                                 \
-    }                                                                                                   \
-    /* y = exp(x - shift); gives their sum. The last few go through a padded buffer, as whole vectors. */ \
-    static type exponentials_##T(const type *x, type *y, int64_t count, type shift)                     \
-    {                                                                                                   \
-        type lane[LANES_ROW] = {0};                                                                     \
-        type padded[LANES_ROW];                                                                         \
-        int64_t i = 0;                                                                                  \
-        for (; i + LANES_ROW <= count; i += LANES_ROW) {                                                \
-            INDEPENDENT                                                                                 \
-            for (int l = 0; l < LANES_ROW; l++) {                                                       \
-                type e = EXP_##T(x[i + l] - shift);                                                     \
-                y[i + l] = e;                                                                           \
-                lane[l] += e;                                                                           \
-            }                                                                                           \
-        }                                                                                               \
-        if (i < count) {                                                                                \
-            for (int l = 0; l < LANES_ROW; l++) {                                                       \
-                padded[l] = i + l < count ? x[i + l] - shift : -(type)INFINITY;                         \
-            }                                                                                           \
-            for (int l = 0; l < LANES_ROW; l++) {                                                       \
-                padded[l] = EXP_##T(padded[l]);                                                         \
-                lane[l] += padded[l];                                                                   \
-            }                                                                                           \
-            for (int l = 0; i < count; i++, l++) {                                                      \
-                y[i] = padded[l];                                                                       \
-            }                                                                                           \
-        }                                                                                               \
-        for (int half = LANES_ROW / 2; half > 0; half /= 2) {                                           \
-            for (int l = 0; l < half; l++) {                                                            \
-                lane[l] += lane[l + half];                                                              \
-            }                                                                                           \
-        }                                                                                               \
-        return lane[0];                                                                                 \
-    }                                                                                                   \
-    /* x -> y */                                                                                        \
+    /* data = x, y */                                                                                   \
     static void softmax_##T(const KernelArgs *a)                                                        \
     {                                                                                                   \
         int64_t count = a->size[1];                                                                     \
@@ -107,7 +19,15 @@
             }                                                                                           \
         }                                                                                               \
     }                                                                                                   \
-    /* g, y -> (g - sum(g y)) y */                                                                      \
+    /* data = x, y */                                                                                   \
+    static void log_softmax_##T(const KernelArgs *a)                                                    \
+    {                                                                                                   \
+        int64_t count = a->size[1];                                                                     \
+        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+            log_softmax_row_##T((const type *)a->data[0] + r * count, (type *)a->data[1] + r * count, count); \
+        }                                                                                               \
+    }                                                                                                   \
+    /* data = g, y, (g - sum(g y)) y */                                                                 \
     static void softmax_backward_##T(const KernelArgs *a)                                               \
     {                                                                                                   \
         int64_t count = a->size[1];                                                                     \
@@ -122,15 +42,127 @@
                 out[i] = (g[i] - total) * y[i];                                                         \
             }                                                                                           \
         }                                                                                               \
+    }                                                                                                   \
+    /* data = g, y, g - exp(y) sum(g) */                                                                \
+    static void log_softmax_backward_##T(const KernelArgs *a)                                           \
+    {                                                                                                   \
+        int64_t count = a->size[1];                                                                     \
+        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+            const type *g = (const type *)a->data[0] + r * count;                                       \
+            const type *y = (const type *)a->data[1] + r * count;                                       \
+            type *out = (type *)a->data[2] + r * count;                                                 \
+            type total;                                                                                 \
+            SUM_ALONG(type, total, count, g[i]);                                                        \
+            INDEPENDENT                                                                                 \
+            for (int64_t i = 0; i < count; i++) {                                                       \
+                out[i] = g[i] - EXP_##T(y[i]) * total;                                                  \
+            }                                                                                           \
+        }                                                                                               \
+    }                                                                                                   \
+    /* data = x, weight or NULL, bias or NULL, y, mean of each row, 1 / deviation of each row; scalar[0] = eps */ \
+    static void layer_norm_##T(const KernelArgs *a)                                                     \
+    {                                                                                                   \
+        int64_t count = a->size[1];                                                                     \
+        const type *weight = a->data[1];                                                                \
+        const type *bias = a->data[2];                                                                  \
+        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+            const type *x = (const type *)a->data[0] + r * count;                                       \
+            type *y = (type *)a->data[3] + r * count;                                                   \
+            type mean, spread;                                                                          \
+            SUM_ALONG(type, mean, count, x[i]);                                                         \
+            mean /= (type)count;                                                                        \
+            SUM_ALONG(type, spread, count, (x[i] - mean) * (x[i] - mean));                              \
+            type scale = 1 / SQRT_##T(spread / (type)count + (type)a->scalar[0]);                       \
+            ((type *)a->data[4])[r] = mean;                                                             \
+            ((type *)a->data[5])[r] = scale;                                                            \
+            if (weight && bias) {                                                                       \
+                INDEPENDENT                                                                             \
+                for (int64_t i = 0; i < count; i++) {                                                   \
+                    y[i] = (x[i] - mean) * scale * weight[i] + bias[i];                                 \
+                }                                                                                       \
+            } else {                                                                                    \
+                INDEPENDENT                                                                             \
+                for (int64_t i = 0; i < count; i++) {                                                   \
+                    y[i] = (x[i] - mean) * scale;                                                       \
+                }                                                                                       \
+                for (int64_t i = 0; weight && i < count; i++) {                                         \
+                    y[i] *= weight[i];                                                                  \
+                }                                                                                       \
+                for (int64_t i = 0; bias && i < count; i++) {                                           \
+                    y[i] += bias[i];                                                                    \
+                }                                                                                       \
+            }                                                                                           \
+        }                                                                                               \
+    }                                                                                                   \
+    /* data = g, x, weight or NULL, mean, 1 / deviation, then the gradients of x, weight and bias, each or NULL */ \
+    static void layer_norm_backward_##T(const KernelArgs *a)                                            \
+    {                                                                                                   \
+        int64_t count = a->size[1];                                                                     \
+        const type *weight = a->data[2];                                                                \
+        type *of_weight = a->data[6];                                                                   \
+        type *of_bias = a->data[7];                                                                     \
+        if (of_weight) {                                                                                \
+            memset(of_weight, 0, (size_t)count * sizeof(type));                                         \
+        }                                                                                               \
+        if (of_bias) {                                                                                  \
+            memset(of_bias, 0, (size_t)count * sizeof(type));                                           \
+        }                                                                                               \
+        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+            const type *g = (const type *)a->data[0] + r * count;                                       \
+            const type *x = (const type *)a->data[1] + r * count;                                       \
+            type mean = ((const type *)a->data[3])[r];                                                  \
+            type scale = ((const type *)a->data[4])[r];                                                 \
+            if (of_weight) {                                                                            \
+                INDEPENDENT                                                                             \
+                for (int64_t i = 0; i < count; i++) {                                                   \
+                    of_weight[i] += g[i] * ((x[i] - mean) * scale);                                     \
+                }                                                                                       \
+            }                                                                                           \
+            if (of_bias) {                                                                              \
+                INDEPENDENT                                                                             \
+                for (int64_t i = 0; i < count; i++) {                                                   \
+                    of_bias[i] += g[i];                                                                 \
+                }                                                                                       \
+            }                                                                                           \
+            if (!a->data[5]) {                                                                          \
+                continue;                                                                               \
+            }                                                                                           \
+            type *out = (type *)a->data[5] + r * count;                                                 \
+            type plain, along;      /* means of w g and of w g times the normalized x */                \
+            if (weight) {                                                                               \
+                SUM_ALONG(type, plain, count, g[i] * weight[i]);                                        \
+                SUM_ALONG(type, along, count, g[i] * weight[i] * ((x[i] - mean) * scale));              \
+            } else {                                                                                    \
+                SUM_ALONG(type, plain, count, g[i]);                                                    \
+                SUM_ALONG(type, along, count, g[i] * ((x[i] - mean) * scale));                          \
+            }                                                                                           \
+            plain /= (type)count;                                                                       \
+            along /= (type)count;                                                                       \
+            if (weight) {                                                                               \
+                INDEPENDENT                                                                             \
+                for (int64_t i = 0; i < count; i++) {                                                   \
+                    out[i] = (g[i] * weight[i] - plain - (x[i] - mean) * scale * along) * scale;        \
+                }                                                                                       \
+            } else {                                                                                    \
+                INDEPENDENT                                                                             \
+                for (int64_t i = 0; i < count; i++) {                                                   \
+                    out[i] = (g[i] - plain - (x[i] - mean) * scale * along) * scale;                    \
+                }                                                                                       \
+            }                                                                                           \
+        }                                                                                               \
     }
 
 ROWS(f32, float)
 ROWS(f64, double)
 
+#define BOTH_FLOATS(name) {#name, DT_F32, name##_f32}, {#name, DT_F64, name##_f64},
+
 const KernelEntry LEVEL(row_entries)[] = {
-    {"softmax", DT_F32, softmax_f32},
-    {"softmax", DT_F64, softmax_f64},
-    {"softmax_backward", DT_F32, softmax_backward_f32},
-    {"softmax_backward", DT_F64, softmax_backward_f64},
+    BOTH_FLOATS(softmax)
+    BOTH_FLOATS(log_softmax)
+    BOTH_FLOATS(softmax_backward)
+    BOTH_FLOATS(log_softmax_backward)
+    BOTH_FLOATS(layer_norm)
+    BOTH_FLOATS(layer_norm_backward)
     {NULL, 0, NULL},
 };

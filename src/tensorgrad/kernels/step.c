@@ -20,8 +20,8 @@
         type weight_decay = (type)a->scalar[3];                                                         \
         type sign = a->scalar[5] ? -1 : 1;                                                              \
         int nesterov = a->scalar[4] != 0.0;                                                             \
-        type keep = a->scalar[6] ? 0 : momentum;                                                        \
-        type take = a->scalar[6] ? 1 : (type)(1.0 - a->scalar[2]);                                      \
+        int first = a->scalar[6] != 0.0;                                                                \
+        type take = (type)(1.0 - a->scalar[2]);                                                         \
         if (!buffer) {                                                                                  \
             INDEPENDENT                                                                                 \
             for (int64_t i = 0; i < count; i++) {                                                       \
@@ -29,12 +29,28 @@
             }                                                                                           \
             return;                                                                                     \
         }                                                                                               \
-        INDEPENDENT                                                                                     \
-        for (int64_t i = 0; i < count; i++) {                                                           \
-            type g = sign * grad[i] + weight_decay * param[i];                                          \
-            type b = keep * buffer[i] + take * g;                                                       \
-            buffer[i] = b;                                                                              \
-            param[i] -= lr * (nesterov ? g + momentum * b : b);                                         \
+        if (first) {                                                                                    \
+            /* Before the first step the buffer holds nothing that could be read. */                    \
+            INDEPENDENT                                                                                 \
+            for (int64_t i = 0; i < count; i++) {                                                       \
+                buffer[i] = sign * grad[i] + weight_decay * param[i];                                   \
+            }                                                                                           \
+        } else {                                                                                        \
+            INDEPENDENT                                                                                 \
+            for (int64_t i = 0; i < count; i++) {                                                       \
+                buffer[i] = momentum * buffer[i] + take * (sign * grad[i] + weight_decay * param[i]);   \
+            }                                                                                           \
+        }                                                                                               \
+        if (nesterov) {                                                                                 \
+            INDEPENDENT                                                                                 \
+            for (int64_t i = 0; i < count; i++) {                                                       \
+                param[i] -= lr * (sign * grad[i] + weight_decay * param[i] + momentum * buffer[i]);     \
+            }                                                                                           \
+        } else {                                                                                        \
+            INDEPENDENT                                                                                 \
+            for (int64_t i = 0; i < count; i++) {                                                       \
+                param[i] -= lr * buffer[i];                                                             \
+            }                                                                                           \
         }                                                                                               \
     }                                                                                                   \
     /* data = param, grad, m, v, largest v or NULL;                                                     \
@@ -50,7 +66,6 @@
         double beta1 = a->scalar[1];                                                                    \
         double beta2 = a->scalar[2];                                                                    \
         int decoupled = a->scalar[5] != 0.0;                                                            \
-        type keep1 = (type)beta1;                                                                       \
         type take1 = (type)(1.0 - beta1);                                                               \
         type keep2 = (type)beta2;                                                                       \
         type take2 = (type)(1.0 - beta2);                                                               \
@@ -65,12 +80,13 @@
             for (int64_t i = 0; i < count; i++) {                                                       \
                 type p = shrink * param[i];                                                             \
                 type g = sign * grad[i] + weight_decay * p;                                             \
-                m[i] = keep1 * m[i] + take1 * g;                                                        \
+                type first = m[i] + take1 * (g - m[i]);                                                 \
+                m[i] = first;                                                                           \
                 type second = keep2 * v[i] + take2 * g * g;                                             \
                 type top = second > largest[i] || second != second ? second : largest[i];               \
                 v[i] = second;                                                                          \
                 largest[i] = top;                                                                       \
-                param[i] = p - step_size * m[i] / (SQRT_##T(top) * root_scale + eps);                   \
+                param[i] = p - step_size * first / (SQRT_##T(top) * root_scale + eps);                   \
             }                                                                                           \
             return;                                                                                     \
         }                                                                                               \
@@ -78,21 +94,56 @@
         for (int64_t i = 0; i < count; i++) {                                                           \
             type p = shrink * param[i];                                                                 \
             type g = sign * grad[i] + weight_decay * p;                                                 \
-            type first = keep1 * m[i] + take1 * g;                                                      \
+            type first = m[i] + take1 * (g - m[i]);                                                      \
             type second = keep2 * v[i] + take2 * g * g;                                                 \
             m[i] = first;                                                                               \
             v[i] = second;                                                                              \
             param[i] = p - step_size * first / (SQRT_##T(second) * root_scale + eps);                   \
+        }                                                                                               \
+    }                                                                                                   \
+    /* data = param, grad, mean square, mean gradient or NULL, momentum buffer or NULL;                 \
+       scalar = lr, alpha, eps, weight_decay, momentum, maximize. */                                    \
+    static void rmsprop_##T(const KernelArgs *a)                                                        \
+    {                                                                                                   \
+        type *param = a->data[0];                                                                       \
+        const type *grad = a->data[1];                                                                  \
+        type *square = a->data[2];                                                                      \
+        type *mean = a->data[3];                                                                        \
+        type *buffer = a->data[4];                                                                      \
+        int64_t count = a->size[0];                                                                     \
+        type lr = (type)a->scalar[0];                                                                   \
+        type keep = (type)a->scalar[1];                                                                 \
+        type take = (type)(1.0 - a->scalar[1]);                                                         \
+        type eps = (type)a->scalar[2];                                                                  \
+        type weight_decay = (type)a->scalar[3];                                                         \
+        type momentum = (type)a->scalar[4];                                                             \
+        type sign = a->scalar[5] ? -1 : 1;                                                              \
+        for (int64_t i = 0; i < count; i++) {                                                           \
+            type g = sign * grad[i] + weight_decay * param[i];                                          \
+            type second = keep * square[i] + take * g * g;                                              \
+            type spread = second;                                                                       \
+            square[i] = second;                                                                         \
+            if (mean) {                                                                                 \
+                mean[i] += take * (g - mean[i]);                                                        \
+                spread -= mean[i] * mean[i];                                                            \
+            }                                                                                           \
+            type step = g / (SQRT_##T(spread) + eps);                                                   \
+            if (buffer) {                                                                               \
+                step = momentum * buffer[i] + step;                                                     \
+                buffer[i] = step;                                                                       \
+            }                                                                                           \
+            param[i] -= lr * step;                                                                      \
         }                                                                                               \
     }
 
 STEPS(f32, float)
 STEPS(f64, double)
 
+#define BOTH_FLOATS(name) {#name, DT_F32, name##_f32}, {#name, DT_F64, name##_f64},
+
 const KernelEntry LEVEL(step_entries)[] = {
-    {"sgd", DT_F32, sgd_f32},
-    {"sgd", DT_F64, sgd_f64},
-    {"adam", DT_F32, adam_f32},
-    {"adam", DT_F64, adam_f64},
+    BOTH_FLOATS(sgd)
+    BOTH_FLOATS(adam)
+    BOTH_FLOATS(rmsprop)
     {NULL, 0, NULL},
 };

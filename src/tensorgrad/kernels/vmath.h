@@ -1,8 +1,8 @@
 /* Mathematics of float32, branch-free, so that the compiler can put each function into vector registers.
  *
- * The error of each function is stated in ULP (units in the last place of the exact result, rounded), found by running
- * over all or many float32 values against float64 (tests/test_kernels.py measures and bounds it again). Infinity, NaN and denormals give what C's
- * functions give. Polynomials are minimax fits of our own; what is fitted, and where, stands beside each.
+ * The error of each function is stated in ULP (units in the last place of the exact result); the tests run
+ * each over many float32 values against float64 and hold it to that. Infinity, NaN and denormals give what C's functions
+ * give. Polynomials are minimax fits of our own (Remez); what is fitted, and where, stands beside each.
  *
  * The tricks, used throughout:
  * - adding and taking away 1.5 * 2^23 rounds to an integer, and leaves that integer in the low bits;
@@ -68,76 +68,112 @@ INLINE_MATH float at_least(float x, float limit)
     return x < limit ? limit : x;
 }
 
-/* exp(r) - 1 - r over r^2, for |r| <= ln(2)/2. */
+/* ---- exponentials ------------------------------------------------------------------------------------------------- */
+
+/* exp(r) - 1 - r over r^2, for |r| <= 0.39. */
 INLINE_MATH float exp_core(float r)
 {
-    float p = 0.001395060171f;
-    p = p * r + 0.008368953505f;
-    p = p * r + 0.04166620415f;
-    p = p * r + 0.1666651831f;
-    return p * r + 0.5000000096f;
+    float p = 0.001396692552f;
+    p = p * r + 0.008378372881f;
+    p = p * r + 0.04166592733f;
+    p = p * r + 0.1666642955f;
+    return p * r + 0.5000000193f;
 }
 
-/* 1 ULP. */
-INLINE_MATH float exp32(float x)
-{
-    float within = at_least(at_most(x, 89.0f), -104.0f);
-    float shifted = within * 1.44269504f + ROUNDER;
-    float n = shifted - ROUNDER;
-    float r = within - n * LN2_HIGH - n * LN2_LOW;
-    float p = exp_core(r) * r * r + r + 1.0f;
-    /* In two steps, so that neither factor overflows and a denormal result is rounded once. */
-    int32_t whole = bits_of(shifted) - bits_of(ROUNDER);
-    int32_t half = whole >> 1;
-    return p * power_of_two(half) * power_of_two(whole - half);
-}
+/* What every exponential is made of: exp(x + small) = 2^power (1 + fraction), for |x| < 2^20 and |small| < 0.04. */
+typedef struct Exponential {
+    float fraction;
+    int32_t power;
+} Exponential;
 
-/* exp(x) for x <= 0, where nothing can overflow; results below 2^-126 become 0. 1 ULP otherwise. NaN stays. */
-INLINE_MATH float exp_of_negative(float x)
+INLINE_MATH Exponential exp_parts(float x, float small)
 {
-    float within = at_least(x, -87.3f);
-    float shifted = within * 1.44269504f + ROUNDER;
-    float n = shifted - ROUNDER;
-    float r = within - n * LN2_HIGH - n * LN2_LOW;
-    float p = exp_core(r) * r * r + r + 1.0f;
-    float scaled = p * of_bits((int32_t)((uint32_t)bits_of(shifted) << 23) + bits_of(1.0f));
-    return x < -87.3f ? 0.0f : scaled;
-}
-
-/* exp(x) - 1 for 0 <= x <= 60; keeps small x to the last bit. 1 ULP. */
-INLINE_MATH float expm1_of_positive(float x)
-{
+    Exponential e;
     float shifted = x * 1.44269504f + ROUNDER;
     float n = shifted - ROUNDER;
-    float r = x - n * LN2_HIGH - n * LN2_LOW;
-    float p = exp_core(r) * r * r + r;
-    float scale = of_bits((int32_t)((uint32_t)bits_of(shifted) << 23) + bits_of(1.0f));
-    return scale * p + (scale - 1.0f);
+    float r = x - n * LN2_HIGH - n * LN2_LOW + small;
+    e.fraction = exp_core(r) * r * r + r;
+    e.power = bits_of(shifted) - bits_of(ROUNDER);
+    return e;
 }
 
-/* (e^2x - 1) / (e^2x + 1). 2 ULP. */
+/* In two factors, so that neither overflows and a denormal result is rounded once. */
+INLINE_MATH float exp_join(Exponential e)
+{
+    int32_t half = e.power >> 1;
+    return (1.0f + e.fraction) * power_of_two(half) * power_of_two(e.power - half);
+}
+
+/* e^x. 1.1 ULP. */
+INLINE_MATH float exp32(float x)
+{
+    return exp_join(exp_parts(at_least(at_most(x, 89.0f), -104.0f), 0.0f));
+}
+
+/* 2^x. 1.1 ULP. */
+INLINE_MATH float exp2_32(float x)
+{
+    Exponential e;
+    float within = at_least(at_most(x, 129.0f), -151.0f);
+    float shifted = within + ROUNDER;
+    float r = (within - (shifted - ROUNDER)) * 0.693147181f;
+    e.fraction = exp_core(r) * r * r + r;
+    e.power = bits_of(shifted) - bits_of(ROUNDER);
+    return exp_join(e);
+}
+
+/* e^x - 1, the last bits kept near 0. 1.5 ULP. */
+INLINE_MATH float expm1_32(float x)
+{
+    Exponential e = exp_parts(at_least(at_most(x, 89.0f), -30.0f), 0.0f);
+    float half = power_of_two(e.power - 1);     /* half of it first: 2^128 would overflow before the result does */
+    return x == 0.0f ? x : 2.0f * (half * e.fraction + (half - 0.5f));
+}
+
+/* tanh(x) = d / (d + 2) where d = e^2|x| - 1. 2 ULP. */
 INLINE_MATH float tanh32(float x)
 {
-    float e = expm1_of_positive(at_most(2.0f * abs32(x), 40.0f));
-    return with_sign(e / (e + 2.0f), x);
+    Exponential e = exp_parts(at_most(2.0f * abs32(x), 40.0f), 0.0f);
+    float scale = power_of_two(e.power);
+    float d = scale * e.fraction + (scale - 1.0f);
+    return with_sign(d / (d + 2.0f), x);
 }
 
-/* 1 / (1 + e^-x), by e^-|x|, so that both ends keep their last bits. 2 ULP. */
+/* Half of e^|x| - 1, up to the largest finite sinh. */
+INLINE_MATH float half_expm1(float magnitude)
+{
+    Exponential e = exp_parts(at_most(magnitude, 89.5f), 0.0f);
+    float quarter = power_of_two(e.power - 2);
+    return 2.0f * (quarter * e.fraction + (quarter - 0.25f));
+}
+
+/* 2 ULP. */
+INLINE_MATH float sinh32(float x)
+{
+    float q = half_expm1(abs32(x));
+    float finite = at_most(q, 1e30f);
+    return with_sign(q + finite / (2.0f * finite + 1.0f), x);
+}
+
+/* 2 ULP. */
+INLINE_MATH float cosh32(float x)
+{
+    float half = half_expm1(abs32(x)) + 0.5f;
+    return half + 0.25f / half;
+}
+
+/* 1 / (1 + e^-x), by e^-|x|, so that both ends keep their last bits. 2.5 ULP. */
 INLINE_MATH float sigmoid32(float x)
 {
     float e = exp32(-abs32(x));
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
-/* log(x). 1 ULP. */
-INLINE_MATH float log32(float x)
+/* ---- logarithms --------------------------------------------------------------------------------------------------- */
+
+/* log(1 + t) - t, for sqrt(1/2) <= 1 + t <= sqrt(2). */
+INLINE_MATH float log_core(float t)
 {
-    int tiny = x < 0x1p-126f;
-    float scaled = tiny ? x * 0x1p23f : x;
-    /* The exponent that brings the mantissa into [sqrt(1/2), sqrt(2)). */
-    int32_t exponent = (bits_of(scaled) - 0x3f3504f3) >> 23;
-    float t = of_bits(bits_of(scaled) - (int32_t)((uint32_t)exponent << 23)) - 1.0f;
-    float n = (float)exponent - (tiny ? 23.0f : 0.0f);
     float p = -0.07859609247f;
     p = p * t + 0.1288164645f;
     p = p * t - 0.1312875541f;
@@ -147,10 +183,389 @@ INLINE_MATH float log32(float x)
     p = p * t - 0.2500081041f;
     p = p * t + 0.3333331673f;
     float square = t * t;
-    float result = p * t * square + n * LN2_LOW - 0.5f * square + t + n * LN2_HIGH;
-    result = x == 0.0f ? -INF32 : result;
-    result = x < 0.0f ? NAN32 : result;
-    return x < INF32 ? result : x;      /* infinity and NaN as they came */
+    return p * t * square - 0.5f * square;
+}
+
+/* x = 2^power (1 + t) with 1 + t as log_core wants it. */
+typedef struct Logarithm {
+    float t;
+    float power;
+} Logarithm;
+
+INLINE_MATH int32_t log_exponent(float x)
+{
+    return (bits_of(x) - 0x3f3504f3) >> 23;
+}
+
+INLINE_MATH Logarithm log_parts(float x)
+{
+    Logarithm l;
+    int denormal = x < 0x1p-126f;
+    float scaled = denormal ? x * 0x1p23f : x;
+    int32_t exponent = log_exponent(scaled);
+    l.t = of_bits(bits_of(scaled) - (int32_t)((uint32_t)exponent << 23)) - 1.0f;
+    l.power = (float)exponent - (denormal ? 23.0f : 0.0f);
+    return l;
+}
+
+/* The ends of every logarithm, from the value `y` found in between. */
+INLINE_MATH float log_ends(float x, float y)
+{
+    y = x == 0.0f ? -INF32 : y;
+    y = x < 0.0f ? NAN32 : y;
+    return x < INF32 ? y : x;       /* infinity and NaN as they came */
+}
+
+/* 1 ULP. */
+INLINE_MATH float log32(float x)
+{
+    Logarithm l = log_parts(x);
+    return log_ends(x, log_core(l.t) + l.power * LN2_LOW + l.t + l.power * LN2_HIGH);
+}
+
+/* 2 ULP. log2(e) = 1 + 0.4427: the whole part costs no rounding. */
+INLINE_MATH float log2_32(float x)
+{
+    Logarithm l = log_parts(x);
+    float tail = log_core(l.t);
+    return log_ends(x, tail * 0.442695041f + l.t * 0.442695041f + tail + l.t + l.power);
+}
+
+/* 2 ULP. Constants in two parts, the first of few bits. */
+INLINE_MATH float log10_32(float x)
+{
+    Logarithm l = log_parts(x);
+    float tail = log_core(l.t);
+    float y = (tail + l.t) * 7.00731903e-4f + l.power * 2.48745664e-4f;
+    return log_ends(x, y + tail * 0.43359375f + l.t * 0.43359375f + l.power * 0.30078125f);
+}
+
+/* log(1 + x), the last bits kept near 0. 1.5 ULP. */
+INLINE_MATH float log1p_32(float x)
+{
+    int large = x > 0x1p24f;        /* where adding 1 changes nothing */
+    float u = large ? x : 1.0f + x;
+    int32_t exponent = log_exponent(u);
+    /* 1 + t = (1 + x) / 2^exponent, made without ever rounding 1 + x. */
+    float scale = power_of_two(large ? 0 : -exponent);
+    float t_small = x * scale + (scale - 1.0f);
+    float t_large = of_bits(bits_of(u) - (int32_t)((uint32_t)exponent << 23)) - 1.0f;
+    float t = large ? t_large : t_small;
+    float y = log_core(t) + (float)exponent * LN2_LOW + t + (float)exponent * LN2_HIGH;
+    y = x == 0.0f ? x : y;
+    y = x == -1.0f ? -INF32 : y;
+    y = x < -1.0f ? NAN32 : y;
+    return x < INF32 ? y : x;
+}
+
+/* asinh(a) = log1p(a + a^2 / (1 + sqrt(a^2 + 1))). 3 ULP. */
+INLINE_MATH float asinh32(float x)
+{
+    float a = abs32(x);
+    int large = a > 0x1p30f;
+    float square = a * a;
+    float y = log1p_32(large ? a : a + square / (1.0f + sqrtf(square + 1.0f)));
+    return with_sign(y + (large ? 0.693147181f : 0.0f), x);
+}
+
+/* acosh(1 + t) = log1p(t + sqrt(t (t + 2))). 3 ULP. */
+INLINE_MATH float acosh32(float x)
+{
+    int large = x > 0x1p30f;
+    float t = x - 1.0f;
+    float y = log1p_32(large ? x : t + sqrtf(t * (t + 2.0f))) + (large ? 0.693147181f : 0.0f);
+    return x < 1.0f ? NAN32 : y;
+}
+
+/* atanh(x) = log1p(2 x / (1 - x)) / 2. 3 ULP. */
+INLINE_MATH float atanh32(float x)
+{
+    float a = abs32(x);
+    return with_sign(0.5f * log1p_32(2.0f * a / (1.0f - a)), x);
+}
+
+/* ---- trigonometry ------------------------------------------------------------------------------------------------- */
+
+/* Up to here the reduction below holds; map.c leaves larger arguments to C's functions. */
+#define TRIGONOMETRY_LIMIT 0x1p20f
+
+/* sin(r) / r - 1 over r^2, and cos(r) - 1 + r^2 / 2 over r^4, for |r| <= pi / 4, of z = r^2. */
+INLINE_MATH float sin_core(float z)
+{
+    return (2.717939916e-6f * z - 0.0001983929613f) * z * z + (0.008333329267f * z - 0.1666666664f);
+}
+
+INLINE_MATH float cos_core(float z)
+{
+    return (2.443484635e-5f * z - 0.001388733709f) * z + 0.04166664627f;
+}
+
+/* x = quadrant pi / 2 + r. In double: pi / 2 in two parts, the first of 33 bits, so that its product is exact. */
+typedef struct Angle {
+    float sin, cos;         /* of r */
+    int32_t quadrant;
+} Angle;
+
+INLINE_MATH Angle reduce_angle(float x)
+{
+    Angle angle;
+    double wide = x;
+    double n = wide * 0.63661977236758134308 + 0x1.8p52 - 0x1.8p52;
+    float r = (float)(wide - n * 1.57079632673412561417e+00 - n * 6.07710050650619224932e-11);
+    float z = r * r;
+    angle.sin = r + r * z * sin_core(z);
+    angle.cos = 1.0f - 0.5f * z + z * z * cos_core(z);
+    angle.quadrant = (int32_t)n;
+    return angle;
+}
+
+INLINE_MATH float flip_sign(float x, int32_t when)
+{
+    return of_bits(bits_of(x) ^ (int32_t)((uint32_t)(when != 0) << 31));
+}
+
+/* 1 ULP. */
+INLINE_MATH float sin32(float x)
+{
+    Angle angle = reduce_angle(x);
+    return flip_sign(angle.quadrant & 1 ? angle.cos : angle.sin, angle.quadrant & 2);
+}
+
+/* 1 ULP. */
+INLINE_MATH float cos32(float x)
+{
+    Angle angle = reduce_angle(x);
+    return flip_sign(angle.quadrant & 1 ? angle.sin : angle.cos, (angle.quadrant + 1) & 2);
+}
+
+/* 2.5 ULP. */
+INLINE_MATH float tan32(float x)
+{
+    Angle angle = reduce_angle(x);
+    int odd = angle.quadrant & 1;
+    return (odd ? -angle.cos : angle.sin) / (odd ? angle.sin : angle.cos);
+}
+
+#define PI_HIGH 3.14159274f
+#define PI_LOW -8.74227766e-8f
+
+/* asin(s) / s - 1 over s^2, for 0 <= s <= 1/2, of z = s^2. */
+INLINE_MATH float asin_core(float z)
+{
+    float p = 0.0422185559f;
+    p = p * z + 0.0241476079f;
+    p = p * z + 0.04547709737f;
+    p = p * z + 0.07495241783f;
+    return p * z + 0.1666675393f;
+}
+
+/* Past 1/2 by asin(a) = pi / 2 - 2 asin(sqrt((1 - a) / 2)). 2 ULP. */
+INLINE_MATH float asin32(float x)
+{
+    float a = abs32(x);
+    int large = a > 0.5f;
+    float z = large ? 0.5f * (1.0f - a) : a * a;
+    float s = large ? sqrtf(z) : a;
+    float y = s + s * z * asin_core(z);
+    return with_sign(large ? 0.5f * PI_HIGH - (2.0f * y - 0.5f * PI_LOW) : y, x);
+}
+
+/* 2 ULP. */
+INLINE_MATH float acos32(float x)
+{
+    float a = abs32(x);
+    int large = a > 0.5f;
+    float z = large ? 0.5f * (1.0f - a) : a * a;
+    float s = large ? sqrtf(z) : a;
+    float y = s + s * z * asin_core(z);
+    float far = x < 0.0f ? PI_HIGH - (2.0f * y - PI_LOW) : 2.0f * y;
+    return large ? far : 0.5f * PI_HIGH - (with_sign(y, x) - 0.5f * PI_LOW);
+}
+
+/* atan(u) / u - 1 over u^2, for |u| <= tan(pi / 8), of z = u^2. */
+INLINE_MATH float atan_core(float z)
+{
+    float p = -0.06081156515f;
+    p = p * z + 0.1059514002f;
+    p = p * z - 0.1424373882f;
+    p = p * z + 0.19998484f;
+    return p * z - 0.3333331542f;
+}
+
+/* By atan(a) = pi / 4 + atan((a - 1) / (a + 1)) = pi / 2 - atan(1 / a). 2 ULP. */
+INLINE_MATH float atan32(float x)
+{
+    float a = abs32(x);
+    int far = a > 2.41421356f;
+    int middle = a > 0.414213562f;
+    float u = (far ? -1.0f : middle ? a - 1.0f : a) / (far ? a : middle ? a + 1.0f : 1.0f);
+    float z = u * u;
+    float base = far ? 0.5f : middle ? 0.25f : 0.0f;
+    return with_sign(base * PI_HIGH + (base * PI_LOW + (u * z * atan_core(z) + u)), x);
+}
+
+/* The angle of the point (x, y). 3 ULP. */
+INLINE_MATH float atan2_32(float y, float x)
+{
+    float a = abs32(y);
+    float b = abs32(x);
+    int steep = a > b;
+    float large = steep ? a : b;
+    float small = steep ? b : a;
+    int equal = small == large;             /* 0/0 and infinity/infinity are 45 degrees, or none */
+    float scale = large > 0x1p126f ? 0.25f : 1.0f;
+    large = equal ? 1.0f : large * scale;
+    small = equal ? (a == 0.0f ? 0.0f : 1.0f) : small * scale;
+    int middle = small > 0.414213562f * large;
+    float u = (middle ? small - large : small) / (middle ? small + large : large);
+    float z = u * u;
+    float angle = u * z * atan_core(z) + u;
+    angle = middle ? 0.25f * PI_HIGH + (0.25f * PI_LOW + angle) : angle;
+    angle = steep ? 0.5f * PI_HIGH - (angle - 0.5f * PI_LOW) : angle;
+    angle = bits_of(x) < 0 ? PI_HIGH - (angle - PI_LOW) : angle;
+    angle = (x != x) | (y != y) ? NAN32 : angle;
+    return with_sign(angle, y);
+}
+
+/* ---- the normal distribution -------------------------------------------------------------------------------------- */
+
+/* exp(a^2) erfc(a), for 0 <= a <= 10.3: times a + 2 it is a polynomial of q = (a - 2) / (a + 2). */
+INLINE_MATH float erfcx_core(float a)
+{
+    float t = 1.0f / (a + 2.0f);
+    float q = (a - 2.0f) * t;
+    float p = -4.449191025e-5f;
+    p = p * q - 0.0005254323282f;
+    p = p * q - 0.0007271152126f;
+    p = p * q + 0.003039760701f;
+    p = p * q + 0.006434896677f;
+    p = p * q - 0.02150195904f;
+    p = p * q - 0.03643578921f;
+    p = p * q + 0.2794714431f;
+    p = p * q - 0.6871609308f;
+    return t * (p * q + 1.021582715f);
+}
+
+/* exp(-share a^2), share 1/2 or 1, where the rounding of a^2 alone would cost 50 ULP: its first 12 bits are squared exactly. */
+INLINE_MATH float exp_of_square(float a, float share)
+{
+    float high = of_bits(bits_of(a) & (int32_t)0xfffff000);
+    return exp_join(exp_parts(-share * high * high, -share * (a - high) * (a + high)));
+}
+
+/* erfc(a) for a >= 0. */
+INLINE_MATH float erfc_of_positive(float a)
+{
+    float within = at_most(a, 10.2f);
+    return exp_of_square(within, 1.0f) * erfcx_core(within);
+}
+
+/* 3 ULP. */
+INLINE_MATH float erfc32(float x)
+{
+    float tail = erfc_of_positive(abs32(x));
+    return x < 0.0f ? 2.0f - tail : tail;
+}
+
+/* Up to 0.93 by erf(x) / x - 1, of z = x^2. 2 ULP. */
+INLINE_MATH float erf32(float x)
+{
+    float a = abs32(x);
+    float z = a * a;
+    float p = -0.0005976896458f;
+    p = p * z + 0.004990980842f;
+    p = p * z - 0.02676556747f;
+    p = p * z + 0.1128180279f;
+    p = p * z - 0.3761249432f;
+    p = p * z + 0.12837915f;
+    return with_sign(a < 0.93f ? a * p + a : 1.0f - erfc_of_positive(a), x);
+}
+
+/* The normal distribution at x: its function, and its density without 1 / sqrt(2 pi). */
+typedef struct Normal {
+    float below, bell;
+} Normal;
+
+INLINE_MATH Normal normal32(float x)
+{
+    Normal normal;
+    float a = at_most(abs32(x), 14.4f);
+    normal.bell = exp_of_square(a, 0.5f);
+    float tail = 0.5f * normal.bell * erfcx_core(a * 0.707106781f);
+    normal.below = x < 0.0f ? tail : 1.0f - tail;
+    return normal;
+}
+
+/* ---- activations -------------------------------------------------------------------------------------------------- */
+
+/* x times the share of the normal distribution below x. 4 ULP, on the negative side too. */
+INLINE_MATH float gelu32(float x)
+{
+    return x * normal32(x).below;
+}
+
+INLINE_MATH float gelu_slope32(float x)
+{
+    Normal normal = normal32(x);
+    float within = with_sign(at_most(abs32(x), 14.4f), x);      /* so that an infinity gives its limit */
+    return normal.below + within * 0.398942280f * normal.bell;
+}
+
+/* Twice the argument of the tanh: x (1 + tanh(u)) / 2 = x sigmoid(2 u). */
+INLINE_MATH float gelu_tanh_inner32(float x)
+{
+    return 1.59576912f * (x + 0.044715f * x * x * x);
+}
+
+INLINE_MATH float gelu_tanh_slope32(float x)
+{
+    float within = at_least(at_most(x, 100.0f), -100.0f);
+    float s = sigmoid32(gelu_tanh_inner32(within));
+    return s + within * s * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * within * within);
+}
+
+/* log(1 + e^x). */
+INLINE_MATH float softplus32(float x)
+{
+    return x > 20.0f ? x : log1p_32(exp32(x));
+}
+
+INLINE_MATH float log_sigmoid32(float x)
+{
+    return (x < 0.0f ? x : 0.0f) - log1p_32(exp32(-abs32(x)));
+}
+
+/* x tanh(log(1 + e)) = x n / (n + 2), with e = exp(x) and n = e (e + 2). */
+INLINE_MATH float mish32(float x)
+{
+    float e = exp32(at_most(x, 20.0f));
+    float n = e * (e + 2.0f);
+    return x * (n / (n + 2.0f));
+}
+
+INLINE_MATH float mish_slope32(float x)
+{
+    float within = at_least(at_most(x, 20.0f), -104.0f);
+    float e = exp32(within);
+    float n = e * (e + 2.0f);
+    return n / (n + 2.0f) + 4.0f * within * e * (1.0f + e) / ((n + 2.0f) * (n + 2.0f));
+}
+
+INLINE_MATH float logaddexp32(float x, float y)
+{
+    float high = x > y ? x : y;
+    float apart = x == y ? 0.0f : abs32(x - y);       /* two infinities of one sign are together */
+    float sum = high + log1p_32(exp32(-apart));
+    return (x != x) | (y != y) ? NAN32 : sum;
+}
+
+/* In double, where no square of a float overflows. */
+INLINE_MATH float hypot32(float x, float y)
+{
+    double wide_x = x;
+    double wide_y = y;
+    float length = (float)sqrt(wide_x * wide_x + wide_y * wide_y);
+    return (abs32(x) == INF32) | (abs32(y) == INF32) ? INF32 : length;
 }
 
 #endif

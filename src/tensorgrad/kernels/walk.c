@@ -74,7 +74,7 @@ ALWAYS_INLINE void run(const Span *span, void *const *data, int64_t count, const
         *(T *)(to + i * to_step) = *(const T *)(from + i * from_step); \
     }
 
-/* Copies elements of 1, 4 or 8 bytes between any two strides; a step of 0 on the reading side repeats the element. */
+/* Copies elements of 1, 2, 4 or 8 bytes between any two strides; a step of 0 on the reading side repeats the element. */
 static void copy_strided(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, int width)
 {
     if (from_step == width && to_step == width) {
@@ -83,6 +83,8 @@ static void copy_strided(char *to, int64_t to_step, const char *from, int64_t fr
         COPY_STRIDED(uint32_t)
     } else if (width == 8) {
         COPY_STRIDED(uint64_t)
+    } else if (width == 2) {
+        COPY_STRIDED(uint16_t)
     } else {
         COPY_STRIDED(uint8_t)
     }

@@ -1,0 +1,576 @@
+"""Map kernels, copies, reductions: each kernel against NumPy in float64, over all kinds of layouts."""
+
+import math
+
+import numpy as np
+import pytest
+from kernel_calls import Guarded, code, run, run_map, run_reduce
+
+from tensorgrad import _kernels
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+erf = np.vectorize(math.erf, otypes=[np.float64])
+erfc = np.vectorize(math.erfc, otypes=[np.float64])
+
+
+def sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def bell(x):
+    return np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)
+
+
+def below(x):
+    return 0.5 * erfc(-x / np.sqrt(2.0))
+
+
+def softplus(x):
+    return np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20))))
+
+
+INNER = np.sqrt(2 / np.pi)
+
+# name: (reference in float64, where the inputs lie, settings)
+UNARY = {
+    "neg": (np.negative, (-3, 3), ()),
+    "abs": (np.abs, (-3, 3), ()),
+    "sign": (np.sign, (-3, 3), ()),
+    "square": (np.square, (-3, 3), ()),
+    "sqrt": (np.sqrt, (0, 9), ()),
+    "rsqrt": (lambda x: 1 / np.sqrt(x), (0.1, 9), ()),
+    "reciprocal": (lambda x: 1 / x, (0.1, 9), ()),
+    "exp": (np.exp, (-9, 9), ()),
+    "exp2": (np.exp2, (-9, 9), ()),
+    "expm1": (np.expm1, (-9, 9), ()),
+    "log": (np.log, (0.01, 9), ()),
+    "log1p": (np.log1p, (-0.9, 9), ()),
+    "log2": (np.log2, (0.01, 9), ()),
+    "log10": (np.log10, (0.01, 9), ()),
+    "sin": (np.sin, (-9, 9), ()),
+    "cos": (np.cos, (-9, 9), ()),
+    "tan": (np.tan, (-1.4, 1.4), ()),
+    "asin": (np.arcsin, (-1, 1), ()),
+    "acos": (np.arccos, (-1, 1), ()),
+    "atan": (np.arctan, (-9, 9), ()),
+    "sinh": (np.sinh, (-5, 5), ()),
+    "cosh": (np.cosh, (-5, 5), ()),
+    "tanh": (np.tanh, (-5, 5), ()),
+    "asinh": (np.arcsinh, (-9, 9), ()),
+    "acosh": (np.arccosh, (1, 9), ()),
+    "atanh": (np.arctanh, (-0.99, 0.99), ()),
+    "erf": (erf, (-3, 3), ()),
+    "erfc": (erfc, (-3, 5), ()),
+    "floor": (np.floor, (-9, 9), ()),
+    "ceil": (np.ceil, (-9, 9), ()),
+    "trunc": (np.trunc, (-9, 9), ()),
+    "round": (np.rint, (-9, 9), ()),
+    "frac": (lambda x: x - np.trunc(x), (-9, 9), ()),
+    "sigmoid": (sigmoid, (-9, 9), ()),
+    "relu": (lambda x: np.maximum(x, 0), (-3, 3), ()),
+    "relu6": (lambda x: np.clip(x, 0, 6), (-3, 9), ()),
+    "silu": (lambda x: x * sigmoid(x), (-9, 9), ()),
+    "gelu": (lambda x: x * below(x), (-5, 5), ()),
+    "gelu_tanh": (lambda x: 0.5 * x * (1 + np.tanh(INNER * (x + 0.044715 * x**3))), (-3, 5), ()),
+    "softplus_1": (softplus, (-9, 25), ()),
+    "log_sigmoid": (lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), (-9, 9), ()),
+    "mish": (lambda x: x * np.tanh(softplus(x)), (-9, 25), ()),
+    "hardsigmoid": (lambda x: np.clip(x + 3, 0, 6) / 6, (-5, 5), ()),
+    "hardswish": (lambda x: x * np.clip(x + 3, 0, 6) / 6, (-5, 5), ()),
+    "softsign": (lambda x: x / (1 + np.abs(x)), (-5, 5), ()),
+    "tanhshrink": (lambda x: x - np.tanh(x), (0.5, 5), ()),
+    "add_scalar": (lambda x: x + 2.5, (-5, 5), (2.5,)),
+    "mul_scalar": (lambda x: x * 2.5, (-5, 5), (2.5,)),
+    "leaky_relu": (lambda x: np.where(x > 0, x, 0.125 * x), (-5, 5), (0.125,)),
+    "elu": (lambda x: np.where(x > 0, x, 1.5 * np.expm1(np.minimum(x, 0))), (-5, 5), (1.5,)),
+    "celu": (lambda x: np.where(x > 0, x, 1.5 * np.expm1(np.minimum(x, 0) / 1.5)), (-5, 5), (1.5,)),
+    "clamp": (lambda x: np.clip(x, -1, 2), (-5, 5), (-1.0, 2.0)),
+    "hardtanh": (lambda x: np.clip(x, -1, 2), (-5, 5), (-1.0, 2.0)),
+    "threshold": (lambda x: np.where(x <= 0.5, 7.0, x), (-5, 5), (0.5, 7.0)),
+}
+
+BINARY = {
+    "add": (np.add, (-3, 3), ()),
+    "sub": (np.subtract, (-3, 3), ()),
+    "mul": (np.multiply, (-3, 3), ()),
+    "div": (np.divide, (0.5, 3), ()),
+    "add_scaled": (lambda x, y: x + 2.5 * y, (0, 3), (2.5,)),
+    "maximum": (np.maximum, (-3, 3), ()),
+    "minimum": (np.minimum, (-3, 3), ()),
+    "fmax": (np.fmax, (-3, 3), ()),
+    "fmin": (np.fmin, (-3, 3), ()),
+    "copysign": (np.copysign, (-3, 3), ()),
+    "logaddexp": (np.logaddexp, (0, 5), ()),
+    "atan2": (np.arctan2, (-3, 3), ()),
+    "hypot": (np.hypot, (-3, 3), ()),
+    "pow": (np.power, (0.1, 3), ()),
+    "fmod": (np.fmod, (-9, 9), ()),
+    "remainder": (np.remainder, (-9, 9), ()),
+    # Backward: of the gradient g and the saved value.
+    "exp_backward": (lambda g, y: g * y, (-3, 3), ()),
+    "sigmoid_backward": (lambda g, y: g * y * (1 - y), (0, 0.9), ()),
+    "tanh_backward": (lambda g, y: g * (1 - y * y), (0, 0.9), ()),
+    "sqrt_backward": (lambda g, y: g / (2 * y), (0.5, 3), ()),
+    "rsqrt_backward": (lambda g, y: -0.5 * g * y**3, (0.5, 3), ()),
+    "reciprocal_backward": (lambda g, y: -g * y * y, (0.5, 3), ()),
+    "relu_backward": (lambda g, y: np.where(y > 0, g, 0), (-3, 3), ()),
+    "log_backward": (lambda g, x: g / x, (0.5, 3), ()),
+    "abs_backward": (lambda g, x: g * np.sign(x), (-3, 3), ()),
+    "square_backward": (lambda g, x: 2 * g * x, (-3, 3), ()),
+    "sin_backward": (lambda g, x: g * np.cos(x), (-3, 3), ()),
+    "cos_backward": (lambda g, x: -g * np.sin(x), (-3, 3), ()),
+    "erf_backward": (lambda g, x: g * 2 / np.sqrt(np.pi) * np.exp(-x * x), (-3, 3), ()),
+    "silu_backward": (lambda g, x: g * sigmoid(x) * (1 + x * (1 - sigmoid(x))), (0, 5), ()),
+    "gelu_backward": (lambda g, x: g * (below(x) + x * bell(x)), (0, 5), ()),
+    "gelu_tanh_backward": (
+        lambda g, x: (
+            g
+            * 0.5
+            * (
+                1
+                + np.tanh(INNER * (x + 0.044715 * x**3))
+                + x * (1 - np.tanh(INNER * (x + 0.044715 * x**3)) ** 2) * INNER * (1 + 3 * 0.044715 * x * x)
+            )
+        ),
+        (0, 5),
+        (),
+    ),
+    "log_sigmoid_backward": (lambda g, x: g * sigmoid(-x), (-5, 5), ()),
+    "softplus_1_backward": (lambda g, x: g * np.where(x > 20, 1, sigmoid(x)), (-5, 25), ()),
+    "mish_backward": (
+        lambda g, x: g * (np.tanh(softplus(x)) + x * sigmoid(x) * (1 - np.tanh(softplus(x)) ** 2)),
+        (0, 9),
+        (),
+    ),
+    "leaky_relu_backward": (lambda g, x: np.where(x > 0, g, 0.125 * g), (-5, 5), (0.125,)),
+    "elu_backward": (lambda g, x: np.where(x > 0, g, 1.5 * g * np.exp(x)), (-5, 5), (1.5,)),
+    "clamp_backward": (lambda g, x: np.where((x >= -1) & (x <= 2), g, 0), (-5, 5), (-1.0, 2.0)),
+    "hardtanh_backward": (lambda g, x: np.where((x > -1) & (x < 2), g, 0), (-5, 5), (-1.0, 2.0)),
+}
+for _e in (2.0, 3.0, 1.0, 0.5, -0.5, -1.0, -2.0, 0.0, 2.5):
+    UNARY[f"pow_scalar {_e}"] = (lambda x, e=_e: x**e, (0.2, 3), (_e,))
+    BINARY[f"pow_scalar_backward {_e}"] = (lambda g, x, e=_e: g * e * x ** (e - 1), (0.2, 3), (_e,))
+
+COMPARISONS = {
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+}
+FLOATS = (np.float32, np.float64)
+TYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
+SHORT = dict(zip(TYPES, ("bool", "u8", "i8", "i16", "i32", "i64", "f16", "f32", "f64"), strict=True))
+SIZES = (0, 1, 3, 4, 15, 16, 17, 33, 511, 512, 513, 1500)
+
+
+def sample(shape, span, dtype, seed=0):
+    return np.random.default_rng(seed).uniform(*span, shape).astype(dtype)
+
+
+def tolerance(dtype):
+    return dict(rtol=2e-6, atol=1e-6) if dtype == np.float32 else dict(rtol=1e-13, atol=1e-13)
+
+
+def hold(name, reference, inputs, scalar, out_dtype=None, steps=None):
+    """Runs a kernel into guarded memory and holds it against the reference in float64."""
+    shape = np.broadcast_shapes(*(x.shape for x in inputs))
+    guarded = Guarded(shape, out_dtype or inputs[0].dtype, steps)
+    run_map(name.split()[0], inputs, guarded.array, scalar)
+    result = guarded.array.copy()
+    guarded.check()
+    wide = reference(*(x.astype(np.float64) for x in inputs))
+    np.testing.assert_allclose(
+        result, np.broadcast_to(wide, shape), **tolerance(inputs[0].dtype), err_msg=name
+    )
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=("f32", "f64"))
+@pytest.mark.parametrize("name", UNARY)
+def test_unary_kernel_agrees_with_numpy(name, dtype):
+    reference, span, scalar = UNARY[name]
+    for size in SIZES:
+        hold(name, reference, [sample(size, span, dtype)], scalar)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=("f32", "f64"))
+@pytest.mark.parametrize("name", BINARY)
+def test_binary_kernel_agrees_with_numpy(name, dtype):
+    reference, span, scalar = BINARY[name]
+    for size in SIZES:
+        hold(name, reference, [sample(size, span, dtype), sample(size, span, dtype, 1)], scalar)
+
+
+LAYOUTS = {
+    "transposed": lambda: (sample((70, 33), (-2, 2), "f4").T, sample((33, 70), (-2, 2), "f4", 1)),
+    "reversed": lambda: (sample((7, 90), (-2, 2), "f4")[:, ::-1], sample((7, 90), (-2, 2), "f4", 1)[::-1]),
+    "stepped": lambda: (sample((9, 1300), (-2, 2), "f4")[:, ::3], sample((27, 434), (-2, 2), "f4", 1)[::3]),
+    "row over rows": lambda: (sample((64, 10), (-2, 2), "f4"), sample((1, 10), (-2, 2), "f4", 1)),
+    "long row over rows": lambda: (sample((5, 777), (-2, 2), "f4"), sample((1, 777), (-2, 2), "f4", 1)),
+    "column over columns": lambda: (sample((6, 600), (-2, 2), "f4"), sample((6, 1), (-2, 2), "f4", 1)),
+    "one number": lambda: (sample((1000,), (-2, 2), "f4"), sample((1,), (-2, 2), "f4", 1)),
+    "both broadcast": lambda: (sample((40, 1), (-2, 2), "f4"), sample((1, 50), (-2, 2), "f4", 1)),
+    "three dimensions": lambda: (
+        sample((5, 4, 6), (-2, 2), "f4").transpose(2, 0, 1),
+        sample((6, 5, 4), (-2, 2), "f4", 1),
+    ),
+    "six dimensions": lambda: (
+        sample((2, 3, 2, 3, 2, 5), (-2, 2), "f4").transpose(5, 4, 3, 2, 1, 0),
+        sample((5, 2, 3, 2, 3, 2), (-2, 2), "f4", 1),
+    ),
+    "empty row": lambda: (sample((5, 0), (-2, 2), "f4"), sample((5, 0), (-2, 2), "f4")),
+    "no rows": lambda: (sample((0, 5), (-2, 2), "f4"), sample((0, 5), (-2, 2), "f4")),
+}
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=("f32", "f64"))
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_any_layout_gives_the_same_numbers(layout, dtype):
+    x, y = (
+        v.astype(dtype, copy=False) if dtype == np.float32 else v.astype(dtype, order="K")
+        for v in LAYOUTS[layout]()
+    )
+    hold("sub", np.subtract, [x, y], ())
+    hold("logaddexp", np.logaddexp, [x, y], ())
+    hold("lt", np.less, [x, y], (), out_dtype=np.bool_)
+    hold("tanh", np.tanh, [x], ())
+    hold("sin", np.sin, [x], ())
+    hold("sub", np.subtract, [y, x], (), steps=tuple(-2 if i else 1 for i in range(max(x.ndim, y.ndim))))
+
+
+@pytest.mark.parametrize("name", ["tanh", "add", "gelu", "sin", "where", "clamp_backward"])
+def test_an_output_may_be_an_input(name):
+    x = sample(1003, (-2, 2), np.float32)
+    y = sample(1003, (-2, 2), np.float32, 1)
+    inputs = {"where": [x > 0, x, y], "add": [x, y], "clamp_backward": [x, y]}.get(name, [x])
+    apart = run_map(name, inputs, np.empty_like(x), (-1.0, 1.0), dtype=7)
+    shared = x.copy()
+    inputs = [shared if v is x else v for v in inputs]
+    np.testing.assert_array_equal(run_map(name, inputs, shared, (-1.0, 1.0), dtype=7), apart)
+    stepped = np.repeat(x, 2)[::2]
+    inputs = [stepped if v is shared else v for v in inputs]
+    np.testing.assert_array_equal(run_map(name, inputs, stepped, (-1.0, 1.0), dtype=7), apart)
+
+
+@pytest.mark.parametrize("dtype", (*FLOATS, np.int64), ids=("f32", "f64", "i64"))
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_comparisons_agree_with_numpy(name, dtype):
+    rng = np.random.default_rng(0)
+    for size in SIZES:
+        x, y = (rng.integers(-3, 4, size).astype(dtype) for _ in range(2))
+        if dtype != np.int64 and size:
+            x[-1] = np.nan
+        hold(name, COMPARISONS[name], [x, y], (), out_dtype=np.bool_)
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul"])
+def test_integers_wrap_around(name):
+    x = np.array([2**63 - 1, -(2**63), 5, -7], np.int64)
+    y = np.array([1, -1, 2**62, 3], np.int64)
+    expected = {"add": np.add, "sub": np.subtract, "mul": np.multiply}[name](x, y)
+    np.testing.assert_array_equal(run_map(name, [x, y], np.empty_like(x)), expected)
+
+
+@pytest.mark.parametrize("dtype", (*FLOATS, np.int64), ids=("f32", "f64", "i64"))
+def test_where_moves_every_bit(dtype):
+    x = np.arange(700).astype(dtype)
+    y = -x
+    if dtype != np.int64:
+        x[3] = np.nan
+        y[5] = -0.0
+    condition = np.arange(700) % 3 == 0
+    out = run_map("where", [condition, x, y], np.empty_like(x), dtype=code(x))
+    np.testing.assert_array_equal(out.view(np.uint8), np.where(condition, x, y).view(np.uint8))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=("f32", "f64"))
+def test_mul_add(dtype):
+    a, b, c = (sample((30, 41), (-2, 2), dtype, s) for s in range(3))
+    out = run_map("mul_add", [a, b, c[:1]], np.empty_like(a), (0.5,))
+    np.testing.assert_allclose(out, a.astype("f8") + 0.5 * b.astype("f8") * c[:1], **tolerance(dtype))
+
+
+# Ends and ties, worked out by hand; where PyTorch had a choice, this is its choice.
+NAN, INF = math.nan, math.inf
+ENDS = {
+    "relu": ([-0.0, NAN, -INF, INF], (), [-0.0, NAN, 0, INF]),
+    "relu6": ([NAN, -INF, INF], (), [NAN, 0, 6]),
+    "clamp": ([NAN, -INF, INF, 0], (-1.0, INF), [NAN, -1, INF, 0]),
+    "hardtanh": ([NAN, -INF, INF], (-1.0, 1.0), [NAN, -1, 1]),
+    "threshold": ([NAN, 1, 1.5], (1.0, 7.0), [NAN, 7, 1.5]),
+    "sign": ([-0.0, NAN, -INF], (), [0, 0, -1]),
+    "round": ([0.5, 1.5, 2.5, -0.5], (), [0, 2, 2, -0.0]),
+    "softplus_1": ([NAN, INF, -INF], (), [NAN, INF, 0]),
+    "log_sigmoid": ([NAN, INF, -INF], (), [NAN, 0, -INF]),
+    "gelu": ([NAN, INF], (), [NAN, INF]),
+    "mish": ([NAN, INF], (), [NAN, INF]),
+    "elu": ([NAN, INF, -INF], (1.0,), [NAN, INF, -1]),
+    "leaky_relu": ([NAN, -0.0], (0.01,), [NAN, -0.0]),
+    "pow_scalar": ([NAN, -2, 0], (0.0,), [1, 1, 1]),
+}
+TWO_ENDS = {
+    "maximum": ([NAN, 1, INF, -INF], [1, NAN, 2, 3], (), [NAN, NAN, INF, 3]),
+    "minimum": ([NAN, 1, INF, -INF], [1, NAN, 2, 3], (), [NAN, NAN, 2, -INF]),
+    "fmax": ([NAN, 1, NAN], [1, NAN, NAN], (), [1, 1, NAN]),
+    "fmin": ([NAN, 1, NAN], [1, NAN, NAN], (), [1, 1, NAN]),
+    "atan2": (
+        [0.0, -0.0, INF, -INF, 0.0, -0.0, NAN],
+        [0.0, 0.0, INF, -INF, -0.0, -1, 1],
+        (),
+        [0, -0.0, np.pi / 4, -3 * np.pi / 4, np.pi, -np.pi, NAN],
+    ),
+    "hypot": ([INF, NAN, 3e38], [NAN, -INF, 0], (), [INF, INF, 3e38]),
+    "logaddexp": ([-INF, INF, INF, NAN], [-INF, INF, -INF, 1], (), [-INF, INF, INF, NAN]),
+    "remainder": ([5, -5, 5, 4, -0.0], [-3, 3, INF, 0, 3], (), [-1, 1, 5, NAN, -0.0]),
+    "relu_backward": ([1, 1, 1], [0, NAN, -0.0], (), [0, 1, 0]),
+    "abs_backward": ([2, 2, 2], [0, NAN, -3], (), [0, 0, -2]),
+    "clamp_backward": ([1, 1, 1, 1], [-1, 2, NAN, 2.5], (-1.0, 2.0), [1, 1, 0, 0]),
+    "hardtanh_backward": ([1, 1, 1, 1], [-1, 2, NAN, 1.5], (-1.0, 2.0), [0, 0, 1, 1]),
+    "leaky_relu_backward": ([1, 1], [0, NAN], (0.25,), [0.25, 0.25]),
+    "elu_backward": ([1, 1, 1], [0, NAN, -INF], (1.0,), [1, 1, 0]),
+    "pow_scalar_backward": ([1, 1, 1], [0, NAN, INF], (0.0,), [0, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=("f32", "f64"))
+@pytest.mark.parametrize("name", [*ENDS, *TWO_ENDS])
+def test_ends_and_ties(name, dtype):
+    *inputs, scalar, expected = ENDS.get(name) or TWO_ENDS[name]
+    inputs = [np.array(x, dtype) for x in inputs]
+    out = run_map(name, inputs, np.empty_like(inputs[0]), scalar)
+    expected = np.array(expected, dtype)
+    np.testing.assert_allclose(out, expected, **tolerance(dtype))
+    if "_backward" not in name:
+        zero = expected == 0
+        np.testing.assert_array_equal(np.signbit(out[zero]), np.signbit(expected[zero]))
+
+
+@pytest.mark.parametrize("to", TYPES)
+@pytest.mark.parametrize("source", TYPES)
+def test_conversion_agrees_with_numpy(source, to):
+    rng = np.random.default_rng(0)
+    kind = np.dtype(source)
+    x = (
+        rng.integers(0, 256, 1203 * kind.itemsize, dtype=np.uint8).view(kind)
+        if source != "bool"
+        else rng.random(1203) > 0.5
+    )
+    if kind.kind == "f":
+        edges = [
+            0.0,
+            -0.0,
+            np.inf,
+            -np.inf,
+            np.nan,
+            1.5,
+            -1.5,
+            300,
+            -300,
+            70000,
+            65519,
+            65520,
+            6e-8,
+            2.98e-8,
+            3e9,
+            -3e9,
+            1e19,
+        ]
+        x[: len(edges)] = np.array(edges).astype(kind)
+        x[len(edges) : 600] = rng.standard_normal(600 - len(edges)) * 100
+    with np.errstate(all="ignore"):
+        expected = x.astype(to)
+    for given, wanted in ((x, expected), (x[::-3], expected[::-3])):
+        guarded = Guarded(given.shape, to)
+        run_map("cast_" + SHORT[to], [given], guarded.array)
+        np.testing.assert_array_equal(guarded.array, wanted)
+        guarded.check()
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_copy_and_fill(dtype):
+    x = np.arange(3 * 70 * 45).reshape(3, 70, 45).astype(dtype)
+    views = (
+        x,
+        x[0],
+        x[0].T,
+        x[1, ::-1],
+        x.transpose(2, 0, 1),
+        x[:, ::2, ::5],
+        x[0, :0],
+        np.broadcast_to(x[0, :1], (9, 45)),
+    )
+    for view in views:
+        guarded = Guarded(view.shape, dtype)
+        run_map("copy", [view], guarded.array)
+        np.testing.assert_array_equal(guarded.array, view)
+        guarded.check()
+    for shape, steps in (((70, 9), (1, 2)), ((1000,), None), ((0,), None), ((3, 4, 5), (1, -1, 1))):
+        guarded = Guarded(shape, dtype, steps)
+        run_map("fill", [], guarded.array, (3.0,), dtype=code(x))
+        assert (guarded.array == np.array(3.0).astype(dtype)).all()
+        guarded.check()
+
+
+def test_rows_are_gathered_and_scattered():
+    rng = np.random.default_rng(0)
+    for dtype in FLOATS:
+        table = rng.standard_normal((11, 14)).astype(dtype)[:, :7]
+        index = np.array([3, 0, 10, 3], np.int64)
+        out = Guarded((4, 7), dtype)
+        run(
+            "gather_rows",
+            code(table),
+            [table, index, out.array],
+            (4, 7 * table.itemsize),
+            [table.strides[:1]],
+        )
+        np.testing.assert_array_equal(out.array, table[index])
+        out.check()
+        grad = np.zeros((11, 7), dtype)
+        rows = rng.standard_normal((4, 7)).astype(dtype)
+        run("scatter_add_rows", code(table), [rows, index, grad], (4, 7), [(), (), grad.strides[:1]])
+        expected = np.zeros_like(grad)
+        np.add.at(expected, index, rows)
+        np.testing.assert_allclose(grad, expected, rtol=1e-6)
+
+
+REDUCTIONS = {
+    "sum": (lambda x: x.sum(1), FLOATS),
+    "mean": (lambda x: x.mean(1), FLOATS),
+    "prod": (lambda x: x.prod(1), FLOATS),
+    "amax": (lambda x: x.max(1), FLOATS),
+    "amin": (lambda x: x.min(1), FLOATS),
+    "sumsq": (lambda x: (x * x).sum(1), FLOATS),
+}
+REDUCED = {
+    "one row": (1, 5000, 1),
+    "tiny row": (1, 4, 1),
+    "one element": (1, 1, 1),
+    "rows of 10": (64, 10, 1),
+    "rows of 64": (9, 64, 1),
+    "rows of 77": (9, 77, 1),
+    "columns": (1, 300, 70),
+    "few columns": (1, 65, 10),
+    "many columns": (1, 7, 1200),
+    "middle": (3, 130, 33),
+    "no outer": (0, 3, 2),
+    "no inner": (2, 3, 0),
+}
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "turned", "reversed", "stepped"])
+@pytest.mark.parametrize("shape", REDUCED)
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_reduction_agrees_with_numpy(name, shape, layout):
+    reference, dtypes = REDUCTIONS[name]
+    outer, count, inner = REDUCED[shape]
+    for dtype in dtypes:
+        span = (0.99, 1.01) if name == "prod" else (-1, 1)
+        if layout == "turned":
+            x = sample((inner, count, outer), span, dtype).transpose(2, 1, 0)
+        elif layout == "stepped":
+            x = sample((outer, count * 2, inner * 2), span, dtype)[:, ::2, ::2]
+        else:
+            x = sample((outer, count, inner), span, dtype)
+        if layout == "reversed":
+            x = x[:, ::-1, ::-1]
+        result = run_reduce(name, x, dtype)
+        if 0 in result.shape:
+            continue
+        scale = 1e-6 if dtype == np.float32 else 1e-14
+        rtol = scale * 10 * (count if name == "prod" else 1)
+        np.testing.assert_allclose(
+            result, reference(x.astype(np.float64)), rtol=rtol, atol=scale * np.sqrt(count)
+        )
+
+
+def test_reductions_of_nothing():
+    x = np.empty((2, 0, 3), np.float32)
+    for name, value in {"sum": 0, "prod": 1, "mean": NAN, "amax": -INF, "amin": INF, "sumsq": 0}.items():
+        np.testing.assert_array_equal(run_reduce(name, x, np.float32), np.full((2, 3), value, np.float32))
+
+
+@pytest.mark.parametrize("at", [0, 5, 63, 64, 200, 999])
+@pytest.mark.parametrize("name", ["amax", "amin", "argmax", "argmin", "sum", "prod"])
+def test_nan_wins_a_reduction_wherever_it_stands(name, at):
+    for inner in (1, 3):
+        x = np.ones((1, 1000, inner), np.float32)
+        x[0, at] = NAN
+        if name.startswith("arg"):
+            x[0, at + 1 :] = -INF if name == "argmin" else INF
+            assert (run_reduce(name, x, np.int64) == at).all()
+        else:
+            assert np.isnan(run_reduce(name, x, np.float32)).all()
+
+
+@pytest.mark.parametrize("dtype", (*FLOATS, np.int64), ids=("f32", "f64", "i64"))
+def test_the_first_of_equal_extremes_is_reported(dtype):
+    rng = np.random.default_rng(0)
+    for shape in ((1, 1, 1), (1, 4, 1), (5, 63, 1), (2, 200, 3), (1, 3000, 1), (1, 2500, 2)):
+        x = rng.integers(-9, 9, shape).astype(dtype)
+        for view in (x, x[:, ::-1]):
+            np.testing.assert_array_equal(run_reduce("argmax", view, np.int64), view.argmax(1))
+            np.testing.assert_array_equal(run_reduce("argmin", view, np.int64), view.argmin(1))
+    full = np.full((1, 130, 1), -INF if dtype != np.int64 else -(2**63), dtype)
+    assert run_reduce("argmax", full, np.int64) == 0
+
+
+def test_reductions_of_integers_and_booleans():
+    rng = np.random.default_rng(0)
+    for shape in ((1, 1000, 1), (3, 7, 5), (2, 300, 600), (4, 3, 1)):
+        x = rng.integers(-(2**40), 2**40, shape)
+        np.testing.assert_array_equal(run_reduce("sum", x, np.int64), x.sum(1))
+        np.testing.assert_array_equal(run_reduce("prod", x % 3 + 1, np.int64), (x % 3 + 1).prod(1))
+        np.testing.assert_array_equal(run_reduce("amax", x[:, ::-1], np.int64), x.max(1))
+        np.testing.assert_array_equal(run_reduce("amin", x, np.int64), x.min(1))
+        for chance in (0.001, 0.5, 0.999):
+            b = rng.random(shape) < chance
+            np.testing.assert_array_equal(run_reduce("sum", b, np.int64), b.sum(1))
+            np.testing.assert_array_equal(run_reduce("all", b, np.bool_), b.all(1))
+            np.testing.assert_array_equal(run_reduce("any", b[:, ::-1], np.bool_), b.any(1))
+
+
+def test_rounding_errors_of_a_long_sum_do_not_grow_with_its_length():
+    x = sample((1, 3_000_000, 1), (0, 1), np.float32)
+    exact = x.sum(dtype=np.float64)
+    assert abs(run_reduce("sum", x, np.float32)[0, 0] - exact) < 4e-7 * exact
+    columns = sample((1, 100_000, 3), (0, 1), np.float32)
+    assert (
+        abs(run_reduce("sum", columns, np.float32)[0] - columns.sum((0, 1), np.float64)) < 1e-5 * 50_000
+    ).all()
+
+
+def test_every_kernel_of_the_table_is_tested_somewhere():
+    elsewhere = {
+        "matmul",
+        "softmax",
+        "log_softmax",
+        "softmax_backward",
+        "log_softmax_backward",
+        "layer_norm",
+        "layer_norm_backward",
+        "cross_entropy",
+        "cross_entropy_backward",
+        "mse",
+        "mse_backward",
+        "check_range",
+        "sgd",
+        "adam",
+        "rmsprop",
+    }
+    here = {n.split()[0] for n in (*UNARY, *BINARY, *COMPARISONS, *REDUCTIONS)} | {
+        "argmax",
+        "argmin",
+        "all",
+        "any",
+        "where",
+        "mul_add",
+        "copy",
+        "fill",
+        "gather_rows",
+        "scatter_add_rows",
+    }
+    here |= {f"cast_{short}" for short in SHORT.values()}
+    assert {name for name, _ in _kernels.names()} == here | elsewhere

@@ -1,0 +1,44 @@
+"""The same tests on the levels of older CPUs, and how a level is chosen."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tensorgrad import _kernels
+
+HERE = Path(__file__).parent
+ORDER = ("v2", "v3", "v4")
+
+
+def python(level, *arguments):
+    environment = {**os.environ, "TENSORGRAD_CPU": level}
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, cwd=HERE.parent)
+
+
+@pytest.mark.skipif(_kernels.level() == "baseline", reason="one level here")
+@pytest.mark.skipif(bool(os.environ.get("TENSORGRAD_CPU")), reason="a level is already asked for")
+@pytest.mark.parametrize("level", ["v2", "v3"])
+def test_an_older_level_passes_the_same_tests(level):
+    if ORDER.index(level) >= ORDER.index(_kernels.level()):
+        pytest.skip("this CPU has no higher level")
+    files = [str(HERE / f"test_kernels{part}.py") for part in ("", "_math", "_products", "_rows")]
+    show = "from tensorgrad import _kernels; print(_kernels.level())"
+    assert python(level, "-c", show).stdout.strip() == level
+    run = python(level, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files)
+    assert run.returncode == 0, run.stdout[-4000:]
+
+
+def test_an_unknown_level_is_refused():
+    run = python("v9", "-c", "import tensorgrad._kernels")
+    assert run.returncode != 0
+    if _kernels.level() != "baseline":
+        assert "TENSORGRAD_CPU is 'v9'; it can be v2, v3 or v4, or be unset" in run.stderr
+
+
+def test_a_kernel_that_is_not_there_is_said_so():
+    assert not _kernels.has("nonesuch", 7)
+    with pytest.raises(KeyError, match="there is no kernel 'nonesuch' for element type 7"):
+        _kernels.call("nonesuch", 7, [], (1,), [])

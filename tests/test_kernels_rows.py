@@ -1,0 +1,307 @@
+"""Kernels over rows, losses and optimizer steps, against NumPy in float64."""
+
+import math
+
+import numpy as np
+import pytest
+from kernel_calls import Guarded, code, run
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+FLOATS = (np.float32, np.float64)
+SHAPES = ((1, 1), (4, 2), (64, 10), (3, 15), (5, 16), (7, 33), (2, 1000), (3, 4097), (0, 5), (5, 0))
+BOTH = pytest.mark.parametrize("dtype", FLOATS, ids=("f32", "f64"))
+
+
+def near(result, exact, dtype, scale=1.0):
+    rtol = (3e-6 if dtype == np.float32 else 1e-13) * scale
+    np.testing.assert_allclose(result, exact, rtol=rtol, atol=rtol)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(1, keepdims=True, initial=-np.inf))
+    return e / e.sum(1, keepdims=True)
+
+
+def rows_of(shape, dtype, seed=0):
+    return (np.random.default_rng(seed).standard_normal(shape) * 3).astype(dtype)
+
+
+@BOTH
+@pytest.mark.parametrize("shape", SHAPES)
+def test_softmax_and_its_backward(shape, dtype):
+    x, g = rows_of(shape, dtype), rows_of(shape, dtype, 1)
+    y = softmax(x.astype("f8"))
+    log_y = np.log(y)
+    for name, operands, exact in (
+        ("softmax", [x], y),
+        ("log_softmax", [x], log_y),
+        ("softmax_backward", [g, y.astype(dtype)], (g - (g * y).sum(1, keepdims=True)) * y),
+        ("log_softmax_backward", [g, log_y.astype(dtype)], g - y * g.sum(1, keepdims=True)),
+    ):
+        out = Guarded(shape, dtype)
+        run(name, code(x), [*operands, out.array], shape)
+        near(out.array, exact, dtype, 10)
+        shared = operands[0].copy()
+        run(name, code(x), [shared, *operands[1:], shared], shape)
+        np.testing.assert_array_equal(shared, out.array, err_msg=f"{name} in place")
+        out.check()
+
+
+@BOTH
+def test_softmax_at_its_ends(dtype):
+    inf, nan = np.inf, np.nan
+    x = np.array(
+        [[1000, 1000, -1000], [-inf, 0, 0], [-inf, -inf, -inf], [inf, 0, 0], [nan, 0, 0], [-1e30, 0, -1e30]],
+        dtype,
+    )
+    out = np.empty_like(x)
+    run("softmax", code(x), [x, out], x.shape)
+    expected = [[0.5, 0.5, 0], [0, 0.5, 0.5], [nan] * 3, [nan] * 3, [nan] * 3, [0, 1, 0]]
+    np.testing.assert_allclose(out, expected, rtol=1e-6)
+    run("log_softmax", code(x), [x, out], x.shape)
+    half = math.log(0.5)
+    np.testing.assert_allclose(out[1], [-inf, half, half], rtol=1e-6)
+    np.testing.assert_allclose(out[0], [half, half, -2000 + half], rtol=1e-6)
+
+
+@BOTH
+@pytest.mark.parametrize("shape", SHAPES[:-1])
+def test_layer_norm_and_its_backward(shape, dtype):
+    rows, columns = shape
+    x, g = rows_of(shape, dtype) + dtype(2), rows_of(shape, dtype, 1)
+    for weight, bias in (
+        (None, None),
+        (rows_of(columns, dtype, 2), None),
+        (None, rows_of(columns, dtype, 3)),
+        (rows_of(columns, dtype, 2), rows_of(columns, dtype, 3)),
+    ):
+        w = 1.0 if weight is None else weight.astype("f8")
+        wide = x.astype("f8")
+        mean = wide.mean(1, keepdims=True)
+        scale = 1 / np.sqrt(wide.var(1, keepdims=True) + 1e-5)
+        normal = (wide - mean) * scale
+        out, means, scales = Guarded(shape, dtype), np.empty(rows, dtype), np.empty(rows, dtype)
+        run("layer_norm", code(x), [x, weight, bias, out.array, means, scales], shape, (), (1e-5,))
+        exact = normal * w + (0 if bias is None else bias)
+        # One element a row has no spread: there all is rounding, times 1 / sqrt(eps).
+        near(out.array, exact, dtype, 10 if columns > 2 else 1000)
+        near(means, mean[:, 0], dtype)
+        out.check()
+        of_x, of_weight, of_bias = Guarded(shape, dtype), np.empty(columns, dtype), np.empty(columns, dtype)
+        run(
+            "layer_norm_backward",
+            code(x),
+            [g, x, weight, means, scales, of_x.array, of_weight, of_bias],
+            shape,
+        )
+        along = g * w
+        exact = (
+            along - along.mean(1, keepdims=True) - normal * (along * normal).mean(1, keepdims=True)
+        ) * scale
+        if columns > 2:
+            near(of_x.array, exact, dtype, 30)
+            near(of_weight, (g * normal).sum(0), dtype, 30)
+        near(of_bias, g.sum(0, dtype="f8"), dtype, 10)
+        of_x.check()
+        run("layer_norm_backward", code(x), [g, x, weight, means, scales, None, None, None], shape)
+
+
+@BOTH
+@pytest.mark.parametrize("mean", [1.0, 0.0])
+@pytest.mark.parametrize("shape", [(1, 1), (4, 2), (64, 10), (33, 100)])
+def test_cross_entropy_and_its_backward(shape, mean, dtype):
+    rows, classes = shape
+    x = rows_of(shape, dtype)
+    target = np.random.default_rng(1).integers(0, classes, rows)
+    target[::5] = -100
+    log_y = np.log(softmax(x.astype("f8")))
+    used = target != -100
+    loss, saved, grad, g = (
+        np.empty((), dtype),
+        Guarded(shape, dtype),
+        Guarded(shape, dtype),
+        np.array(1.5, dtype),
+    )
+    settings = (mean, -100.0)
+    run("cross_entropy", code(x), [x, target, loss, saved.array], shape, (), settings)
+    near(saved.array, log_y, dtype, 10)
+    picked = log_y[used, target[used]]
+    count = used.sum() if mean else 1
+    near(loss, -picked.sum() / count, dtype, 10)
+    run("cross_entropy_backward", code(x), [g, saved.array, target, grad.array], shape, (), settings)
+    exact = np.exp(log_y) * used[:, None]
+    exact[used, target[used]] -= 1
+    near(grad.array, exact * 1.5 / (count or np.nan), dtype, 10) if used.any() else None
+    saved.check()
+    grad.check()
+
+
+def test_cross_entropy_of_ignored_rows_alone():
+    x, target = np.ones((3, 4), np.float32), np.full(3, -100)
+    loss, saved = np.empty((), np.float32), np.empty((3, 4), np.float32)
+    run("cross_entropy", 7, [x, target, loss, saved], x.shape, (), (1.0, -100.0))
+    assert np.isnan(loss)
+    run("cross_entropy", 7, [x, target, loss, saved], x.shape, (), (0.0, -100.0))
+    assert loss == 0
+
+
+def test_the_first_target_out_of_range_is_found():
+    target = np.array([0, 9, -100, 3, 10, -1], np.int64)
+    at = np.empty((), np.int64)
+    for count, first in ((4, -1), (5, 4), (6, 4), (0, -1)):
+        run("check_range", 5, [target, at], (count,), (), (10.0, -100.0))
+        assert at == first
+    run("check_range", 5, [target[5:], at], (1,), (), (10.0, -100.0))
+    assert at == 0
+
+
+@BOTH
+@pytest.mark.parametrize("mean", [1.0, 0.0])
+def test_mse_and_its_backward(mean, dtype):
+    for count in (1, 3, 4, 15, 16, 31, 32, 100, 4096, 4100, 10_000):
+        a, b = rows_of(count, dtype), rows_of(count, dtype, 1)
+        loss, g, grad = np.empty((), dtype), np.array(0.5, dtype), Guarded((count,), dtype)
+        d = a.astype("f8") - b
+        run("mse", code(a), [a, b, loss], (count,), (), (mean,))
+        near(loss, (d * d).mean() if mean else (d * d).sum(), dtype)
+        run("mse_backward", code(a), [g, a, b, grad.array], (count,), (), (mean,))
+        near(grad.array, d / (count if mean else 1), dtype)
+        grad.check()
+
+
+# ---- optimizer steps: the rules as their papers have them, in float64 --------------------------------------
+
+
+def sgd(p, g, state, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False):
+    g = (-g if maximize else g) + weight_decay * p
+    if momentum:
+        state["buffer"] = g if "buffer" not in state else momentum * state["buffer"] + (1 - dampening) * g
+        g = g + momentum * state["buffer"] if nesterov else state["buffer"]
+    return p - lr * g
+
+
+def adam(
+    p, g, state, step, lr, beta1, beta2, eps, weight_decay=0.0, decoupled=False, amsgrad=False, maximize=False
+):
+    g = -g if maximize else g
+    if decoupled:
+        p = p * (1 - lr * weight_decay)
+    else:
+        g = g + weight_decay * p
+    state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
+    state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g * g
+    state["top"] = np.maximum(state.get("top", 0), state["v"])
+    v = state["top"] if amsgrad else state["v"]
+    return p - lr / (1 - beta1**step) * state["m"] / (np.sqrt(v) / np.sqrt(1 - beta2**step) + eps)
+
+
+def rmsprop(p, g, state, lr, alpha, eps, weight_decay=0.0, momentum=0.0, centered=False, maximize=False):
+    g = (-g if maximize else g) + weight_decay * p
+    state["square"] = alpha * state.get("square", 0) + (1 - alpha) * g * g
+    spread = state["square"]
+    if centered:
+        state["mean"] = alpha * state.get("mean", 0) + (1 - alpha) * g
+        spread = spread - state["mean"] ** 2
+    g = g / (np.sqrt(spread) + eps)
+    if momentum:
+        g = state["buffer"] = momentum * state.get("buffer", 0) + g
+    return p - lr * g
+
+
+STEPS = {
+    "sgd": [
+        {},
+        dict(weight_decay=0.1),
+        dict(maximize=True),
+        dict(momentum=0.9),
+        dict(momentum=0.9, dampening=0.1, weight_decay=0.1),
+        dict(momentum=0.9, nesterov=True, weight_decay=0.1, maximize=True),
+    ],
+    "adam": [
+        {},
+        dict(weight_decay=0.1),
+        dict(weight_decay=0.1, decoupled=True),
+        dict(amsgrad=True, maximize=True),
+    ],
+    "rmsprop": [
+        {},
+        dict(momentum=0.9),
+        dict(centered=True, weight_decay=0.1),
+        dict(centered=True, momentum=0.9, maximize=True),
+    ],
+}
+
+
+def one_step(kind, o, p, g, memory, step):
+    """Calls the step kernel of that kind with the settings `o`."""
+    c, n = code(p), (p.size,)
+    if kind == "sgd":
+        buffer = memory.setdefault("buffer", np.full_like(p, np.nan)) if o.get("momentum") else None
+        run(
+            "sgd",
+            c,
+            [p, g, buffer],
+            n,
+            (),
+            (
+                0.1,
+                o.get("momentum", 0),
+                o.get("dampening", 0),
+                o.get("weight_decay", 0),
+                o.get("nesterov", 0),
+                o.get("maximize", 0),
+                step == 1,
+            ),
+        )
+    elif kind == "adam":
+        m, v, top = (memory.setdefault(k, np.zeros_like(p)) for k in ("m", "v", "top"))
+        run(
+            "adam",
+            c,
+            [p, g, m, v, top if o.get("amsgrad") else None],
+            n,
+            (),
+            (
+                0.1,
+                0.9,
+                0.999,
+                1e-8,
+                o.get("weight_decay", 0),
+                o.get("decoupled", 0),
+                step,
+                o.get("maximize", 0),
+            ),
+        )
+    else:
+        square, mean, buffer = (memory.setdefault(k, np.zeros_like(p)) for k in ("square", "mean", "buffer"))
+        run(
+            "rmsprop",
+            c,
+            [p, g, square, mean if o.get("centered") else None, buffer if o.get("momentum") else None],
+            n,
+            (),
+            (0.1, 0.99, 1e-8, o.get("weight_decay", 0), o.get("momentum", 0), o.get("maximize", 0)),
+        )
+
+
+@BOTH
+@pytest.mark.parametrize(("kind", "options"), [(k, o) for k, many in STEPS.items() for o in many])
+def test_optimizer_step_follows_its_rule(kind, options, dtype):
+    for count in (0, 1, 5, 16, 100, 1003):
+        p = rows_of(count, dtype)
+        exact, memory, state = p.astype("f8"), {}, {}
+        for step in (1, 2, 3, 4):
+            g = rows_of(count, dtype, step)
+            kept = g.copy()
+            one_step(kind, options, p, g, memory, step)
+            np.testing.assert_array_equal(g, kept)
+            wide = g.astype("f8")
+            if kind == "sgd":
+                exact = sgd(exact, wide, state, 0.1, **options)
+            elif kind == "adam":
+                exact = adam(exact, wide, state, step, 0.1, 0.9, 0.999, 1e-8, **options)
+            else:
+                exact = rmsprop(exact, wide, state, 0.1, 0.99, 1e-8, **options)
+        # centered: a difference of two squares, of which little may be left
+        near(p, exact, dtype, 300 if options.get("centered") else 3)
