@@ -15,7 +15,9 @@ ORDER = ("v2", "v3", "v4")
 
 def python(level, *arguments):
     environment = {**os.environ, "TENSORGRAD_CPU": level}
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, cwd=HERE.parent)
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, cwd=HERE.parent
+    )
 
 
 @pytest.mark.skipif(_kernels.level() == "baseline", reason="one level here")
