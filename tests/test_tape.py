@@ -597,3 +597,17 @@ for make in (lambda: tg.empty(1 << 30), lambda: tg.zeros(1 << 30), lambda: tg.on
 print(1)
 """
     assert peak(code) == 1
+
+
+def test_gradient_that_two_nodes_share_is_not_added_to_in_place():
+    x, y = leaf(1.0), leaf(1.0)
+    a, b = x * 2, y * 2
+    ((a * 5 + b * 5) + (a + b) * 1).sum().backward()
+    assert x.grad.tolist() == [12.0]
+    assert y.grad.tolist() == [12.0]
+
+
+def test_gradient_that_a_leaf_shares_with_a_node_is_copied():
+    x = leaf(1.0)
+    ((x + (x * 3)) * 2).sum().backward()
+    assert x.grad.tolist() == [8.0]

@@ -77,11 +77,55 @@ cdef int accumulate(Node node, Py_ssize_t i, Tensor g) except -1:
     return deliver(edge, edge_number(node, i), g)
 
 
+# How many references a gradient has, at two places, when nobody but the walk holds it: then its memory can be taken over.
+# The number depends on the C that Cython makes of this file, so it is learned at import; 0 means never to take over.
+cdef Py_ssize_t SOLE_GRADIENT = 0
+cdef Py_ssize_t SOLE_SUM = 0
+cdef list PROBED = None
+
+
+def _learn_ownership(Tensor x not None, Tensor y not None):
+    """Runs four small backward passes and reads the reference counts: of gradients held by the walk alone, and of shared ones."""
+    global PROBED, SOLE_GRADIENT, SOLE_SUM
+    counts = []
+    for make in (lambda: x * 2, lambda: (x + y) * 2, lambda: (a := x * 2) * 3 + a * 5, shared_sum(x, y)):
+        x.grad_ = None
+        y.grad_ = None
+        root = make()
+        PROBED = []
+        try:
+            root.backward(new_filled_like(root, 1.0))
+            counts.append(list(PROBED))
+        finally:
+            PROBED = None
+    if counts[0][0] < min(counts[1]):
+        SOLE_GRADIENT = counts[0][0]
+    if counts[2][0] < counts[3][0]:
+        SOLE_SUM = counts[2][0]
+    return counts
+
+
+cdef object shared_sum(Tensor x, Tensor y):
+    def make():
+        a = x * 2
+        b = y * 2
+        return (a * 5 + b * 5) + (a + b) * 2
+    return make
+
+
+cdef Tensor new_filled_like(Tensor x, double value):
+    cdef Tensor t = new_like(x, x.code)
+    fill_raw(t, value)
+    return t
+
+
 cdef inline Tensor added(Tensor sum, Tensor g):
     """The sum of two gradients, in the memory of the first where nobody else sees it."""
     cdef KernelArgs a
-    if (not tg_grad and tg_kernels and sum.contiguous and g.contiguous and sum.code == g.code and tg_refcount(<PyObject *>sum) <= 3
-            and sum.block.refs == 1 and sum.count == g.count and OP_ADD.kernels[sum.code] is not NULL):
+    if PROBED is not None:
+        PROBED.append(tg_refcount(<PyObject *>sum))
+    if (not tg_grad and tg_kernels and sum.contiguous and g.contiguous and sum.code == g.code
+            and tg_refcount(<PyObject *>sum) <= SOLE_SUM and sum.block.refs == 1 and sum.count == g.count and OP_ADD.kernels[sum.code] is not NULL):
         flat_args2(&a, sum, g, sum)
         launch(OP_ADD.kernels[sum.code], &a, <double>sum.count)
         return sum
@@ -146,7 +190,10 @@ cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
     if not same_shape(leaf, g):
         raise RuntimeError(f"a gradient of shape {list(shape_tuple(g))} arrived at a leaf of shape {list(shape_tuple(leaf))}")
     if leaf.grad_ is None:
-        if walk.create_graph or (g.contiguous and g.block.refs == 1 and tg_refcount(<PyObject *>g) <= 6 and g.block.bin >= 0 and own_object(g)):
+        if PROBED is not None:
+            PROBED.append(tg_refcount(<PyObject *>g))
+        if walk.create_graph or (tg_refcount(<PyObject *>g) <= SOLE_GRADIENT and g.block.refs == 1 and g.contiguous
+                                 and g.block.bin >= 0 and own_object(g)):
             leaf.grad_ = g if not walk.create_graph or g.contiguous else OP_CONTIGUOUS(g)
         else:
             leaf.grad_ = clone_raw(g)

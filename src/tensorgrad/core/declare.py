@@ -197,7 +197,7 @@ def alias(name: str, op: Op, *, at: str | Iterable[str] | None = None, method: b
     facts = op.facts
     places = facts.places if at is None else (at,) if isinstance(at, str) else tuple(at)
     forms = {name: op}
-    if facts.inplace:
+    if facts.inplace and at is None:
         forms[name + "_"] = registry[op.__name__ + "_"]
     for place in places:
         aliases.setdefault(place, {}).update(forms)

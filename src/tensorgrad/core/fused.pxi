@@ -403,6 +403,7 @@ cdef object rest_of(void **args, Py_ssize_t count):
 
 
 cdef object hot_reshape(Op op, void **args, Py_ssize_t count):
+    cdef Py_ssize_t shape[MAX_DIMS]
     cdef Tensor x = tensor_at(args, count)
     if x is None or count < 2:
         return DECLINED
@@ -410,7 +411,7 @@ cdef object hot_reshape(Op op, void **args, Py_ssize_t count):
         wanted = rest_of(args, count)
         if len(wanted) == 1 and isinstance(wanted[0], dtype):
             return view_as_dtype(op, x, (<dtype>wanted[0]).code)
-    return reshape(op, x, rest_of(args, count), op.__name__ == "view")
+    return reshape_as(op, x, read_sizes(args, count, shape, op.__name__), shape, op is OP_VIEW)
 
 
 cdef object hot_transpose(Op op, void **args, Py_ssize_t count):

@@ -23,7 +23,7 @@ cdef bint is_plain(object part):
         return False
     if isinstance(part, (int, np.integer)):
         return True
-    return isinstance(part, Tensor) and (<Tensor>part).nd == 0 and BOOL < (<Tensor>part).code < F16
+    return isinstance(part, Tensor) and (<Tensor>part).nd == 0 and U8 < (<Tensor>part).code < F16
 
 
 cdef object plain_parts(Tensor x, object index):
@@ -128,6 +128,11 @@ cdef Tensor trimmed(Tensor source, Tensor target):
         raise RuntimeError(f"shape mismatch: value tensor of shape {list(shape_tuple(source))} cannot be broadcast to indexing result of "
                            f"shape {list(shape_tuple(target))}")
     return source
+
+
+def _is_plain(part):
+    """Whether a part of an index gives a view: an int, a slice, None or Ellipsis."""
+    return is_plain(part)
 
 
 def _basic_index(Tensor x not None, tuple parts):

@@ -705,7 +705,7 @@ cdef dict CORE_OPS = {}
 cdef void register_core_op(Op op):
     """Ops that the core itself calls are kept where C finds them."""
     global OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_CLONE, OP_CAST, OP_CONTIGUOUS, OP_RESHAPE, OP_PERMUTE
-    global OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_VIEW_SCATTER, OP_VIEW_GATHER, OP_SUM, OP_MEAN, OP_INDEX, OP_INDEX_PUT
+    global OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_VIEW_SCATTER, OP_VIEW_GATHER, OP_SUM, OP_MEAN, OP_INDEX, OP_INDEX_PUT, OP_VIEW
     cdef str name = op.__name__
     CORE_OPS[name] = op
     if name == "add": OP_ADD = op
@@ -719,6 +719,7 @@ cdef void register_core_op(Op op):
     elif name == "_cast": OP_CAST = op
     elif name == "contiguous": OP_CONTIGUOUS = op
     elif name == "reshape": OP_RESHAPE = op
+    elif name == "view": OP_VIEW = op
     elif name == "permute": OP_PERMUTE = op
     elif name == "transpose": OP_TRANSPOSE = op
     elif name == "select": OP_SELECT = op
@@ -733,4 +734,4 @@ cdef void register_core_op(Op op):
 
 
 cdef Op OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_CLONE, OP_CAST, OP_CONTIGUOUS, OP_RESHAPE, OP_PERMUTE
-cdef Op OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_VIEW_SCATTER, OP_VIEW_GATHER, OP_SUM, OP_MEAN, OP_INDEX, OP_INDEX_PUT
+cdef Op OP_VIEW, OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_VIEW_SCATTER, OP_VIEW_GATHER, OP_SUM, OP_MEAN, OP_INDEX, OP_INDEX_PUT

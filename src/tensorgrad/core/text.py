@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tensorgrad.core import _core
 from tensorgrad.core.device import CPU, strided
 from tensorgrad.core.printing import format_tensor
@@ -25,3 +27,5 @@ def install() -> None:
     from tensorgrad.ops.creation import legacy_constructor
 
     _core._install(legacy_constructor=legacy_constructor, represent=represent, cpu=CPU, strided_layout=strided)
+    probe = [_core._copy_of_array(np.zeros(2, np.float32)).requires_grad_() for _ in range(2)]
+    _core._learn_ownership(*probe)

@@ -144,23 +144,46 @@ cdef Tensor view_as_dtype(Op op, Tensor x, int code):
     return out
 
 
+cdef inline Py_ssize_t one_dim(object value, Py_ssize_t position, str who) except? -7:
+    """An int of a shape."""
+    if type(value) is int:
+        return value
+    if isinstance(value, (float, bool, str)) or value is None:
+        raise TypeError(f"{who}(): argument 'shape' must be tuple of ints, but found element of type "
+                        f"{type(value).__name__} at pos {position}")
+    return value
+
+
 cdef int read_dims(object sizes, Py_ssize_t *dims, str who) except -1:
+    """Writes a sequence of ints to ``dims``; gives its length."""
+    cdef Py_ssize_t i, count = len(sizes)
+    if count > MAX_DIMS:
+        raise RuntimeError(f"{who}(): a tensor has at most {MAX_DIMS} dimensions, not {count}")
+    for i in range(count):
+        dims[i] = one_dim(sizes[i], i, who)
+    return <int>count
+
+
+cdef int read_sizes(void **args, Py_ssize_t count, Py_ssize_t *dims, str who) except -1:
+    """The same of a call's arguments: ``op(x, 2, 3)`` or ``op(x, (2, 3))``."""
     cdef Py_ssize_t i
-    if len(sizes) > MAX_DIMS:
-        raise RuntimeError(f"{who}(): a tensor has at most {MAX_DIMS} dimensions, not {len(sizes)}")
-    for i in range(len(sizes)):
-        if isinstance(sizes[i], (float, bool, str)) or sizes[i] is None:
-            raise TypeError(f"{who}(): argument 'shape' must be tuple of ints, but found element of type "
-                            f"{type(sizes[i]).__name__} at pos {i}")
-        dims[i] = sizes[i]
-    return <int>len(sizes)
+    if count == 2 and isinstance(<object><PyObject *>args[1], (tuple, list)):
+        return read_dims(<object><PyObject *>args[1], dims, who)
+    if count > MAX_DIMS:
+        raise RuntimeError(f"{who}(): a tensor has at most {MAX_DIMS} dimensions, not {count - 1}")
+    for i in range(1, count):
+        dims[i - 1] = one_dim(<object><PyObject *>args[i], i - 1, who)
+    return <int>(count - 1)
 
 
 cdef Tensor reshape(Op op, Tensor x, object sizes, bint must_view):
     """The elements of ``x`` in another shape; a view where the strides allow it."""
     cdef Py_ssize_t shape[MAX_DIMS]
+    return reshape_as(op, x, read_dims(sizes, shape, op.__name__), shape, must_view)
+
+
+cdef Tensor reshape_as(Op op, Tensor x, int ndim, Py_ssize_t *shape, bint must_view):
     cdef Py_ssize_t strides[MAX_DIMS]
-    cdef int ndim = read_dims(sizes, shape, op.__name__)
     infer_shape(x, shape, ndim)
     if reshaped_strides(x, ndim, shape, strides):
         return reshape_to(op, x, ndim, shape, strides)
