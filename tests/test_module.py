@@ -1391,6 +1391,33 @@ def test_embedding_pads_freezes_and_shares_its_table():
     assert frozen(tg.tensor([0, 2])).shape == (2, 2)
 
 
+def test_batch_norm_remembers_means_and_variances():
+    layer = nn.BatchNorm1d(1, momentum=0.5)
+    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    out = layer(tg.tensor([[1.0], [3.0]]))
+    assert abs(out[0, 0].item() + 1) < 1e-4
+    assert layer.running_mean.item() == 1 and layer.running_var.item() == 1.5
+    assert layer.num_batches_tracked.item() == 1 and layer.num_batches_tracked.dtype == tg.int64
+    layer.eval()
+    assert abs(layer(tg.tensor([[1.0]])).item()) < 1e-6 and layer.num_batches_tracked.item() == 1
+    old = layer.state_dict()
+    del old["num_batches_tracked"], old._metadata
+    layer.load_state_dict(old)
+    average = nn.BatchNorm1d(1, momentum=None)
+    for x in (0.0, 2.0, 4.0):
+        average(tg.tensor([[x], [x + 2]]))
+    assert abs(average.running_mean.item() - 3) < 1e-6
+    with pytest.raises(ValueError, match="expected 4D input \\(got 2D input\\)"):
+        nn.BatchNorm2d(1)(ones(2, 1))
+
+
+def test_instance_norm_takes_inputs_without_a_batch():
+    layer = nn.InstanceNorm1d(2, affine=True)
+    assert layer(tg.tensor([[1.0, 3.0], [5.0, 5.0]])).shape == (2, 2)
+    with pytest.raises(ValueError, match="num_features \\(2\\), but got: 3"):
+        layer(ones(1, 3, 4))
+
+
 def test_weights_of_losses_are_buffers():
     loss = nn.CrossEntropyLoss(weight=ones(3))
     assert list(loss.state_dict()) == ["weight"]

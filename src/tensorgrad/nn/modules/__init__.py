@@ -3,10 +3,12 @@
 # ruff: noqa: F403
 from tensorgrad.nn.modules import (
     activation,
+    batchnorm,
     container,
     distance,
     dropout,
     flatten,
+    instancenorm,
     linear,
     loss,
     normalization,
@@ -15,10 +17,12 @@ from tensorgrad.nn.modules import (
     sparse,
 )
 from tensorgrad.nn.modules.activation import *
+from tensorgrad.nn.modules.batchnorm import *
 from tensorgrad.nn.modules.container import *
 from tensorgrad.nn.modules.distance import *
 from tensorgrad.nn.modules.dropout import *
 from tensorgrad.nn.modules.flatten import *
+from tensorgrad.nn.modules.instancenorm import *
 from tensorgrad.nn.modules.linear import *
 from tensorgrad.nn.modules.loss import *
 from tensorgrad.nn.modules.module import Module
@@ -29,7 +33,7 @@ from tensorgrad.nn.modules.sparse import *
 
 __all__ = ["Module"]
 for _family in (
-    activation, container, distance, dropout, flatten, linear, loss, normalization, padding, pixelshuffle,
-    sparse,
+    activation, batchnorm, container, distance, dropout, flatten, instancenorm, linear, loss, normalization,
+    padding, pixelshuffle, sparse,
 ):  # fmt: skip
     __all__ += _family.__all__

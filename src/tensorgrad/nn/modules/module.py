@@ -300,10 +300,14 @@ class Module(compiled.ModuleBase):
                 if parameter is None:
                     continue
                 grad = parameter.grad
-                new = fn(parameter), None if grad is None else fn(grad)
-                parameter.grad = None
-                parameter.data = new[0]
-                parameter.grad = new[1]
+                value = fn(parameter)
+                if grad is not None:
+                    grad = fn(grad)
+                    parameter.grad = None  # which would not fit for a moment
+                if value is not parameter:
+                    parameter.data = value
+                if grad is not None:
+                    parameter.grad = grad
         for name, buffer in self._buffers.items():
             if buffer is not None:
                 self._buffers[name] = fn(buffer)

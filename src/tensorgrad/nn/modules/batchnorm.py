@@ -1,0 +1,129 @@
+"""Layers that bring each channel to mean 0 and variance 1 over a batch, and remember both for later."""
+
+from __future__ import annotations
+
+import tensorgrad as tg
+from tensorgrad.nn import functional as F
+from tensorgrad.nn import init
+from tensorgrad.nn.modules.normalization import _Scaled
+
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+
+
+class _NormBase(_Scaled):
+    """A norm of channels that may keep running means and variances."""
+
+    _version = 2  # since it counts batches
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device=None,
+        dtype=None,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        tracked = track_running_stats
+        self.register_buffer(
+            "running_mean", tg.zeros(num_features, device=device, dtype=dtype) if tracked else None
+        )
+        self.register_buffer(
+            "running_var", tg.ones(num_features, device=device, dtype=dtype) if tracked else None
+        )
+        self.register_buffer("num_batches_tracked", tg.tensor(0, dtype=tg.int64) if tracked else None)
+        self._add_parameters((num_features,), affine, affine and bias, device, dtype)
+
+    def reset_running_stats(self) -> None:
+        """Running mean 0, variance 1, no batches seen."""
+        if self.track_running_stats:
+            init.zeros_(self.running_mean)
+            init.ones_(self.running_var)
+            init.zeros_(self.num_batches_tracked)
+
+    def reset_parameters(self) -> None:
+        """Factor 1, offset 0, and nothing remembered."""
+        self.reset_running_stats()
+        super().reset_parameters()
+
+    def _check_input_dim(self, input):
+        raise NotImplementedError
+
+    def extra_repr(self):
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *lists):
+        if (local_metadata.get("version") or 0) < 2 and self.track_running_stats:
+            state_dict.setdefault(prefix + "num_batches_tracked", self.num_batches_tracked)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *lists)
+
+
+def _refuse(input, first, second):
+    if input.ndim not in (first, second):
+        wanted = f"{first}D" if first == second else f"{first}D or {second}D"
+        raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
+
+
+class _BatchNorm(_NormBase):
+    def forward(self, input):
+        self._check_input_dim(input)
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if self.momentum is None:  # a plain average over all batches
+                momentum = 1.0 / self.num_batches_tracked.item()
+        remembering = not self.training or self.track_running_stats
+        return F.batch_norm(
+            input,
+            self.running_mean if remembering else None,
+            self.running_var if remembering else None,
+            self.weight,
+            self.bias,
+            self.training or (self.running_mean is None and self.running_var is None),
+            momentum,
+            self.eps,
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    r"""Each channel's distance from its mean in deviations: :math:`\frac{x - E[x]}{\sqrt{Var[x] +
+    \epsilon}} \gamma + \beta`.
+
+    In training mean and variance are the batch's, and the running ones move towards them by `momentum` (None:
+    they become the average over all batches); in evaluation they are the running ones.
+
+    Shape: input `(N, C)` or `(N, C, L)`, output the same.
+
+    >>> nn.BatchNorm1d(2)(tg.tensor([[1.0, 2.0], [3.0, 6.0]])).detach()
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
+    """
+
+    def _check_input_dim(self, input):
+        _refuse(input, 2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """`BatchNorm1d` for images: input `(N, C, H, W)`, output the same."""
+
+    def _check_input_dim(self, input):
+        _refuse(input, 4, 4)
+
+
+class BatchNorm3d(_BatchNorm):
+    """`BatchNorm1d` for volumes: input `(N, C, D, H, W)`, output the same."""
+
+    def _check_input_dim(self, input):
+        _refuse(input, 5, 5)

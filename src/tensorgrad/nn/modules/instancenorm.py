@@ -1,0 +1,78 @@
+"""Layers that bring each channel of each sample to mean 0 and variance 1."""
+
+from __future__ import annotations
+
+import warnings
+
+from tensorgrad.nn import functional as F
+from tensorgrad.nn.modules.batchnorm import _NormBase, _refuse
+
+__all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
+
+
+class _InstanceNorm(_NormBase):
+    dimensions: int
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device=None,
+        dtype=None,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def _check_input_dim(self, input):
+        _refuse(input, self.dimensions + 1, self.dimensions + 2)
+
+    def forward(self, input):
+        self._check_input_dim(input)
+        dim = input.ndim - self.dimensions - 1
+        if input.shape[dim] != self.num_features:
+            message = (
+                f"expected input's size at dim={dim} to match num_features ({self.num_features}), but got: "
+                f"{input.shape[dim]}."
+            )
+            if self.affine:
+                raise ValueError(message)
+            warnings.warn(f"{message} It is not used because affine=False.", stacklevel=2)
+        output = F.instance_norm(
+            input if dim else input.unsqueeze(0),
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return output if dim else output.squeeze(0)
+
+
+class InstanceNorm1d(_InstanceNorm):
+    r"""Each channel of each sample: its distance from its mean in deviations.
+
+    Shape: input `(N, C, L)` or `(C, L)`, output the same.
+
+    >>> nn.InstanceNorm1d(1)(tg.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
+    """
+
+    dimensions = 1
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """`InstanceNorm1d` for images: input `(N, C, H, W)` or `(C, H, W)`, output the same."""
+
+    dimensions = 2
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """`InstanceNorm1d` for volumes: input `(N, C, D, H, W)` or `(C, D, H, W)`, output the same."""
+
+    dimensions = 3
