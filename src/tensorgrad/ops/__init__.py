@@ -8,19 +8,32 @@ from tensorgrad.core.declare import aliases, registry
 from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     activations,
     arithmetic,
+    choosing,
+    comparison,
     contractions,
     conversion,
     creation,
+    distances,
+    gating,
     losses,
+    normalizing,
+    powers,
     products,
     randomness,
     reductions,
+    rounding,
+    scans,
     shaping,
+    sorting,
+    special,
+    statistics,
+    trigonometry,
 )
 
 FAMILIES = (
-    activations, arithmetic, contractions, conversion, creation, losses, products, randomness, reductions,
-    shaping,
+    activations, arithmetic, choosing, comparison, contractions, conversion, creation, distances,
+    gating, losses, normalizing, powers, products, randomness, reductions, rounding, scans, shaping,
+    sorting, special, statistics, trigonometry,
 )
 
 

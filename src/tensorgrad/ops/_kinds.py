@@ -1,0 +1,66 @@
+"""What an op says to dtypes that it has no answer for, and tensors brought to one shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.core import Tensor, _core, result_type
+from tensorgrad.ops import shaping
+
+
+def floats_only(name: str, *arrays: np.ndarray) -> None:
+    """Raises NotImplementedError unless every array holds floats."""
+    for array in arrays:
+        if array.dtype.kind != "f":
+            raise NotImplementedError(f"{name}: not implemented for {array.dtype}; convert with .to(tensorgrad.float32) first")
+
+
+def integers_only(name: str, *arrays: np.ndarray, bool_too: bool = False) -> None:
+    """Raises NotImplementedError unless every array holds integers."""
+    for array in arrays:
+        if array.dtype.kind not in ("iub" if bool_too else "iu"):
+            wanted = "integers and bool" if bool_too else "integers"
+            raise NotImplementedError(f"{name}: not implemented for {array.dtype}, only for {wanted}")
+
+
+def not_bool(name: str, *arrays: np.ndarray) -> None:
+    """Raises NotImplementedError for arrays of truth values."""
+    for array in arrays:
+        if array.dtype.kind == "b":
+            raise NotImplementedError(f"{name}: not implemented for bool; use the logical_ ops, or convert with .to(dtype)")
+
+
+def want_tensors(name: str, **arguments: Any) -> None:
+    """Raises TypeError for an argument that is not a Tensor."""
+    for position, (argument, value) in enumerate(arguments.items()):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name}(): argument '{argument}' (position {position + 1}) must be Tensor, not {type(value).__name__}"
+            )
+
+
+def together(name: str, *tensors: Tensor) -> list[Tensor]:
+    """The tensors expanded to the shape that they broadcast to."""
+    shapes = [t.shape for t in tensors]
+    if all(shape == shapes[0] for shape in shapes):
+        return list(tensors)
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise RuntimeError(f"{name}: the shapes {', '.join(str(list(s)) for s in shapes)} do not broadcast together") from None
+    return [t if t.shape == shape else shaping.expand(t, shape) for t in tensors]
+
+
+def promoted(*operands: Any) -> list[Tensor]:
+    """Tensors and numbers as tensors of the dtype that they promote to."""
+    dtype = result_type(*operands)
+    return [as_tensor(each, dtype) for each in operands]
+
+
+def as_tensor(value: Any, dtype: Any) -> Tensor:
+    """A tensor or a number as a tensor of that dtype."""
+    if isinstance(value, Tensor):
+        return value if value.dtype is dtype else shaping._cast(value, dtype)
+    return _core._copy_of_array(np.asarray(value).astype(dtype.numpy_dtype))

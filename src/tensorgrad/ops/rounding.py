@@ -1,0 +1,163 @@
+"""Whole numbers near each element, what is left beside them, and the parts that floats are stored in."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+
+from tensorgrad.core.declare import alias, between, binary, case, composite, normal, primitive, unary
+from tensorgrad.ops._kinds import floats_only, not_bool, want_tensors
+from tensorgrad.ops.arithmetic import _zero, mul
+
+Frexp = namedtuple("frexp", ["mantissa", "exponent"])
+
+_between_whole = lambda: [case(between(1.1, 1.4, 3, 4), name="plain"), case(between(-1.4, -1.1), name="0-d")]
+
+
+def _rounded(name, how, input):
+    not_bool(name, input)
+    return how(input) if input.dtype.kind == "f" else input.copy()
+
+
+@unary(vjp=dict(input=lambda g: _zero(g)), rule="same", samples=_between_whole)
+def floor(input):
+    """The greatest whole number that is not above each element; its gradient is 0.
+
+    >>> tg.floor(tg.tensor([1.5, -1.5]))
+    tensor([ 1., -2.])
+    """
+    return _rounded("floor", np.floor, input)
+
+
+@unary(vjp=dict(input=lambda g: _zero(g)), rule="same", samples=_between_whole)
+def ceil(input):
+    """The smallest whole number that is not below each element; its gradient is 0.
+
+    >>> tg.ceil(tg.tensor([1.5, -1.5]))
+    tensor([ 2., -1.])
+    """
+    return _rounded("ceil", np.ceil, input)
+
+
+@unary(vjp=dict(input=lambda g: _zero(g)), rule="same", samples=_between_whole)
+def trunc(input):
+    """Each element without its fraction, towards zero; its gradient is 0.
+
+    >>> tg.trunc(tg.tensor([1.5, -1.5]))
+    tensor([ 1., -1.])
+    """
+    return _rounded("trunc", np.trunc, input)
+
+
+alias("fix", trunc)
+
+
+@unary(
+    vjp=dict(input=lambda g: _zero(g)),
+    rule="same",
+    at=(),
+    method=False,
+    inplace=False,
+    grad_name="RoundBackward0",
+    samples=_between_whole,
+)
+def _round(input):
+    """The nearest whole number; halves go to the even one."""
+    return _rounded("round", np.rint, input)
+
+
+@unary(
+    vjp=dict(input=lambda g: _zero(g)),
+    rule="same",
+    at=(),
+    method=False,
+    inplace=False,
+    grad_name="RoundBackward1",
+    samples=lambda: [case(between(0.111, 0.113, 3), 2, name="plain"), case(between(111.0, 113.0, 3), -1, name="tens")],
+)
+def _round_decimals(input, decimals):
+    """The nearest number of so many decimals."""
+    floats_only("round", input)
+    scale = input.dtype.type(10.0 ** np.abs(decimals))
+    return np.rint(input * scale) / scale if decimals > 0 else np.rint(input / scale) * scale
+
+
+@composite(
+    at=("tensorgrad", "tensorgrad.special"),
+    method=True,
+    inplace=True,
+    samples=lambda: [case(between(1.1, 1.4, 3), name="plain"), case(between(0.111, 0.113, 3), decimals=2, name="decimals")],
+)
+def round(input, *, decimals=0):
+    """The nearest whole number, halves to the even one, or the nearest number of so many ``decimals``; its gradient is 0.
+
+    >>> tg.round(tg.tensor([0.5, 1.5, 2.6]))
+    tensor([0., 2., 3.])
+    """
+    want_tensors("round", input=input)
+    return _round_decimals(input, decimals) if decimals else _round(input)
+
+
+@unary(vjp=dict(input=lambda g: g), rule="same", samples=_between_whole)
+def frac(input):
+    """The fraction of each element, with its sign: ``input - trunc(input)``.
+
+    >>> tg.frac(tg.tensor([1.5, -1.25]))
+    tensor([ 0.5000, -0.2500])
+    """
+    floats_only("frac", input)
+    return input - np.trunc(input)
+
+
+# ---------------------------------------------------------------------------- how floats are stored
+
+
+@primitive(
+    vjp=dict(input=lambda g_0, output_1: mul(g_0, (-output_1).to(g_0.dtype).exp2())),
+    at=(),
+    grad_name="FrexpBackward0",
+    samples=lambda: [case(between(1.1, 1.9, 3, 4), name="plain")],
+)
+def _frexp(input):
+    """Mantissa and exponent, as a pair."""
+    floats_only("frexp", input)
+    mantissa, exponent = np.frexp(input)
+    return mantissa, np.where(np.isfinite(input), exponent, 0).astype(np.int32)
+
+
+@composite(method=True, samples=lambda: [case(between(1.1, 1.9, 3, 4), name="plain")])
+def frexp(input):
+    """Mantissa, of size 0.5 to 1, and int32 exponent of every float: ``input = mantissa * 2 ** exponent``.
+
+    >>> tg.frexp(tg.tensor([3.5])).exponent
+    tensor([2], dtype=int32)
+    """
+    want_tensors("frexp", input=input)
+    return Frexp(*_frexp(input))
+
+
+@composite(
+    method=True,
+    inplace=True,
+    samples=lambda: [case(normal(3, 4), between(-2.0, 2.0, 4), name="plain")],
+)
+def ldexp(input, other):
+    """``input * 2 ** other``, element by element.
+
+    >>> tg.ldexp(tg.tensor([1.0, 3.0]), tg.tensor([2, -1]))
+    tensor([4.0000, 1.5000])
+    """
+    want_tensors("ldexp", input=input, other=other)
+    return mul(input, 2.0**other)
+
+
+@binary(samples=lambda: [case(normal(3, 4), normal(4), name="plain")], smooth=False)
+def nextafter(input, other):
+    """The float next to ``input`` on the way to ``other``.
+
+    >>> tg.nextafter(tg.tensor([1.0]), tg.tensor([2.0])) > 1
+    tensor([True])
+    """
+    floats_only("nextafter", input)
+    return np.nextafter(input, other)

@@ -1,0 +1,13 @@
+"""The special functions, under torch.special's names. They are declared in `tensorgrad.ops.special` and its neighbours.
+
+>>> tg.special.expit(tg.tensor([0.0]))
+tensor([0.5000])
+"""
+
+from __future__ import annotations
+
+from tensorgrad import ops
+
+_found = {name: op for name, op in ops.public("tensorgrad.special").items() if not name.endswith("_")}
+globals().update(_found)
+__all__ = sorted(_found)
