@@ -1393,7 +1393,13 @@ def test_embedding_pads_freezes_and_shares_its_table():
 
 def test_batch_norm_remembers_means_and_variances():
     layer = nn.BatchNorm1d(1, momentum=0.5)
-    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    assert list(layer.state_dict()) == [
+        "weight",
+        "bias",
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    ]
     out = layer(tg.tensor([[1.0], [3.0]]))
     assert abs(out[0, 0].item() + 1) < 1e-4
     assert layer.running_mean.item() == 1 and layer.running_var.item() == 1.5
