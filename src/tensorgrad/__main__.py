@@ -11,6 +11,7 @@ import numpy as np
 
 import tensorgrad as tg
 
+MODEL = "digits.safetensors"
 EPILOG = "Exit codes: 0 done, 1 it could not be done (one sentence says why), 2 wrong usage, 130 interrupted."
 
 
@@ -70,35 +71,37 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser("python -m tensorgrad", description=about, epilog=EPILOG)
     top.add_argument("--version", action="version", version=f"tensorgrad {tg.__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    defaults = argparse.ArgumentDefaultsHelpFormatter
 
-    demos = commands.add_parser("demo", help="train a small network and show what it does")
-    demos = demos.add_subparsers(title="demos", required=True, metavar="DEMO")
-    defaults = {"formatter_class": argparse.ArgumentDefaultsHelpFormatter, "epilog": EPILOG}
+    demo = commands.add_parser("demo", help="train a small network and show what it does")
+    demos = demo.add_subparsers(title="demos", required=True, metavar="DEMO")
 
     text = "read real handwritten digits (8x8 pixels, part of the package)"
-    digits = demos.add_parser("digits", help=text, description=f"Trains a network to {text}.", **defaults)
+    digits = demos.add_parser("digits", help=text, description=f"Trains a network to {text}.", epilog=EPILOG)
+    digits.formatter_class = defaults
     digits.add_argument("--epochs", type=at_least_one, default=40, help="times through the training images")
     digits.add_argument("--seed", type=int, default=0, help="where the random numbers start")
-    path = {"type": writable_path, "default": "digits.safetensors", "metavar": "PATH"}
-    digits.add_argument("--save", help="model file", **path)
+    digits.add_argument("--save", type=writable_path, default=MODEL, metavar="PATH", help="model file")
     digits.set_defaults(run=demo_digits)
 
     text = "learn XOR and print each prediction"
-    xor = demos.add_parser("xor", help=text, description=f"Trains a network to {text}.", **defaults)
+    xor = demos.add_parser("xor", help=text, description=f"Trains a network to {text}.", epilog=EPILOG)
+    xor.formatter_class = defaults
     xor.add_argument("--hidden", type=at_least_one, default=8, help="hidden units")
     xor.add_argument("--steps", type=at_least_one, default=2000, help="training steps")
     xor.add_argument("--seed", type=int, default=0, help="where the random numbers start")
     xor.set_defaults(run=demo_xor)
 
-    scores = commands.add_parser("score", help="load a network that a demo saved and test it again")
-    scores = scores.add_subparsers(title="demos", required=True, metavar="DEMO")
+    score = commands.add_parser("score", help="load a network that a demo saved and test it again")
+    scores = score.add_subparsers(title="demos", required=True, metavar="DEMO")
     text = "test a saved network on the 359 held out digits"
-    digits = scores.add_parser("digits", help=text, description=f"Loads and {text}.", epilog=EPILOG)
-    digits.add_argument("path", metavar="PATH", help="file that demo digits wrote")
-    digits.set_defaults(run=score_digits)
+    score = scores.add_parser("digits", help=text, description=f"Load and {text}.", epilog=EPILOG)
+    score.add_argument("path", metavar="PATH", help="file that demo digits wrote")
+    score.set_defaults(run=score_digits)
 
-    about = commands.add_parser("info", help="print versions, CPU level, threads and backend", epilog=EPILOG)
-    about.set_defaults(run=info)
+    text = "print versions, CPU level, threads and backend"
+    facts = commands.add_parser("info", help=text, description=text.capitalize() + ".", epilog=EPILOG)
+    facts.set_defaults(run=info)
     return top
 
 
@@ -113,9 +116,10 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, RuntimeError, ValueError) as error:
-        about_file = isinstance(error, OSError) and error.filename
-        text = f"{error.filename}: {error.strerror}" if about_file else " ".join(str(error).split())
-        print(f"tensorgrad: {text}", file=sys.stderr)
+        sentence = " ".join(str(error).split())
+        if isinstance(error, OSError) and error.filename:
+            sentence = f"{error.filename}: {error.strerror}"
+        print(f"tensorgrad: {sentence}", file=sys.stderr)
         return 1
     return 0
 
