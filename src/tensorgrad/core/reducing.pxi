@@ -21,7 +21,7 @@ cdef int reduced_dims(object dim, Tensor x, uint8_t *mask, str who) except -1:
     return 0
 
 
-cdef Tensor reduce_kernel(kernel_fn fn, Tensor x, const uint8_t *mask, bint keepdim, int out_code):
+cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, int out_code):
     """By the kernel, which reduces one run of dimensions; several runs take several calls, innermost first."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t kept[MAX_DIMS]
@@ -75,9 +75,9 @@ cdef Tensor reduce_kernel(kernel_fn fn, Tensor x, const uint8_t *mask, bint keep
     a.stride[1][0] = a.size[2] * ITEMSIZE[out_code]
     a.stride[1][1] = 0
     a.stride[1][2] = ITEMSIZE[out_code]
-    launch(fn, &a, <double>x.count)
-    if several:
-        return reduce_kernel(fn, out, left, keepdim, out_code)
+    launch(op.kernels[x.code], &a, <double>x.count)
+    if several:                         # the next run reduces results, which may have another dtype
+        return reduce_kernel(op, out, left, keepdim, out_code)
     return out
 
 
@@ -103,7 +103,7 @@ cdef bint collapse(Tensor x, int start, int stop, int64_t *size, int64_t *stride
 
 cdef int reduction_code(Op op, int code) noexcept:
     if op.rule == TO_BOOL:
-        return BOOL
+        return U8 if code == U8 else BOOL       # torch keeps bytes, which once were its truth values
     if op.rule == WIDE and code < F16:
         return I64
     return code
@@ -136,7 +136,7 @@ cdef Tensor reduction(Op op, Tensor x, object dim, bint keepdim):
     cdef Node node
     cdef int i
     reduced_dims(dim, x, mask, op.__name__)
-    out = reduce_kernel(op.kernels[x.code], x, mask, keepdim, reduction_code(op, x.code))
+    out = reduce_kernel(op, x, mask, keepdim, reduction_code(op, x.code))
     if tg_grad and op.formulas[0] is not None and needs_grad(x):
         node = new_node(op, out, op.fast_vjp)
         set_edge0(node, x)
