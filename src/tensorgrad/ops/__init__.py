@@ -8,6 +8,7 @@ from tensorgrad.core.declare import aliases, registry
 from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     activations,
     arithmetic,
+    arranging,
     choosing,
     comparison,
     contractions,
@@ -15,14 +16,18 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     creation,
     distances,
     gating,
+    indexing,
+    joining,
     losses,
     normalizing,
+    padding,
     powers,
     products,
     randomness,
     reductions,
     rounding,
     scans,
+    scattering,
     shaping,
     sorting,
     special,
@@ -31,9 +36,9 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
 )
 
 FAMILIES = (
-    activations, arithmetic, choosing, comparison, contractions, conversion, creation, distances,
-    gating, losses, normalizing, powers, products, randomness, reductions, rounding, scans, shaping,
-    sorting, special, statistics, trigonometry,
+    activations, arithmetic, arranging, choosing, comparison, contractions, conversion, creation,
+    distances, gating, indexing, joining, losses, normalizing, padding, powers, products, randomness,
+    reductions, rounding, scans, scattering, shaping, sorting, special, statistics, trigonometry,
 )
 
 
