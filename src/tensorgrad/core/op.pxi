@@ -313,6 +313,11 @@ cdef class Op:
         return self.kind == COMPOSITE or any(f is not None for f in self.formulas)
 
     @property
+    def variadic_index(self):
+        """Which parameter takes the rest of the positional arguments, or -1."""
+        return self.variadic
+
+    @property
     def kernel_dtypes(self):
         """The dtypes that have a kernel of this name."""
         return tuple([DTYPE_LIST[i] for i in range(DTYPES) if self.kernels[i] is not NULL])
