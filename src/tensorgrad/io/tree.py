@@ -24,7 +24,7 @@ __all__ = ["Saved", "decode", "encode"]
 
 DEEPEST = 200
 DTYPES = {str(d).split(".")[-1]: d for d in tg.core.all_dtypes}
-SCALARS = {np.dtype(code).str: np.dtype(code) for code in "?bBhHiIqQefd"}
+SCALARS = {np.dtype(name).str: np.dtype(name) for name in "? i1 u1 i2 u2 i4 u4 i8 u8 f2 f4 f8".split()}
 KINDS = {"dict": dict, "ordered": collections.OrderedDict, "counter": collections.Counter}
 WHAT_CAN = (
     "save() takes dicts, lists, tuples, numbers, strings, bytes, None, tensors, arrays, dtypes and sizes; "
@@ -205,9 +205,11 @@ class _Reader:
             tensor = self.memory[name]
         else:
             tensor = self.memory[name].detach()
+        if _checked(requires_grad, bool) and not tensor.is_floating_point():
+            raise ValueError(f"tensor {name!r} of {tensor.dtype} should need a gradient")
         if kind == "parameter":
-            tensor = Parameter(tensor, _checked(requires_grad, bool))
-        elif _checked(requires_grad, bool):
+            tensor = Parameter(tensor, requires_grad)
+        elif requires_grad:
             tensor = tensor.detach().requires_grad_()
         self.objects.append(tensor)
         return tensor

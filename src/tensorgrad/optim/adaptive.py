@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 
-from .optimizer import Optimizer, check_at_least, check_lr, check_paths
+from .optimizer import UNUSED, Optimizer, check_at_least, check_lr, check_paths
 
 __all__ = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop"]
 
@@ -591,7 +591,7 @@ class Adafactor(Optimizer):
         if name == "step":
             return super().start(name, param, group)
         if (param.ndim > 1) != (name in ("row_var", "col_var")):
-            return None
+            return UNUSED
         if name == "row_var":
             return tg.zeros_like(param[..., :1])
         return tg.zeros_like(param[..., :1, :]) if name == "col_var" else tg.zeros_like(param)

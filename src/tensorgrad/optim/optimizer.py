@@ -35,6 +35,7 @@ class _Required:
 
 
 required = _Required()
+UNUSED = object()
 
 
 class Optimizer(Stepper):
@@ -105,7 +106,7 @@ class Optimizer(Stepper):
         return self.slots
 
     def start(self, name: str, param: Tensor, group: dict[str, Any]) -> Any:
-        """The first value of a slot."""
+        """The first value of a slot; UNUSED when this parameter does without."""
         return tg.tensor(0.0) if name == "step" else tg.zeros_like(param)
 
     # ---- the walk, where no kernel takes it
@@ -117,7 +118,9 @@ class Optimizer(Stepper):
         with set_grad_enabled(bool(group.get("differentiable", False)) and is_grad_enabled()):
             for name in needed:
                 if name not in state:
-                    state[name] = self.start(name, param.detach(), group)
+                    first = self.start(name, param.detach(), group)
+                    if first is not UNUSED:
+                        state[name] = first
             if "step" in state:
                 state.step.add_(1)
             settings, value = self._settings(group, self.rule), param
@@ -201,11 +204,11 @@ class Optimizer(Stepper):
         self.param_groups.append(Group(param_group))
 
     def __repr__(self) -> str:
-        lines = []
+        parts = []
         for i, group in enumerate(self.param_groups):
-            lines += [f"Parameter Group {i}"]
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
+            lines = [f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params"]
+            parts.append(f"Parameter Group {i}\n" + "".join(lines))
+        return f"{type(self).__name__} (\n" + "\n".join(parts) + ")"
 
     # ---- what is written to files
 
@@ -365,7 +368,8 @@ def check_paths(
 
 @functools.cache
 def _setting_names(function: Callable) -> tuple[str, ...]:
-    names = tuple(inspect.signature(function).parameters)
+    kinds = inspect.signature(function).parameters
+    names = tuple(name for name, kind in kinds.items() if kind.kind is not kind.VAR_KEYWORD)
     return names[4:] if names[:1] == ("self",) else names
 
 
@@ -374,9 +378,10 @@ def _new(cls):
 
 
 def _fit(param: Tensor, value: Any, key: Any = None) -> Any:
-    """A loaded state with its tensors in the parameter's dtype; step counters stay as they are."""
+    """A loaded state with its tensors in the parameter's dtype; counters and the like stay as they are."""
     if isinstance(value, Tensor):
-        return value.to(param.dtype) if key != "step" and param.is_floating_point() else value
+        alone = key == "step" or value.ndim == 0 < param.ndim
+        return value if alone or not param.is_floating_point() else value.to(param.dtype)
     if isinstance(value, dict):
         return {k: _fit(param, v, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
