@@ -131,6 +131,7 @@ def _declare(
     name: str | None = None,
     checks: Callable | None = None,
     tensors: Iterable[str] | None = None,
+    numbers: str = "both",
 ) -> Op:
     name = name or body.__name__
     names, defaults, positional = _parameters(body)
@@ -163,6 +164,7 @@ def _declare(
     family = body.__module__.rsplit(".", 1)[-1]
     op.facts = Facts(samples, places, method, family, smooth, inplace)
     op.definition = body
+    op.numbers = numbers
     op.__module__ = places[0] if places else body.__module__
     op.__qualname__ = name
     registry[name] = op
@@ -232,8 +234,12 @@ def unary(
 def binary(
     vjp: dict[str, Callable] | None = None, *, rule: str = "same", samples=None, at="tensorgrad", method=True, inplace=True,
     grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None, checks: Callable | None = None,
+    numbers: str = "both",
 ):  # fmt: skip
     """An op of two tensors (or a tensor and a number), element by element, with broadcasting and promotion.
+
+    ``numbers`` says where a call may have a number for a tensor: in "both" places (but one at a time), for the "other" operand
+    alone, or in "none".
 
     ``checks`` sees the arguments as given before the body runs (not before a kernel): it may raise, or answer in the op's place.
     """
@@ -247,6 +253,7 @@ def binary(
     return lambda body: _declare(
         body, kind="binary", rule=rule, vjp=vjp, nograd=[n for n in _parameters(body)[0][:2] if n not in (vjp or {})],
         samples=samples, at=at, method=method, inplace=inplace, grad_name=grad_name, smooth=smooth, name=name, checks=checks,
+        numbers=numbers,
     )  # fmt: skip
 
 

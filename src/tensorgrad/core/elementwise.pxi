@@ -188,7 +188,16 @@ cdef object hot_binary(Op op, void **args, Py_ssize_t count):
     b = <object><PyObject *>args[1]
     if not (isinstance(a, Tensor) or isinstance(b, Tensor)) or operand_of(a) is None or operand_of(b) is None:
         return DECLINED
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)) and not takes_numbers(op, a, b):
+        return DECLINED
     return binary(op, operand_of(a), operand_of(b))
+
+
+cdef bint takes_numbers(Op op, object a, object b) except -1:
+    """Whether the op may be called by name with numbers where these operands are some."""
+    if op is OP_ADD or op is OP_SUB or op is OP_MUL or op is OP_DIV or op is OP_POW or op.numbers == "both":
+        return True
+    return isinstance(a, (Tensor, np.ndarray)) and (op.numbers == "other" or isinstance(b, (Tensor, np.ndarray)))
 
 
 cdef inline int pair_code(object a, object b) except -1:

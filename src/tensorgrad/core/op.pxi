@@ -384,6 +384,9 @@ cdef object run(Op op, list values):
     if op.kind == UNARY:
         return run_unary(op, values)
     if op.kind == BINARY:
+        if not takes_numbers(op, values[0], values[1]):
+            want_tensor(op, values[0], 0)
+            want_tensor(op, values[1], 1)
         return run_binary(op, values)
     if op.kind == REDUCTION:
         return run_reduction(op, values)

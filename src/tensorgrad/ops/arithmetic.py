@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorgrad.core import bool_
+from tensorgrad.core import _core, bool_
 from tensorgrad.core.declare import alias, between, binary, case, composite, integers, normal, primitive, truths, unary
 from tensorgrad.ops import shaping
 from tensorgrad.ops._kinds import floats_only, integers_only, not_bool, together, want_tensors
@@ -105,6 +105,7 @@ def rsub(input, other, *, alpha=1):
     >>> tg.rsub(tg.tensor([2.0, 3.0]), 4.0)
     tensor([2., 1.])
     """
+    want_tensors("rsub", input=input)
     return sub(other, input, alpha=alpha)
 
 
@@ -216,7 +217,7 @@ def _div_trunc(input, other):
     return quotient + ((quotient < 0) & (quotient * other != input)).astype(quotient.dtype)
 
 
-@binary(samples=_quotients, smooth=False)
+@binary(numbers="other", samples=_quotients, smooth=False)
 def floor_divide(input, other):
     """The quotient rounded down, which integers keep as integers. No gradient flows.
 
@@ -246,6 +247,7 @@ def remainder(input, other):
 
 
 @binary(
+    numbers="other",
     vjp=dict(input=lambda g: g, other=lambda g, input, other: neg(mul(g, _div_trunc(input, other)))),
     samples=lambda: [
         case(between(1.1, 1.4, 2, 3), between(0.8, 1.0, 2, 3), name="plain"),
@@ -319,6 +321,7 @@ def signbit(input):
 
 
 @binary(
+    numbers="other",
     vjp=dict(
         input=lambda g, input, output: mul(g, _keep(div(output, input), input != 0)),
         other=lambda g: _zero(g),
@@ -348,7 +351,7 @@ def square(input):
 # ---------------------------------------------------------------------------- whole numbers
 
 
-@binary(samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")], smooth=False)
+@binary(numbers="none", samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")], smooth=False)
 def gcd(input, other):
     """The greatest common divisor of two tensors of integers, element by element.
 
@@ -359,7 +362,7 @@ def gcd(input, other):
     return np.gcd(input, other)
 
 
-@binary(samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")], smooth=False)
+@binary(numbers="none", samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")], smooth=False)
 def lcm(input, other):
     """The least common multiple of two tensors of integers, element by element.
 
@@ -467,3 +470,6 @@ for _name, _op in {
     "subtract": sub, "multiply": mul, "divide": div, "true_divide": div, "negative": neg, "absolute": abs,
 }.items():  # fmt: skip
     alias(_name, _op)
+
+for _name, _operator in {"__div__": "__truediv__", "__rdiv__": "__rtruediv__", "__idiv__": "__itruediv__"}.items():
+    _core._add_method(_name, getattr(Tensor, _operator))        # Python 2's names, which PyTorch keeps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorgrad.core import Tensor, bool_, result_type
+from tensorgrad.core import Tensor, _core, bool_, result_type
 from tensorgrad.core.declare import alias, between, binary, case, composite, distinct, normal, primitive, truths, unary
 from tensorgrad.ops import shaping
 from tensorgrad.ops._kinds import as_tensor, not_bool, together, want_tensors
@@ -55,6 +55,19 @@ def where(condition, input=None, other=None):
     return _where(*together("where", condition, as_tensor(input, dtype), as_tensor(other, dtype)))
 
 
+@composite(at=(), samples=lambda: [case(normal(2, 3), truths(2, 3), 0.0, name="plain")])
+def _self_where(input, condition, other):
+    """``input`` where the condition is True, ``other`` elsewhere: the method.
+
+    >>> tg.tensor([1.0, 2.0]).where(tg.tensor([True, False]), 0.0)
+    tensor([1., 0.])
+    """
+    return where(condition, input, other)
+
+
+_core._add_method("where", _self_where)
+
+
 @primitive(
     vjp=dict(
         input=lambda g, mask: _keep(g, logical_not(mask)),
@@ -92,6 +105,8 @@ def masked_fill(input, mask, value):
             f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
         )
     if not isinstance(value, Tensor):
+        if isinstance(value, complex):
+            raise RuntimeError(f"masked_fill: value cannot be converted to type {input.dtype.name} without overflow: {value}")
         value = as_tensor(value, input.dtype)
     input, mask = together("masked_fill", input, mask)
     return _masked_fill(input, mask, value)
@@ -106,6 +121,7 @@ def _share(g, wins, ties):
 
 
 @binary(
+    numbers="none",
     vjp=dict(
         input=lambda g, input, other: _share(g, logical_not(input < other), input == other),
         other=lambda g, input, other: _share(g, logical_not(input > other), input == other),
@@ -122,6 +138,7 @@ def maximum(input, other):
 
 
 @binary(
+    numbers="none",
     vjp=dict(
         input=lambda g, input, other: _share(g, logical_not(input > other), input == other),
         other=lambda g, input, other: _share(g, logical_not(input < other), input == other),
@@ -138,9 +155,10 @@ def minimum(input, other):
 
 
 @binary(
+    numbers="none",
     vjp=dict(
-        input=lambda g, input, other: _keep(g, logical_or(ge(input, other), isnan(_operand(other)))),
-        other=lambda g, input, other: _keep(g, logical_not(logical_or(ge(input, other), isnan(_operand(other))))),
+        input=lambda g, input, other: _keep(g, logical_or(ge(input, other), isnan(other))),
+        other=lambda g, input, other: _keep(g, logical_not(logical_or(ge(input, other), isnan(other)))),
     ),
     samples=lambda: [case(distinct(3, 4), between(0.1, 0.2, 3, 4), name="plain")],
 )
@@ -154,9 +172,10 @@ def fmax(input, other):
 
 
 @binary(
+    numbers="none",
     vjp=dict(
-        input=lambda g, input, other: _keep(g, logical_or(input <= other, isnan(_operand(other)))),
-        other=lambda g, input, other: _keep(g, logical_not(logical_or(input <= other, isnan(_operand(other))))),
+        input=lambda g, input, other: _keep(g, logical_or(input <= other, isnan(other))),
+        other=lambda g, input, other: _keep(g, logical_not(logical_or(input <= other, isnan(other)))),
     ),
     samples=lambda: [case(distinct(3, 4), between(0.1, 0.2, 3, 4), name="plain")],
 )
@@ -169,17 +188,12 @@ def fmin(input, other):
     return np.fmin(input, other)
 
 
-def _operand(value):
-    """A number of a formula as a tensor."""
-    return value if isinstance(value, Tensor) else as_tensor(value, result_type(value))
-
-
 def _same_dtype(input, values):
     if getattr(input, "dtype", None) is not getattr(values, "dtype", None):
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
 
 
-@binary(checks=_same_dtype, samples=lambda: [case(normal(3, 4), normal(4), name="plain")], smooth=False)
+@binary(numbers="none", checks=_same_dtype, samples=lambda: [case(normal(3, 4), normal(4), name="plain")], smooth=False)
 def heaviside(input, values):
     """0 for negative elements, 1 for positive ones and ``values`` at zero.
 

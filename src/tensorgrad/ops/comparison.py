@@ -16,7 +16,7 @@ _pairs = lambda: [
 ]
 
 
-@binary(rule="bool", samples=_pairs, smooth=False)
+@binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
 def eq(input, other):
     """Whether the elements are equal, as ``==``.
 
@@ -26,7 +26,7 @@ def eq(input, other):
     return np.equal(input, other)
 
 
-@binary(rule="bool", samples=_pairs, smooth=False)
+@binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
 def ne(input, other):
     """Whether the elements differ, as ``!=``.
 
@@ -36,7 +36,7 @@ def ne(input, other):
     return np.not_equal(input, other)
 
 
-@binary(rule="bool", samples=_pairs, smooth=False)
+@binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
 def lt(input, other):
     """Whether the elements of ``input`` are less, as ``<``.
 
@@ -46,7 +46,7 @@ def lt(input, other):
     return np.less(input, other)
 
 
-@binary(rule="bool", samples=_pairs, smooth=False)
+@binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
 def le(input, other):
     """Whether the elements of ``input`` are less or equal, as ``<=``.
 
@@ -56,7 +56,7 @@ def le(input, other):
     return np.less_equal(input, other)
 
 
-@binary(rule="bool", samples=_pairs, smooth=False)
+@binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
 def gt(input, other):
     """Whether the elements of ``input`` are greater, as ``>``.
 
@@ -66,7 +66,7 @@ def gt(input, other):
     return np.greater(input, other)
 
 
-@binary(rule="bool", samples=_pairs, smooth=False)
+@binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
 def ge(input, other):
     """Whether the elements of ``input`` are greater or equal, as ``>=``.
 
@@ -209,7 +209,7 @@ def isreal(input):
 _truth_pairs = lambda: [case(truths(3, 4), truths(4), name="plain"), case(integers(0, 2, 5), integers(0, 2, 5), name="ints")]
 
 
-@binary(rule="bool", samples=_truth_pairs, smooth=False)
+@binary(numbers="none", rule="bool", samples=_truth_pairs, smooth=False)
 def logical_and(input, other):
     """Where both elements are not zero.
 
@@ -219,7 +219,7 @@ def logical_and(input, other):
     return np.logical_and(input, other)
 
 
-@binary(rule="bool", samples=_truth_pairs, smooth=False)
+@binary(numbers="none", rule="bool", samples=_truth_pairs, smooth=False)
 def logical_or(input, other):
     """Where either element is not zero.
 
@@ -229,7 +229,7 @@ def logical_or(input, other):
     return np.logical_or(input, other)
 
 
-@binary(rule="bool", samples=_truth_pairs, smooth=False)
+@binary(numbers="none", rule="bool", samples=_truth_pairs, smooth=False)
 def logical_xor(input, other):
     """Where just one of the elements is not zero.
 

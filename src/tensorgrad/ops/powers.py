@@ -204,6 +204,7 @@ def log10(input):
 
 
 @binary(
+    numbers="none",
     vjp=dict(
         input=lambda g, input, other: div(g, exp(arithmetic.sub(other, input)) + 1),
         other=lambda g, input, other: div(g, exp(arithmetic.sub(input, other)) + 1),
@@ -220,6 +221,7 @@ def logaddexp(input, other):
 
 
 @binary(
+    numbers="none",
     vjp=dict(
         input=lambda g, input, other: div(g, exp2(arithmetic.sub(other, input)) + 1),
         other=lambda g, input, other: div(g, exp2(arithmetic.sub(input, other)) + 1),

@@ -8,7 +8,7 @@ import numpy as np
 
 from tensorgrad.core.declare import alias, between, binary, case, composite, normal, primitive, unary
 from tensorgrad.ops._kinds import floats_only, not_bool, want_tensors
-from tensorgrad.ops.arithmetic import _zero, mul
+from tensorgrad.ops.arithmetic import _keep, _zero, mul
 
 Frexp = namedtuple("frexp", ["mantissa", "exponent"])
 
@@ -152,7 +152,11 @@ def ldexp(input, other):
     return mul(input, 2.0**other)
 
 
-@binary(samples=lambda: [case(normal(3, 4), normal(4), name="plain")], smooth=False)
+@binary(
+    vjp=dict(input=lambda g, input, other: _keep(g, input != other), other=lambda g: _zero(g)),
+    numbers="none",
+    samples=lambda: [case(normal(3, 4), normal(4), name="plain")],
+)
 def nextafter(input, other):
     """The float next to ``input`` on the way to ``other``.
 

@@ -274,6 +274,7 @@ def _igamma_other(g, input, other):
 
 
 @binary(
+    numbers="none",
     vjp=dict(other=_igamma_other),
     method=True,
     samples=lambda: [case(between(0.5, 4.0, 3, 4), between(0.5, 4.0, 4), name="plain")],
@@ -290,6 +291,7 @@ def igamma(input, other):
 
 
 @binary(
+    numbers="none",
     vjp=dict(other=lambda g, input, other: neg(_igamma_other(g, input, other))),
     method=True,
     samples=lambda: [case(between(0.5, 4.0, 3, 4), between(0.5, 4.0, 4), name="plain")],

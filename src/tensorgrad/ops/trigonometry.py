@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from tensorgrad.core.declare import alias, between, binary, case, distinct, normal, unary
-from tensorgrad.ops._kinds import floats_only
+from tensorgrad.core.declare import alias, between, binary, case, composite, distinct, normal, unary
+from tensorgrad.ops._kinds import floats_only, want_tensors
 from tensorgrad.ops.arithmetic import _keep, _zero, div, mul, neg, square, sub
 from tensorgrad.ops.powers import rsqrt
 
@@ -75,6 +75,7 @@ def atan(input):
 
 
 @binary(
+    numbers="none",
     vjp=dict(
         input=lambda g, input, other: mul(g, _over_squares(other, input, other)),
         other=lambda g, input, other: mul(g, _over_squares(neg(input), input, other)),
@@ -101,6 +102,7 @@ def _over_squares(top, input, other):
 
 
 @binary(
+    numbers="none",
     vjp=dict(
         input=lambda g, input, output: mul(g, div(input, output)),
         other=lambda g, other, output: mul(g, div(other, output)),
@@ -201,6 +203,21 @@ def angle(input):
     tensor([0.0000, 3.1416])
     """
     return np.where(np.isnan(input), input, np.where(input < 0, math.pi, 0.0))
+
+
+@composite(method=True, samples=lambda: [case(normal(3), name="plain")])
+def real(input):
+    """The tensor itself: there are no complex dtypes.
+
+    >>> tg.real(tg.tensor([1.0]))
+    tensor([1.])
+    """
+    want_tensors("real", input=input)
+    return input
+
+
+for _name in ("conj", "conj_physical", "resolve_conj", "resolve_neg"):
+    alias(_name, real)
 
 
 def _sinc_slope(input):
