@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ __all__ = ["default_collate", "default_convert"]
 UNKNOWN = "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
 
 
-def default_collate(batch: list) -> Any:
+def default_collate(batch: Sequence) -> Any:
     """A list of samples as one sample whose tensors have the batch as their first dimension.
 
     Numbers and arrays become tensors, strings a list; dicts, lists, tuples and named tuples keep their form
@@ -85,10 +85,10 @@ def _like(original: Any, values: Any) -> Any:
             made.update(values)
             return made
         if isinstance(original, collections.abc.MutableSequence):
-            made = copy.copy(original)
+            items = copy.copy(original)
             for i, value in enumerate(values):
-                made[i] = value
-            return made
+                items[i] = value
+            return items
         return type(original)(values)
     except TypeError:  # a container with a constructor of its own, such as range
         return values

@@ -7,15 +7,15 @@ import concurrent.futures
 import queue
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import tensorgrad as tg
 
 from .collating import collator, default_collate
-from .samplers import BatchSampler, RandomSampler, Sampler, SequentialSampler, random_seed
-from .sources import Dataset, IterableDataset, _fetch, rows_of
+from .samplers import BatchSampler, RandomSampler, SequentialSampler, random_seed
+from .sources import IterableDataset, _fetch, rows_of
 
 __all__ = ["DataLoader", "get_worker_info"]
 
@@ -53,13 +53,19 @@ class DataLoader(Generic[Sample]):
     tensor([4])
     """
 
+    dataset: Any
+    batch_size: Any
+    sampler: Any
+    batch_sampler: Any
+    prefetch_factor: Any
+
     def __init__(
         self,
-        dataset: Dataset[Sample],
+        dataset: Any,
         batch_size: int | None = 1,
         shuffle: bool | None = None,
-        sampler: Sampler | Iterable | None = None,
-        batch_sampler: Sampler | Iterable | None = None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
         num_workers: int = 0,
         collate_fn: Callable | None = None,
         pin_memory: bool = False,
@@ -83,8 +89,7 @@ class DataLoader(Generic[Sample]):
         if num_workers == 0 and prefetch_factor is not None:
             raise ValueError(
                 "prefetch_factor option could only be specified in multiprocessing. Let num_workers > 0 to "
-                "enable "
-                "multiprocessing, otherwise set prefetch_factor to None."
+                "enable multiprocessing, otherwise set prefetch_factor to None."
             )
         if prefetch_factor is not None and prefetch_factor < 1:
             raise ValueError("prefetch_factor option should be non-negative")
@@ -156,8 +161,9 @@ class DataLoader(Generic[Sample]):
         super().__setattr__(name, value)
 
     def __len__(self) -> int:
-        if isinstance(self.dataset, IterableDataset):
-            length = len(self.dataset)
+        dataset: Any = self.dataset
+        if isinstance(dataset, IterableDataset):
+            length = len(dataset)  # type: ignore[arg-type]
             if self.batch_size is None:
                 return length
             return length // self.batch_size if self.drop_last else -(-length // self.batch_size)
@@ -172,8 +178,7 @@ class DataLoader(Generic[Sample]):
         if self.pin_memory:
             warnings.warn(
                 "'pin_memory' argument is set as true but no accelerator is found, then device pinned "
-                "memory won't be "
-                "used.",
+                "memory won't be used.",
                 stacklevel=2,
             )
         if self.num_workers:
@@ -182,9 +187,6 @@ class DataLoader(Generic[Sample]):
         del seed
         rows = self._rows()
         return self._from_rows(*rows) if rows else self._one_by_one()
-
-    def check_worker_number_rationality(self) -> None:
-        """Nothing: threads cost little, so no number of them is unreasonable."""
 
     # ---- in this thread
 
@@ -301,7 +303,7 @@ class _Threads:
         seed = random_seed(loader.generator)
         self.timeout = loader.timeout or None
         self.numbers = iter(loader._numbers)
-        self.tasks = [queue.SimpleQueue() for _ in range(loader.num_workers)]
+        self.tasks: list[queue.SimpleQueue] = [queue.SimpleQueue() for _ in range(loader.num_workers)]
         self.waiting: collections.deque = collections.deque()
         self.finished: set[int] = set()
         self.turn = 0
@@ -365,7 +367,8 @@ def _work(loader: DataLoader, info: WorkerInfo, tasks: queue.SimpleQueue) -> Non
     in.
     """
     _here.info = info
-    source = failed = None
+    source: Any = None
+    failed = None
     try:
         if loader.worker_init_fn is not None:
             loader.worker_init_fn(info.id)

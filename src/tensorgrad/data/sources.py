@@ -35,14 +35,14 @@ class Dataset(Generic[Sample]):
     def __getitem__(self, index) -> Sample:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
-    def __add__(self, other: Dataset) -> ConcatDataset:
+    def __add__(self, other: Any) -> Any:
         return ConcatDataset([self, other])
 
 
 class IterableDataset(Dataset[Sample], Iterable[Sample]):
     """Samples one after the other: a subclass gives `__iter__`."""
 
-    def __add__(self, other: Dataset) -> ChainDataset:
+    def __add__(self, other: Any) -> Any:
         return ChainDataset([self, other])
 
 
@@ -80,9 +80,8 @@ class StackDataset(Dataset):
     def __init__(self, *args, **kwargs):
         if args and kwargs:
             raise ValueError(
-                "Supported either ``tuple``- (via ``args``) or ``dict``- (via ``kwargs``) like "
-                "input/output, but both "
-                "types are given."
+                "Supported either ``tuple``- (via ``args``) or ``dict``- (via ``kwargs``) like input/output, "
+                "but both types are given."
             )
         if not args and not kwargs:
             raise ValueError("At least one dataset should be passed")
@@ -115,10 +114,10 @@ class ConcatDataset(Dataset[Sample]):
     (3, 3)
     """
 
-    datasets: list[Dataset[Sample]]
+    datasets: list[Any]
     cumulative_sizes: list[int]
 
-    def __init__(self, datasets: Iterable[Dataset]):
+    def __init__(self, datasets: Iterable[Any]):
         self.datasets = list(datasets)
         if not self.datasets:
             raise AssertionError("datasets should not be an empty iterable")
@@ -148,7 +147,7 @@ class ChainDataset(IterableDataset):
     [0, 1, 0, 1]
     """
 
-    def __init__(self, datasets: Iterable[Dataset]):
+    def __init__(self, datasets: Iterable[Any]):
         self.datasets = datasets
 
     def __iter__(self) -> Iterator:
@@ -168,10 +167,10 @@ class Subset(Dataset[Sample]):
     'c'
     """
 
-    dataset: Dataset[Sample]
+    dataset: Any
     indices: Sequence[int]
 
-    def __init__(self, dataset: Dataset[Sample], indices: Sequence[int]):
+    def __init__(self, dataset: Any, indices: Sequence[int]):
         self.dataset = dataset
         self.indices = indices
 
@@ -187,9 +186,7 @@ class Subset(Dataset[Sample]):
         return len(self.indices)
 
 
-def random_split(
-    dataset: Dataset[Sample], lengths: Sequence[int | float], generator: Any = None
-) -> list[Subset[Sample]]:
+def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = None) -> list[Subset[Sample]]:
     """Disjoint subsets of the given lengths, or of the given fractions of all samples, drawn at random.
 
     What rounding the fractions down leaves over goes to the first subsets, one each.
@@ -198,7 +195,7 @@ def random_split(
     [8, 2]
     """
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
-        counts = []
+        counts: list[int] = []
         for i, fraction in enumerate(lengths):
             if not 0 <= fraction <= 1:
                 raise ValueError(f"Fraction at index {i} is not between 0 and 1")
@@ -217,7 +214,7 @@ def random_split(
             f"{list(lengths)} add up to {sum(lengths)}, and there are {len(dataset)} samples"
         )
     order = tg.randperm(sum(lengths), generator=generator).tolist()
-    ends = itertools.accumulate(lengths)
+    ends: Any = itertools.accumulate(lengths)
     return [Subset(dataset, order[end - length : end]) for end, length in zip(ends, lengths)]
 
 

@@ -69,8 +69,7 @@ def table_bytes(entries: dict[str, Entry], metadata: dict[str, str]) -> bytes:
     if len(text) > LARGEST_TABLE:
         raise ValueError(
             f"save: the table of contents would take {len(text)} bytes, and no reader takes more than "
-            f"{LARGEST_TABLE}; "
-            "put lists of numbers into tensors"
+            f"{LARGEST_TABLE}; put lists of numbers into tensors"
         )
     return struct.pack("<Q", len(text)) + text
 
@@ -91,8 +90,7 @@ def read_table(file: BinaryIO, size: int, path: str) -> tuple[dict[str, Entry], 
             raise LoadError(TORCH_FILE.format(path=path))
         raise LoadError(
             f"its first 8 bytes announce a table of contents of {length} bytes, more than the "
-            f"{LARGEST_TABLE} allowed: "
-            "it was not written by tensorgrad or safetensors, or is damaged"
+            f"{LARGEST_TABLE} allowed: it was not written by tensorgrad or safetensors, or is damaged"
         )
     if length > size - 8:
         raise LoadError(
@@ -111,16 +109,14 @@ def read_table(file: BinaryIO, size: int, path: str) -> tuple[dict[str, Entry], 
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
         if entry.end > data:
             raise LoadError(
-                f"tensor {name!r} should end at byte {entry.end} of the data, and there are {data}: the "
-                f"file is cut "
-                "short or damaged"
+                f"tensor {name!r} should end at byte {entry.end} of the data, and there are {data}: the file "
+                "is cut short or damaged"
             )
         if entry.begin != covered:
             what = "overlaps the one before it" if entry.begin < covered else "leaves a gap before it"
             raise LoadError(
                 f"tensor {name!r} begins at byte {entry.begin} of the data, and the one before it ends at "
-                f"{covered}: "
-                f"it {what}"
+                f"{covered}: it {what}"
             )
         covered = entry.end
     if covered != data:

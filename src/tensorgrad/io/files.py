@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def save(
     description = json.dumps({"version": VERSION, "tree": tree}, separators=(",", ":"), allow_nan=False)
     start = table_bytes(entries, {TREE: description})
     if hasattr(f, "write"):
-        _write(f, start, saved)
+        _write(cast(BinaryIO, f), start, saved)
     else:
         with _replacing(os.fspath(f)) as file:
             _write(file, start, saved)
@@ -91,7 +91,7 @@ def load(
         raise ValueError("load: nothing is unpickled, so pickle_module has no meaning; leave it out")
     _check_location(map_location)
     if hasattr(f, "read"):
-        return _read(f, str(getattr(f, "name", type(f).__name__)))
+        return _read(cast(BinaryIO, f), str(getattr(f, "name", type(f).__name__)))
     path = os.fspath(f)
     with open(path, "rb") as file:
         return _read(file, os.fsdecode(path))
@@ -218,8 +218,7 @@ def _tree(metadata: dict[str, str], entries: dict[str, Entry]) -> Any:
     if description["version"] != VERSION:
         raise LoadError(
             f"the description of its contents is of version {description['version']!r}, and this tensorgrad "
-            f"reads "
-            f"version {VERSION}: load it with a newer one"
+            f"reads version {VERSION}: load it with a newer one"
         )
     return description["tree"]
 

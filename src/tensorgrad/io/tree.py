@@ -28,8 +28,7 @@ SCALARS = {np.dtype(name).str: np.dtype(name) for name in "? i1 u1 i2 u2 i4 u4 i
 KINDS = {"dict": dict, "ordered": collections.OrderedDict, "counter": collections.Counter}
 WHAT_CAN = (
     "save() takes dicts, lists, tuples, numbers, strings, bytes, None, tensors, arrays, dtypes and sizes; "
-    "turn it into "
-    "one of these"
+    "turn it into one of these"
 )
 
 
@@ -82,9 +81,8 @@ class _Writer:
         if hasattr(obj, "state_dict"):
             raise TypeError(
                 f"save: {place} is a {kind.__name__}, which is code as well as numbers, and code is not "
-                f"written to files. "
-                f"Save its state instead: save(x.state_dict(), path), and later "
-                f"x.load_state_dict(load(path))."
+                "written to files. Save its state instead: save(x.state_dict(), path), and later "
+                "x.load_state_dict(load(path))."
             )
         raise TypeError(
             f"save: {place} is a {kind.__module__}.{kind.__qualname__}, which can't be written. {WHAT_CAN}."
@@ -99,10 +97,10 @@ class _Writer:
         try:
             if isinstance(obj, dict):
                 name = next(name for name, kind in KINDS.items() if kind is type(obj))
-                values = {key: self.encode(value, (*path, key)) for key, value in obj.items()}
-                if all(type(key) is str for key in values):
-                    return {name: values}
-                return {name: [[self.encode(key, (*path, key)), value] for key, value in values.items()]}
+                entries = {key: self.encode(value, (*path, key)) for key, value in obj.items()}
+                if all(type(key) is str for key in entries):
+                    return {name: entries}
+                return {name: [[self.encode(key, (*path, key)), value] for key, value in entries.items()]}
             values = [self.encode(value, (*path, i)) for i, value in enumerate(obj)]
             return values if type(obj) is list else {"size" if type(obj) is Size else "tuple": values}
         finally:

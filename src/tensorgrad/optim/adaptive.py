@@ -468,9 +468,6 @@ class Adagrad(Optimizer):
             return tg.full_like(param, group["initial_accumulator_value"])
         return super().start(name, param, group)
 
-    def share_memory(self) -> None:
-        """Nothing: threads share all memory, and there are no worker processes."""
-
     def rule(self, param, grad, state, lr, lr_decay, eps):
         state.sum = state.sum + grad * grad
         return param - lr / (1 + (state.step.item() - 1) * lr_decay) * grad / (state.sum.sqrt() + eps)

@@ -39,22 +39,17 @@ __all__ = [
 
 EPOCH_IS_OLD = (
     "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. "
-    "Please use "
-    "`scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from None, the "
-    "closed "
-    "form is used instead of the new chainable form, where available."
+    "Please use `scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from "
+    "None, the closed form is used instead of the new chainable form, where available."
 )
 WRONG_ORDER = (
     "Detected call of `lr_scheduler.step()` before `optimizer.step()`. You should call them in the opposite "
-    "order: "
-    "`optimizer.step()` before `lr_scheduler.step()`. Failure to do this will result in skipping the first "
-    "value "
-    "of the learning rate schedule."
+    "order: `optimizer.step()` before `lr_scheduler.step()`. Failure to do this will result in skipping the "
+    "first value of the learning rate schedule."
 )
 OVERRIDDEN = (
-    "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. "
-    "Please, make sure "
-    "to call `optimizer.step()` before `lr_scheduler.step()`."
+    "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. Please, "
+    "make sure to call `optimizer.step()` before `lr_scheduler.step()`."
 )
 
 
@@ -131,7 +126,7 @@ class LRScheduler:
     def step(self, epoch: int | None = None) -> None:
         """Sets the next rates. Call it after the optimizer's `step()`."""
         if self._step_count == 1:
-            if vars(self.optimizer).get("step") is not self.optimizer._step_when_scheduled:
+            if vars(self.optimizer).get("step") is not getattr(self.optimizer, "_step_when_scheduled", None):
                 warnings.warn(OVERRIDDEN, stacklevel=2)
             elif not self.optimizer._opt_called:
                 warnings.warn(WRONG_ORDER, stacklevel=2)
@@ -446,7 +441,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.T_i = T_0
         self.T_mult = T_mult
         self.eta_min = eta_min
-        self.T_cur = last_epoch
+        self.T_cur: float = last_epoch
         super().__init__(optimizer, last_epoch)
 
     def _next(self, lr, base):
@@ -577,8 +572,9 @@ class OneCycleLR(LRScheduler):
     and Topin, 2017.
 
     >>> optimizer = tg.optim.SGD([tg.ones(1, requires_grad=True)], lr=1.0, momentum=0.9)
-    >>> tg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=100).get_last_lr()
-    [0.04]
+    >>> scheduler = tg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=100)
+    >>> round(scheduler.get_last_lr()[0], 6)
+    0.04
     """
 
     def __init__(
@@ -602,11 +598,9 @@ class OneCycleLR(LRScheduler):
             raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
         if total_steps is None and (epochs is None or steps_per_epoch is None):
             raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-        counts = (
-            dict(epochs=epochs, steps_per_epoch=steps_per_epoch)
-            if total_steps is None
-            else dict(total_steps=total_steps)
-        )
+        counts: dict[str, Any] = {"total_steps": total_steps}
+        if total_steps is None:
+            counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
         for name, count in counts.items():
             if not isinstance(count, int) or count <= 0:
                 raise ValueError(f"Expected positive integer {name}, but got {count}")
@@ -627,7 +621,7 @@ class OneCycleLR(LRScheduler):
         else:
             phases += [(last, "max_lr", "min_lr", "base_momentum", "max_momentum")]
         names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
-        self._schedule_phases = [dict(zip(names, phase)) for phase in phases]
+        self._schedule_phases: list[dict[str, Any]] = [dict(zip(names, phase)) for phase in phases]
         self._anneal_func_type = anneal_strategy
         if last_epoch == -1:
             for group, top in zip(optimizer.param_groups, _per_group("max_lr", optimizer, max_lr)):
@@ -682,9 +676,8 @@ class _Several(LRScheduler):
             if isinstance(scheduler, ReduceLROnPlateau):
                 raise ValueError(
                     f"{who} does not support `ReduceLROnPlateau` scheduler as it requires additional kwargs "
-                    f"to be "
-                    f"specified when calling `step`, but got one at index {i} in the given schedulers "
-                    f"sequence."
+                    f"to be specified when calling `step`, but got one at index {i} in the given schedulers "
+                    "sequence."
                 )
             if scheduler.optimizer is not optimizer:
                 raise ValueError(
@@ -729,10 +722,8 @@ class SequentialLR(_Several):
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 "Sequential Schedulers expects number of schedulers provided to be one more than the number "
-                "of "
-                f"milestone points, but got number of schedulers {len(schedulers)} and the number of "
-                f"milestones "
-                f"to be equal to {len(milestones)}"
+                f"of milestone points, but got number of schedulers {len(schedulers)} and the number of "
+                f"milestones to be equal to {len(milestones)}"
             )
         self._milestones = milestones
         self.last_epoch = last_epoch + 1
@@ -752,7 +743,7 @@ class SequentialLR(_Several):
         elif hasattr(inside, "last_epoch"):
             inside.last_epoch -= 1
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         """Sets the next rates."""
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
@@ -781,7 +772,7 @@ class ChainedScheduler(_Several):
         self._take(schedulers, optimizer or schedulers[0].optimizer)
         self._last_lr = _values(self.optimizer, "lr")
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         """Steps each scheduler."""
         for scheduler in self._schedulers:
             scheduler.step()
@@ -852,7 +843,7 @@ class ReduceLROnPlateau(LRScheduler):
             return sign * a > sign * best * (1.0 + sign * self.threshold)
         return sign * a > sign * (best + sign * self.threshold)
 
-    def step(self, metrics: float | Tensor, epoch: int | None = None) -> None:
+    def step(self, metrics: float | Tensor, epoch: int | None = None) -> None:  # type: ignore[override]
         """Takes note of a measurement, and cuts the rate when it is time."""
         if epoch is not None:
             warnings.warn(EPOCH_IS_OLD, stacklevel=2)
@@ -879,10 +870,8 @@ class ReduceLROnPlateau(LRScheduler):
                 raise RuntimeError(
                     f"The number of param groups in the `optimizer` ({len(groups)}) differs from when "
                     f"`ReduceLROnPlateau` was initialized ({len(self.min_lrs)}), usually due to a new param "
-                    f"group "
-                    "being added to the optimizer. Please modify the `min_lrs` field to match the length of "
-                    "the "
-                    "`optimizer` param groups."
+                    "group being added to the optimizer. Please modify the `min_lrs` field to match the "
+                    "length of the `optimizer` param groups."
                 )
             self.min_lrs = [self.default_min_lr] * len(groups)
         for group, least in zip(groups, self.min_lrs):

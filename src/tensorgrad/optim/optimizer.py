@@ -86,7 +86,7 @@ class Optimizer(Stepper):
                 f"{type(params).__name__}; put it in a list: [param]"
             )
         self.state = States()
-        self.param_groups = []
+        self.param_groups: list[dict[str, Any]] = []
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -97,8 +97,8 @@ class Optimizer(Stepper):
 
     # ---- what a subclass says
 
-    def rule(self, param: Tensor, grad: Tensor, state: State, **settings) -> Tensor:
-        """The parameter's next value; `state` is changed on the way."""
+    def rule(self, *args: Any, **settings: Any) -> Any:
+        """Of (param, grad, state, settings that it names): the next value; `state` changes on the way."""
         raise NotImplementedError(f"{type(self).__name__} has neither a rule() nor a step()")
 
     def needs(self, group: dict[str, Any]) -> tuple[str, ...]:
@@ -113,7 +113,8 @@ class Optimizer(Stepper):
 
     def _update(self, param: Tensor, group: dict[str, Any]) -> None:
         """One step of one parameter by the rule."""
-        needed, grad = self.needs(group), param.grad
+        needed = self.needs(group)
+        grad: Any = param.grad
         state = self.state[param] if needed or param in self.state else State()
         with set_grad_enabled(bool(group.get("differentiable", False)) and is_grad_enabled()):
             for name in needed:
@@ -154,8 +155,7 @@ class Optimizer(Stepper):
         if isinstance(params, set):
             raise TypeError(
                 "optimizer parameters need to be organized in ordered collections, but the ordering of "
-                "tensors in "
-                "sets will change between runs. Please use a list instead."
+                "tensors in sets will change between runs. Please use a list instead."
             )
         params = [params] if isinstance(params, Tensor) else list(params)
         names = [item[0] for item in params if isinstance(item, tuple)]
@@ -174,9 +174,8 @@ class Optimizer(Stepper):
                 )
             if not (self.defaults.get("differentiable") or param.is_leaf or param.retains_grad):
                 raise ValueError(
-                    "can't optimize a non-leaf Tensor: it is the result of an operation; give the tensors "
-                    "it was "
-                    "computed from, or detach() it first"
+                    "can't optimize a non-leaf Tensor: it is the result of an operation; give the tensors it "
+                    "was computed from, or detach() it first"
                 )
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
@@ -188,8 +187,7 @@ class Optimizer(Stepper):
         if len(ids) != len(params):
             warnings.warn(
                 "optimizer contains a parameter group with duplicate parameters; in future, this will cause "
-                "an error; "
-                "see github.com/pytorch/pytorch/issues/40967 for more information",
+                "an error; see github.com/pytorch/pytorch/issues/40967 for more information",
                 stacklevel=3,
             )
         for group in self.param_groups:
@@ -265,8 +263,8 @@ class Optimizer(Stepper):
             if len(group["params"]) != len(new["params"]):
                 raise ValueError(
                     "loaded state dict contains a parameter group that doesn't match the size of "
-                    "optimizer's group: "
-                    f"group {i} has {len(new['params'])} parameters there and {len(group['params'])} here"
+                    f"optimizer's group: group {i} has {len(new['params'])} parameters there and "
+                    f"{len(group['params'])} here"
                 )
         params = dict(
             zip(
@@ -369,7 +367,9 @@ def check_paths(
 @functools.cache
 def _setting_names(function: Callable) -> tuple[str, ...]:
     kinds = inspect.signature(function).parameters
-    names = tuple(name for name, kind in kinds.items() if kind.kind is not kind.VAR_KEYWORD)
+    names = tuple(
+        name for name, kind in kinds.items() if kind.kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)
+    )
     return names[4:] if names[:1] == ("self",) else names
 
 
@@ -385,7 +385,7 @@ def _fit(param: Tensor, value: Any, key: Any = None) -> Any:
     if isinstance(value, dict):
         return {k: _fit(param, v, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return type(value)(_fit(param, v) for v in value)
+        return type(value)(_fit(param, v) for v in value)  # type: ignore[call-arg]
     return value
 
 
