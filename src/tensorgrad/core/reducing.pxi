@@ -157,10 +157,16 @@ cdef object run_reduction(Op op, list values):
     cdef Tensor x = want_tensor(op, values[0], 0)
     cdef uint8_t mask[MAX_DIMS]
     cdef int i, code
+    if not isinstance(values[2], (bool, np.bool_)):
+        raise TypeError(f"{op.__name__}(): argument 'keepdim' (position 3) must be bool, not {type(values[2]).__name__}")
     slot = op.index.get("dtype")
     if slot is not None and values[slot] is not None:
-        x = OP_CAST(x, values[slot])
+        wanted = values[slot]
+        x = OP_CAST(x, wanted)
         values[slot] = None
+        if op.rule == WIDE and x.code < F16 and x.code != I64:      # int64 would be the answer's dtype
+            values[0] = x
+            return OP_CAST(run_reduction(op, values), wanted)
         if op.hot is not NULL:
             values[0] = x
             found = hot_bound(op, values)

@@ -52,7 +52,7 @@ def _vector_norm_input(g, input, output, ord, dim, keepdim, input_shape):
 def _vector_norm(input, ord, dim, keepdim):
     """The norm over some dimensions."""
     x = wide(input)
-    if not dim:  # a 0-d tensor: dim 0 is all there is
+    if not dim:
         found = np.abs(x) if ord else x != 0
     elif ord == 2:
         found = np.sqrt(np.sum(x * x, axis=dim, keepdims=keepdim))
@@ -105,7 +105,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     if not isinstance(ord, numbers.Real):
         raise TypeError(f"linalg.vector_norm(): argument 'ord' must be Number, not {type(ord).__name__}")
     x = _norm_dtype("linalg.vector_norm", x, dtype)
-    dim = all_dims(dim, x.ndim) if x.ndim else ()
+    dim = all_dims(dim, x.ndim)
     if (ord < 0 or math.isinf(ord)) and x.numel() == 0:
         if len(dim) == x.ndim or any(x.shape[d] == 0 for d in dim):
             raise RuntimeError(
@@ -119,8 +119,12 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
 
 
 def _singular_values(x, dim, keepdim, reduce):
-    values = registry["svdvals"](x.movedim(dim, (-2, -1)))
-    found = reduce(values)
+    svdvals = registry.get("svdvals")
+    if svdvals is None:
+        raise NotImplementedError(
+            "linalg.matrix_norm: 'nuc', 2 and -2 need singular values, which there is no op for yet"
+        )
+    found = reduce(svdvals(x.movedim(dim, (-2, -1))))
     if keepdim:
         for d in sorted(d % x.ndim for d in dim):
             found = found.unsqueeze(d)
@@ -167,8 +171,8 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
         return _singular_values(A, (rows, columns), keepdim, lambda s: extreme(s, -1))
     added, compared = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = vector_norm(A, 1, added, True)
-    if sums.shape[compared] == 0:
-        raise RuntimeError(f"linalg.matrix_norm: the {ord} norm of a matrix without elements is not defined")
+    if sums.shape[compared] == 0 and ord > 0:
+        extreme = reductions.sum  # sizes begin at 0
     found = extreme(sums, compared, True)
     return found if keepdim else found.squeeze((rows, columns))
 

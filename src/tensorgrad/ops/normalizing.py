@@ -10,6 +10,7 @@ import numpy as np
 from tensorgrad.core import no_grad
 from tensorgrad.core.declare import between, case, composite, fused, normal, primitive
 from tensorgrad.ops import arithmetic, joining, reductions, shaping
+from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reductions import cast, check_tensor, wide
 
 F_ = "tensorgrad.nn.functional"
@@ -35,6 +36,7 @@ def _softmax_input(g, output, dim):
 @primitive(vjp=dict(input=_softmax_input), at=(), grad_name="SoftmaxBackward0", samples=_softmax_samples)
 def _softmax(input, dim):
     """Exponentials divided by their sum."""
+    dim = wrap_dim(dim, input.ndim)
     if input.ndim == 0:
         return np.ones((), input.dtype)
     x = wide(input)
@@ -50,6 +52,7 @@ def _softmax(input, dim):
 )
 def _log_softmax(input, dim):
     """Logarithms of exponentials divided by their sum."""
+    dim = wrap_dim(dim, input.ndim)
     if input.ndim == 0:
         return np.zeros((), input.dtype)
     x = wide(input)
@@ -64,9 +67,7 @@ def _along(name, form, input, dim, dtype):
         input = cast(input, dtype)
     elif type(dim) is int and input.is_floating_point():
         return form(input, dim)
-    check_tensor(name, input)
-    if not input.is_floating_point():
-        raise NotImplementedError(f'"{name}_lastdim_kernel_impl" not implemented for {input.dtype}')
+    _want_floats(name, input)
     if dim is None:
         warnings.warn(
             f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X "
@@ -146,10 +147,16 @@ def _scaled(input, weight, bias):
     return input if bias is None else input + bias
 
 
+def _want_floats(name, input):
+    check_tensor(name, input)
+    if not input.is_floating_point():
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
+
+
 def _check_normalized(name, input, normalized_shape, weight, bias=None):
     """The shape as a tuple; raises RuntimeError where it isn't the end of the input's."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    check_tensor(name, input)
+    _want_floats(name, input)
     if not shape:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
@@ -169,8 +176,6 @@ def _check_normalized(name, input, normalized_shape, weight, bias=None):
             f"{', '.join(map(str, shape))}], but got input of "
             f"size{list(input.shape)}"
         )
-    if not input.is_floating_point():
-        raise NotImplementedError(f'"LayerNormKernelImpl" not implemented for {input.dtype}')
     return shape
 
 
@@ -248,7 +253,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     >>> F.group_norm(tg.tensor([[1.0, 3.0, 2.0, 6.0]]), 2)
     tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
-    check_tensor("group_norm", input)
+    _want_floats("group_norm", input)
     if input.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
     if num_groups <= 0:
@@ -261,6 +266,10 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
             f"num_groups={num_groups}"
         )
     _check_per_channel(channels, weight=weight, bias=bias)
+    if input.numel() == num_groups:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {input.shape}"
+        )
     if input.numel() == 0:
         groups = input
     else:
@@ -324,7 +333,7 @@ def batch_norm(
     tensor([[-1.0000],
             [ 1.0000]])
     """
-    check_tensor("batch_norm", input)
+    _want_floats("batch_norm", input)
     if input.numel() == 0 and input.ndim == 1:
         return shaping.clone(input)
     if input.ndim < 2:
@@ -373,7 +382,7 @@ def instance_norm(
     tensor([[[-1.0000,  1.0000],
              [-1.0000,  1.0000]]])
     """
-    check_tensor("instance_norm", input)
+    _want_floats("instance_norm", input)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError(

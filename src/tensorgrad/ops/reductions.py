@@ -50,10 +50,12 @@ def pick(array, index, dim, keepdim):
 
 
 def all_dims(dim, ndim):
-    """The dimensions that ``dim`` names; None and the empty tuple name all."""
+    """The dimensions that ``dim`` names; None and the empty tuple name all. A 0-d tensor has none, under any
+    name."""
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         return tuple(range(ndim))
-    return wrap_dims(dim, ndim)
+    named = wrap_dims(dim, ndim)
+    return named if ndim else ()
 
 
 def wide(array):
@@ -212,7 +214,7 @@ def logsumexp(input, dim, keepdim=False):
     of no elements.
 
     >>> tg.logsumexp(tg.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     x = input if input.dtype.kind == "f" else input.astype(np.float32)
     high = np.max(x, axis=dim, keepdims=True, initial=-np.inf)

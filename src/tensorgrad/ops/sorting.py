@@ -135,6 +135,8 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     tensor([3, 2])
     """
     check_tensor("topk", input)
+    if input.dtype.name == "bool":
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     dim = wrap_dim(dim, input.ndim)
     if not 0 <= k <= (input.shape[dim] if input.ndim else 1):
         raise RuntimeError("selected index k out of range")
@@ -256,11 +258,13 @@ def _searchsorted(sorted_sequence, input, sorter=None, out_int32=False, right=Fa
         sorted_sequence = np.take_along_axis(sorted_sequence, sorter, -1)
     rows, values = _comparable(sorted_sequence, input)
     if rows.ndim == 1:
-        found = np.searchsorted(rows, values, side)
+        found = np.asarray(np.searchsorted(rows, values, side))
     else:
         found = np.empty(values.shape, np.int64)
         for at in np.ndindex(rows.shape[:-1]):  # one search a row
             found[at] = np.searchsorted(rows[at], values[at], side)
+    if values.dtype.kind == "f":
+        found = np.where(np.isnan(values), rows.shape[-1], found)  # NaN is behind everything
     return np.asarray(found, np.int32 if out_int32 else np.int64)
 
 
@@ -334,12 +338,6 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
             )
         if sorter.numel() and (sorter.min().item() < 0 or sorter.max().item() >= rows.shape[-1]):
             raise RuntimeError("torch.searchsorted(): sorter index out of range")
-    if input.dtype != rows.dtype and input.ndim:
-        raise RuntimeError(
-            "torch.searchsorted(): boundary tensor and input value tensor should have same dtype, but got "
-            "boundary tensor dtype "
-            f"{rows.dtype} and input value tensor dtype {input.dtype}"
-        )
     return _searchsorted(rows, input, sorter, bool(out_int32), bool(right or side == "right"))
 
 

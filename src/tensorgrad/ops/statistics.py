@@ -318,6 +318,12 @@ def _nanmedian_along(input, dim, keepdim):
     return _ranked(Nanmedian, input, np.maximum((size - nans - 1) // 2, 0), dim, keepdim)
 
 
+def _no_bool(name, input):
+    check_tensor(name, input)
+    if input.dtype.name == "bool":
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
+
+
 def _chosen(name, along, input, dim, *settings):
     check_tensor(name, input)
     dim = wrap_dim(dim, input.ndim)
@@ -341,7 +347,7 @@ def median(input, dim=None, keepdim=False):
     >>> tg.median(tg.tensor([3, 1, 2, 4]))
     tensor(2)
     """
-    check_tensor("median", input)
+    _no_bool("median", input)
     return (
         _median_of_all(input, False)
         if dim is None
@@ -356,7 +362,7 @@ def nanmedian(input, dim=None, keepdim=False):
     >>> tg.nanmedian(tg.tensor([3.0, 1.0, float("nan")]))
     tensor(1.)
     """
-    check_tensor("nanmedian", input)
+    _no_bool("nanmedian", input)
     return (
         _median_of_all(input, True)
         if dim is None
@@ -386,8 +392,9 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     >>> tg.kthvalue(tg.tensor([5, 1, 3]), 2).values
     tensor(3)
     """
-    check_tensor("kthvalue", input)
+    _no_bool("kthvalue", input)
     dim = wrap_dim(dim, input.ndim)
+    check_extent("kthvalue", input, dim)
     if not 1 <= k <= (input.shape[dim] if input.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
     return _kth_along(input, dim, bool(keepdim), k)
@@ -404,7 +411,7 @@ def _mode_along(input, dim, keepdim):
     if input.ndim == 0:
         return Mode(np.array(input), np.zeros((), np.int64))
     rows = np.moveaxis(input, dim, -1)
-    order = np.lexsort((rows, rows == rows))  # NaN first, each by itself
+    order = np.argsort(rows, axis=-1, kind="stable")
     ordered = np.take_along_axis(rows, order, -1)
     steps = np.arange(rows.shape[-1])
     starts = np.concatenate([np.ones((*rows.shape[:-1], 1), bool), ordered[..., 1:] != ordered[..., :-1]], -1)
