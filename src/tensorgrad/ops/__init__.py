@@ -10,6 +10,7 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     arithmetic,
     arranging,
     choosing,
+    classifying,
     comparison,
     contractions,
     conversion,
@@ -19,6 +20,7 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     indexing,
     joining,
     losses,
+    margins,
     normalizing,
     padding,
     powers,
@@ -36,9 +38,10 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
 )
 
 FAMILIES = (
-    activations, arithmetic, arranging, choosing, comparison, contractions, conversion, creation,
-    distances, gating, indexing, joining, losses, normalizing, padding, powers, products, randomness,
-    reductions, rounding, scans, scattering, shaping, sorting, special, statistics, trigonometry,
+    activations, arithmetic, arranging, choosing, classifying, comparison, contractions, conversion,
+    creation, distances, gating, indexing, joining, losses, margins, normalizing, padding, powers, products,
+    randomness, reductions, rounding, scans, scattering, shaping, sorting, special, statistics,
+    trigonometry,
 )
 
 

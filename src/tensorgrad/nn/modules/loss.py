@@ -306,7 +306,7 @@ class CosineEmbeddingLoss(_MarginLoss):
     r""":math:`1 - \cos(x_1, x_2)` where the target is 1; where it is -1, :math:`\max(0, \cos(x_1, x_2) - m)`.
 
     >>> nn.CosineEmbeddingLoss()(tg.ones(1, 2), tg.ones(1, 2), tg.tensor([-1.0]))
-    tensor(1.0000)
+    tensor(1.)
     """
 
     def forward(self, input1, input2, target):
