@@ -25,7 +25,9 @@ from tensorgrad.core.device import (
     preserve_format,
     strided,
 )
+from tensorgrad.core.interop import from_dlpack, to_dlpack
 from tensorgrad.core.limits import finfo, iinfo
+from tensorgrad.core.names import missing as _missing
 from tensorgrad.core.printing import get_printoptions, set_printoptions
 from tensorgrad.core.threads import get_num_threads, set_num_threads
 from tensorgrad.version import __version__
@@ -65,13 +67,7 @@ def __getattr__(name: str) -> _Any:
             value = getattr(value, attribute)
         globals()[name] = value
         return value
-    if name.startswith("__"):
-        raise AttributeError(f"module 'tensorgrad' has no attribute {name!r}")
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, __dir__(), n=1, cutoff=0.6)
-    hint = f"; the nearest name that it has is {near[0]!r}" if near else ""
-    raise AttributeError(f"module 'tensorgrad' has no attribute {name!r}{hint}")
+    raise _missing("module 'tensorgrad'", name, __dir__())
 
 
 def __dir__() -> list[str]:

@@ -247,8 +247,8 @@ def binary(
         lambda: [
             case(between(*domain, 3, 4), between(*domain, 3, 4), name="plain"),
             case(between(*domain, 3, 1), between(*domain, 4), name="broadcast"),
-            case(between(*domain, 2, 3), 1.5, name="number"),
         ]
+        + ([] if numbers == "none" else [case(between(*domain, 2, 3), 1.5, name="number")])
     )
     return lambda body: _declare(
         body, kind="binary", rule=rule, vjp=vjp, nograd=[n for n in _parameters(body)[0][:2] if n not in (vjp or {})],

@@ -228,7 +228,7 @@ cdef object binary(Op op, object a, object b):
     cdef KernelArgs args
     if op.rule == FLOAT and code < F16:
         code = default_code
-    if not tg_kernels:
+    if not tg_kernels or (op.rule == NO_BOOL and (is_bool(a) or is_bool(b))):
         return run_binary(op, with_defaults(op, a, b))
     if op is OP_POW and isinstance(a, Tensor) and not isinstance(b, Tensor) and POW_SCALAR[code] is not NULL:
         x = as_operand(a, code)
@@ -245,6 +245,10 @@ cdef object binary(Op op, object a, object b):
     if tg_grad and op.formulas and ((isinstance(a, Tensor) and needs_grad(<Tensor>a)) or (isinstance(b, Tensor) and needs_grad(<Tensor>b))):
         record_binary(op, out, a, b)
     return out
+
+
+cdef inline bint is_bool(object value):
+    return isinstance(value, Tensor) and (<Tensor>value).code == BOOL
 
 
 cdef list with_defaults(Op op, object a, object b):
@@ -412,6 +416,7 @@ cdef object inplace_binary(Op op, Tensor x, object other):
         return NotImplemented
     enter_inplace(x)
     if tg_kernels and op.kernels[x.code] is not NULL and pair_code(x, other) == x.code and op.rule in (SAME, NO_BOOL, FLOAT) and not (
+            op.rule == NO_BOOL and is_bool(other)) and not (
             tg_grad and (needs_grad(x) or (isinstance(other, Tensor) and needs_grad(<Tensor>other)))):
         y = as_operand(other, x.code)
         if (y.block is not x.block or y is x) and fits_into(y, x):

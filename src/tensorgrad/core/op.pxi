@@ -362,9 +362,22 @@ def _add_method(str name not None, value):
     tg_type_set(<PyTypeObject *>Tensor, name, value)
 
 
-def _set_type_name(cls):
-    """Lets a compiled class show the address that users import it from."""
-    tg_type_set(<PyTypeObject *>cls, "__module__", "tensorgrad")
+cdef extern from *:
+    """
+    static void tg_rename(PyTypeObject *type, const char *name) { type->tp_name = name; PyType_Modified(type); }
+    """
+    void tg_rename(PyTypeObject *cls, const char *address)
+
+
+def _set_type_names():
+    """Lets the compiled classes show the addresses that users import them from."""
+    tg_rename(<PyTypeObject *>Tensor, b"tensorgrad.Tensor")
+    tg_rename(<PyTypeObject *>dtype, b"tensorgrad.dtype")
+    for cls in (Tensor, dtype):
+        tg_type_set(<PyTypeObject *><PyObject *>cls, "__module__", "tensorgrad")
+
+
+_set_type_names()
 
 
 # ---------------------------------------------------------------------------- the general path: bodies

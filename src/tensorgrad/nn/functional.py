@@ -2,8 +2,13 @@
 `tensorgrad.ops`.
 """
 
+from tensorgrad.core.names import missing as _missing
 from tensorgrad import ops
 
 _functions = ops.public("tensorgrad.nn.functional")
 __all__ = sorted(_functions)
 globals().update(_functions)
+
+
+def __getattr__(name: str):
+    raise _missing("module 'tensorgrad.nn.functional'", name, globals())

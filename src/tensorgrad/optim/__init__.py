@@ -1,5 +1,6 @@
 """Optimizers, and schedules for their learning rates."""
 
+from tensorgrad.core.names import missing as _missing
 from . import lr_scheduler
 from .adaptive import Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop
 from .descent import ASGD, SGD, Muon, Rprop
@@ -24,3 +25,7 @@ __all__ = [
     "SGD",
     "lr_scheduler",
 ]
+
+
+def __getattr__(name: str):
+    raise _missing("module 'tensorgrad.optim'", name, globals())
