@@ -6,8 +6,13 @@ tensor([0.5000])
 
 from __future__ import annotations
 
+from tensorgrad.core.names import missing as _missing
 from tensorgrad import ops
 
 _found = {name: op for name, op in ops.public("tensorgrad.special").items() if not name.endswith("_")}
 globals().update(_found)
 __all__ = sorted(_found)
+
+
+def __getattr__(name: str):
+    raise _missing("module 'tensorgrad.special'", name, globals())
