@@ -210,8 +210,9 @@ def roll(input, shifts, dims=()):
         return shaping.reshape(_roll(shaping.reshape(input, (input.numel(),)), shifts, (0,)), input.shape)
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
-    dims = tuple([wrap_dim(d, input.ndim) for d in dims])
-    return _roll(input, shifts, dims) if input.ndim else input.clone()
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
+    return _roll(input, shifts, tuple([wrap_dim(d, input.ndim) for d in dims]))
 
 
 # ---- triangles and diagonals

@@ -104,6 +104,21 @@ def _put(input, dim, index, value, accumulate):
 pick = _pick
 
 
+def deliver(found: Tensor, out: Tensor | None, *inputs: Tensor) -> Tensor:
+    """A result, in ``out`` if one is given: it may not share memory with what was read, nor be of another dtype."""
+    if out is None:
+        return found
+    if out.dtype is not found.dtype:
+        raise RuntimeError(f"Expected out tensor to have dtype {found.dtype}, but got {out.dtype} instead")
+    for each in inputs:
+        if np.may_share_memory(_core._array_of(each), _core._array_of(out)):
+            raise RuntimeError(
+                "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
+                "Please clone() the tensor before performing the operation."
+            )
+    return _core._write_out(out, found)
+
+
 # ---- x[index]
 
 
@@ -382,7 +397,7 @@ def _one_dim(input):
     method=True,
     samples=lambda: [case(normal(3, 4), 1, integers(0, 4, 3), name="plain"), case(normal(), 0, integers(0, 1, 1), name="0-d")],
 )
-def index_select(input, dim, index):
+def index_select(input, dim, index, *, out=None):
     """The positions ``index``, a vector, of one dimension.
 
     >>> tg.index_select(tg.tensor([5, 6, 7]), 0, tg.tensor([2, 0, 2]))
@@ -392,10 +407,10 @@ def index_select(input, dim, index):
     where = _vector(index, "index_select")
     where = positions(where, input.shape[dim] if input.ndim else 1, dim, negative=False)
     if input.ndim:
-        return _pick(input, dim, where)
+        return deliver(_pick(input, dim, where), out, input, index)
     if where.size != 1:
         raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {where.size} value(s)")
-    return input.clone()
+    return deliver(input.clone(), out, input, index)
 
 
 def _check_source(who: str, input, dim: int, where, source):
@@ -481,7 +496,7 @@ def index_fill(input, dim, index, value):
 
 
 @composite(method=True, samples=lambda: [case(normal(3, 4), integers(0, 12, 2, 2), name="plain")])
-def take(input, index):
+def take(input, index, *, out=None):
     """The elements at ``index`` of the tensor seen as a vector, in the shape of ``index``.
 
     >>> tg.take(tg.tensor([[4, 3], [2, 1]]), tg.tensor([0, 3]))
@@ -495,7 +510,7 @@ def take(input, index):
     extent = input.numel()
     if where.size and not (-extent <= where.min() and where.max() < extent):
         raise IndexError(f"out of range: tried to access index {where.max() if where.max() >= extent else where.min()} on a tensor of {extent} elements.")
-    return _pick(shaping.reshape(input, (extent,)), 0, positions(where, extent, 0))
+    return deliver(_pick(shaping.reshape(input, (extent,)), 0, positions(where, extent, 0)), out, input, index)
 
 
 @composite(
@@ -535,7 +550,7 @@ def _mask_of(mask, who: str):
 
 
 @composite(method=True, samples=lambda: [case(normal(3, 4), truths(3, 4), name="plain"), case(normal(3, 1), truths(4), name="broadcast")])
-def masked_select(input, mask):
+def masked_select(input, mask, *, out=None):
     """The elements where ``mask`` is true, as a vector; the two are broadcast.
 
     >>> tg.masked_select(tg.tensor([1, 2, 3]), tg.tensor([True, False, True]))
@@ -543,7 +558,7 @@ def masked_select(input, mask):
     """
     shape = shaping.broadcast_shapes(input.shape, _mask_of(mask, "masked_select").shape)
     where = np.flatnonzero(np.broadcast_to(_core._array_of(mask), shape))
-    return _pick(shaping.reshape(shaping.expand(input, shape), (math.prod(shape),)), 0, where)
+    return deliver(_pick(shaping.reshape(shaping.expand(input, shape), (math.prod(shape),)), 0, where), out, input, mask)
 
 
 @composite(

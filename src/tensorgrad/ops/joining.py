@@ -462,7 +462,7 @@ def meshgrid(*tensors, indexing=None):
         for i, each in enumerate(tensors)
     ]  # fmt: skip
     if swap:
-        grids = [grids[1].transpose(0, 1), grids[0].transpose(0, 1), *[each.transpose(0, 1) for each in grids[2:]]]
+        grids = [grids[1], grids[0], *grids[2:]]
     return tuple(grids)
 
 

@@ -61,11 +61,12 @@ def constant_pad_nd(input, pad, value=0):
 
 def _source(mode: str, extent: int, low: int, high: int) -> np.ndarray:
     """The index that every position of a padded dimension shows."""
+    if mode == "circular":              # what negative sizes cut off is no part of the ring
+        ring = np.arange(max(0, -low), extent - max(0, -high))
+        return ring[np.arange(-max(0, low), ring.size + max(0, high)) % ring.size]
     index = np.arange(-low, extent + high)
     if mode == "replicate":
         return index.clip(0, extent - 1)
-    if mode == "circular":
-        return index % extent
     index = np.abs(index)
     return np.where(index >= extent, 2 * (extent - 1) - index, index)
 
@@ -125,5 +126,3 @@ def pad(input, pad, mode="constant", value=None):
         if low or high:
             input = indexing.pick(input, d, _source(mode, extent, low, high))
     return input
-
-

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, int32, int64
+from tensorgrad.core import Tensor, _core, int32, int64, uint8
 from tensorgrad.core.declare import case, composite, integers, normal, primitive
-from tensorgrad.ops import creation, shaping
+from tensorgrad.ops import creation, indexing, shaping
 from tensorgrad.ops._tools import wrap_dim
 
 
@@ -18,7 +18,7 @@ def _check_index(who: str, input: Tensor, dim, index, src=None) -> int:
     """The dimension counted from 0, after every check that all these ops share."""
     if not isinstance(index, Tensor):
         raise TypeError(f"{who}(): argument 'index' must be Tensor, not {type(index).__name__}")
-    if index.dtype not in (int64, int32):
+    if index.dtype not in ((int64, int32, uint8) if who == "gather" else (int64, int32)):
         raise RuntimeError(f"{who}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     dim = wrap_dim(dim, input.ndim)
     if src is not None and src.dtype is not input.dtype:
@@ -91,14 +91,14 @@ def _gather(input, dim, index):
         case(normal(), 0, integers(0, 1), name="0-d"),
     ],
 )
-def gather(input, dim, index, *, sparse_grad=False):
+def gather(input, dim, index, *, sparse_grad=False, out=None):
     """The elements at the positions ``index`` of one dimension: ``out[i, j] = input[i, index[i, j]]`` for ``dim=1``.
 
     >>> tg.gather(tg.tensor([[1, 2], [3, 4]]), 1, tg.tensor([[0, 0], [1, 0]]))
     tensor([[1, 1],
             [4, 3]])
     """
-    return _gather(input, _check_index("gather", input, dim, index), index)
+    return indexing.deliver(_gather(input, _check_index("gather", input, dim, index), index), out, input, index)
 
 
 @composite(method=True, samples=lambda: [case(normal(3, 4), integers(0, 4, 3, 1), 1, name="plain"), case(normal(3, 2), integers(0, 6, 4), name="flat")])
@@ -123,6 +123,9 @@ def take_along_dim(input, indices, dim=None):
     others = [[1 if d == dim else n for d, n in enumerate(each.shape)] for each in (input, indices)]
     shape = list(shaping.broadcast_shapes(*others))
     wide = [shaping.expand(each, [each.shape[d] if d == dim else n for d, n in enumerate(shape)]) for each in (input, indices)]
+    array = _core._array_of(wide[1])
+    if array.size and array.min() < 0:
+        wide[1] = _core._copy_of_array(indexing.positions(array, wide[0].shape[dim], dim))
     return gather(wide[0], dim, wide[1])
 
 

@@ -1,0 +1,133 @@
+"""NumPy on tensors: its functions stay on the tape, its arrays share memory, the buffer protocol and DLPack work."""
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+
+
+def leaf(*values):
+    return tg.tensor(list(values), requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "slope"),
+    [
+        (lambda x: np.sin(x), np.cos),
+        (lambda x: np.exp(x), np.exp),
+        (lambda x: np.add(np.ones(3, np.float32), x), lambda x: np.ones(3)),
+        (lambda x: np.full(3, 2.0, np.float32) * x, lambda x: np.full(3, 2.0)),
+        (lambda x: np.ones(3, np.float32) / x, lambda x: -1 / x**2),
+        (lambda x: np.float32(3) * x, lambda x: np.full(3, 3.0)),
+        (lambda x: np.power(x, 2), lambda x: 2 * x),
+        (lambda x: np.maximum(x, 1.5), lambda x: x > 1.5),
+        (lambda x: np.add.reduce(x), lambda x: np.ones(3)),
+        (lambda x: np.sum(x), lambda x: np.ones(3)),
+        (lambda x: np.mean(x, axis=0), lambda x: np.full(3, 1 / 3)),
+        (lambda x: np.clip(x, 1.5, 2.5), lambda x: (x > 1.5) & (x < 2.5)),
+        (lambda x: np.concatenate([x, x]), lambda x: np.full(3, 2.0)),
+        (lambda x: np.stack([x, 3 * x], axis=1), lambda x: np.full(3, 4.0)),
+        (lambda x: np.where(x > 1.5, x, 0), lambda x: x > 1.5),
+        (lambda x: np.reshape(x, (3, 1)), lambda x: np.ones(3)),
+        (lambda x: np.transpose(np.reshape(x, (1, 3))), lambda x: np.ones(3)),
+        (lambda x: np.dot(x, np.arange(3.0, dtype=np.float32)), lambda x: np.arange(3.0)),
+        (lambda x: np.take(x, [2, 2]), lambda x: np.array([0, 0, 2.0])),
+        (lambda x: np.einsum("i,i->", x, np.arange(3.0, dtype=np.float32)), lambda x: np.arange(3.0)),
+    ],
+)
+def test_gradient_flows_through_numpy_functions(call, slope):
+    x = leaf(1.0, 2.0, 3.0)
+    y = call(x)
+    assert isinstance(y, tg.Tensor)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), slope(np.array([1.0, 2.0, 3.0])), rtol=1e-6)
+
+
+def test_array_and_tensor_give_a_tensor_of_the_promoted_dtype():
+    a = np.arange(3.0)
+    for y in (a + tg.ones(3), tg.ones(3) + a, a - tg.ones(3), a @ tg.ones(3)):
+        assert isinstance(y, tg.Tensor)
+        assert y.dtype is tg.float64
+
+
+def test_comparisons_with_arrays_give_bool_tensors():
+    y = np.array([1.0, 3.0]) < tg.tensor([2.0, 2.0])
+    assert y.dtype is tg.bool
+    assert y.tolist() == [True, False]
+
+
+def test_numpy_function_without_an_op_runs_on_values_but_not_on_what_needs_a_gradient():
+    assert np.cbrt(tg.tensor([8.0])).item() == pytest.approx(2.0)
+    with pytest.raises(TypeError, match=r"np\.cbrt\(\) has no op .*detach"):
+        np.cbrt(leaf(8.0))
+
+
+def test_out_of_a_ufunc_is_written():
+    a, t = np.zeros(2), tg.zeros(2)
+    assert np.exp(tg.zeros(2), out=a) is a
+    assert a.tolist() == [1.0, 1.0]
+    assert np.exp(tg.zeros(2), out=t) is t
+    assert t.tolist() == [1.0, 1.0]
+    with pytest.raises(RuntimeError, match="requires grad"):
+        np.exp(leaf(0.0, 1.0), out=a)
+
+
+def test_ufunc_at_is_refused():
+    t = tg.zeros(2)
+    with pytest.raises(TypeError, match="index_put_"):
+        np.add.at(t, [0], 1)
+    assert t.tolist() == [0.0, 0.0]
+
+
+def test_asarray_shares_memory_and_is_refused_where_a_gradient_is_needed():
+    t = tg.zeros(2)
+    np.asarray(t)[0] = 5
+    assert t.tolist() == [5.0, 0.0]
+    with pytest.raises(RuntimeError, match="requires grad"):
+        np.asarray(leaf(1.0))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"])
+def test_buffer_protocol_shows_the_memory(dtype):
+    t = tg.ones(2, 3, dtype=getattr(tg, dtype)).t()
+    seen = memoryview(t)
+    assert seen.shape == (3, 2)
+    assert seen.nbytes == 6 * t.itemsize
+    assert np.frombuffer(t.contiguous(), dtype=dtype).tolist() == [1] * 6
+    np.asarray(seen)[0, 0] = 0
+    assert t[0, 0].item() == 0
+
+
+def test_memory_outlives_the_tensor_behind_a_memoryview():
+    t = tg.arange(1000.0)
+    seen = memoryview(t)
+    t.resize_(2000)
+    del t
+    tg.zeros(1000), tg.zeros(2000)
+    assert seen[999] == 999.0
+
+
+def test_buffer_of_what_needs_a_gradient_or_is_read_only():
+    with pytest.raises(BufferError, match="detach"):
+        memoryview(leaf(1.0))
+    a = np.zeros(2)
+    a.flags.writeable = False
+    assert memoryview(tg.from_numpy(a)).readonly
+
+
+def test_dlpack_both_ways():
+    a = np.arange(3.0)
+    t = tg.from_dlpack(a)
+    a[0] = 7
+    assert t.tolist() == [7.0, 1.0, 2.0]
+    back = np.from_dlpack(t)
+    back[1] = 8
+    assert a[1] == 8
+    assert tg.from_dlpack(tg.to_dlpack(tg.ones(2))).tolist() == [1.0, 1.0]
+
+
+def test_writing_to_an_array_in_place_with_a_tensor():
+    a = np.zeros(2, np.float32)
+    a += tg.ones(2)
+    assert isinstance(a, np.ndarray)
+    assert a.tolist() == [1.0, 1.0]
