@@ -68,8 +68,12 @@ def test_other_dtypes_agree_or_are_refused_alike(op, sample, dtype):
         assert found[0] == found[1]
 
 
+# Their very subject is how the input lies in memory.
+READS_STRIDES = ("view", "view_as", "as_strided")
+
+
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in ("contiguous", "expanded")])
-@table(ALL)
+@table([(op, s) for op, s in ALL if op.__name__.lstrip("_") not in READS_STRIDES])
 def test_strides_do_not_change_the_answer(op, sample, layout):
     for backend in BACKENDS:
         same(run(op, sample, backend, layout=layout), run(op, sample, backend), rtol=1e-12, atol=1e-13)
