@@ -5,12 +5,15 @@ the starts end in a flat place: a loss of 1/8, where one pair of inputs is not t
 only (0, 0) is told from the rest.
 """
 
+from functools import cache
+
 from tensorgrad.demo import xor
 
 SEEDS = range(20)
 STEPS = 2000
 
 
+@cache
 def outcomes(hidden, seeds=SEEDS, steps=STEPS):
     """For each seed: whether XOR was learned, and the last loss."""
     results = []
