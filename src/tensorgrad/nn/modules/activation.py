@@ -110,7 +110,7 @@ class Hardswish(_InPlace):
     r"""The input times its `Hardsigmoid`.
 
     >>> nn.Hardswish()(tg.tensor([-4.0, 0.0, 4.0]))
-    tensor([-0.,  0.,  4.])
+    tensor([-0., 0., 4.])
     """
 
     def forward(self, input):
