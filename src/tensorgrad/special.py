@@ -1,4 +1,4 @@
-"""The special functions, under torch.special's names. They are declared in `tensorgrad.ops.special` and its neighbours.
+"""The special functions, under torch.special's names. Declared in `tensorgrad.ops.special` and around.
 
 >>> tg.special.expit(tg.tensor([0.0]))
 tensor([0.5000])
@@ -6,8 +6,8 @@ tensor([0.5000])
 
 from __future__ import annotations
 
-from tensorgrad.core.names import missing as _missing
 from tensorgrad import ops
+from tensorgrad.core.names import missing as _missing
 
 _found = {name: op for name, op in ops.public("tensorgrad.special").items() if not name.endswith("_")}
 globals().update(_found)

@@ -34,7 +34,9 @@ def erfcx_positive(x):
     """exp(x^2) erfc(x) for x >= 0."""
     far = x > 1e8
     x_ = np.where(far, 1.0, x)
-    return np.where(far, 1 / (math.sqrt(PI) * x), series(_tables.ERFCX, (x_ - 3.75) / (x_ + 3.75)) / (1 + 2 * x_))
+    return np.where(
+        far, 1 / (math.sqrt(PI) * x), series(_tables.ERFCX, (x_ - 3.75) / (x_ + 3.75)) / (1 + 2 * x_)
+    )
 
 
 def _erf_near(x):
@@ -45,7 +47,11 @@ def erf(x):
     size = np.abs(x)
     near = size < 1
     tail = np.minimum(size, 27.0)
-    return np.where(near, _erf_near(np.where(near, x, 0.0)), np.copysign(1 - erfcx_positive(tail) * exp_of_square(tail), x))
+    return np.where(
+        near,
+        _erf_near(np.where(near, x, 0.0)),
+        np.copysign(1 - erfcx_positive(tail) * exp_of_square(tail), x),
+    )
 
 
 def erfc(x):
@@ -74,17 +80,20 @@ def ndtr(x):
 
 
 def ndtri(p):
-    """The x that the normal distribution function takes to p: Halley steps on its logarithm, from the lower tail."""
+    """The x that the normal distribution function takes to p: Halley steps on its logarithm."""
     low = np.minimum(p, 1 - p)
     inside = (low > 0) & (low <= 0.5)
     target = np.log(np.where(inside, low, 0.25))
     t = np.sqrt(-2 * target)
-    x = -(t - (2.515517 + 0.802853 * t + 0.010328 * t * t) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308))))
+    x = -(
+        t
+        - (2.515517 + 0.802853 * t + 0.010328 * t * t) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)))
+    )
     for _ in range(3):
-        slope = math.sqrt(2 / PI) / erfcx(-x * math.sqrt(0.5))      # of log_ndtr
+        slope = math.sqrt(2 / PI) / erfcx(-x * math.sqrt(0.5))  # of log_ndtr
         step = (log_ndtr(x) - target) / slope
         x = x - step / (1 + 0.5 * step * (x + slope))
-    x = np.where(p > 0.5, -x, x)
+    x = np.where(p > 0.5, -x, np.where(p == 0.5, 0.0, x))
     return np.where(inside, x, np.where(p == 0, -np.inf, np.where(p == 1, np.inf, np.nan)))
 
 
@@ -98,7 +107,9 @@ def erfinv(y):
     x = _erfinv_start(centre)
     for _ in range(3):
         x = x - _erfinv_step(x, centre)
-    return np.where(middle, x, np.where(inside, np.copysign(tail, y), np.where(size == 1, np.copysign(np.inf, y), np.nan)))
+    return np.where(
+        middle, x, np.where(inside, np.copysign(tail, y), np.where(size == 1, np.copysign(np.inf, y), np.nan))
+    )
 
 
 def _erfinv_start(y):
@@ -117,7 +128,10 @@ def _erfinv_step(x, y):
 
 # ---------------------------------------------------------------------------- gamma
 
-STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate((1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6), 1))
+STIRLING = tuple(
+    b / (2 * k * (2 * k - 1))
+    for k, b in enumerate((1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6), 1)
+)
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 
 
@@ -146,7 +160,9 @@ def lgamma(x):
     negative = x < 0.5
     up = np.where(negative, 1 - x, x)
     finite = np.isfinite(up)
-    value = np.where(finite, _lgamma_positive(np.where(finite, up, 1.0)), np.where(np.isnan(x), np.nan, np.inf))
+    value = np.where(
+        finite, _lgamma_positive(np.where(finite, up, 1.0)), np.where(np.isnan(x), np.nan, np.inf)
+    )
     whole = negative & (x == np.floor(x))
     turn = np.abs(np.sin(PI * (x - np.round(x))))
     reflected = math.log(PI) - np.log(turn) - value
@@ -173,7 +189,8 @@ def digamma(x):
 
 
 def zeta(s, q):
-    """Hurwitz' zeta function, the sum of (q + k)^-s over k = 0, 1 …: the terms up to 10 + s, then Euler and Maclaurin.
+    """Hurwitz' zeta function, the sum of (q + k)^-s over k = 0, 1 …: the terms up to
+    10 + s, then Euler and Maclaurin.
 
     Below 0, inf at whole q, and NaN unless s is whole.
     """
@@ -210,7 +227,7 @@ def polygamma(n, x):
 
 
 def gammainc_pair(a, x):
-    """The lower and the upper regularised incomplete gamma function, by a series below a and a continued fraction above."""
+    """Both regularised incomplete gamma functions, by a series below a and a continued fraction above."""
     a, x = np.broadcast_arrays(a, x)
     good = (a > 0) & (x > 0) & np.isfinite(x) & np.isfinite(a)
     p, y = np.where(good, a, 1.0), np.where(good, x, 1.0)
@@ -227,7 +244,7 @@ def gammainc_pair(a, x):
         if np.all(np.abs(term) <= 1e-17 * np.abs(total)):
             break
     lower = front * total
-    z = np.where(below, p + 1, y)       # Lentz
+    z = np.where(below, p + 1, y)  # Lentz
     b = z + 1 - p
     c = np.full_like(b, 1e300)
     d = 1 / b
@@ -265,7 +282,9 @@ def i0e(x):
 
 def i1e(x):
     near, a, b = _split(np.abs(x), 8.0)
-    value = np.where(near, a * series(_tables.I1_NEAR, a / 4 - 1), series(_tables.I1_FAR, 16 / b - 1) / np.sqrt(b))
+    value = np.where(
+        near, a * series(_tables.I1_NEAR, a / 4 - 1), series(_tables.I1_FAR, 16 / b - 1) / np.sqrt(b)
+    )
     return np.where(x < 0, -value, value)
 
 
@@ -315,13 +334,17 @@ def _waves(order, b):
 def j0(x):
     near, a, b = _split(np.abs(x), 8.0)
     p, q, phase, size = _waves(0, b)
-    return np.where(near, series(_tables.J0_NEAR, a * a / 32 - 1), size * (p * np.cos(phase) - q * np.sin(phase)))
+    return np.where(
+        near, series(_tables.J0_NEAR, a * a / 32 - 1), size * (p * np.cos(phase) - q * np.sin(phase))
+    )
 
 
 def j1(x):
     near, a, b = _split(np.abs(x), 8.0)
     p, q, phase, size = _waves(1, b)
-    value = np.where(near, a * series(_tables.J1_NEAR, a * a / 32 - 1), size * (p * np.cos(phase) - q * np.sin(phase)))
+    value = np.where(
+        near, a * series(_tables.J1_NEAR, a * a / 32 - 1), size * (p * np.cos(phase) - q * np.sin(phase))
+    )
     return np.where(x < 0, -value, value)
 
 
@@ -346,7 +369,9 @@ def y1(x):
 def spherical_j0(x):
     small = np.abs(x) < 0.5
     z = np.square(np.where(small, x, 0.0))
-    inner = 1 - z / 6 * (1 - z / 20 * (1 - z / 42 * (1 - z / 72 * (1 - z / 110 * (1 - z / 156 * (1 - z / 210))))))
+    inner = 1 - z / 6 * (
+        1 - z / 20 * (1 - z / 42 * (1 - z / 72 * (1 - z / 110 * (1 - z / 156 * (1 - z / 210)))))
+    )
     return np.where(small, inner, np.where(np.isinf(x), 0.0, np.sin(x) / x))
 
 
@@ -355,11 +380,17 @@ def airy_ai(x):
     inner = series(_tables.AIRY_NEAR, (np.where(near, x, 0.0) + 1.25) / 3.75)
     right = np.where(x > 2.5, x, 2.5)
     z = 2 / 3 * right**1.5
-    decay = series(_tables.AIRY_FAR, 2 * (2 / 3 * 2.5**1.5) / z - 1) * np.exp(-z) / (2 * math.sqrt(PI) * right**0.25)
+    decay = (
+        series(_tables.AIRY_FAR, 2 * (2 / 3 * 2.5**1.5) / z - 1)
+        * np.exp(-z)
+        / (2 * math.sqrt(PI) * right**0.25)
+    )
     left = np.where(x < -5, -x, 5.0)
     z = 2 / 3 * left**1.5
     u = 2 * np.square(2 / 3 * 5**1.5 / z) - 1
-    waves = (np.sin(z + PI / 4) * series(_tables.AIRY_P, u) - np.cos(z + PI / 4) * series(_tables.AIRY_Q, u) / z) / (
-        math.sqrt(PI) * left**0.25
+    waves = (
+        np.sin(z + PI / 4) * series(_tables.AIRY_P, u) - np.cos(z + PI / 4) * series(_tables.AIRY_Q, u) / z
+    ) / (math.sqrt(PI) * left**0.25)
+    return np.where(
+        np.isnan(x), x, np.where(near, inner, np.where(x > 0, np.where(np.isinf(x), 0.0, decay), waves))
     )
-    return np.where(np.isnan(x), x, np.where(near, inner, np.where(x > 0, np.where(np.isinf(x), 0.0, decay), waves)))

@@ -14,7 +14,9 @@ def floats_only(name: str, *arrays: np.ndarray) -> None:
     """Raises NotImplementedError unless every array holds floats."""
     for array in arrays:
         if array.dtype.kind != "f":
-            raise NotImplementedError(f"{name}: not implemented for {array.dtype}; convert with .to(tensorgrad.float32) first")
+            raise NotImplementedError(
+                f"{name}: not implemented for {array.dtype}; convert with .to(tensorgrad.float32) first"
+            )
 
 
 def integers_only(name: str, *arrays: np.ndarray, bool_too: bool = False) -> None:
@@ -29,7 +31,9 @@ def not_bool(name: str, *arrays: np.ndarray) -> None:
     """Raises NotImplementedError for arrays of truth values."""
     for array in arrays:
         if array.dtype.kind == "b":
-            raise NotImplementedError(f"{name}: not implemented for bool; use the logical_ ops, or convert with .to(dtype)")
+            raise NotImplementedError(
+                f"{name}: not implemented for bool; use the logical_ ops, or convert with .to(dtype)"
+            )
 
 
 def want_tensors(name: str, **arguments: Any) -> None:
@@ -37,7 +41,8 @@ def want_tensors(name: str, **arguments: Any) -> None:
     for position, (argument, value) in enumerate(arguments.items()):
         if not isinstance(value, Tensor):
             raise TypeError(
-                f"{name}(): argument '{argument}' (position {position + 1}) must be Tensor, not {type(value).__name__}"
+                f"{name}(): argument '{argument}' (position {position + 1}) must be Tensor, not "
+                f"{type(value).__name__}"
             )
 
 
@@ -49,7 +54,9 @@ def together(name: str, *tensors: Tensor) -> list[Tensor]:
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
-        raise RuntimeError(f"{name}: the shapes {', '.join(str(list(s)) for s in shapes)} do not broadcast together") from None
+        raise RuntimeError(
+            f"{name}: the shapes {', '.join(str(list(s)) for s in shapes)} do not broadcast together"
+        ) from None
     return [t if t.shape == shape else shaping.expand(t, shape) for t in tensors]
 
 

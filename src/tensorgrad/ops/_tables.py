@@ -1,4 +1,4 @@
-"""Chebyshev coefficients of the special functions, computed with mpmath at 50 digits; what is left out is below 2e-18.
+"""Chebyshev coefficients of the special functions, by mpmath at 50 digits; what is left out is below 2e-18.
 
 `by` says which variable, from -1 to 1, the series is in.
 """

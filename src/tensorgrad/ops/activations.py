@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from tensorgrad.core import Tensor
 from tensorgrad.core.declare import alias, between, case, composite, distinct, in_place, normal, unary
-from tensorgrad.ops._kinds import floats_only, want_tensors
+from tensorgrad.ops._kinds import floats_only
 from tensorgrad.ops.arithmetic import _keep, add, div, mul, neg, sub
 from tensorgrad.ops.choosing import _where
 from tensorgrad.ops.comparison import logical_and, logical_not
@@ -18,7 +17,9 @@ from tensorgrad.ops.special import erf
 BOTH = ("tensorgrad", "tensorgrad.nn.functional")
 LAYER = "tensorgrad.nn.functional"
 
-_bent = lambda *settings: lambda: [case(distinct(3, 4), *settings, name="plain"), case(between(0.3, 0.4), *settings, name="0-d")]
+_bent = lambda *settings: (
+    lambda: [case(distinct(3, 4), *settings, name="plain"), case(between(0.3, 0.4), *settings, name="0-d")]
+)
 
 
 def _logistic(x):
@@ -113,7 +114,11 @@ def softsign(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, min_val, max_val: _keep(g, logical_not((input <= min_val).logical_or(input >= max_val)))),
+    vjp=dict(
+        input=lambda g, input, min_val, max_val: _keep(
+            g, logical_not((input <= min_val).logical_or(input >= max_val))
+        )
+    ),
     rule="same",
     at=(),
     method=False,
@@ -165,7 +170,9 @@ def relu6(input):
 # ---------------------------------------------------------------------------- the rectifier and what leaks
 
 
-@unary(vjp=dict(input=lambda g, output: mul(g, output > 0)), rule="same", at=BOTH, switch=True, samples=_bent())
+@unary(
+    vjp=dict(input=lambda g, output: mul(g, output > 0)), rule="same", at=BOTH, switch=True, samples=_bent()
+)
 def relu(input):
     """The positive part ``max(x, 0)``; its gradient at 0 is 0.
 
@@ -224,11 +231,15 @@ def _elu_body(name, input, alpha, scale=1.0, steepness=1.0):
     floats_only(name, input)
     number = input.dtype.type
     below = np.expm1(np.minimum(input, 0) * number(steepness)) * number(alpha)
-    return np.where(input > 0, input, below) * number(scale) if scale != 1.0 else np.where(input > 0, input, below)
+    return (
+        np.where(input > 0, input, below) * number(scale)
+        if scale != 1.0
+        else np.where(input > 0, input, below)
+    )
 
 
 def _elu_slope(g, input, alpha, scale=1.0, steepness=1.0):
-    """The gradient of the family of ELU. What lies above 0 is kept out of the exponential, which would overflow there."""
+    """The gradient of ELU's family. What lies above 0 is kept out of the exponential: it would overflow."""
     below = mul(exp(mul(_keep(input, input <= 0), steepness)), alpha * scale * steepness)
     return _where(input > 0, g if scale == 1.0 else mul(g, scale), mul(g, below))
 
@@ -264,7 +275,8 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.050700987355480493
 def selu(input):
     r"""A scaled ELU that keeps mean 0 and variance 1 (Klambauer and others, 2017).
 
-    :math:`\lambda (\max(0, x) + \min(0, \alpha (e^x - 1)))`, :math:`\lambda` = 1.0507…, :math:`\alpha` = 1.6733….
+    :math:`\lambda (\max(0, x) + \min(0, \alpha (e^x - 1)))`, :math:`\lambda` = 1.0507…,
+    :math:`\alpha` = 1.6733….
 
     >>> F.selu(tg.tensor([-1.0, 2.0]))
     tensor([-1.1113,  2.1014])
@@ -311,7 +323,11 @@ def _silu_slope(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input: mul(g, _silu_slope(input))), rule="free", at=LAYER, method=False, switch=True
+    vjp=dict(input=lambda g, input: mul(g, _silu_slope(input))),
+    rule="free",
+    at=LAYER,
+    method=False,
+    switch=True,
 )
 def silu(input):
     r"""The input times its sigmoid: :math:`x \sigma(x)`, also known as swish.
@@ -329,7 +345,11 @@ def _mish_slope(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input: mul(g, _mish_slope(input))), rule="free", at=LAYER, method=False, switch=True
+    vjp=dict(input=lambda g, input: mul(g, _mish_slope(input))),
+    rule="free",
+    at=LAYER,
+    method=False,
+    switch=True,
 )
 def mish(input):
     r""":math:`x \tanh(\ln(1 + e^x))` (Misra, 2019).
@@ -358,7 +378,7 @@ def hardswish(input):
     """The input times its `hardsigmoid`.
 
     >>> F.hardswish(tg.tensor([-4.0, 1.0, 4.0]))
-    tensor([-0.0000,  0.6667,  4.0000])
+    tensor([-0.0000, 0.6667, 4.0000])
     """
     floats_only("hardswish", input)
     return input * np.clip(input + 3, 0, 6) / 6
@@ -405,9 +425,12 @@ def _gelu_tanh(input):
     return input * 0.5 * (1 + np.tanh(inner))
 
 
-@composite(at=LAYER, samples=lambda: [case(normal(3, 4), name="plain"), case(normal(3, 4), approximate="tanh", name="tanh")])
+@composite(
+    at=LAYER,
+    samples=lambda: [case(normal(3, 4), name="plain"), case(normal(3, 4), approximate="tanh", name="tanh")],
+)
 def gelu(input, *, approximate="none"):
-    r"""The input times the chance that a normal number is below it: :math:`x \Phi(x)`; "tanh" approximates it.
+    r"""The input times the chance of a normal number below it: :math:`x \Phi(x)`; "tanh" approximates it.
 
     >>> F.gelu(tg.tensor([-1.0, 2.0]))
     tensor([-0.1587,  1.9545])
@@ -435,7 +458,9 @@ def _softplus(input, beta, threshold):
     """`softplus` of any steepness."""
     floats_only("softplus", input)
     steep = input * input.dtype.type(beta)
-    return np.where(steep > threshold, input, np.logaddexp(steep, input.dtype.type(0)) / input.dtype.type(beta))
+    return np.where(
+        steep > threshold, input, np.logaddexp(steep, input.dtype.type(0)) / input.dtype.type(beta)
+    )
 
 
 def _softplus_slope(input, beta, threshold):
@@ -458,9 +483,11 @@ def _softplus_1(input):
     return _softplus.body(input, 1.0, 20.0)
 
 
-@composite(at=LAYER, samples=lambda: [case(normal(3, 4), name="plain"), case(normal(3), 2.0, 1.0, name="settings")])
+@composite(
+    at=LAYER, samples=lambda: [case(normal(3, 4), name="plain"), case(normal(3), 2.0, 1.0, name="settings")]
+)
 def softplus(input, beta=1.0, threshold=20.0):
-    r"""A smooth ramp: :math:`\ln(1 + e^{\beta x}) / \beta`, and the input itself where :math:`\beta x` passes ``threshold``.
+    r"""A smooth ramp: :math:`\ln(1 + e^{\beta x}) / \beta`; the input where :math:`\beta x` passes ``threshold``.
 
     >>> F.softplus(tg.tensor([0.0, 30.0]))
     tensor([ 0.6931, 30.0000])
@@ -469,7 +496,9 @@ def softplus(input, beta=1.0, threshold=20.0):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, lambd: _keep(g, logical_not(logical_and(input >= -lambd, input <= lambd)))),
+    vjp=dict(
+        input=lambda g, input, lambd: _keep(g, logical_not(logical_and(input >= -lambd, input <= lambd)))
+    ),
     rule="free",
     at=BOTH,
     method=True,
@@ -487,7 +516,9 @@ def hardshrink(input, lambd=0.5):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, lambd: _keep(g, logical_not(logical_and(input >= -lambd, input <= lambd)))),
+    vjp=dict(
+        input=lambda g, input, lambd: _keep(g, logical_not(logical_and(input >= -lambd, input <= lambd)))
+    ),
     rule="free",
     at=LAYER,
     method=False,
@@ -520,5 +551,3 @@ def tanhshrink(input):
     tensor([0.0000, 1.0360])
     """
     return input - np.tanh(input)
-
-

@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from tensorgrad.core import _core, bool_
-from tensorgrad.core.declare import alias, between, binary, case, composite, integers, normal, primitive, truths, unary
+from tensorgrad.core.declare import (
+    alias,
+    between,
+    binary,
+    case,
+    composite,
+    integers,
+    normal,
+    primitive,
+    truths,
+    unary,
+)
 from tensorgrad.ops import shaping
 from tensorgrad.ops._kinds import floats_only, integers_only, not_bool, together, want_tensors
 from tensorgrad.ops._tools import Tensor
@@ -23,10 +34,13 @@ def _zero(input):
     vjp=dict(input=lambda g, mask: _keep(g, mask)),
     nograd=("mask",),
     at=(),
-    samples=lambda: [case(normal(2, 3), truths(2, 3), name="plain"), case(normal(2, 3), truths(3), name="broadcast")],
+    samples=lambda: [
+        case(normal(2, 3), truths(2, 3), name="plain"),
+        case(normal(2, 3), truths(3), name="broadcast"),
+    ],
 )
 def _keep(input, mask):
-    """The input where ``mask``, else 0, also where the input is infinite or NaN there. The mask broadcasts to the input."""
+    """The input where ``mask``, else 0 even of infinities and NaN. The mask broadcasts to the input."""
     return np.where(mask, input, input.dtype.type(0))
 
 
@@ -37,9 +51,13 @@ def _scaled(name, other, alpha):
     """``alpha * other``, after torch's rules of which alpha goes with which dtype."""
     if alpha is True or alpha is False:
         if other.dtype.kind != "b":
-            raise RuntimeError(f"{name}: Boolean alpha only supported for Boolean results, not {other.dtype}.")
+            raise RuntimeError(
+                f"{name}: Boolean alpha only supported for Boolean results, not {other.dtype}."
+            )
     elif other.dtype.kind in "iub" and not isinstance(alpha, (int, np.integer)):
-        raise RuntimeError(f"{name}: For integral input tensors, argument alpha must not be a floating point number, like {alpha}.")
+        raise RuntimeError(
+            f"{name}: For integral input tensors, argument alpha must not be a floating point number: {alpha}"
+        )
     return other if alpha == 1 else other * np.asarray(alpha).astype(other.dtype)
 
 
@@ -66,12 +84,13 @@ def _no_bool_operand(input, other, alpha=1):
     kinds = [isinstance(each, bool) or getattr(each, "dtype", None) is bool_ for each in (input, other)]
     if all(kinds):
         raise RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+            "`logical_xor()` operator instead."
         )
     if (kinds[0] and isinstance(input, Tensor)) or (kinds[1] and isinstance(other, Tensor)):
         raise RuntimeError(
-            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
-            "`logical_not()` operator instead."
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+            "invert a mask, use the `~` or `logical_not()` operator instead."
         )
 
 
@@ -97,7 +116,10 @@ def sub(input, other, *, alpha=1):
 
 @composite(
     method=True,
-    samples=lambda: [case(normal(3, 4), normal(3, 4), name="plain"), case(normal(2, 3), 1.5, alpha=2.0, name="number")],
+    samples=lambda: [
+        case(normal(3, 4), normal(3, 4), name="plain"),
+        case(normal(2, 3), 1.5, alpha=2.0, name="number"),
+    ],
 )
 def rsub(input, other, *, alpha=1):
     """``other - alpha * input``, the difference the other way round.
@@ -153,7 +175,9 @@ def _rounded_quotient(input, other, rounding_mode=None):
         return _div_floor(input, other)
     if rounding_mode == "trunc":
         return _div_trunc(input, other)
-    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
+    raise RuntimeError(
+        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
+    )
 
 
 @binary(
@@ -174,7 +198,7 @@ def _rounded_quotient(input, other, rounding_mode=None):
 def div(input, other, *, rounding_mode=None):
     """Quotient of two tensors, element by element, with broadcasting; integers give floats.
 
-    ``rounding_mode`` "floor" rounds down and "trunc" towards zero; those two keep integers integers and have gradient 0.
+    ``rounding_mode`` "floor" rounds down, "trunc" towards zero; those keep integers integers, with gradient 0.
 
     >>> tg.div(tg.tensor([7.0, -7.0]), 2, rounding_mode="trunc")
     tensor([ 3., -3.])
@@ -193,11 +217,18 @@ def _floored(name, input, other):
     return np.floor_divide(input, other)
 
 
-_quotients = lambda: [case(between(1.1, 1.9, 2, 3), 0.5, name="number"), case(integers(-9, 9, 4), integers(1, 5, 4), name="ints")]
+_quotients = lambda: [
+    case(between(1.1, 1.9, 2, 3), 0.5, name="number"),
+    case(integers(-9, 9, 4), integers(1, 5, 4), name="ints"),
+]
 
 
 @binary(
-    vjp=dict(input=lambda g: _zero(g), other=lambda g: _zero(g)), at=(), method=False, inplace=False, samples=_quotients
+    vjp=dict(input=lambda g: _zero(g), other=lambda g: _zero(g)),
+    at=(),
+    method=False,
+    inplace=False,
+    samples=_quotients,
 )
 def _div_floor(input, other):
     """The quotient rounded down, with gradient 0."""
@@ -205,7 +236,11 @@ def _div_floor(input, other):
 
 
 @binary(
-    vjp=dict(input=lambda g: _zero(g), other=lambda g: _zero(g)), at=(), method=False, inplace=False, samples=_quotients
+    vjp=dict(input=lambda g: _zero(g), other=lambda g: _zero(g)),
+    at=(),
+    method=False,
+    inplace=False,
+    samples=_quotients,
 )
 def _div_trunc(input, other):
     """The quotient rounded towards 0, with gradient 0."""
@@ -272,7 +307,10 @@ def fmod(input, other):
 @unary(
     vjp=dict(input=lambda g, input: mul(g, sign(input))),
     rule="same",
-    samples=lambda: [case(between(0.2, 2.0, 3, 4), name="positive"), case(between(-2.0, -0.2, 3), name="negative")],
+    samples=lambda: [
+        case(between(0.2, 2.0, 3, 4), name="positive"),
+        case(between(-2.0, -0.2, 3), name="negative"),
+    ],
 )
 def abs(input):
     """The size of every element; its gradient at 0 is 0.
@@ -351,7 +389,11 @@ def square(input):
 # ---------------------------------------------------------------------------- whole numbers
 
 
-@binary(numbers="none", samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")], smooth=False)
+@binary(
+    numbers="none",
+    samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")],
+    smooth=False,
+)
 def gcd(input, other):
     """The greatest common divisor of two tensors of integers, element by element.
 
@@ -362,7 +404,11 @@ def gcd(input, other):
     return np.gcd(input, other)
 
 
-@binary(numbers="none", samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")], smooth=False)
+@binary(
+    numbers="none",
+    samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")],
+    smooth=False,
+)
 def lcm(input, other):
     """The least common multiple of two tensors of integers, element by element.
 
@@ -409,7 +455,9 @@ def lerp(input, end, weight):
     want_tensors("lerp", input=input, end=end)
     for name, each in (("end", end), ("weight", weight)):
         if isinstance(each, Tensor) and each.dtype is not input.dtype and (name == "end" or each.ndim):
-            raise RuntimeError(f"lerp: expected dtype {input.dtype.name} for `{name}` but got dtype {each.dtype.name}")
+            raise RuntimeError(
+                f"lerp: expected dtype {input.dtype.name} for `{name}` but got dtype {each.dtype.name}"
+            )
     if isinstance(weight, Tensor):
         return _lerp(*together("lerp", input, end, shaping._cast(weight, input.dtype)))
     if not input.dtype.is_floating_point:
@@ -459,8 +507,8 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
     want_tensors("addcdiv", input=input, tensor1=tensor1, tensor2=tensor2)
     if not (tensor1.dtype.is_floating_point or tensor2.dtype.is_floating_point):
         raise RuntimeError(
-            "Integer division with addcdiv is no longer supported. Use input + value * (tensor1 / tensor2) for the true quotient, "
-            "or tensorgrad.div with rounding_mode='trunc' for whole numbers."
+            "Integer division with addcdiv is no longer supported. Use input + value * (tensor1 / tensor2) "
+            "for the true quotient, or tensorgrad.div with rounding_mode='trunc' for whole numbers."
         )
     quotient = div(tensor1, tensor2)
     return add(input, quotient if value == 1 else mul(quotient, value))
@@ -471,5 +519,9 @@ for _name, _op in {
 }.items():  # fmt: skip
     alias(_name, _op)
 
-for _name, _operator in {"__div__": "__truediv__", "__rdiv__": "__rtruediv__", "__idiv__": "__itruediv__"}.items():
-    _core._add_method(_name, getattr(Tensor, _operator))        # Python 2's names, which PyTorch keeps
+for _name, _operator in {
+    "__div__": "__truediv__",
+    "__rdiv__": "__rtruediv__",
+    "__idiv__": "__itruediv__",
+}.items():
+    _core._add_method(_name, getattr(Tensor, _operator))  # Python 2's names, which PyTorch keeps

@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, bool_, result_type
-from tensorgrad.core.declare import alias, between, binary, case, composite, distinct, normal, primitive, truths, unary
+from tensorgrad.core.declare import (
+    alias,
+    between,
+    binary,
+    case,
+    composite,
+    distinct,
+    normal,
+    primitive,
+    truths,
+    unary,
+)
 from tensorgrad.ops import shaping
 from tensorgrad.ops._kinds import as_tensor, not_bool, together, want_tensors
 from tensorgrad.ops.arithmetic import _keep, mul
@@ -48,7 +59,8 @@ def where(condition, input=None, other=None):
     want_tensors("where", condition=condition)
     if condition.dtype.name not in ("bool", "uint8"):
         raise RuntimeError(
-            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.name}"
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{condition.dtype.name}"
         )
     dtype = result_type(input, other)
     condition = condition if condition.dtype is bool_ else condition != 0
@@ -99,14 +111,19 @@ def masked_fill(input, mask, value):
     """
     want_tensors("masked_fill", input=input, mask=mask)
     if mask.dtype is not bool_:
-        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}")
+        raise RuntimeError(
+            f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype.name}"
+        )
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
-            f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+            "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
         )
     if not isinstance(value, Tensor):
         if isinstance(value, complex):
-            raise RuntimeError(f"masked_fill: value cannot be converted to type {input.dtype.name} without overflow: {value}")
+            raise RuntimeError(
+                f"masked_fill: value cannot be converted to type {input.dtype.name} without overflow: {value}"
+            )
         value = as_tensor(value, input.dtype)
     input, mask = together("masked_fill", input, mask)
     return _masked_fill(input, mask, value)
@@ -126,7 +143,10 @@ def _share(g, wins, ties):
         input=lambda g, input, other: _share(g, logical_not(input < other), input == other),
         other=lambda g, input, other: _share(g, logical_not(input > other), input == other),
     ),
-    samples=lambda: [case(distinct(3, 4), between(0.1, 0.2, 3, 4), name="plain"), case(distinct(3, 1), between(0.1, 0.2, 4), name="broadcast")],
+    samples=lambda: [
+        case(distinct(3, 4), between(0.1, 0.2, 3, 4), name="plain"),
+        case(distinct(3, 1), between(0.1, 0.2, 4), name="broadcast"),
+    ],
 )
 def maximum(input, other):
     """The greater of two, element by element; NaN if either is. Equal ones share the gradient.
@@ -143,7 +163,10 @@ def maximum(input, other):
         input=lambda g, input, other: _share(g, logical_not(input > other), input == other),
         other=lambda g, input, other: _share(g, logical_not(input < other), input == other),
     ),
-    samples=lambda: [case(distinct(3, 4), between(0.1, 0.2, 3, 4), name="plain"), case(distinct(3, 1), between(0.1, 0.2, 4), name="broadcast")],
+    samples=lambda: [
+        case(distinct(3, 4), between(0.1, 0.2, 3, 4), name="plain"),
+        case(distinct(3, 1), between(0.1, 0.2, 4), name="broadcast"),
+    ],
 )
 def minimum(input, other):
     """The smaller of two, element by element; NaN if either is. Equal ones share the gradient.
@@ -193,7 +216,12 @@ def _same_dtype(input, values):
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
 
 
-@binary(numbers="none", checks=_same_dtype, samples=lambda: [case(normal(3, 4), normal(4), name="plain")], smooth=False)
+@binary(
+    numbers="none",
+    checks=_same_dtype,
+    samples=lambda: [case(normal(3, 4), normal(4), name="plain")],
+    smooth=False,
+)
 def heaviside(input, values):
     """0 for negative elements, 1 for positive ones and ``values`` at zero.
 
@@ -242,7 +270,9 @@ def _beyond(min, max, input):
 @primitive(
     vjp=dict(
         input=lambda g, input, min, max: _keep(g, _within(input, min, max)),
-        min=lambda g, input, min, max: _keep(g, input < min if max is None else logical_and(input < min, min < max)),
+        min=lambda g, input, min, max: _keep(
+            g, input < min if max is None else logical_and(input < min, min < max)
+        ),
         max=lambda g, input, min, max: _keep(g, _beyond(min, max, input)),
     ),
     at=(),
@@ -264,11 +294,16 @@ def _bounded(name, input, min, max):
     want_tensors(name, input=input)
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         if not all(each is None or isinstance(each, Tensor) for each in (min, max)):
-            raise TypeError(f"{name}(): min and max must both be tensors or both be numbers, got {type(min).__name__} and {type(max).__name__}")
+            raise TypeError(
+                f"{name}(): min and max must both be tensors or both be numbers, got {type(min).__name__} "
+                f"and {type(max).__name__}"
+            )
         dtype = result_type(*(each for each in (input, min, max) if each is not None))
         given = [as_tensor(each, dtype) for each in (input, min, max) if each is not None]
         given = together(name, *given)
-        return _clamp_tensors(given[0], given[1] if min is not None else None, given[-1] if max is not None else None)
+        return _clamp_tensors(
+            given[0], given[1] if min is not None else None, given[-1] if max is not None else None
+        )
     dtype = result_type(*(each for each in (input, min, max) if each is not None))
     if dtype is not input.dtype:
         input = shaping._cast(input, dtype)
@@ -328,7 +363,7 @@ alias("clip", clamp)
     samples=lambda: [case(normal(3, 4), name="plain"), case(normal(3), 1.0, 2.0, 3.0, name="all")],
 )
 def nan_to_num(input, nan=None, posinf=None, neginf=None):
-    """NaN and the infinities replaced: by 0 and by the greatest and the smallest finite number, unless told otherwise.
+    """NaN and the infinities replaced: by 0, the greatest and the smallest finite number by default.
 
     >>> tg.nan_to_num(tg.tensor([1.0, float("nan"), float("inf")]), posinf=9.0)
     tensor([1., 0., 9.])

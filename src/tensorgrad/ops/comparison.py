@@ -79,7 +79,12 @@ def ge(input, other):
 # ---------------------------------------------------------------------------- all at once, or nearly
 
 
-@primitive(nograd=("input", "other"), at=())
+@primitive(
+    nograd=("input", "other"),
+    at=(),
+    samples=lambda: [case(normal(3, 4), normal(4), 0.5, 0.5, True, name="plain")],
+    smooth=False,
+)
 def _isclose(input, other, rtol, atol, equal_nan):
     """The comparison behind `isclose`, in float64 for integers."""
     close = np.equal(input, other)
@@ -141,7 +146,11 @@ def equal(input, other):
 
 # ---------------------------------------------------------------------------- what kind of number
 
-_numbers = lambda: [case(normal(3, 4), name="plain"), case(normal(), name="0-d"), case(integers(-2, 2, 3), name="ints")]
+_numbers = lambda: [
+    case(normal(3, 4), name="plain"),
+    case(normal(), name="0-d"),
+    case(integers(-2, 2, 3), name="ints"),
+]
 
 
 @unary(rule="bool", samples=_numbers, inplace=False, smooth=False)
@@ -206,7 +215,10 @@ def isreal(input):
 
 # ---------------------------------------------------------------------------- logic
 
-_truth_pairs = lambda: [case(truths(3, 4), truths(4), name="plain"), case(integers(0, 2, 5), integers(0, 2, 5), name="ints")]
+_truth_pairs = lambda: [
+    case(truths(3, 4), truths(4), name="plain"),
+    case(integers(0, 2, 5), integers(0, 2, 5), name="ints"),
+]
 
 
 @binary(numbers="none", rule="bool", samples=_truth_pairs, smooth=False)
@@ -249,7 +261,10 @@ def logical_not(input):
     return np.logical_not(input)
 
 
-_bit_pairs = lambda: [case(integers(-9, 9, 3, 4), integers(-9, 9, 4), name="ints"), case(truths(5), truths(5), name="bool")]
+_bit_pairs = lambda: [
+    case(integers(-9, 9, 3, 4), integers(-9, 9, 4), name="ints"),
+    case(truths(5), truths(5), name="bool"),
+]
 
 
 @binary(samples=_bit_pairs, smooth=False)
@@ -285,7 +300,11 @@ def bitwise_xor(input, other):
     return np.bitwise_xor(input, other)
 
 
-@unary(rule="same", samples=lambda: [case(integers(-9, 9, 3, 4), name="ints"), case(truths(5), name="bool")], smooth=False)
+@unary(
+    rule="same",
+    samples=lambda: [case(integers(-9, 9, 3, 4), name="ints"), case(truths(5), name="bool")],
+    smooth=False,
+)
 def bitwise_not(input):
     """Every bit turned round, as ``~``; of bools, the negation.
 
@@ -296,7 +315,10 @@ def bitwise_not(input):
     return np.invert(input)
 
 
-_shift_pairs = lambda: [case(integers(-9, 9, 3, 4), integers(0, 5, 4), name="plain"), case(integers(0, 9, 4), 2, name="number")]
+_shift_pairs = lambda: [
+    case(integers(-9, 9, 3, 4), integers(0, 5, 4), name="plain"),
+    case(integers(0, 9, 4), 2, name="number"),
+]
 
 
 @binary(samples=_shift_pairs, smooth=False)

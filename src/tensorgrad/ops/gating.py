@@ -1,12 +1,11 @@
-"""Activations with more than one tensor: learned slopes, random slopes, gates; and shares along a dimension."""
+"""Activations with more than one tensor: learned and random slopes, gates; and `softmin`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from tensorgrad.core import Tensor
 from tensorgrad.core.declare import between, case, composite, distinct, in_place, normal, primitive
-from tensorgrad.ops import _tools, activations, arithmetic, choosing, shaping
+from tensorgrad.ops import _tools, activations, arithmetic, shaping
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.activations import BOTH, LAYER
 
@@ -41,7 +40,9 @@ def prelu(input, weight):
     """
     want_tensors("prelu", input=input, weight=weight)
     if input.dtype is not weight.dtype:
-        raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype.name} and {weight.dtype.name}")
+        raise RuntimeError(
+            f"prelu: Type promoting not supported. Got {input.dtype.name} and {weight.dtype.name}"
+        )
     if weight.ndim > 1:
         raise RuntimeError(
             f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
@@ -52,8 +53,8 @@ def prelu(input, weight):
         channels = input.shape[1] if input.ndim > 1 else 1
         if channels != weight.numel():
             raise RuntimeError(
-                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and channel "
-                f"size = {channels}."
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+                f"{weight.numel()} and channel size = {channels}."
             )
         weight = shaping.reshape(weight, [1, weight.numel()] + [1] * (input.ndim - 2))
     elif weight.ndim:
@@ -66,14 +67,16 @@ def prelu(input, weight):
     samples=lambda: [case(distinct(3, 4), name="mean slope")],
 )
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
-    """A leaky ReLU whose slope is drawn for each element from [lower, upper) in training, and is their mean otherwise.
+    """A leaky ReLU whose slope is drawn for each element from [lower, upper) in training, else their mean.
 
     >>> F.rrelu(tg.tensor([-1.0, 2.0]), 0.25, 0.75)
     tensor([-0.5000,  2.0000])
     """
     want_tensors("rrelu", input=input)
     if lower > upper:
-        raise RuntimeError(f"rrelu: Lower bound should be less than or equal to the upper bound, but {lower} > {upper}")
+        raise RuntimeError(
+            f"rrelu: Lower bound should be less than or equal to the upper bound, but {lower} > {upper}"
+        )
     leaky = activations.leaky_relu
     if not training:
         return leaky(input, (lower + upper) / 2, inplace)
@@ -90,7 +93,7 @@ rrelu_ = in_place(rrelu, method=False)
     samples=lambda: [case(normal(4), name="1-d"), case(normal(2, 4, 3), 1, name="dim1")],
 )
 def glu(input, dim=-1):
-    r"""One half of the input times the sigmoid of the other: :math:`a \sigma(b)`, halves of dimension ``dim``.
+    r"""One half of the input times the sigmoid of the other: :math:`a \sigma(b)`, halves of ``dim``.
 
     >>> F.glu(tg.tensor([4.0, 0.0]))
     tensor([2.])

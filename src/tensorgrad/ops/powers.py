@@ -30,7 +30,9 @@ def sqrt(input):
     return np.sqrt(input)
 
 
-@unary(vjp=dict(input=lambda g, output: mul(mul(g, -0.5), mul(output, mul(output, output)))), domain=(0.5, 2.0))
+@unary(
+    vjp=dict(input=lambda g, output: mul(mul(g, -0.5), mul(output, mul(output, output)))), domain=(0.5, 2.0)
+)
 def rsqrt(input):
     """One over the square root.
 
@@ -54,7 +56,7 @@ def reciprocal(input):
 
 
 def _nonzero_exponent(exponent, g):
-    """The gradient, but 0 where the exponent is: ``x ** 0`` is 1 also at x = 0, where the formula says 0 / 0."""
+    """The gradient, but 0 where the exponent is: ``x ** 0`` is 1 at x = 0 too, where the formula has 0 / 0."""
     if isinstance(exponent, Tensor):
         return _keep(g, exponent != 0)
     return g if exponent != 0 else arithmetic._zero(g)
@@ -113,16 +115,21 @@ def pow(input, exponent):
 @composite(
     method=True,
     inplace=True,
-    samples=lambda: [case(between(0.5, 2.0, 3, 4), normal(4), name="plain"), case(normal(2, 3), 2, name="number")],
+    samples=lambda: [
+        case(between(0.5, 2.0, 3, 4), normal(4), name="plain"),
+        case(normal(2, 3), 2, name="number"),
+    ],
 )
 def float_power(input, exponent):
     """``input ** exponent`` in float64.
 
-    >>> tg.float_power(tg.tensor([2, 3]), -1)
-    tensor([0.5000, 0.3333], dtype=float64)
+    >>> tg.float_power(tg.tensor([2, 4]), -1).tolist()
+    [0.5, 0.25]
     """
     if not (isinstance(input, Tensor) or isinstance(exponent, Tensor)):
-        raise TypeError("float_power(): argument 'input' (position 1) must be Tensor, not " + type(input).__name__)
+        raise TypeError(
+            "float_power(): argument 'input' (position 1) must be Tensor, not " + type(input).__name__
+        )
     wide = lambda value: shaping._cast(value, float64) if isinstance(value, Tensor) else float(value)
     return pow(wide(input), wide(exponent))
 
@@ -230,8 +237,8 @@ def logaddexp(input, other):
 def logaddexp2(input, other):
     """``log2(2 ** input + 2 ** other)``, which can't overflow on the way.
 
-    >>> tg.logaddexp2(tg.tensor([0.0, 1000.0]), tg.tensor([0.0, 1000.0]))
-    tensor([   1., 1001.])
+    >>> tg.logaddexp2(tg.tensor([0.0, 2.0]), tg.tensor([0.0, 2.0]))
+    tensor([1., 3.])
     """
     floats_only("logaddexp2", input)
     return np.logaddexp2(input, other)
@@ -239,7 +246,7 @@ def logaddexp2(input, other):
 
 @binary(
     vjp=dict(
-        input=lambda g, input, other: _keep(xlogy(g, other), logical_not(logical_and(input == 0, other <= 0))),
+        input=lambda g, input, other: _keep(xlogy(g, other), ~((input == 0) & (other <= 0))),
         other=lambda g, input, other: mul(g, div(input, other)),
     ),
     rule="float",

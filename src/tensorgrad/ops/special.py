@@ -1,4 +1,4 @@
-"""Special functions: the error function and the normal distribution, gamma, Bessel, and other curves of mathematics."""
+"""Special functions: the error function and the normal distribution, gamma and Bessel functions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tensorgrad.ops import _curves
 from tensorgrad.ops._kinds import as_tensor, floats_only, want_tensors
 from tensorgrad.ops.arithmetic import _keep, _zero, add, div, mul, neg, sign, square, sub
 from tensorgrad.ops.choosing import _where
-from tensorgrad.ops.comparison import logical_and, logical_not
-from tensorgrad.ops.powers import exp, log, log1p, xlogy
+from tensorgrad.ops.comparison import logical_and
+from tensorgrad.ops.powers import exp, log, xlogy
 from tensorgrad.ops.trigonometry import sinc  # noqa: F401 - offered here too
 
 SPECIAL = "tensorgrad.special"
@@ -24,7 +24,9 @@ ROOT_PI, ROOT_HALF, ROOT_2_PI = math.sqrt(math.pi), math.sqrt(0.5), math.sqrt(2 
 
 def wide(curve: Callable, *arrays: np.ndarray) -> np.ndarray:
     """The curve's values, computed in float64 and given in the dtype of the first array."""
-    return curve(*(array.astype(np.float64, copy=False) for array in arrays)).astype(arrays[0].dtype, copy=False)
+    return curve(*(array.astype(np.float64, copy=False) for array in arrays)).astype(
+        arrays[0].dtype, copy=False
+    )
 
 
 # ---------------------------------------------------------------------------- the error function
@@ -66,7 +68,9 @@ def erfcx(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, output: mul(g, mul(exp(square(output)), ROOT_PI / 2))), at=SHARED, domain=(-0.9, 0.9)
+    vjp=dict(input=lambda g, output: mul(g, mul(exp(square(output)), ROOT_PI / 2))),
+    at=SHARED,
+    domain=(-0.9, 0.9),
 )
 def erfinv(input):
     """The number whose `erf` is the element; NaN outside [-1, 1].
@@ -77,7 +81,7 @@ def erfinv(input):
     return wide(_curves.erfinv, input)
 
 
-# ---------------------------------------------------------------------------- the normal distribution, entropy, log odds
+# ---------------------------------------------------------------------------- chances and log odds
 
 
 def _bell(input):
@@ -96,7 +100,11 @@ def ndtr(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, output: div(g, _bell(output))), at=SPECIAL, method=False, inplace=False, domain=(0.1, 0.9)
+    vjp=dict(input=lambda g, output: div(g, _bell(output))),
+    at=SPECIAL,
+    method=False,
+    inplace=False,
+    domain=(0.1, 0.9),
 )
 def ndtri(input):
     """The number that a normal number is below with the chance given.
@@ -136,7 +144,9 @@ def entr(input):
     tensor([0.0000, 0.3466])
     """
     inside = -input * np.log(np.where(input > 0, input, input.dtype.type(1)))
-    return np.where(input > 0, inside, np.where(input == 0, input * 0, np.where(np.isnan(input), input, -np.inf)))
+    return np.where(
+        input > 0, inside, np.where(input == 0, input * 0, np.where(np.isnan(input), input, -np.inf))
+    )
 
 
 def _log_odds_slope(g, input, eps):
@@ -149,10 +159,15 @@ def _log_odds_slope(g, input, eps):
 @unary(
     vjp=dict(input=_log_odds_slope),
     at=SHARED,
-    samples=lambda: [case(between(0.2, 0.8, 3, 4), name="plain"), case(between(0.2, 0.8, 3), 0.1, name="eps")],
+    samples=lambda: [
+        case(between(0.2, 0.8, 3, 4), name="plain"),
+        case(between(0.2, 0.8, 3), 0.1, name="eps"),
+    ],
 )
 def logit(input, eps=None):
-    """The log odds ``log(input / (1 - input))``, the inverse of `sigmoid`; ``eps`` keeps the input in [eps, 1 - eps].
+    """The log odds ``log(input / (1 - input))``, the inverse of `sigmoid`.
+
+    With ``eps`` the input is first kept in [eps, 1 - eps].
 
     >>> tg.logit(tg.tensor([0.5, 0.9]))
     tensor([0.0000, 2.1972])
@@ -164,7 +179,7 @@ def logit(input, eps=None):
 
 @binary(
     vjp=dict(
-        input=lambda g, input, other: _keep(mul(g, log1p(other)), logical_not(logical_and(input == 0, other <= -1))),
+        input=lambda g, input, other: _keep(xlog1py(g, other), ~((input == 0) & (other <= -1))),
         other=lambda g, input, other: mul(g, div(input, other + 1)),
     ),
     rule="float",
@@ -216,7 +231,10 @@ alias("psi", digamma, at=SPECIAL, method=False)
     at=(),
     method=False,
     grad_name="PolygammaBackward0",
-    samples=lambda: [case(between(0.3, 4.0, 3, 4), 1, name="trigamma"), case(between(0.3, 4.0, 3), 2, name="second")],
+    samples=lambda: [
+        case(between(0.3, 4.0, 3, 4), 1, name="trigamma"),
+        case(between(0.3, 4.0, 3), 2, name="second"),
+    ],
 )
 def _polygamma(input, n):
     """`polygamma`, its arguments the other way round."""
@@ -230,7 +248,7 @@ def polygamma(n, input):
     >>> tg.polygamma(1, tg.tensor([1.0]))
     tensor([1.6449])
     """
-    if isinstance(n, Tensor):           # the method, x.polygamma(n)
+    if isinstance(n, Tensor):  # the method, x.polygamma(n)
         n, input = input, n
     if n < 0:
         raise RuntimeError(f"polygamma(n, x) does not support negative n, like {n}.")
@@ -380,7 +398,9 @@ def i1(input):
 
 @unary(
     vjp=dict(
-        input=lambda g, input, output: mul(g, sub(i0e(input), add(mul(sign(input), output), _over(output, input))))
+        input=lambda g, input, output: mul(
+            g, sub(i0e(input), add(mul(sign(input), output), _over(output, input)))
+        )
     ),
     at=SPECIAL,
     method=False,

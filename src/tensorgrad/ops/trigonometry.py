@@ -110,7 +110,7 @@ def _over_squares(top, input, other):
     domain=(0.5, 2.0),
 )
 def hypot(input, other):
-    """The length of the line to the point (input, other): ``sqrt(input ** 2 + other ** 2)``, without overflow.
+    """The distance of (input, other) from the origin, ``sqrt(input ** 2 + other ** 2)``, without overflow.
 
     >>> tg.hypot(tg.tensor([3.0]), tg.tensor([4.0]))
     tensor([5.])
@@ -119,7 +119,7 @@ def hypot(input, other):
     return np.hypot(input, other)
 
 
-# ---------------------------------------------------------------------------- hyperbolic; tanh is with the activations
+# ---------------------------------------------------------------------------- hyperbolic (tanh: activations)
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, cosh(input))))
@@ -195,7 +195,9 @@ def rad2deg(input):
     return input * input.dtype.type(180 / math.pi)
 
 
-@unary(vjp=dict(input=lambda g: _zero(g)), inplace=False, samples=lambda: [case(distinct(3, 4), name="plain")])
+@unary(
+    vjp=dict(input=lambda g: _zero(g)), inplace=False, samples=lambda: [case(distinct(3, 4), name="plain")]
+)
 def angle(input):
     """The angle of real numbers in the plane: 0, or pi for negative ones.
 
@@ -242,6 +244,7 @@ def sinc(input):
 
 
 for _name, _op in {
-    "arcsin": asin, "arccos": acos, "arctan": atan, "arctan2": atan2, "arcsinh": asinh, "arccosh": acosh, "arctanh": atanh,
+    "arcsin": asin, "arccos": acos, "arctan": atan, "arctan2": atan2,
+    "arcsinh": asinh, "arccosh": acosh, "arctanh": atanh,
 }.items():  # fmt: skip
     alias(_name, _op)
