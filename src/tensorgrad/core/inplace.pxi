@@ -10,7 +10,9 @@ cdef int enter_inplace(Tensor x) except -1:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         if x.base is not None and x.base.node is None and x.base.requires:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    elif tg_grad and x.base is not None and x.base.requires and x.base.node is None and not x.flags & FLAG_NO_GRAD_VIEW:
+    elif tg_grad and x.flags & FLAG_NO_GRAD_VIEW and x.base is not None and needs_grad(x.base):
+        refuse_unrecorded_view()
+    elif tg_grad and x.base is not None and x.base.requires and x.base.node is None:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     if x.flags & FLAG_INFERENCE and not tg_inference and tg_grad:
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
@@ -60,9 +62,7 @@ cdef int take_history(Tensor x, Tensor value) except -1:
     cdef Tensor base = x.base
     cdef Tensor scattered
     if x.flags & FLAG_NO_GRAD_VIEW:
-        raise RuntimeError("A view was created in no_grad mode and is being modified inplace with grad mode enabled. This view "
-                           "was not recorded, so the gradient could not follow; make the view while grad mode is enabled, or "
-                           "write into it inside no_grad().")
+        refuse_unrecorded_view()
     if base is None:
         hand_over(x, value)
         return 0
@@ -74,13 +74,30 @@ cdef int take_history(Tensor x, Tensor value) except -1:
     return 0
 
 
+cdef int refuse_unrecorded_view() except -1:
+    raise RuntimeError("A view was created in no_grad mode and is being modified inplace with grad mode enabled. This view was not "
+                       "recorded, so the gradient could not follow; make the view while grad mode is enabled, or write into it "
+                       "inside no_grad().")
+
+
 cdef int hand_over(Tensor x, Tensor value) except -1:
+    x.history += 1
+    return move_to(x, value)
+
+
+cdef int move_to(Tensor x, Tensor value) except -1:
+    """``x`` gets the node of ``value``. Hooks stay with the node that they were registered on; a retained gradient moves along."""
+    cdef TensorExtra fresh
     x.node = value.node
     x.nr = value.nr
     x.requires = value.requires
-    x.history += 1
-    if x.flags & FLAG_RETAINS_GRAD and x.node is not None:
-        hook_node(x)
+    if x.extra is not None and x.node is not None:
+        fresh = TensorExtra()
+        fresh.tensor = (<TensorExtra>x.extra).tensor
+        (<TensorExtra>x.extra).tensor = None
+        x.extra = fresh
+        if x.flags & FLAG_RETAINS_GRAD:
+            hook_node(x)
     return 0
 
 
@@ -116,9 +133,7 @@ cdef int refresh_view(Tensor t) except -1:
             record(OP_VIEW_GATHER, [base, geometry(t)], [base], gathered, None)
         finally:
             tg_grad = grad
-        t.node = gathered.node
-        t.nr = gathered.nr
-        t.requires = gathered.requires
+        move_to(t, gathered)
     else:
         t.node = None
         t.requires = False
@@ -214,10 +229,7 @@ def _become(Tensor x not None, Tensor view not None):
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     share_memory(x, view)
     if view.node is not None:
-        x.node = view.node
-        x.nr = view.nr
-        if x.flags & FLAG_RETAINS_GRAD:
-            hook_node(x)
+        move_to(x, view)
     x.block.version += 1
     return x
 

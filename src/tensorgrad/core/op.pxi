@@ -154,6 +154,13 @@ cdef object call_composite(Op op, PyObject **args, Py_ssize_t count, tuple names
     return found if out is None else write_outs(op, out, found)
 
 
+cdef bint any_needs_grad(object values) except -1:
+    for each in values:
+        if isinstance(each, Tensor) and needs_grad(<Tensor>each):
+            return True
+    return False
+
+
 cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
     """``x.name_(...)``: the op itself, then its values and history into ``x``."""
     cdef Op target = <Op>op.rules
@@ -173,9 +180,11 @@ cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
         raise TypeError(f"{op.__name__}(): argument 'input' (position 1) must be Tensor, not {type(first).__name__}")
     x = <Tensor>first
     enter_inplace(x)
-    if tg_grad and needs_grad(x):
-        first = OP_CLONE(x)         # what a formula keeps of it must not change under the write
     rest = [<object>args[i] for i in range(1, count)]
+    if tg_grad and (needs_grad(x) or any_needs_grad(rest) or any_needs_grad(keywords.values())):
+        first = OP_CLONE(x)         # what a formula keeps of it must not change under the write
+        rest = [first if each is x else each for each in rest]
+        keywords = {name: first if each is x else each for name, each in keywords.items()}
     value = <Tensor?>target(first, *rest, **keywords)
     return assign(x, linked(value) if target.kind == COMPOSITE else value)
 
