@@ -25,7 +25,6 @@ cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, in
     """By the kernel, which reduces one run of dimensions; several runs take several calls, innermost first."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t kept[MAX_DIMS]
-    cdef uint8_t left[MAX_DIMS]
     cdef Py_ssize_t *own = shape_of(x)
     cdef Py_ssize_t *strides
     cdef KernelArgs a
@@ -66,7 +65,6 @@ cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, in
     if several:
         for i in range(x.nd):
             kept[i] = 1 if first <= i <= last else own[i]
-            left[i] = mask[i] and not first <= i <= last
         out = new_tensor(x.nd, kept, out_code)
     else:
         out = new_tensor(n, shape, out_code)
@@ -77,7 +75,7 @@ cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, in
     a.stride[1][2] = ITEMSIZE[out_code]
     launch(op.kernels[x.code], &a, <double>x.count)
     if several:                         # the next run reduces results, which may have another dtype
-        return reduce_kernel(op, out, left, keepdim, out_code)
+        return reduce_kernel(op, out, mask, keepdim, out_code)
     return out
 
 

@@ -352,10 +352,16 @@ def min(input, dim=None, keepdim=False, *, other=None):
     return _overloaded("min", _min_along, amin, "minimum", input, dim, keepdim, other)
 
 
+@composite(samples=lambda: [case(distinct(3, 4), None, False, name="all")], at=())
+def _aminmax(input, dim, keepdim):
+    """Both extremes, of arguments that were checked."""
+    return Aminmax(amin(input, dim, keepdim), amax(input, dim, keepdim))
+
+
 @composite(
     samples=lambda: [case(distinct(3, 4), name="all"), case(distinct(3, 4), dim=0, name="dim0")], method=True
 )
-def aminmax(input, *, dim=None, keepdim=False):
+def aminmax(input, *, dim=None, keepdim=False, out=None):
     """The pair (min, max) of everything, or along ``dim``.
 
     >>> tg.aminmax(tg.tensor([3, 1, 2])).max
@@ -369,7 +375,12 @@ def aminmax(input, *, dim=None, keepdim=False):
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )
-    return Aminmax(amin(input, dim, keepdim), amax(input, dim, keepdim))
+    if out is None:
+        return _aminmax(input, dim, keepdim)
+    for each in out:
+        if each.dtype is not input.dtype:
+            raise RuntimeError(f"Expected out tensor to have dtype {input.dtype}, but got {each.dtype} instead")
+    return _aminmax(input, dim, keepdim, out=out)
 
 
 def _argument(name, find, input, dim, keepdim):

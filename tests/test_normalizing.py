@@ -1,0 +1,174 @@
+"""Softmax and layer norms: what the table of samples can't know."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad.autograd import gradcheck, gradgradcheck
+
+F = tg.nn.functional
+INF = float("inf")
+
+
+@pytest.fixture(params=["kernels", "numpy"], autouse=True)
+def both_backends(request):
+    with tg.backend(request.param):
+        yield
+
+
+def floats(*shape):
+    return tg.tensor(np.random.default_rng(0).standard_normal(shape))
+
+
+# ---------------------------------------------------------------------------- softmax
+
+
+def test_softmax_of_large_numbers():
+    assert tg.softmax(tg.tensor([1e30, 1e30]), 0).tolist() == [0.5, 0.5]
+    assert tg.softmax(tg.tensor([-INF, 0.0]), 0).tolist() == [0.0, 1.0]
+    assert tg.log_softmax(tg.tensor([0.0, -1e30]), 0).tolist() == [0.0, -np.float32(1e30)]
+    assert math.isnan(tg.softmax(tg.tensor([-INF, -INF]), 0)[0].item())
+
+
+def test_softmax_adds_up_along_every_dimension():
+    x = floats(2, 3, 4)
+    for dim in range(-3, 3):
+        np.testing.assert_allclose(tg.softmax(x, dim).sum(dim).numpy(), 1.0, rtol=1e-12)
+        np.testing.assert_allclose(
+            tg.log_softmax(x, dim).exp().numpy(), tg.softmax(x, dim).numpy(), rtol=1e-12
+        )
+        np.testing.assert_allclose(F.softmin(x, dim).numpy(), tg.softmax(-x, dim).numpy(), rtol=1e-12)
+
+
+def test_softmax_in_another_dtype():
+    assert tg.softmax(tg.tensor([1, 1]), 0, dtype=tg.float64).tolist() == [0.5, 0.5]
+    assert F.log_softmax(tg.ones(2), 0, dtype=tg.float64).dtype is tg.float64
+    with pytest.raises(NotImplementedError):
+        tg.softmax(tg.tensor([1, 1]), 0)
+
+
+def test_the_old_choice_of_the_dimension_warns():
+    with pytest.warns(UserWarning, match="dim"):
+        assert F.softmax(tg.zeros(2, 4)).tolist() == [[0.25] * 4] * 2
+    with pytest.warns(UserWarning, match="dim"):
+        assert F.softmax(tg.zeros(2)).tolist() == [0.5, 0.5]
+
+
+def test_softmax_of_nothing_and_of_one_number():
+    assert tg.softmax(tg.zeros(0, 3), 0).shape == tg.log_softmax(tg.zeros(3, 0), 1).T.shape == (0, 3)
+    assert tg.softmax(tg.tensor(3.0), 0).item() == 1.0
+    with pytest.raises(IndexError):
+        tg.softmax(tg.ones(2), 1)
+
+
+# ---------------------------------------------------------------------------- norms of layers
+
+
+def test_layer_norm_by_its_formula():
+    x, w, b = floats(2, 3, 4), floats(3, 4), floats(3, 4) + 1
+    a = x.numpy()
+    mean, var = a.mean((1, 2), keepdims=True), a.var((1, 2), keepdims=True)
+    expected = (a - mean) / np.sqrt(var + 0.1) * w.numpy() + b.numpy()
+    np.testing.assert_allclose(F.layer_norm(x, (3, 4), w, b, 0.1).numpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        F.layer_norm(x, [3, 4], weight=w, eps=0.1).numpy(), expected - b.numpy(), atol=1e-12
+    )
+
+
+def test_layer_norm_far_from_zero_keeps_its_digits():
+    x = np.random.default_rng(0).standard_normal((2, 64)) + 1000
+    expected = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    found = F.layer_norm(tg.tensor(x.astype(np.float32)), (64,))
+    np.testing.assert_allclose(found.numpy(), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("norm", [F.layer_norm, F.rms_norm], ids=lambda f: f.__name__)
+def test_the_normalized_shape_has_to_fit(norm):
+    for shape in ((3,), (2, 3), (4, 2)):
+        with pytest.raises(RuntimeError, match="normalized_shape"):
+            norm(tg.ones(2, 4), shape)
+    with pytest.raises(RuntimeError, match="weight"):
+        norm(tg.ones(2, 4), (4,), tg.ones(3))
+
+
+def test_rms_norm_adds_the_smallest_difference_unless_told():
+    assert F.rms_norm(tg.zeros(1, 2), (2,)).tolist() == [[0.0, 0.0]]
+    x = tg.tensor([[3.0, 4.0]], dtype=tg.float64)
+    np.testing.assert_allclose(F.rms_norm(x, (2,), eps=0.5).numpy(), x.numpy() / np.sqrt(13.0), rtol=1e-12)
+
+
+def test_group_norm_is_between_layer_norm_and_instance_norm():
+    x = floats(2, 4, 5)
+    np.testing.assert_allclose(F.group_norm(x, 1).numpy(), F.layer_norm(x, (4, 5)).numpy(), rtol=1e-10)
+    np.testing.assert_allclose(F.group_norm(x, 4).numpy(), F.instance_norm(x).numpy(), rtol=1e-10)
+    with pytest.raises(RuntimeError, match="divisible"):
+        F.group_norm(x, 3)
+
+
+def test_batch_norm_remembers_with_the_unbiased_variance():
+    x = floats(6, 2, 3)
+    mean, var = tg.zeros(2, dtype=tg.float64), tg.ones(2, dtype=tg.float64)
+    found = F.batch_norm(x, mean, var, training=True, momentum=0.25)
+    a = x.numpy()
+    np.testing.assert_allclose(mean.numpy(), 0.25 * a.mean((0, 2)), rtol=1e-12)
+    np.testing.assert_allclose(var.numpy(), 0.75 + 0.25 * a.var((0, 2), ddof=1), rtol=1e-12)
+    np.testing.assert_allclose(found.mean((0, 2)).numpy(), 0.0, atol=1e-12)
+
+
+def test_batch_norm_outside_training_uses_what_it_remembers():
+    x, mean, var = (
+        floats(4, 2),
+        tg.tensor([1.0, 2.0], dtype=tg.float64),
+        tg.tensor([4.0, 9.0], dtype=tg.float64),
+    )
+    found = F.batch_norm(x, mean, var, eps=0.0)
+    np.testing.assert_allclose(found.numpy(), (x.numpy() - [1.0, 2.0]) / [2.0, 3.0], rtol=1e-12)
+    assert mean.tolist() == [1.0, 2.0]
+
+
+def test_remembering_is_not_on_the_tape():
+    x = floats(4, 2).requires_grad_()
+    mean, var = tg.zeros(2, dtype=tg.float64), tg.ones(2, dtype=tg.float64)
+    F.batch_norm(x, mean, var, training=True).sum().backward()
+    assert not mean.requires_grad and not var.requires_grad
+    assert x.grad is not None
+
+
+def test_norms_of_a_single_value_are_refused_in_training():
+    with pytest.raises(ValueError, match="more than 1 value"):
+        F.batch_norm(tg.ones(1, 3), None, None, training=True)
+    with pytest.raises(ValueError, match="spatial"):
+        F.instance_norm(tg.ones(2, 3, 1))
+    with pytest.raises(RuntimeError, match="evaluation"):
+        F.batch_norm(tg.ones(2, 3), None, None)
+    with pytest.raises(RuntimeError, match="running_mean"):
+        F.batch_norm(tg.ones(2, 3), tg.ones(2), tg.ones(3))
+
+
+@pytest.mark.parametrize("dims", [(1,), (0, 2), (0, 1, 2)], ids=str)
+def test_standardizing_is_differentiable_twice_with_its_statistics(dims):
+    x = floats(3, 4, 2).requires_grad_()
+    assert gradcheck(lambda t: tg.ops._standardize(t, dims, 0.1), x)
+    assert gradgradcheck(lambda t: tg.ops._standardize(t, dims, 0.1), x)
+
+
+def test_instance_norm_remembers_the_mean_of_the_batch():
+    x = floats(3, 2, 5)
+    mean, var = tg.zeros(2, dtype=tg.float64), tg.zeros(2, dtype=tg.float64)
+    F.instance_norm(x, mean, var, momentum=1.0)
+    np.testing.assert_allclose(mean.numpy(), x.numpy().mean((0, 2)), rtol=1e-10)
+    np.testing.assert_allclose(var.numpy(), x.numpy().var(2, ddof=1).mean(0), rtol=1e-10)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 9])
+def test_local_response_norm_by_its_formula(size):
+    x = floats(2, 5, 3)
+    a = x.numpy()
+    near = np.zeros_like(a)
+    for c in range(5):
+        low, high = max(0, c - size // 2), min(5, c + (size - 1) // 2 + 1)
+        near[:, c] = (a[:, low:high] ** 2).sum(1)
+    expected = a / (2.0 + 0.5 * near / size) ** 0.7
+    np.testing.assert_allclose(F.local_response_norm(x, size, 0.5, 0.7, 2.0).numpy(), expected, rtol=1e-10)
