@@ -16,6 +16,8 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     conversion,
     creation,
     distances,
+    dropout,
+    embedding,
     gating,
     indexing,
     joining,
@@ -39,9 +41,9 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
 
 FAMILIES = (
     activations, arithmetic, arranging, choosing, classifying, comparison, contractions, conversion,
-    creation, distances, gating, indexing, joining, losses, margins, normalizing, padding, powers, products,
-    randomness, reductions, rounding, scans, scattering, shaping, sorting, special, statistics,
-    trigonometry,
+    creation, distances, dropout, embedding, gating, indexing, joining, losses, margins, normalizing,
+    padding, powers, products, randomness, reductions, rounding, scans, scattering, shaping, sorting,
+    special, statistics, trigonometry,
 )
 
 
