@@ -344,6 +344,38 @@ def test_state_of_the_wrong_size_is_an_error_and_not_a_wild_write():
         optimizer.step()
 
 
+def test_a_parameter_put_in_anothers_place_does_not_get_its_state():
+    p, q = with_grad(1.0), with_grad(1.0)
+    optimizer = tg.optim.SGD([p], lr=1.0, momentum=0.5)
+    for _ in range(3):
+        optimizer.step()
+    optimizer.param_groups[0]["params"][0] = q
+    optimizer.step()
+    assert q.item() == 0.0
+    optimizer.step()
+    assert q.item() == -1.5
+
+
+def test_gradient_of_the_wrong_size_is_an_error_and_not_a_wild_read():
+    p = with_grad(1.0, 2.0)
+    p.data = tg.zeros(7)
+    optimizer = tg.optim.SGD([p], lr=1.0)
+    with pytest.raises(RuntimeError, match="7"):
+        optimizer.step()
+    assert p.tolist() == [0.0] * 7
+
+
+def test_state_of_another_dtype_goes_by_the_rule():
+    p, q = with_grad(1.0, 2.0), with_grad(1.0, 2.0)
+    optimizer = tg.optim.Adam([p, q], lr=0.1)
+    optimizer.step()
+    optimizer.state[p]["exp_avg"] = optimizer.state[p]["exp_avg"].double()
+    for _ in range(3):
+        optimizer.step()
+    np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-6)
+    assert optimizer.state[p]["exp_avg"].dtype == tg.float64 and p.dtype == tg.float32
+
+
 def test_momentum_switched_on_later():
     p = with_grad(1.0)
     optimizer = tg.optim.SGD([p], lr=1.0)
