@@ -290,7 +290,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     """A tensor on the memory of an array of any library that speaks DLPack.
 
     >>> a = np.arange(3.0); t = tg.from_dlpack(a); a[0] = 7; t
-    tensor([7., 1., 2.], dtype=float64)
+    tensor([7., 1., 2.], dtype=tensorgrad.float64)
     """
     if not hasattr(ext_tensor, "__dlpack__"):
         ext_tensor = _Capsule(ext_tensor)

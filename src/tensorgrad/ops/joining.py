@@ -424,9 +424,9 @@ def dsplit(input, indices_or_sections):
 alias("unsafe_chunk", chunk)
 alias("unsafe_split", split)
 alias("unsafe_split_with_sizes", split_with_sizes)
-unbind_copy = shaping._copying(unbind)
-split_copy = shaping._copying(split)
-split_with_sizes_copy = shaping._copying(split_with_sizes)
+shaping._copying(unbind, "", "(tensor([1., 1., 1.]), tensor([1., 1., 1.]))")
+shaping._copying(split, ", 1", "(tensor([[1., 1., 1.]]), tensor([[1., 1., 1.]]))")
+shaping._copying(split_with_sizes, ", [1, 1]", "(tensor([[1., 1., 1.]]), tensor([[1., 1., 1.]]))")
 
 
 # ---- all pairs

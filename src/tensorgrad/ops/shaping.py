@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tensorgrad.core import Size, Tensor, _core, bool_
+from tensorgrad.core import Size, Tensor, _core, bool_, float64
 from tensorgrad.core.declare import alias, case, composite, normal, primitive, registry
 from tensorgrad.core.declare import view as declare_view
 from tensorgrad.ops._tools import wrap_dim, wrap_dims
@@ -200,7 +200,9 @@ def contiguous(input, memory_format=None):
     return np.array(input)
 
 
-@primitive(vjp=dict(input=lambda g: g), at=(), grad_name="ToCopyBackward0")
+@primitive(
+    vjp=dict(input=lambda g: g), at=(), grad_name="ToCopyBackward0", samples=lambda: [case(normal(2, 3), float64, name="plain")]
+)
 def _cast(input, dtype):
     """The values in another dtype; the engine casts the gradient back."""
     return input.astype(dtype.numpy_dtype)
@@ -222,6 +224,7 @@ def _window(flat, shape, strides, offset):
     ),
     at=(),
     grad_name="CopySlices",
+    samples=lambda: [case(normal(3, 4), normal(2, 2), ((2, 2), (4, 2), 1, None), name="plain")],
 )
 def _view_scatter(base, value, place):
     """``base`` with ``value`` in the place of a view of it: (shape, strides, offset) in elements, or the flat indices."""
@@ -240,6 +243,7 @@ def _view_scatter(base, value, place):
     ),
     at=(),
     grad_name="AsStridedBackward0",
+    samples=lambda: [case(normal(3, 4), ((2, 2), (4, 2), 1, None), name="plain")],
 )
 def _view_gather(base, place):
     """The elements of ``base`` that a view of it shows."""
@@ -666,6 +670,7 @@ def _both_places(view, source):
     at=(),
     method=False,
     grad_name="AsStridedBackward0",
+    samples=lambda: [case(normal(2, 3), (2, 2), (1, 2), 1, ((2, 3), (3, 1), 0), name="overlap")],
 )
 def _as_strided(input, size, stride, storage_offset, source):
     """``as_strided`` with everything known; ``source`` is the place of ``input`` in the memory: (shape, strides, offset)."""
@@ -688,7 +693,11 @@ def _strided_backward(g, view, source):
     return (memory / np.maximum(shares, 1))[back].astype(g.dtype)
 
 
-@primitive(vjp=dict(g=lambda g, view, source: _strided_backward(g, view, source)), at=())
+@primitive(
+    vjp=dict(g=lambda g, view, source: _strided_backward(g, view, source)),
+    at=(),
+    samples=lambda: [case(normal(2, 3), ((3, 2), (1, 1), 1), ((2, 3), (3, 1), 0), name="overlap")],
+)
 def _strided_forward(g, view, source):
     """The values that a view shows of a memory into which a source's values are written, the mean of those that meet."""
     to, back, reach = _both_places(view, source)
@@ -780,20 +789,33 @@ for _function in (resize_, resize_as_, set_):
 # Copies of the views, under torch's names for them.
 
 
-def _copying(op, name: str | None = None, method: bool = False):
+def _copying(op, example: str, shape: str, method: bool = False):
+    """``op`` with copies for views; ``example`` are the arguments after a 2 by 3 tensor, ``shape`` what comes out."""
+
     def copy(input, *args, **kwargs):
         found = op(input, *args, **kwargs)
         return tuple([each.clone() for each in found]) if isinstance(found, tuple) else found.clone()
 
-    name = name or op.__name__ + "_copy"
+    name = op.__name__ + "_copy"
     copy.__name__ = copy.__qualname__ = name
-    copy.__doc__ = f"``{op.__name__}`` with memory of its own instead of a view."
-    return composite(name=name, method=method)(copy)
+    copy.__doc__ = f"""``{op.__name__}`` with memory of its own instead of a view.
+
+    >>> tg.{name}(tg.ones(2, 3){example}).shape
+    tensorgrad.Size({shape})
+    """
+    if "(" in shape:
+        copy.__doc__ = copy.__doc__.replace(f"tensorgrad.Size({shape})", shape).replace(".shape", "")
+    return composite(name=name, method=method, samples=op.facts.samples)(copy)
 
 
-for _op in (as_strided, diagonal, expand, permute, select, slice_, squeeze, t, transpose, unfold, unsqueeze, view):
-    _copying(_op)
-narrow_copy = _copying(narrow, method=True)
+for _op, _example, _shape in (
+    (as_strided, ", (2, 2), (1, 2)", "[2, 2]"), (diagonal, "", "[2]"), (expand, ", (4, 2, 3)", "[4, 2, 3]"),
+    (permute, ", (1, 0)", "[3, 2]"), (select, ", 0, 1", "[3]"), (slice_, ", 1, 0, 2", "[2, 2]"), (squeeze, "", "[2, 3]"),
+    (t, "", "[3, 2]"), (transpose, ", 0, 1", "[3, 2]"), (unfold, ", 1, 2, 1", "[2, 2, 2]"), (unsqueeze, ", 0", "[1, 2, 3]"),
+    (view, ", (6,)", "[6]"),
+):  # fmt: skip
+    _copying(_op, _example, _shape)
+narrow_copy = _copying(narrow, ", 1, 0, 2", "[2, 2]", method=True)
 
 
 @composite(samples=lambda: [case(normal(2, 3), name="plain")])
