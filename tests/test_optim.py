@@ -88,6 +88,13 @@ def with_grad(*values, grad=1.0, dtype=tg.float32):
     return p
 
 
+@pytest.fixture
+def kernels():
+    """For what only holds with compiled steps, whatever backend the suite runs on."""
+    with tg.backend("kernels"):
+        yield
+
+
 # ---------------------------------------------------------------------------- PyTorch's numbers
 
 
@@ -108,7 +115,7 @@ def test_ten_steps_are_torchs(case, backend):
     ids=ids([c for c in FIXTURE["optimizers"] if c["name"] in WITH_KERNEL], "name"),
 )
 @pytest.mark.parametrize("dtype", [tg.float32, tg.float64], ids=str)
-def test_kernel_follows_the_rule(case, dtype):
+def test_kernel_follows_the_rule(case, dtype, kernels):
     name, kwargs = case["name"], case["kwargs"]
     with tg.backend("numpy"):
         rule = train(name, kwargs, dtype)[0].detach().numpy()
@@ -118,7 +125,7 @@ def test_kernel_follows_the_rule(case, dtype):
 
 
 @pytest.mark.parametrize("name", WITH_KERNEL)
-def test_later_steps_run_the_kernel_and_not_the_rule(name, monkeypatch):
+def test_later_steps_run_the_kernel_and_not_the_rule(name, monkeypatch, kernels):
     cls = getattr(tg.optim, name)
     p = with_grad(1.0, 2.0)
     optimizer = cls([p], lr=0.1, **({"momentum": 0.9} if name in ("SGD", "RMSprop") else {}))
@@ -134,7 +141,7 @@ def test_later_steps_run_the_kernel_and_not_the_rule(name, monkeypatch):
     optimizer.step()
 
 
-def test_plain_sgd_runs_the_kernel_from_the_first_step(monkeypatch):
+def test_plain_sgd_runs_the_kernel_from_the_first_step(monkeypatch, kernels):
     monkeypatch.setattr(tg.optim.SGD, "_update", lambda *_: pytest.fail("the rule was run"))
     p = with_grad(1.0)
     tg.optim.SGD([p], lr=0.25).step()
@@ -1242,7 +1249,7 @@ def test_milestones_of_a_saved_schedule_are_a_counter(tmp_path):
 
 
 @pytest.mark.parametrize("name, bytes_allowed", [("SGD", 0), ("Adam", 0), ("RMSprop", 0)])
-def test_a_step_allocates_no_memory(name, bytes_allowed):
+def test_a_step_allocates_no_memory(name, bytes_allowed, kernels):
     import tracemalloc
 
     params = [with_grad(*range(8)) for _ in range(20)]
@@ -1259,7 +1266,7 @@ def test_a_step_allocates_no_memory(name, bytes_allowed):
     assert after - before <= bytes_allowed and peak - before < 1000
 
 
-def test_a_step_costs_less_than_one_small_array_operation_a_parameter():
+def test_a_step_costs_less_than_one_small_array_operation_a_parameter(kernels):
     """Against a NumPy addition of the same size in the same process, so that a busy machine slows both."""
     params = [with_grad(1.0, 2.0) for _ in range(50)]
     optimizer = tg.optim.SGD(params, lr=1e-9)
