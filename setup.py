@@ -53,15 +53,6 @@ MODULES = {
     "tensorgrad.optim._step": CORE_FACE,
 }
 
-DIRECTIVES = {
-    "language_level": 3,
-    "boundscheck": False,
-    "wraparound": False,
-    "cdivision": True,
-    "initializedcheck": False,
-    "embedsignature": True,
-}
-
 NO_COMPILER = """
 tensorgrad could not be built: {error}
 
@@ -123,7 +114,7 @@ def extensions():
     present = [
         extension(m, parts) for m, parts in MODULES.items() if m in chosen and os.path.exists(source_of(m))
     ]
-    return cythonize(present, compiler_directives=DIRECTIVES, include_path=["src"], build_dir="build/cython")
+    return cythonize(present, include_path=["src"], build_dir="build/cython")
 
 
 class BuildLibraries(build_clib):
