@@ -1,6 +1,7 @@
 """Optimizers, and schedules for their learning rates."""
 
 from tensorgrad.core.names import missing as _missing
+
 from . import lr_scheduler
 from .adaptive import Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop
 from .descent import ASGD, SGD, Muon, Rprop
