@@ -182,11 +182,28 @@ def into_another_dtype(x, z):
 
 
 PROGRAMS = [
-    slice_multiplied, element_set, row_set_by_a_broadcast, view_of_a_view, base_written_after_the_view_was_taken,
-    two_views_that_overlap, transposed_view, view_of_a_transposed_result, reshaped_and_permuted_views, diagonal_written,
-    strided_view_written, part_of_itself_copied, own_transpose_added, list_filled_in_a_loop, operators, mask_set,
-    integer_index_set, indices_accumulated, scattered_into_a_view, shape_changed_in_place, filled_and_zeroed,
-]  # fmt: skip
+    slice_multiplied,
+    element_set,
+    row_set_by_a_broadcast,
+    view_of_a_view,
+    base_written_after_the_view_was_taken,
+    two_views_that_overlap,
+    transposed_view,
+    view_of_a_transposed_result,
+    reshaped_and_permuted_views,
+    diagonal_written,
+    strided_view_written,
+    part_of_itself_copied,
+    own_transpose_added,
+    list_filled_in_a_loop,
+    operators,
+    mask_set,
+    integer_index_set,
+    indices_accumulated,
+    scattered_into_a_view,
+    shape_changed_in_place,
+    filled_and_zeroed,
+]
 
 
 @pytest.fixture(params=["kernels", "numpy"])
@@ -277,7 +294,9 @@ def test_random_programs_of_writes_to_views(seed):
     program(*leaves).backward()
     for leaf, expected in zip(leaves, numerical(program, *arrays), strict=True):
         found = np.zeros_like(expected) if leaf.grad is None else leaf.grad.numpy()
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3 * max(1.0, np.abs(expected).max() * 1e-2))
+        np.testing.assert_allclose(
+            found, expected, rtol=1e-4, atol=1e-3 * max(1.0, np.abs(expected).max() * 1e-2)
+        )
 
 
 # ---- what is refused
@@ -291,9 +310,14 @@ def recorded(*shape):
 def test_leaf_that_requires_grad_is_not_written():
     x = tg.ones(3, requires_grad=True)
     for write in (
-        lambda: x.add_(1), lambda: x.__setitem__(0, 1.0), lambda: x[1:].mul_(2), lambda: x.__setitem__(x > 0, 1.0),
-        lambda: x.t_(), lambda: x.zero_(), lambda: x.index_add_(0, tg.tensor([0]), tg.ones(1)),
-    ):  # fmt: skip
+        lambda: x.add_(1),
+        lambda: x.__setitem__(0, 1.0),
+        lambda: x[1:].mul_(2),
+        lambda: x.__setitem__(x > 0, 1.0),
+        lambda: x.t_(),
+        lambda: x.zero_(),
+        lambda: x.index_add_(0, tg.tensor([0]), tg.ones(1)),
+    ):
         with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
             write()
     assert x.tolist() == [1.0, 1.0, 1.0]
@@ -307,7 +331,10 @@ def test_backward_after_in_place_write_is_refused_and_names_op_and_shape():
     x, y = recorded(2, 3)
     z = y * y
     y.add_(1)
-    with pytest.raises(RuntimeError, match=r"modified by an inplace operation: .*\[2, 3\].*MulBackward0.*version 1; expected version 0"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"modified by an inplace operation: .*\[2, 3\].*MulBackward0.*version 1; expected version 0",
+    ):
         z.sum().backward()
 
 
@@ -322,10 +349,15 @@ def test_backward_after_output_was_written_is_refused():
 @pytest.mark.parametrize(
     "write",
     [
-        lambda y: y[0].add_(1), lambda y: y.detach().add_(1), lambda y: y.view(-1).zero_(), lambda y: y.t().mul_(2),
-        lambda y: y.__setitem__([0], 1.0), lambda y: y.t_(), lambda y: y.copy_(tg.ones(2, 2)),
+        lambda y: y[0].add_(1),
+        lambda y: y.detach().add_(1),
+        lambda y: y.view(-1).zero_(),
+        lambda y: y.t().mul_(2),
+        lambda y: y.__setitem__([0], 1.0),
+        lambda y: y.t_(),
+        lambda y: y.copy_(tg.ones(2, 2)),
     ],
-)  # fmt: skip
+)
 def test_every_way_to_the_memory_counts_as_a_write(write):
     x, y = recorded(2, 2)
     z = (y * y).sum()
@@ -368,7 +400,9 @@ def test_expanded_tensors_are_not_written():
 
 def test_results_that_do_not_fit_are_refused_before_anything_is_written():
     y = tg.zeros(3)
-    with pytest.raises(RuntimeError, match=r"output with shape \[3\] doesn't match the broadcast shape \[2, 3\]"):
+    with pytest.raises(
+        RuntimeError, match=r"output with shape \[3\] doesn't match the broadcast shape \[2, 3\]"
+    ):
         y.add_(tg.ones(2, 3))
     with pytest.raises(RuntimeError, match="can't be cast"):
         tg.zeros(3, dtype=tg.int64).add_(0.5)
@@ -381,7 +415,12 @@ def test_read_only_memory_is_not_written():
     a = np.zeros(3)
     a.flags.writeable = False
     t = tg.from_numpy(a)
-    for write in (lambda: t.add_(1), lambda: t.__setitem__(0, 1.0), lambda: t[1:].mul_(2), lambda: t.__setitem__([0], 1.0)):
+    for write in (
+        lambda: t.add_(1),
+        lambda: t.__setitem__(0, 1.0),
+        lambda: t[1:].mul_(2),
+        lambda: t.__setitem__([0], 1.0),
+    ):
         with pytest.raises(RuntimeError, match="read-only"):
             write()
 
@@ -462,7 +501,16 @@ def test_writing_what_needs_a_gradient_makes_the_base_and_its_views_need_one():
 
 def test_in_place_forms_return_the_tensor_itself():
     y = tg.ones(2, 2)
-    for same in (y.add_(1), y.t_(), y.copy_(tg.ones(2, 2)), y.zero_(), y.unsqueeze_(0), y.squeeze_(0), y.resize_(4), y.tril_() if y.ndim > 1 else y):
+    for same in (
+        y.add_(1),
+        y.t_(),
+        y.copy_(tg.ones(2, 2)),
+        y.zero_(),
+        y.unsqueeze_(0),
+        y.squeeze_(0),
+        y.resize_(4),
+        y.tril_() if y.ndim > 1 else y,
+    ):
         assert same is y
 
 

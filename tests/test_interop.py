@@ -1,4 +1,6 @@
-"""NumPy on tensors: its functions stay on the tape, its arrays share memory, the buffer protocol and DLPack work."""
+"""NumPy on tensors: its functions stay on the tape, its arrays share memory, the buffer protocol and DLPack
+work.
+"""
 
 import numpy as np
 import pytest
@@ -87,7 +89,9 @@ def test_asarray_shares_memory_and_is_refused_where_a_gradient_is_needed():
         np.asarray(leaf(1.0))
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
+)
 def test_buffer_protocol_shows_the_memory(dtype):
     t = tg.ones(2, 3, dtype=getattr(tg, dtype)).t()
     seen = memoryview(t)

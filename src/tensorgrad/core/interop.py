@@ -1,7 +1,9 @@
 """NumPy's functions on tensors: they run tensorgrad's op of the same meaning, so that gradients flow.
 
-`__array_ufunc__` serves `np.sin(t)` and `array + t`, `__array_function__` serves `np.concatenate([t, u])` and its kin. What has no
-op here runs in NumPy on the tensors' arrays and gives a tensor, unless a gradient would be lost: that is refused.
+`__array_ufunc__` serves `np.sin(t)` and `array + t`, `__array_function__` serves `np.concatenate([t, u])`
+and its kin. What has no
+op here runs in NumPy on the tensors' arrays and gives a tensor, unless a gradient would be lost: that is
+refused.
 """
 
 from __future__ import annotations
@@ -16,39 +18,74 @@ from tensorgrad.core.declare import aliases, registry
 
 # Names under which NumPy and PyTorch know the same thing differently.
 _UFUNCS = {
-    "subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div", "power": "pow", "negative": "neg",
-    "absolute": "abs", "fabs": "abs", "arccos": "acos", "arcsin": "asin", "arctan": "atan", "arctan2": "atan2", "arccosh": "acosh",
-    "arcsinh": "asinh", "arctanh": "atanh", "rint": "round", "equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le",
+    "subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div", "power": "pow",
+    "negative": "neg",
+    "absolute": "abs", "fabs": "abs", "arccos": "acos", "arcsin": "asin", "arctan": "atan",
+    "arctan2": "atan2", "arccosh": "acosh",
+    "arcsinh": "asinh", "arctanh": "atanh", "rint": "round", "equal": "eq", "not_equal": "ne", "less": "lt",
+    "less_equal": "le",
     "greater": "gt", "greater_equal": "ge", "invert": "bitwise_not", "left_shift": "bitwise_left_shift",
-    "right_shift": "bitwise_right_shift", "float_power": "float_power", "mod": "remainder", "remainder": "remainder",
+    "right_shift": "bitwise_right_shift", "float_power": "float_power", "mod": "remainder",
+    "remainder": "remainder",
     "degrees": "rad2deg", "radians": "deg2rad", "conjugate": "conj",
 }  # fmt: skip
 
 # A ufunc's method as an op: np.add.reduce(t) is a sum.
-_REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "amax", "minimum": "amin", "logical_and": "all", "logical_or": "any"}
+_REDUCTIONS = {
+    "add": "sum",
+    "multiply": "prod",
+    "maximum": "amax",
+    "minimum": "amin",
+    "logical_and": "all",
+    "logical_or": "any",
+}
 
 # Functions whose arguments have the same names and order, up to axis / dim and keepdims / keepdim.
 _FUNCTIONS = {
-    "sum": "sum", "mean": "mean", "prod": "prod", "amax": "amax", "amin": "amin", "max": "amax", "min": "amin", "all": "all",
-    "any": "any", "argmax": "argmax", "argmin": "argmin", "cumsum": "cumsum", "cumprod": "cumprod", "concatenate": "cat",
-    "stack": "stack", "hstack": "hstack", "vstack": "vstack", "dstack": "dstack", "column_stack": "column_stack",
-    "squeeze": "squeeze", "expand_dims": "unsqueeze", "moveaxis": "movedim", "swapaxes": "swapaxes", "ravel": "ravel",
-    "reshape": "reshape", "broadcast_to": "broadcast_to", "flip": "flip", "fliplr": "fliplr", "flipud": "flipud", "rot90": "rot90",
-    "roll": "roll", "tile": "tile", "tril": "tril", "triu": "triu", "diag": "diag", "diagonal": "diagonal", "diagflat": "diagflat",
-    "trace": "trace", "where": "where", "clip": "clamp", "matmul": "matmul", "inner": "inner", "outer": "outer",
-    "vdot": "vdot", "tensordot": "tensordot", "kron": "kron", "cross": "cross", "take_along_axis": "take_along_dim",
+    "sum": "sum", "mean": "mean", "prod": "prod", "amax": "amax", "amin": "amin", "max": "amax",
+    "min": "amin", "all": "all",
+    "any": "any", "argmax": "argmax", "argmin": "argmin", "cumsum": "cumsum", "cumprod": "cumprod",
+    "concatenate": "cat",
+    "stack": "stack", "hstack": "hstack", "vstack": "vstack", "dstack": "dstack",
+    "column_stack": "column_stack",
+    "squeeze": "squeeze", "expand_dims": "unsqueeze", "moveaxis": "movedim", "swapaxes": "swapaxes",
+    "ravel": "ravel",
+    "reshape": "reshape", "broadcast_to": "broadcast_to", "flip": "flip", "fliplr": "fliplr",
+    "flipud": "flipud", "rot90": "rot90",
+    "roll": "roll", "tile": "tile", "tril": "tril", "triu": "triu", "diag": "diag", "diagonal": "diagonal",
+    "diagflat": "diagflat",
+    "trace": "trace", "where": "where", "clip": "clamp", "matmul": "matmul", "inner": "inner",
+    "outer": "outer",
+    "vdot": "vdot", "tensordot": "tensordot", "kron": "kron", "cross": "cross",
+    "take_along_axis": "take_along_dim",
     "copy": "clone",
-    "nan_to_num": "nan_to_num", "isclose": "isclose", "count_nonzero": "count_nonzero", "atleast_1d": "atleast_1d",
-    "atleast_2d": "atleast_2d", "atleast_3d": "atleast_3d", "meshgrid": "meshgrid", "nonzero": "nonzero", "argwhere": "argwhere",
-    "nansum": "nansum", "nanmean": "nanmean", "logaddexp": "logaddexp", "sinc": "sinc", "array_split": "tensor_split",
+    "nan_to_num": "nan_to_num", "isclose": "isclose", "count_nonzero": "count_nonzero",
+    "atleast_1d": "atleast_1d",
+    "atleast_2d": "atleast_2d", "atleast_3d": "atleast_3d", "meshgrid": "meshgrid", "nonzero": "nonzero",
+    "argwhere": "argwhere",
+    "nansum": "nansum", "nanmean": "nanmean", "logaddexp": "logaddexp", "sinc": "sinc",
+    "array_split": "tensor_split",
 }  # fmt: skip
 
-# Ops that want tensors of one dtype, where NumPy promotes; and ops that want tensors where NumPy takes numbers.
+# Ops that want tensors of one dtype, where NumPy promotes; ops that want tensors where NumPy takes numbers.
 _ONE_DTYPE = {"matmul", "dot", "inner", "outer", "vdot", "tensordot", "kron", "einsum", "cross"}
-_NO_NUMBERS = {"maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "logaddexp", "logaddexp2", "nextafter", "copysign", "heaviside"}
+_NO_NUMBERS = {
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "atan2",
+    "hypot",
+    "logaddexp",
+    "logaddexp2",
+    "nextafter",
+    "copysign",
+    "heaviside",
+}
 
 _KEYWORDS = {
-    "axis": "dim", "keepdims": "keepdim", "a_min": "min", "a_max": "max", "newshape": "shape", "arr": "input", "ary": "input",
+    "axis": "dim", "keepdims": "keepdim", "a_min": "min", "a_max": "max", "newshape": "shape",
+    "arr": "input", "ary": "input",
     "array": "input", "fill_value": "fill_value", "shift": "shifts", "reps": "dims",
 }  # fmt: skip
 
@@ -73,13 +110,19 @@ def _arguments(name: str, args: Any) -> list:
     """Positional arguments as the op of that name wants them."""
     args = [_tensor_of(each) for each in args]
     if name in _NO_NUMBERS:
-        args = [_core._copy_of_array(np.asarray(each)) if isinstance(each, (bool, int, float)) else each for each in args]
+        args = [
+            _core._copy_of_array(np.asarray(each)) if isinstance(each, (bool, int, float)) else each
+            for each in args
+        ]
     if name in _ONE_DTYPE:
         together = None
         for each in args:
             if isinstance(each, Tensor):
                 together = each.dtype if together is None else promote_types(together, each.dtype)
-        args = [each.to(together) if isinstance(each, Tensor) and each.dtype is not together else each for each in args]
+        args = [
+            each.to(together) if isinstance(each, Tensor) and each.dtype is not together else each
+            for each in args
+        ]
     return args
 
 
@@ -111,7 +154,8 @@ def _in_numpy(name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
     """What has no op: NumPy's own function on the arrays, where no gradient is lost by it."""
     if _wants_gradient(args) or _wants_gradient(tuple(kwargs.values())):
         raise TypeError(
-            f"np.{name}() has no op in tensorgrad that could carry the gradient of its arguments. Use tensorgrad's own functions, or "
+            f"np.{name}() has no op in tensorgrad that could carry the gradient of its arguments. Use "
+            f"tensorgrad's own functions, or "
             f"give it x.detach()."
         )
     kwargs = {key: _array_of(value) for key, value in kwargs.items()}
@@ -131,14 +175,20 @@ def _into(out: Any, found: Any) -> Any:
     raise TypeError(f"out= must be a Tensor or an array, not {type(target).__name__}")
 
 
-def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
-    """``np.sin(t)``, ``array + t``: the op of the same meaning; of a ufunc's methods, ``reduce`` where there is such an op."""
+def array_ufunc(
+    self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any
+) -> Any:
+    """``np.sin(t)``, ``array + t``: the op of the same meaning; of a ufunc's methods, ``reduce`` where there
+    is such an op.
+    """
     name = ufunc.__name__
     if method == "reduce":
         op = _op(_REDUCTIONS.get(name, ""))
         if op is not None and len(inputs) == 1 and not set(kwargs) - {"axis", "keepdims"}:
             axis = kwargs.get("axis", 0)
-            found = op(inputs[0], keepdim=kwargs.get("keepdims", False), **({} if axis is None else {"dim": axis}))
+            found = op(
+                inputs[0], keepdim=kwargs.get("keepdims", False), **({} if axis is None else {"dim": axis})
+            )
             return _into(out, found)
     elif method == "__call__":
         if kwargs.get("where") is True:
@@ -150,7 +200,10 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, out: A
         raise TypeError(f"np.{name}: out= goes only with the ufuncs that tensorgrad has an op for")
     function = ufunc if method == "__call__" else getattr(ufunc, method)
     if method == "at" and isinstance(inputs[0], Tensor):
-        raise TypeError(f"np.{name}.at() would write behind the tape's back; use index_put_(..., accumulate=True) or scatter_add_()")
+        raise TypeError(
+            f"np.{name}.at() would write behind the tape's back; use index_put_(..., accumulate=True) or "
+            f"scatter_add_()"
+        )
     return _in_numpy(name if method == "__call__" else f"{name}.{method}", function, inputs, kwargs)
 
 
@@ -203,7 +256,9 @@ def _take(a, indices, axis=None, out=None, mode="raise"):
 
 
 def _repeat(a, repeats, axis=None):
-    return registry["repeat_interleave"](a, _tensor_of(np.asarray(repeats)) if not isinstance(repeats, (int, Tensor)) else repeats, axis)
+    return registry["repeat_interleave"](
+        a, _tensor_of(np.asarray(repeats)) if not isinstance(repeats, (int, Tensor)) else repeats, axis
+    )
 
 
 def _sort(a, axis=-1, kind=None, order=None, *, stable=None):
@@ -216,7 +271,11 @@ def _argsort(a, axis=-1, kind=None, order=None, *, stable=None):
 
 def _append(arr, values, axis=None):
     arr, values = _as_tensor(arr), _as_tensor(values)
-    return registry["cat"]([arr.reshape(-1), values.reshape(-1)], 0) if axis is None else registry["cat"]([arr, values], axis)
+    return (
+        registry["cat"]([arr.reshape(-1), values.reshape(-1)], 0)
+        if axis is None
+        else registry["cat"]([arr, values], axis)
+    )
 
 
 def _as_tensor(value):
@@ -279,10 +338,13 @@ def _array_text(a, *args, **kwargs):
 
 
 _SPECIAL = {
-    "transpose": _transpose, "permute_dims": _transpose, "var": _var, "std": _std, "take": _take, "repeat": _repeat, "sort": _sort,
+    "transpose": _transpose, "permute_dims": _transpose, "var": _var, "std": _std, "take": _take,
+    "repeat": _repeat, "sort": _sort,
     "argsort": _argsort, "dot": _dot, "zeros_like": _like(np.zeros_like), "ones_like": _like(np.ones_like),
-    "empty_like": _like(np.empty_like), "full_like": _like(np.full_like), "append": _append, "einsum": _einsum, "split": _split, "allclose": _allclose, "array_equal": _array_equal,
-    "shape": _shape, "ndim": _ndim, "size": _size, "array2string": _array_text, "array_repr": _array_text, "array_str": _array_text,
+    "empty_like": _like(np.empty_like), "full_like": _like(np.full_like), "append": _append,
+    "einsum": _einsum, "split": _split, "allclose": _allclose, "array_equal": _array_equal,
+    "shape": _shape, "ndim": _ndim, "size": _size, "array2string": _array_text, "array_repr": _array_text,
+    "array_str": _array_text,
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     activations,
     arithmetic,
     arranging,
+    bessel,
     choosing,
     classifying,
     comparison,
@@ -32,18 +33,20 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     rounding,
     scans,
     scattering,
+    selecting,
     shaping,
     sorting,
     special,
     statistics,
+    striding,
     trigonometry,
 )
 
 FAMILIES = (
-    activations, arithmetic, arranging, choosing, classifying, comparison, contractions, conversion,
-    creation, distances, dropout, embedding, gating, indexing, joining, losses, margins, normalizing,
-    padding, powers, products, randomness, reductions, rounding, scans, scattering, shaping, sorting,
-    special, statistics, trigonometry,
+    activations, arithmetic, arranging, bessel, choosing, classifying, comparison, contractions,
+    conversion, creation, distances, dropout, embedding, gating, indexing, joining, losses, margins,
+    normalizing, padding, powers, products, randomness, reductions, rounding, scans, scattering,
+    selecting, shaping, sorting, special, statistics, striding, trigonometry,
 )
 
 

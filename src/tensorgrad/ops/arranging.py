@@ -1,4 +1,6 @@
-"""Copies of a tensor's elements in another order: repeated, turned, on diagonals, as triangles, as patches of an image."""
+"""Copies of a tensor's elements in another order: repeated, turned, on diagonals, as triangles, as patches
+of an image.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, int32, int64
 from tensorgrad.core.declare import case, composite, integers, normal, primitive
 from tensorgrad.ops import indexing, shaping
-from tensorgrad.ops._tools import wrap_dim, wrap_dims
+from tensorgrad.ops._tools import wrap_dim
 
 BOTH = ("tensorgrad", "tensorgrad.nn.functional")
 
@@ -30,7 +32,11 @@ def _repeat_vjp(g, repeats, input_shape):
     variadic="repeats",
     at=(),
     method=True,
-    samples=lambda: [case(normal(2, 3), (2, 1, 2), name="plain"), case(normal(2), (0,), name="none"), case(normal(), (3,), name="0-d")],
+    samples=lambda: [
+        case(normal(2, 3), (2, 1, 2), name="plain"),
+        case(normal(2), (0,), name="none"),
+        case(normal(), (3,), name="0-d"),
+    ],
 )
 def repeat(input, repeats):
     """The tensor laid side by side ``repeats`` times in every dimension.
@@ -42,14 +48,22 @@ def repeat(input, repeats):
             [1, 2, 1, 2]])
     """
     if len(repeats) < input.ndim:
-        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
+        )
     shape = (1,) * (len(repeats) - input.ndim) + input.shape
     if any(n < 0 for n in repeats):
-        raise RuntimeError(f"Trying to create tensor with negative dimension: {[n * r for n, r in zip(shape, repeats, strict=True)]}")
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension: "
+            f"{[n * r for n, r in zip(shape, repeats, strict=True)]}"
+        )
     return np.tile(input, repeats)
 
 
-@composite(method=True, samples=lambda: [case(normal(2, 3), (2,), name="short"), case(normal(2), (2, 2), name="long")])
+@composite(
+    method=True,
+    samples=lambda: [case(normal(2, 3), (2,), name="short"), case(normal(2), (2, 2), name="long")],
+)
 def tile(input, *dims):
     """The tensor laid side by side, counted from the last dimension: ``repeat`` for any number of counts.
 
@@ -62,10 +76,15 @@ def tile(input, *dims):
 
 @composite(
     method=True,
-    samples=lambda: [case(normal(2, 3), 2, name="flat"), case(normal(2, 3), 2, 1, name="dim"), case(normal(3, 2), integers(0, 3, 3), 0, name="tensor")],
+    samples=lambda: [
+        case(normal(2, 3), 2, name="flat"),
+        case(normal(2, 3), 2, 1, name="dim"),
+        case(normal(3, 2), integers(0, 3, 3), 0, name="tensor"),
+    ],
 )
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
-    """Every element (or every index of ``dim``) repeated in place: a number of times, or as ``repeats`` says for each.
+    """Every element (or every index of ``dim``) repeated in place: a number of times, or as ``repeats`` says
+    for each.
 
     Of one tensor: every index as often as its element says.
 
@@ -85,17 +104,22 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         if times < 0:
             raise RuntimeError("Repeats must be non-negative")
         wide = (*whole.shape[: dim + 1], times, *whole.shape[dim + 1 :])
-        found = shaping.reshape(shaping.expand(whole.unsqueeze(dim + 1), wide), (*wide[:dim], extent * times, *wide[dim + 2 :]))
+        found = shaping.reshape(
+            shaping.expand(whole.unsqueeze(dim + 1), wide), (*wide[:dim], extent * times, *wide[dim + 2 :])
+        )
         found = found.clone() if times == 1 else found
     else:
         if counts.size != extent:
             raise RuntimeError(
-                f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and input.size({dim}) "
+                f"repeats must have the same size as input along dim, but got repeats.size(0) = "
+                f"{counts.size} and input.size({dim}) "
                 f"= {extent}"
             )
         found = indexing.pick(whole, dim, np.repeat(np.arange(extent), counts))
     if output_size is not None and found.shape[dim] != output_size:
-        raise RuntimeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {found.shape[dim]}")
+        raise RuntimeError(
+            f"repeat_interleave: output_size is {output_size}, but the repeats add up to {found.shape[dim]}"
+        )
     return found
 
 
@@ -156,7 +180,10 @@ def flipud(input):
     return flip(input, (0,))
 
 
-@composite(method=True, samples=lambda: [case(normal(2, 3), 1, (0, 1), name="once"), case(normal(2, 3), -1, (1, 0), name="back")])
+@composite(
+    method=True,
+    samples=lambda: [case(normal(2, 3), 1, (0, 1), name="once"), case(normal(2, 3), -1, (1, 0), name="back")],
+)
 def rot90(input, k=1, dims=(0, 1)):
     """Turned by ``k`` quarter turns in the plane of two dimensions, from the first towards the second.
 
@@ -169,7 +196,9 @@ def rot90(input, k=1, dims=(0, 1)):
     if input.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
     if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input.ndim:
-        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        )
     first, second = wrap_dim(dims[0], input.ndim), wrap_dim(dims[1], input.ndim)
     k %= 4
     if k == 0:
@@ -194,9 +223,13 @@ def _roll(input, shifts, dims):
     return np.roll(input, shifts, dims)
 
 
-@composite(method=True, samples=lambda: [case(normal(2, 3), 1, name="flat"), case(normal(2, 3), (1, -1), (0, 1), name="dims")])
+@composite(
+    method=True,
+    samples=lambda: [case(normal(2, 3), 1, name="flat"), case(normal(2, 3), (1, -1), (0, 1), name="dims")],
+)
 def roll(input, shifts, dims=()):
-    """The elements moved on by ``shifts`` along ``dims``, those that leave at the end coming back at the start.
+    """The elements moved on by ``shifts`` along ``dims``, those that leave at the end coming back at the
+    start.
 
     Without ``dims`` the flattened tensor is rolled.
 
@@ -227,7 +260,11 @@ def _matrix(input, who: str):
     vjp=dict(input=lambda g, diagonal: tril(g, diagonal)),
     method=True,
     inplace=True,
-    samples=lambda: [case(normal(3, 4), name="plain"), case(normal(2, 3, 3), 1, name="above"), case(normal(3, 3), -1, name="below")],
+    samples=lambda: [
+        case(normal(3, 4), name="plain"),
+        case(normal(2, 3, 3), 1, name="above"),
+        case(normal(3, 3), -1, name="below"),
+    ],
 )
 def tril(input, diagonal=0):
     """The lower triangle of the matrices, zeros above the diagonal; a positive ``diagonal`` keeps more.
@@ -244,7 +281,11 @@ def tril(input, diagonal=0):
     vjp=dict(input=lambda g, diagonal: triu(g, diagonal)),
     method=True,
     inplace=True,
-    samples=lambda: [case(normal(3, 4), name="plain"), case(normal(2, 3, 3), 1, name="above"), case(normal(3, 3), -1, name="below")],
+    samples=lambda: [
+        case(normal(3, 4), name="plain"),
+        case(normal(2, 3, 3), 1, name="above"),
+        case(normal(3, 3), -1, name="below"),
+    ],
 )
 def triu(input, diagonal=0):
     """The upper triangle of the matrices, zeros below the diagonal; a positive ``diagonal`` keeps less.
@@ -287,10 +328,15 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype=None, device=None
 
 @composite(
     method=True,
-    samples=lambda: [case(normal(2, 3), name="plain"), case(normal(2, 3), 1, 0, 2, name="offset"), case(normal(2), -1, name="below")],
+    samples=lambda: [
+        case(normal(2, 3), name="plain"),
+        case(normal(2, 3), 1, 0, 2, name="offset"),
+        case(normal(2), -1, name="below"),
+    ],
 )
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
-    """Matrices, in the dimensions ``dim1`` and ``dim2`` of the result, with the last dimension on a diagonal and zeros elsewhere.
+    """Matrices, in the dimensions ``dim1`` and ``dim2`` of the result, with the last dimension on a diagonal
+    and zeros elsewhere.
 
     >>> tg.diag_embed(tg.tensor([1, 2]))
     tensor([[1, 0],
@@ -308,7 +354,9 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     return shaping._diagonal_backward(input, shape, offset, first, second)
 
 
-@composite(method=True, samples=lambda: [case(normal(3), 1, name="make"), case(normal(3, 4), -1, name="take")])
+@composite(
+    method=True, samples=lambda: [case(normal(3), 1, name="make"), case(normal(3, 4), -1, name="take")]
+)
 def diag(input, diagonal=0):
     """A matrix with a vector on its diagonal; of a matrix, a copy of its diagonal.
 
@@ -346,13 +394,17 @@ def pixel_shuffle(input, upscale_factor):
     """
     r = upscale_factor
     if input.ndim < 3:
-        raise RuntimeError(f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
+        raise RuntimeError(
+            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.ndim} "
+            f"dimension(s)"
+        )
     if r <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
     *lead, channels, height, width = input.shape
     if channels % (r * r):
         raise RuntimeError(
-            f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
+            f"upscale_factor, but "
             f"input.size(-3)={channels} is not divisible by {r * r}"
         )
     n = len(lead)
@@ -370,13 +422,19 @@ def pixel_unshuffle(input, downscale_factor):
     """
     r = downscale_factor
     if input.ndim < 3:
-        raise RuntimeError(f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.ndim} dimension(s)")
+        raise RuntimeError(
+            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.ndim} "
+            f"dimension(s)"
+        )
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
     *lead, channels, height, width = input.shape
     for name, size in (("height", height), ("width", width)):
         if size % r:
-            raise RuntimeError(f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but {size} is not divisible by {r}")
+            raise RuntimeError(
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but {size} is not "
+                f"divisible by {r}"
+            )
     n = len(lead)
     split = shaping.reshape(input, (*lead, channels, height // r, r, width // r, r))
     moved = shaping.permute(split, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
@@ -391,12 +449,18 @@ def channel_shuffle(input, groups):
     tensor([0, 2, 1, 3])
     """
     if input.ndim < 3:
-        raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}")
+        raise RuntimeError(
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}"
+        )
     batch, channels, *rest = input.shape
     if groups <= 0:
-        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
+        raise RuntimeError(
+            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
+        )
     if channels % groups:
-        raise RuntimeError(f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups.")
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
+        )
     split = shaping.reshape(input, (batch, groups, channels // groups, *rest))
     return shaping.reshape(shaping.transpose(split, 1, 2), input.shape)
 
@@ -411,7 +475,8 @@ def _pair(value) -> tuple[int, int]:
 
 def _patch_counts(size, kernel, dilation, padding, stride):
     return [
-        (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in zip(size, kernel, dilation, padding, stride, strict=True)
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, d, p, s in zip(size, kernel, dilation, padding, stride, strict=True)
     ]
 
 
@@ -438,7 +503,9 @@ def _im2col(input, kernel, dilation, padding, stride):
 
 
 @primitive(
-    vjp=dict(input=lambda g, kernel, dilation, padding, stride: _im2col(g, kernel, dilation, padding, stride)),
+    vjp=dict(
+        input=lambda g, kernel, dilation, padding, stride: _im2col(g, kernel, dilation, padding, stride)
+    ),
     at=(),
     samples=lambda: [case(normal(1, 8, 4), (3, 3), (2, 2), (1, 1), (0, 0), (1, 1), name="plain")],
 )
@@ -447,13 +514,18 @@ def _col2im(input, size, kernel, dilation, padding, stride):
     rows, columns = _patch_counts(size, kernel, dilation, padding, stride)
     channels = input.shape[1] // math.prod(kernel)
     windows = input.reshape(input.shape[0], channels, *kernel, rows, columns)
-    full = np.zeros((input.shape[0], channels, size[0] + 2 * padding[0], size[1] + 2 * padding[1]), input.dtype)
+    full = np.zeros(
+        (input.shape[0], channels, size[0] + 2 * padding[0], size[1] + 2 * padding[1]), input.dtype
+    )
     for i in range(kernel[0]):
         top = i * dilation[0]
         for j in range(kernel[1]):
             left = j * dilation[1]
             full[
-                :, :, top : top + stride[0] * (rows - 1) + 1 : stride[0], left : left + stride[1] * (columns - 1) + 1 : stride[1]
+                :,
+                :,
+                top : top + stride[0] * (rows - 1) + 1 : stride[0],
+                left : left + stride[1] * (columns - 1) + 1 : stride[1],
             ] += windows[:, :, i, j]
     return full[:, :, padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
 
@@ -463,11 +535,15 @@ def _check_patches(who: str, **settings):
         if len(pair) != 2:
             raise RuntimeError(f"It is expected {name} equals to 2, but got size {len(pair)}")
         if any(n < (0 if name == "padding" else 1) for n in pair):
-            raise RuntimeError(f"{who}(): {name} should be {'non-negative' if name == 'padding' else 'greater than zero'}, but got {list(pair)}")
+            raise RuntimeError(
+                f"{who}(): {name} should be {'non-negative' if name == 'padding' else 'greater than zero'}, "
+                f"but got {list(pair)}"
+            )
 
 
 def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1) -> Tensor:
-    """All patches of images as columns: (batch, channels, height, width) to (batch, channels * patch, patches).
+    """All patches of images as columns: (batch, channels, height, width) to (batch, channels * patch,
+    patches).
 
     >>> F.unfold(tg.arange(4.0).reshape(1, 1, 2, 2), 2).flatten()
     tensor([0., 1., 2., 3.])
@@ -476,13 +552,16 @@ def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1) -> Tenso
     _check_patches("unfold", kernel_size=kernel, dilation=dilation, padding=padding, stride=stride)
     if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
         raise RuntimeError(
-            f"Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: {list(input.shape)}"
+            f"Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions "
+            f"for input, but got: {list(input.shape)}"
         )
     counts = _patch_counts(input.shape[-2:], kernel, dilation, padding, stride)
     if min(counts) < 1:
         raise RuntimeError(
-            f"Given input with spatial size {tuple(input.shape[-2:])}, kernel_size={kernel}, dilation={dilation}, padding={padding}, "
-            f"calculated shape of the array of sliding blocks as {tuple(counts)}, but its components must be at least one."
+            f"Given input with spatial size {tuple(input.shape[-2:])}, kernel_size={kernel}, "
+            f"dilation={dilation}, padding={padding}, "
+            f"calculated shape of the array of sliding blocks as {tuple(counts)}, but its components must be "
+            f"at least one."
         )
     if input.ndim == 3:
         return shaping.squeeze(_im2col(shaping.unsqueeze(input, 0), kernel, dilation, padding, stride), 0)
@@ -490,31 +569,42 @@ def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1) -> Tenso
 
 
 def fold(input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=1) -> Tensor:
-    """Columns of patches added up to images: (batch, channels * patch, patches) to (batch, channels, *output_size).
+    """Columns of patches added up to images: (batch, channels * patch, patches) to (batch, channels,
+    *output_size).
 
     >>> F.fold(tg.ones(1, 4, 4), (3, 3), 2).sum()
     tensor(16.)
     """
     kernel, dilation, padding, stride = _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride)
     size = _pair(output_size)
-    _check_patches("fold", output_size=size, kernel_size=kernel, dilation=dilation, padding=padding, stride=stride)
+    _check_patches(
+        "fold", output_size=size, kernel_size=kernel, dilation=dilation, padding=padding, stride=stride
+    )
     if input.ndim not in (2, 3):
-        raise RuntimeError(f"Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but got: {list(input.shape)}")
+        raise RuntimeError(
+            f"Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero "
+            f"dimensions for input, but got: {list(input.shape)}"
+        )
     columns, patches = input.shape[-2:]
     if columns % math.prod(kernel):
         raise RuntimeError(
-            f"Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)={columns} and "
+            f"Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+            f"input.size(1)={columns} and "
             f"kernel_size={kernel}."
         )
     counts = _patch_counts(size, kernel, dilation, padding, stride)
     if math.prod(counts) != patches or min(counts) < 1:
         raise RuntimeError(
-            f"Given output_size={size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, stride={stride}, expected size of "
-            f"input's dimension 2 to match the calculated number of sliding blocks {counts[0]} * {counts[1]} = {math.prod(counts)}, but "
+            f"Given output_size={size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, "
+            f"stride={stride}, expected size of "
+            f"input's dimension 2 to match the calculated number of sliding blocks {counts[0]} * {counts[1]} "
+            f"= {math.prod(counts)}, but "
             f"got input.size(2)={patches}."
         )
     if input.ndim == 2:
-        return shaping.squeeze(_col2im(shaping.unsqueeze(input, 0), size, kernel, dilation, padding, stride), 0)
+        return shaping.squeeze(
+            _col2im(shaping.unsqueeze(input, 0), size, kernel, dilation, padding, stride), 0
+        )
     return _col2im(input, size, kernel, dilation, padding, stride)
 
 

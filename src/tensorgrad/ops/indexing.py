@@ -1,6 +1,8 @@
-"""`x[index]` with masks and integer arrays, and the ops that read and write along one dimension by a list of positions.
+"""`x[index]` with masks and integer arrays, and the ops that read and write along one dimension by a list of
+positions.
 
-Everything comes down to two adjoint primitives: `_pick` takes positions of one dimension, `_unpick` adds values up at them. An
+Everything comes down to two adjoint primitives: `_pick` takes positions of one dimension, `_unpick` adds
+values up at them. An
 index with several arrays is first made one array of positions in the dimensions it covers, seen as one.
 """
 
@@ -19,8 +21,12 @@ from tensorgrad.ops._tools import wrap_dim
 INDEX_TYPES = (int64, int32)
 
 
-def positions(index: np.ndarray, extent: int, dim: int, negative: bool = True, error: type = IndexError) -> np.ndarray:
-    """The index counted from 0, in int64; raises IndexError (or another ``error``) when one is out of bounds."""
+def positions(
+    index: np.ndarray, extent: int, dim: int, negative: bool = True, error: type = IndexError
+) -> np.ndarray:
+    """The index counted from 0, in int64; raises IndexError (or another ``error``) when one is out of
+    bounds.
+    """
     index = index.astype(np.int64, copy=False)
     if index.size:
         low, high = index.min(), index.max()
@@ -33,7 +39,9 @@ def positions(index: np.ndarray, extent: int, dim: int, negative: bool = True, e
 
 
 def add_at(shape, dim: int, index: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """Zeros of ``shape`` to which ``g`` is added at the positions ``index`` of one dimension; ``index`` has any shape."""
+    """Zeros of ``shape`` to which ``g`` is added at the positions ``index`` of one dimension; ``index`` has
+    any shape.
+    """
     full = np.zeros(shape, g.dtype)
     extent, count = shape[dim], index.size
     if not g.size:
@@ -50,7 +58,7 @@ def add_at(shape, dim: int, index: np.ndarray, g: np.ndarray) -> np.ndarray:
         where = index if after == 1 else (index[:, None] * after + np.arange(after)).reshape(-1)
         for line, part in zip(lines, g, strict=True):
             line.reshape(-1)[...] = np.bincount(where, weights=part.reshape(-1), minlength=extent * after)
-    else:                               # equal positions side by side, then one sum per position
+    else:  # equal positions side by side, then one sum per position
         order = np.argsort(index, kind="stable")
         index = index[order]
         starts = np.flatnonzero(np.concatenate(([True], index[1:] != index[:-1])))
@@ -82,7 +90,9 @@ def _unpick(g, shape, dim, index):
 
 @primitive(
     vjp=dict(
-        input=lambda g, dim, index, accumulate: g if accumulate else _put(g, dim, index, g.new_zeros(()), False),
+        input=lambda g, dim, index, accumulate: (
+            g if accumulate else _put(g, dim, index, g.new_zeros(()), False)
+        ),
         value=lambda g, dim, index: _pick(g, dim, index),
     ),
     at=(),
@@ -105,7 +115,9 @@ pick = _pick
 
 
 def deliver(found: Tensor, out: Tensor | None, *inputs: Tensor) -> Tensor:
-    """A result, in ``out`` if one is given: it may not share memory with what was read, nor be of another dtype."""
+    """A result, in ``out`` if one is given: it may not share memory with what was read, nor be of another
+    dtype.
+    """
     if out is None:
         return found
     if out.dtype is not found.dtype:
@@ -113,7 +125,8 @@ def deliver(found: Tensor, out: Tensor | None, *inputs: Tensor) -> Tensor:
     for each in inputs:
         if np.may_share_memory(_core._array_of(each), _core._array_of(out)):
             raise RuntimeError(
-                "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
+                "unsupported operation: some elements of the input tensor and the written-to tensor refer to "
+                "a single memory location. "
                 "Please clone() the tensor before performing the operation."
             )
     return _core._write_out(out, found)
@@ -137,7 +150,8 @@ def _as_index(part):
             array = array.astype(np.int64)
     else:
         raise IndexError(
-            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
+            "indices "
             f"(got {type(part).__name__})"
         )
     if array.dtype.kind not in "biu":
@@ -147,26 +161,38 @@ def _as_index(part):
 
 def _is_tuple_in_disguise(index) -> bool:
     """PyTorch reads a list that holds slices, sequences or tensors as the tuple of them."""
-    return isinstance(index, list) and len(index) < 32 and any(
-        each is None or each is Ellipsis or isinstance(each, (slice, Tensor, np.ndarray, Sequence)) for each in index
+    return (
+        isinstance(index, list)
+        and len(index) < 32
+        and any(
+            each is None or each is Ellipsis or isinstance(each, (slice, Tensor, np.ndarray, Sequence))
+            for each in index
+        )
     )
 
 
 class Plan:
-    """What an index with arrays comes down to: a view, and an array of positions in some neighbouring dimensions of it.
+    """What an index with arrays comes down to: a view, and an array of positions in some neighbouring
+    dimensions of it.
 
-    ``view``: after the index's ints, slices and None, with the indexed dimensions moved together; ``dim``, ``span``: where they
+    ``view``: after the index's ints, slices and None, with the indexed dimensions moved together; ``dim``,
+    ``span``: where they
     begin and how many they are; ``index``: int64 positions among them seen as one.
     """
 
     __slots__ = ("dim", "index", "span", "view")
 
     def __init__(self, x: Tensor, index):
-        parts = index if isinstance(index, tuple) else tuple(index) if _is_tuple_in_disguise(index) else (index,)
-        plain: list = []                # what a plain index would do
-        entries: list = []              # (dimension of the view, dimensions covered, array)
+        parts = (
+            index if isinstance(index, tuple) else tuple(index) if _is_tuple_in_disguise(index) else (index,)
+        )
+        plain: list = []  # what a plain index would do
+        entries: list = []  # (dimension of the view, dimensions covered, array)
         shape, at, dim = x.shape, 0, 0  # at: the next dimension of x; dim: the next one of the view
-        parts = [each if _core._is_plain(each) or isinstance(each, (bool, np.bool_)) else _as_index(each) for each in parts]
+        parts = [
+            each if _core._is_plain(each) or isinstance(each, (bool, np.bool_)) else _as_index(each)
+            for each in parts
+        ]
         dots = 0
         used = 0
         for each in parts:
@@ -185,7 +211,9 @@ class Plan:
                 plain += [slice(None)] * (len(shape) - used)
                 at += len(shape) - used
                 dim += len(shape) - used
-            elif isinstance(each, (bool, np.bool_)) or (isinstance(each, np.ndarray) and each.ndim == 0 and each.dtype == bool):
+            elif isinstance(each, (bool, np.bool_)) or (
+                isinstance(each, np.ndarray) and each.ndim == 0 and each.dtype == bool
+            ):
                 plain.append(None)
                 entries.append((dim, 1, np.zeros(int(bool(each)), np.int64)))
                 dim += 1
@@ -195,7 +223,8 @@ class Plan:
                     for d in range(covered):
                         if each.shape[d] != shape[at + d]:
                             raise IndexError(
-                                f"The shape of the mask {list(each.shape)} at index {d} does not match the shape of the indexed "
+                                f"The shape of the mask {list(each.shape)} at index {d} does not match the "
+                                f"shape of the indexed "
                                 f"tensor {list(shape)} at index {at + d}"
                             )
                     entries.append((dim, covered, np.flatnonzero(each)))
@@ -226,7 +255,9 @@ class Plan:
             arrays = np.broadcast_arrays(*[array for _, _, array in entries])
         except ValueError:
             shapes = ", ".join(str(list(array.shape)) for _, _, array in entries)
-            raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}") from None
+            raise IndexError(
+                f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+            ) from None
         total, d = arrays[0], self.dim + entries[0][1]
         for (_, covered, _), array in zip(entries[1:], arrays[1:], strict=True):
             total = total * math.prod(view.shape[d : d + covered]) + array
@@ -249,7 +280,11 @@ class Plan:
 
     def numpy_index(self) -> tuple:
         """The index into the view's array."""
-        found = (self.index,) if self.span == 1 else np.unravel_index(self.index, self.view.shape[self.dim : self.dim + self.span])
+        found = (
+            (self.index,)
+            if self.span == 1
+            else np.unravel_index(self.index, self.view.shape[self.dim : self.dim + self.span])
+        )
         return (slice(None),) * self.dim + tuple(found)
 
     def fitted(self, value: Tensor) -> Tensor:
@@ -263,7 +298,8 @@ class Plan:
         back = len(shape) - len(own)
         if back < 0 or any(n not in (1, shape[back + d]) for d, n in enumerate(own)):
             raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape {list(shape)}"
+                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing "
+                f"result of shape {list(shape)}"
             )
         return shaping.expand(shaping.reshape(value, own) if len(own) != value.ndim else value, shape)
 
@@ -287,7 +323,8 @@ def _as_value(value, like: Tensor) -> Tensor:
     if isinstance(value, Tensor):
         if value.dtype is not like.dtype:
             raise RuntimeError(
-                f"Index put requires the source and destination dtypes match, got {like.dtype} for the destination and "
+                f"Index put requires the source and destination dtypes match, got {like.dtype} for the "
+                f"destination and "
                 f"{value.dtype} for the source."
             )
         return value
@@ -341,7 +378,10 @@ def _index_put_(x, index, value, accumulate=False):
 
 def _tensor_indices(indices):
     if not isinstance(indices, (tuple, list)):
-        raise TypeError(f"index_put_(): argument 'indices' (position 1) must be tuple of Tensors, not {type(indices).__name__}")
+        raise TypeError(
+            f"index_put_(): argument 'indices' (position 1) must be tuple of Tensors, not "
+            f"{type(indices).__name__}"
+        )
     for i, each in enumerate(indices):
         if not isinstance(each, Tensor):
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(each).__name__}")
@@ -395,7 +435,10 @@ def _one_dim(input):
 
 @composite(
     method=True,
-    samples=lambda: [case(normal(3, 4), 1, integers(0, 4, 3), name="plain"), case(normal(), 0, integers(0, 1, 1), name="0-d")],
+    samples=lambda: [
+        case(normal(3, 4), 1, integers(0, 4, 3), name="plain"),
+        case(normal(), 0, integers(0, 1, 1), name="0-d"),
+    ],
 )
 def index_select(input, dim, index, *, out=None):
     """The positions ``index``, a vector, of one dimension.
@@ -409,22 +452,33 @@ def index_select(input, dim, index, *, out=None):
     if input.ndim:
         return deliver(_pick(input, dim, where), out, input, index)
     if where.size != 1:
-        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {where.size} value(s)")
+        raise RuntimeError(
+            f"index_select(): Index to scalar can have only 1 value, got {where.size} value(s)"
+        )
     return deliver(input.clone(), out, input, index)
 
 
 def _check_source(who: str, input, dim: int, where, source):
-    """The source in the shape that ``input`` has with ``len(index)`` in ``dim``; raises RuntimeError when it does not fit."""
+    """The source in the shape that ``input`` has with ``len(index)`` in ``dim``; raises RuntimeError when it
+    does not fit.
+    """
     if not isinstance(source, Tensor):
         raise TypeError(f"{who}(): argument 'source' must be Tensor, not {type(source).__name__}")
     if source.dtype is not input.dtype:
-        raise RuntimeError(f"{who}(): self ({input.dtype}) and source ({source.dtype}) must have the same dtype")
+        raise RuntimeError(
+            f"{who}(): self ({input.dtype}) and source ({source.dtype}) must have the same dtype"
+        )
     shape = tuple(input.shape) or (1,)
     wanted = (*shape[:dim], where.size, *shape[dim + 1 :])
     if tuple(source.shape) != wanted:
-        if source.numel() != math.prod(wanted) or source.ndim > len(wanted) or (source.ndim and input.ndim and source.ndim != input.ndim):
+        if (
+            source.numel() != math.prod(wanted)
+            or source.ndim > len(wanted)
+            or (source.ndim and input.ndim and source.ndim != input.ndim)
+        ):
             raise (IndexError if source.ndim <= 1 and dim == 0 else RuntimeError)(
-                f"{who}(): Number of indices ({where.size}) should be equal to source.size(dim) and the other sizes of source "
+                f"{who}(): Number of indices ({where.size}) should be equal to source.size(dim) and the "
+                f"other sizes of source "
                 f"{list(source.shape)} to those of self {list(input.shape)}, at dim {dim}"
             )
         source = shaping.reshape(source, wanted)
@@ -440,14 +494,16 @@ def _put_vector(who: str, input, dim: int, index, source, accumulate: bool):
 
 
 @composite(
-    method=True, inplace=True,
+    method=True,
+    inplace=True,
     samples=lambda: [
         case(normal(3, 4), 1, integers(0, 4, 3), normal(3, 3), name="plain"),
         case(normal(3), 0, integers(0, 3, 4), normal(4), alpha=2.0, name="alpha"),
     ],
-)  # fmt: skip
+)
 def index_add(input, dim, index, source, *, alpha=1):
-    """``input`` with ``alpha * source`` added at the positions ``index``, a vector, of one dimension; repeated ones add up.
+    """``input`` with ``alpha * source`` added at the positions ``index``, a vector, of one dimension;
+    repeated ones add up.
 
     >>> tg.index_add(tg.zeros(3), 0, tg.tensor([0, 0, 2]), tg.ones(3))
     tensor([2., 0., 1.])
@@ -456,9 +512,10 @@ def index_add(input, dim, index, source, *, alpha=1):
 
 
 @composite(
-    method=True, inplace=True,
+    method=True,
+    inplace=True,
     samples=lambda: [case(normal(3, 4), 1, creation.tensor([2, 0, 3, 1]), normal(3, 4), name="plain")],
-)  # fmt: skip
+)
 def index_copy(input, dim, index, source):
     """``input`` with ``source`` at the positions ``index``, a vector, of one dimension.
 
@@ -469,9 +526,13 @@ def index_copy(input, dim, index, source):
 
 
 @composite(
-    method=True, inplace=True,
-    samples=lambda: [case(normal(3, 4), 1, integers(0, 4, 2), 5.0, name="number"), case(normal(3), 0, integers(0, 3, 2), normal(), name="tensor")],
-)  # fmt: skip
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(3, 4), 1, integers(0, 4, 2), 5.0, name="number"),
+        case(normal(3), 0, integers(0, 3, 2), normal(), name="tensor"),
+    ],
+)
 def index_fill(input, dim, index, value):
     """``input`` with a number (or a 0-d tensor) at the positions ``index``, a vector, of one dimension.
 
@@ -483,7 +544,8 @@ def index_fill(input, dim, index, value):
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(
-                f"index_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+                f"index_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
+                f"dimension(s)."
             )
         value = value.to(input.dtype)
         where = np.unique(where)
@@ -509,14 +571,20 @@ def take(input, index, *, out=None):
     where = np.array(_core._array_of(index))
     extent = input.numel()
     if where.size and not (-extent <= where.min() and where.max() < extent):
-        raise IndexError(f"out of range: tried to access index {where.max() if where.max() >= extent else where.min()} on a tensor of {extent} elements.")
-    return deliver(_pick(shaping.reshape(input, (extent,)), 0, positions(where, extent, 0)), out, input, index)
+        raise IndexError(
+            f"out of range: tried to access index {where.max() if where.max() >= extent else where.min()} on "
+            f"a tensor of {extent} elements."
+        )
+    return deliver(
+        _pick(shaping.reshape(input, (extent,)), 0, positions(where, extent, 0)), out, input, index
+    )
 
 
 @composite(
-    method=True, inplace=True,
+    method=True,
+    inplace=True,
     samples=lambda: [case(normal(3, 4), integers(0, 12, 2), normal(2), True, name="accumulate")],
-)  # fmt: skip
+)
 def put(input, index, source, accumulate=False):
     """``input`` with ``source`` at the positions ``index`` of the tensor seen as a vector, or added there.
 
@@ -527,153 +595,20 @@ def put(input, index, source, accumulate=False):
     if index.dtype is not int64:
         raise RuntimeError(f"put_(): Expected a long tensor for index, but got {index.dtype}")
     if source.dtype is not input.dtype:
-        raise RuntimeError(f"put_(): self and source expected to have the same dtype, but got {input.dtype} and {source.dtype}")
+        raise RuntimeError(
+            f"put_(): self and source expected to have the same dtype, but got {input.dtype} and "
+            f"{source.dtype}"
+        )
     if source.numel() != index.numel():
-        raise RuntimeError(f"put_(): Expected source and index to have the same number of elements, but got {source.numel()} and {index.numel()}")
+        raise RuntimeError(
+            f"put_(): Expected source and index to have the same number of elements, but got "
+            f"{source.numel()} and {index.numel()}"
+        )
     extent = input.numel()
     if extent == 0 and index.numel():
         raise IndexError("put_(): Expected self to be non-empty when index is")
     where = positions(np.array(_core._array_of(index)).reshape(-1), extent, 0)
-    done = _put(shaping.reshape(input, (extent,)), 0, where, shaping.reshape(source, (where.size,)), accumulate)
+    done = _put(
+        shaping.reshape(input, (extent,)), 0, where, shaping.reshape(source, (where.size,)), accumulate
+    )
     return shaping.reshape(done, input.shape)
-
-
-# ---- masks
-
-
-def _mask_of(mask, who: str):
-    if not isinstance(mask, Tensor):
-        raise TypeError(f"{who}(): argument 'mask' must be Tensor, not {type(mask).__name__}")
-    if mask.dtype is not bool_:
-        raise RuntimeError(f"{who}: expected BoolTensor for mask, but got {mask.dtype}")
-    return mask
-
-
-@composite(method=True, samples=lambda: [case(normal(3, 4), truths(3, 4), name="plain"), case(normal(3, 1), truths(4), name="broadcast")])
-def masked_select(input, mask, *, out=None):
-    """The elements where ``mask`` is true, as a vector; the two are broadcast.
-
-    >>> tg.masked_select(tg.tensor([1, 2, 3]), tg.tensor([True, False, True]))
-    tensor([1, 3])
-    """
-    shape = shaping.broadcast_shapes(input.shape, _mask_of(mask, "masked_select").shape)
-    where = np.flatnonzero(np.broadcast_to(_core._array_of(mask), shape))
-    return deliver(_pick(shaping.reshape(shaping.expand(input, shape), (math.prod(shape),)), 0, where), out, input, mask)
-
-
-@composite(
-    method=True, inplace=True,
-    samples=lambda: [case(normal(3, 4), truths(3, 4), normal(12), name="plain"), case(normal(3, 1), truths(4), normal(12), name="broadcast")],
-)  # fmt: skip
-def masked_scatter(input, mask, source):
-    """``input`` with the elements of ``source``, in order, where ``mask`` is true; the mask is broadcast.
-
-    >>> tg.masked_scatter(tg.zeros(3), tg.tensor([True, False, True]), tg.tensor([5.0, 6.0]))
-    tensor([5., 0., 6.])
-    """
-    shape = shaping.broadcast_shapes(input.shape, _mask_of(mask, "masked_scatter_").shape)
-    if source.dtype is not input.dtype:
-        raise RuntimeError(f"masked_scatter_: expected self and source to have same dtypes but got {input.dtype} and {source.dtype}")
-    where = np.flatnonzero(np.broadcast_to(_core._array_of(mask), shape))
-    if source.numel() < where.size:
-        raise RuntimeError(f"masked_scatter_: expected source to have at least {where.size} elements, the number of true values; it has {source.numel()}")
-    flat = shaping.reshape(shaping.expand(input, shape), (math.prod(shape),))
-    values = shaping.narrow(shaping.reshape(source, (source.numel(),)), 0, 0, where.size)
-    return shaping.reshape(_put(flat, 0, where, values, False), shape)
-
-
-@primitive(nograd=("input",), method=True, samples=lambda: [case(integers(0, 2, 3, 2), name="plain"), case(normal(), name="0-d")])
-def argwhere(input):
-    """The indices of the elements that are not zero, a row for each.
-
-    >>> tg.argwhere(tg.tensor([0, 3, 4]))
-    tensor([[1],
-            [2]])
-    """
-    return np.argwhere(input) if input.ndim else np.zeros((int(input != 0), 0), np.int64)
-
-
-@composite(method=True, samples=lambda: [case(integers(0, 2, 3, 2), name="rows"), case(integers(0, 2, 3), as_tuple=True, name="tuple")])
-def nonzero(input, *, as_tuple=False):
-    """The indices of the elements that are not zero: a row for each, or a tuple with a vector for every dimension.
-
-    >>> tg.nonzero(tg.tensor([0, 3, 4]), as_tuple=True)
-    (tensor([1, 2]),)
-    """
-    if not as_tuple:
-        return argwhere(input)
-    return tuple([_core._copy_of_array(each) for each in np.nonzero(np.atleast_1d(_core._array_of(input)))])
-
-
-@composite(samples=lambda: [case(integers(0, 2, 3, 2), size=4, name="plain")])
-def nonzero_static(input, *, size, fill_value=-1):
-    """``nonzero`` with exactly ``size`` rows: the first ones, or filled up with ``fill_value``.
-
-    >>> tg.nonzero_static(tg.tensor([0, 3]), size=2)
-    tensor([[ 1],
-            [-1]])
-    """
-    if size < 0:
-        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, got {size}")
-    found = argwhere(input)
-    out = found.new_full((size, input.ndim), fill_value)
-    count = min(size, found.shape[0])
-    out[:count] = found[:count]
-    return out
-
-
-# ---- a copy with one part replaced
-
-
-def _replaced(input, src, part):
-    """A copy of ``input`` with ``src`` in the place that ``part`` shows of it."""
-    out = input.clone()
-    place = part(out)
-    if place.shape != src.shape:
-        raise RuntimeError(f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = {list(place.shape)}")
-    _core._write(place, src)
-    return out
-
-
-@composite(method=True, samples=lambda: [case(normal(3, 4), normal(3), 1, 2, name="plain")])
-def select_scatter(input, src, dim, index):
-    """A copy of ``input`` with ``src`` at one index of one dimension.
-
-    >>> tg.select_scatter(tg.zeros(2, 2), tg.ones(2), 0, 1)
-    tensor([[0., 0.],
-            [1., 1.]])
-    """
-    return _replaced(input, src, lambda x: shaping.select(x, dim, index))
-
-
-@composite(method=True, samples=lambda: [case(normal(5, 2), normal(2, 2), 0, 1, 4, 2, name="plain")])
-def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
-    """A copy of ``input`` with ``src`` at the indices ``start:end:step`` of one dimension.
-
-    >>> tg.slice_scatter(tg.zeros(4), tg.ones(2), 0, 1, 3)
-    tensor([0., 1., 1., 0.])
-    """
-    return _replaced(input, src, lambda x: shaping.slice_(x, dim, start, end, step))
-
-
-@composite(method=True, samples=lambda: [case(normal(3, 4), normal(3), name="plain"), case(normal(3, 4), normal(3), 1, name="offset")])
-def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
-    """A copy of ``input`` with ``src`` on the diagonal of two dimensions.
-
-    >>> tg.diagonal_scatter(tg.zeros(2, 2), tg.ones(2))
-    tensor([[1., 0.],
-            [0., 1.]])
-    """
-    return _replaced(input, src, lambda x: shaping.diagonal(x, offset, dim1, dim2))
-
-
-@composite(method=True, samples=lambda: [case(normal(6), normal(2), (2,), (2,), 1, name="plain")])
-def as_strided_scatter(input, src, size, stride, storage_offset=None):
-    """A copy of ``input`` with ``src`` in the place of ``as_strided(input, ...)``.
-
-    >>> tg.as_strided_scatter(tg.zeros(4), tg.ones(2), (2,), (2,))
-    tensor([1., 0., 1., 0.])
-    """
-    offset = (input.storage_offset() if storage_offset is None else storage_offset) - input.storage_offset()
-    return _replaced(input, src, lambda x: shaping.as_strided(x, size, stride, offset))
-

@@ -10,7 +10,7 @@ import numpy as np
 from tensorgrad.core import Tensor, promote_types
 from tensorgrad.core.declare import alias, case, composite, normal, primitive
 from tensorgrad.core.declare import view as declare_view
-from tensorgrad.ops import creation, indexing, shaping
+from tensorgrad.ops import creation, indexing, shaping, striding
 from tensorgrad.ops._tools import wrap_dim
 
 
@@ -18,7 +18,8 @@ def tensor_list(tensors, who: str, position: int = 1) -> Sequence[Tensor]:
     """The argument as a sequence of tensors; raises TypeError when it is none."""
     if not isinstance(tensors, Sequence):
         raise TypeError(
-            f"{who}(): argument 'tensors' (position {position}) must be tuple of Tensors, not {type(tensors).__name__}"
+            f"{who}(): argument 'tensors' (position {position}) must be tuple of Tensors, not "
+            f"{type(tensors).__name__}"
         )
     for i, each in enumerate(tensors):
         if not isinstance(each, Tensor):
@@ -75,7 +76,7 @@ def cat(tensors, dim=0):
             dtype = promote_types(dtype, each.dtype)
         if not own:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
-        if own == (0,):                 # an empty vector joins anything, as in PyTorch
+        if own == (0,):  # an empty vector joins anything, as in PyTorch
             sizes.append(None)
             continue
         if first is None:
@@ -83,11 +84,14 @@ def cat(tensors, dim=0):
             at = wrap_dim(dim, len(own))
             rest = own[:at] + own[at + 1 :]
         elif len(own) != len(shape):
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(shape)} and {len(own)}")
+            raise RuntimeError(
+                f"Tensors must have same number of dimensions: got {len(shape)} and {len(own)}"
+            )
         elif own[:at] + own[at + 1 :] != rest:
             wrong = next(d for d in range(len(own)) if d != at and own[d] != shape[d])
             raise RuntimeError(
-                f"Sizes of tensors must match except in dimension {at}. Expected size {shape[wrong]} but got size {own[wrong]} "
+                f"Sizes of tensors must match except in dimension {at}. Expected size {shape[wrong]} but got "
+                f"size {own[wrong]} "
                 f"for tensor number {i} in the list."
             )
         sizes.append(own[at])
@@ -97,7 +101,10 @@ def cat(tensors, dim=0):
     elif None in sizes:
         if len(shape) > 1:
             empty = (*shape[:at], 0, *shape[at + 1 :])
-            tensors = [shaping.reshape(each, empty) if n is None and 0 in empty else each for each, n in zip(tensors, sizes, strict=True)]
+            tensors = [
+                shaping.reshape(each, empty) if n is None and 0 in empty else each
+                for each, n in zip(tensors, sizes, strict=True)
+            ]
         sizes = [n or 0 for n in sizes]
     return _cat(tensors, tuple(sizes), at, dtype.numpy_dtype)
 
@@ -132,7 +139,12 @@ def _stack(tensors, dim, dtype):
     return out
 
 
-@composite(samples=lambda: [case([normal(2, 3), normal(2, 3)], name="first"), case([normal(2), normal(2)], -1, name="last")])
+@composite(
+    samples=lambda: [
+        case([normal(2, 3), normal(2, 3)], name="first"),
+        case([normal(2), normal(2)], -1, name="last"),
+    ]
+)
 def stack(tensors, dim=0):
     """The tensors, all of one shape, along a new dimension.
 
@@ -149,7 +161,8 @@ def stack(tensors, dim=0):
     for i, each in enumerate(tensors):
         if each.shape != shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(each.shape)} at entry {i}"
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                f"{list(each.shape)} at entry {i}"
             )
     return _stack(tensors, wrap_dim(dim, len(shape) + 1), _common_dtype(tensors).numpy_dtype)
 
@@ -161,7 +174,9 @@ def _all_atleast(tensors, ndim: int, who: str):
     return [(atleast_1d, atleast_2d, atleast_3d)[ndim - 1](each) for each in tensors]
 
 
-@composite(samples=lambda: [case([normal(2, 3), normal(2, 1)], name="2-d"), case([normal(2), normal(1)], name="1-d")])
+@composite(
+    samples=lambda: [case([normal(2, 3), normal(2, 1)], name="2-d"), case([normal(2), normal(1)], name="1-d")]
+)
 def hstack(tensors):
     """The tensors side by side: along dimension 1, vectors along dimension 0.
 
@@ -173,7 +188,9 @@ def hstack(tensors):
     return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
 
 
-@composite(samples=lambda: [case([normal(2, 3), normal(1, 3)], name="2-d"), case([normal(2), normal(2)], name="1-d")])
+@composite(
+    samples=lambda: [case([normal(2, 3), normal(1, 3)], name="2-d"), case([normal(2), normal(2)], name="1-d")]
+)
 def vstack(tensors):
     """The tensors on top of each other: along dimension 0, vectors as rows.
 
@@ -187,7 +204,12 @@ def vstack(tensors):
 alias("row_stack", vstack)
 
 
-@composite(samples=lambda: [case([normal(2, 3, 2), normal(2, 3, 1)], name="3-d"), case([normal(2), normal(2)], name="1-d")])
+@composite(
+    samples=lambda: [
+        case([normal(2, 3, 2), normal(2, 3, 1)], name="3-d"),
+        case([normal(2), normal(2)], name="1-d"),
+    ]
+)
 def dstack(tensors):
     """The tensors along dimension 2, those of fewer dimensions as slices of one layer.
 
@@ -197,7 +219,9 @@ def dstack(tensors):
     return cat(_all_atleast(tensors, 3, "dstack"), 2)
 
 
-@composite(samples=lambda: [case([normal(2, 3), normal(2)], name="mixed"), case([normal(), normal()], name="0-d")])
+@composite(
+    samples=lambda: [case([normal(2, 3), normal(2)], name="mixed"), case([normal(), normal()], name="0-d")]
+)
 def column_stack(tensors):
     """The tensors side by side, vectors and numbers as columns.
 
@@ -246,7 +270,7 @@ def atleast_3d(*tensors):
     >>> tg.atleast_3d(tg.ones(2, 3)).shape
     tensorgrad.Size([2, 3, 1])
     """
-    shape = (lambda x: (1, x.numel(), 1) if x.ndim < 2 else (*x.shape, 1))  # fmt: skip
+    shape = lambda x: (1, x.numel(), 1) if x.ndim < 2 else (*x.shape, 1)
     return _each(lambda x: x if x.ndim > 2 else shaping.reshape(x, shape(x)), tensors)
 
 
@@ -292,7 +316,8 @@ def unbind(input, dim=0):
     samples=lambda: [case(normal(5, 2), 2, name="size"), case(normal(2, 5), [2, 3], 1, name="sizes")],
 )
 def split(tensor, split_size_or_sections, dim=0):
-    """Parts of ``split_size`` indices of one dimension (the last one may be smaller), or of the sizes in a list, as views.
+    """Parts of ``split_size`` indices of one dimension (the last one may be smaller), or of the sizes in a
+    list, as views.
 
     >>> tg.split(tg.arange(5), 2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
@@ -307,7 +332,9 @@ def split(tensor, split_size_or_sections, dim=0):
     if size < 0:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
     if size == 0 and extent:
-        raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {extent}")
+        raise RuntimeError(
+            f"split_size can only be 0 if dimension size is 0, but got dimension size of {extent}"
+        )
     sizes = [min(size, extent - start) for start in range(0, extent, size or 1)] or [0]
     return _split(tensor, sizes, dim)
 
@@ -323,10 +350,14 @@ def split_with_sizes(input, split_sizes, dim=0):
         raise RuntimeError("split_with_sizes expects at least a 1-dimensional tensor")
     dim, split_sizes = wrap_dim(dim, input.ndim), list(split_sizes)
     if any(size < 0 for size in split_sizes):
-        raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={split_sizes}")
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes have only non-negative entries, but got "
+            f"split_sizes={split_sizes}"
+        )
     if sum(split_sizes) != input.shape[dim]:
         raise RuntimeError(
-            f"split_with_sizes expects split_sizes to sum exactly to {input.shape[dim]} (input tensor's size at dimension {dim}), "
+            f"split_with_sizes expects split_sizes to sum exactly to {input.shape[dim]} (input tensor's size "
+            f"at dimension {dim}), "
             f"but got split_sizes={split_sizes}"
         )
     return _split(input, split_sizes, dim)
@@ -349,7 +380,10 @@ def chunk(input, chunks, dim=0):
     return split_with_sizes(input, [0] * chunks, dim) if size == 0 else split(input, size, dim)
 
 
-@composite(method=True, samples=lambda: [case(normal(5, 2), 3, name="sections"), case(normal(2, 5), (1, 4), 1, name="indices")])
+@composite(
+    method=True,
+    samples=lambda: [case(normal(5, 2), 3, name="sections"), case(normal(2, 5), (1, 4), 1, name="indices")],
+)
 def tensor_split(input, indices_or_sections, dim=0):
     """A number of parts whose sizes differ by one at most, or the parts between given indices, as views.
 
@@ -357,13 +391,16 @@ def tensor_split(input, indices_or_sections, dim=0):
     (tensor([0]), tensor([1, 2]), tensor([3, 4]))
     """
     if input.ndim == 0:
-        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
     dim = wrap_dim(dim, input.ndim)
     extent = input.shape[dim]
     if isinstance(indices_or_sections, Tensor):
         if indices_or_sections.is_floating_point() or indices_or_sections.ndim > 1:
             raise RuntimeError(
-                f"tensor_split expected tensor_indices_or_sections to be an integer tensor of at most one dimension, but got "
+                f"tensor_split expected tensor_indices_or_sections to be an integer tensor of at most one "
+                f"dimension, but got "
                 f"{indices_or_sections.dtype} with {indices_or_sections.ndim} dims"
             )
         indices_or_sections = indices_or_sections.tolist()
@@ -374,24 +411,35 @@ def tensor_split(input, indices_or_sections, dim=0):
         sizes = [extent // parts + (i < extent % parts) for i in range(parts)]
         return _split(input, sizes, dim)
     edges = [0, *indices_or_sections, extent]
-    return tuple([
-        shaping.slice_(input, dim, low, high) for low, high in zip(edges, [*edges[1:-1], None], strict=False)
-    ])  # fmt: skip
+    return tuple(
+        [
+            shaping.slice_(input, dim, low, high)
+            for low, high in zip(edges, [*edges[1:-1], None], strict=False)
+        ]
+    )
 
 
 def _split_evenly(who: str, input, indices_or_sections, dim: int, needs: int):
     """What hsplit, vsplit and dsplit share."""
     if input.ndim < needs:
-        raise RuntimeError(f"{who} requires a tensor with at least {needs} dimension, but got a tensor with {input.ndim} dimensions!")
-    if isinstance(indices_or_sections, int) and (indices_or_sections <= 0 or input.shape[dim] % indices_or_sections):
         raise RuntimeError(
-            f"{who} attempted to split along dimension {dim}, but the size of the dimension {input.shape[dim]} is not divisible by "
+            f"{who} requires a tensor with at least {needs} dimension, but got a tensor with {input.ndim} "
+            f"dimensions!"
+        )
+    if isinstance(indices_or_sections, int) and (
+        indices_or_sections <= 0 or input.shape[dim] % indices_or_sections
+    ):
+        raise RuntimeError(
+            f"{who} attempted to split along dimension {dim}, but the size of the dimension "
+            f"{input.shape[dim]} is not divisible by "
             f"the split_size {indices_or_sections}!"
         )
     return tensor_split(input, indices_or_sections, dim)
 
 
-@composite(method=True, samples=lambda: [case(normal(2, 4), 2, name="plain"), case(normal(4), (1,), name="1-d")])
+@composite(
+    method=True, samples=lambda: [case(normal(2, 4), 2, name="plain"), case(normal(4), (1,), name="1-d")]
+)
 def hsplit(input, indices_or_sections):
     """Parts side by side: ``tensor_split`` of dimension 1, of a vector dimension 0, into equal parts.
 
@@ -424,17 +472,23 @@ def dsplit(input, indices_or_sections):
 alias("unsafe_chunk", chunk)
 alias("unsafe_split", split)
 alias("unsafe_split_with_sizes", split_with_sizes)
-shaping._copying(unbind, "", "(tensor([1., 1., 1.]), tensor([1., 1., 1.]))")
-shaping._copying(split, ", 1", "(tensor([[1., 1., 1.]]), tensor([[1., 1., 1.]]))")
-shaping._copying(split_with_sizes, ", [1, 1]", "(tensor([[1., 1., 1.]]), tensor([[1., 1., 1.]]))")
+striding.copying(unbind, "", "(tensor([1., 1., 1.]), tensor([1., 1., 1.]))")
+striding.copying(split, ", 1", "(tensor([[1., 1., 1.]]), tensor([[1., 1., 1.]]))")
+striding.copying(split_with_sizes, ", [1, 1]", "(tensor([[1., 1., 1.]]), tensor([[1., 1., 1.]]))")
 
 
 # ---- all pairs
 
 
-@composite(samples=lambda: [case(normal(2), normal(3), indexing="ij", name="ij"), case(normal(2), normal(3), indexing="xy", name="xy")])
+@composite(
+    samples=lambda: [
+        case(normal(2), normal(3), indexing="ij", name="ij"),
+        case(normal(2), normal(3), indexing="xy", name="xy"),
+    ]
+)
 def meshgrid(*tensors, indexing=None):
-    """Every vector spread over the grid that all of them span; ``indexing="xy"`` swaps the first two dimensions.
+    """Every vector spread over the grid that all of them span; ``indexing="xy"`` swaps the first two
+    dimensions.
 
     >>> tg.meshgrid(tg.tensor([1, 2]), tg.tensor([3, 4]), indexing="ij")
     (tensor([[1, 1],
@@ -450,17 +504,27 @@ def meshgrid(*tensors, indexing=None):
         raise RuntimeError(f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for each in tensors:
         if each.ndim > 1:
-            raise RuntimeError(f"meshgrid: Expected 0D or 1D tensor in the tensor list but got: {each.ndim}-D, {list(each.shape)}")
+            raise RuntimeError(
+                f"meshgrid: Expected 0D or 1D tensor in the tensor list but got: {each.ndim}-D, "
+                f"{list(each.shape)}"
+            )
         if each.dtype is not tensors[0].dtype:
             raise RuntimeError("meshgrid expects all tensors to have the same dtype")
     swap = indexing == "xy" and len(tensors) >= 2
     tensors = [tensors[1], tensors[0], *tensors[2:]] if swap else tensors
     shape = [each.numel() for each in tensors]
     grids = [
-        shaping.expand(shaping.reshape(each, [-1 if d == i else 1 for d in range(len(shape))] if each.numel() else
-                                       [0 if d == i else 1 for d in range(len(shape))]), shape)
+        shaping.expand(
+            shaping.reshape(
+                each,
+                [-1 if d == i else 1 for d in range(len(shape))]
+                if each.numel()
+                else [0 if d == i else 1 for d in range(len(shape))],
+            ),
+            shape,
+        )
         for i, each in enumerate(tensors)
-    ]  # fmt: skip
+    ]
     if swap:
         grids = [grids[1], grids[0], *grids[2:]]
     return tuple(grids)
@@ -542,8 +606,13 @@ def block_diag(*tensors):
     tensor_list(tensors, "block_diag")
     for i, each in enumerate(tensors):
         if each.ndim > 2:
-            raise RuntimeError(f"block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {each.ndim} dimensions")
+            raise RuntimeError(
+                f"block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {each.ndim} "
+                f"dimensions"
+            )
     if not tensors:
         return creation.empty(1, 0)
     tensors = [atleast_2d(each) for each in tensors]
-    return _block_diag(tensors, tuple([tuple(each.shape) for each in tensors]), _common_dtype(tensors).numpy_dtype)
+    return _block_diag(
+        tensors, tuple([tuple(each.shape) for each in tensors]), _common_dtype(tensors).numpy_dtype
+    )

@@ -1,4 +1,6 @@
-"""Reading and writing along one dimension by an index of the same number of dimensions: gather, scatter and their kin."""
+"""Reading and writing along one dimension by an index of the same number of dimensions: gather, scatter and
+their kin.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,6 @@ from tensorgrad.ops import creation, indexing, shaping
 from tensorgrad.ops._tools import wrap_dim
 
 
-
-
 def _check_index(who: str, input: Tensor, dim, index, src=None) -> int:
     """The dimension counted from 0, after every check that all these ops share."""
     if not isinstance(index, Tensor):
@@ -22,31 +22,43 @@ def _check_index(who: str, input: Tensor, dim, index, src=None) -> int:
         raise RuntimeError(f"{who}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     dim = wrap_dim(dim, input.ndim)
     if src is not None and src.dtype is not input.dtype:
-        raise RuntimeError(f"{who}(): Expected self.dtype to be equal to src.dtype, but got {input.dtype} and {src.dtype}")
+        raise RuntimeError(
+            f"{who}(): Expected self.dtype to be equal to src.dtype, but got {input.dtype} and {src.dtype}"
+        )
     if index.numel() == 0:
         return dim
     if max(index.ndim, 1) != max(input.ndim, 1):
         raise RuntimeError(
-            f"Index tensor must have the same number of dimensions as {'self' if src is not None else 'input'} tensor: "
+            f"Index tensor must have the same number of dimensions as "
+            f"{'self' if src is not None else 'input'} tensor: "
             f"{who}() got {index.ndim} and {input.ndim}"
         )
     own, wanted = tuple(input.shape) or (1,), tuple(index.shape) or (1,)
     if any(n > own[d] for d, n in enumerate(wanted) if d != dim):
         raise RuntimeError(
-            f"{who}(): Size does not match: expected index {list(wanted)} to be no larger than self {list(own)} apart from "
+            f"{who}(): Size does not match: expected index {list(wanted)} to be no larger than self "
+            f"{list(own)} apart from "
             f"dimension {dim}"
         )
     if src is not None:
         if max(src.ndim, 1) != len(wanted):
-            raise RuntimeError(f"Index tensor must have the same number of dimensions as src tensor: {who}() got {index.ndim} and {src.ndim}")
+            raise RuntimeError(
+                f"Index tensor must have the same number of dimensions as src tensor: {who}() got "
+                f"{index.ndim} and {src.ndim}"
+            )
         there = tuple(src.shape) or (1,)
         if any(n > there[d] for d, n in enumerate(wanted)):
-            raise RuntimeError(f"{who}(): Expected index {list(wanted)} to be no larger than src {list(there)} in every dimension")
+            raise RuntimeError(
+                f"{who}(): Expected index {list(wanted)} to be no larger than src {list(there)} in every "
+                f"dimension"
+            )
     extent = own[dim]
     array = _core._array_of(index)
     low, high = array.min(), array.max()
     if low < 0 or high >= extent:
-        raise RuntimeError(f"index {high if high >= extent else low} is out of bounds for dimension {dim} with size {extent}")
+        raise RuntimeError(
+            f"index {high if high >= extent else low} is out of bounds for dimension {dim} with size {extent}"
+        )
     return dim
 
 
@@ -92,16 +104,25 @@ def _gather(input, dim, index):
     ],
 )
 def gather(input, dim, index, *, sparse_grad=False, out=None):
-    """The elements at the positions ``index`` of one dimension: ``out[i, j] = input[i, index[i, j]]`` for ``dim=1``.
+    """The elements at the positions ``index`` of one dimension: ``out[i, j] = input[i, index[i, j]]`` for
+    ``dim=1``.
 
     >>> tg.gather(tg.tensor([[1, 2], [3, 4]]), 1, tg.tensor([[0, 0], [1, 0]]))
     tensor([[1, 1],
             [4, 3]])
     """
-    return indexing.deliver(_gather(input, _check_index("gather", input, dim, index), index), out, input, index)
+    return indexing.deliver(
+        _gather(input, _check_index("gather", input, dim, index), index), out, input, index
+    )
 
 
-@composite(method=True, samples=lambda: [case(normal(3, 4), integers(0, 4, 3, 1), 1, name="plain"), case(normal(3, 2), integers(0, 6, 4), name="flat")])
+@composite(
+    method=True,
+    samples=lambda: [
+        case(normal(3, 4), integers(0, 4, 3, 1), 1, name="plain"),
+        case(normal(3, 2), integers(0, 6, 4), name="flat"),
+    ],
+)
 def take_along_dim(input, indices, dim=None):
     """``gather`` with broadcasting of the other dimensions; without ``dim`` from the flattened tensor.
 
@@ -113,16 +134,22 @@ def take_along_dim(input, indices, dim=None):
     if isinstance(indices, Tensor) and indices.dtype is not int64:
         raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {indices.dtype}")
     if dim is None:
-        return gather(shaping.reshape(input, (input.numel(),)), 0, shaping.reshape(indices, (indices.numel(),)))
+        return gather(
+            shaping.reshape(input, (input.numel(),)), 0, shaping.reshape(indices, (indices.numel(),))
+        )
     if input.ndim != indices.ndim:
         raise RuntimeError(
-            f"take_along_dim(): input and indices should have the same number of dimensions, but got {input.ndim} dimensions for "
+            f"take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input.ndim} dimensions for "
             f"input, and {indices.ndim} dimensions for indices"
         )
     dim = wrap_dim(dim, input.ndim)
     others = [[1 if d == dim else n for d, n in enumerate(each.shape)] for each in (input, indices)]
     shape = list(shaping.broadcast_shapes(*others))
-    wide = [shaping.expand(each, [each.shape[d] if d == dim else n for d, n in enumerate(shape)]) for each in (input, indices)]
+    wide = [
+        shaping.expand(each, [each.shape[d] if d == dim else n for d, n in enumerate(shape)])
+        for each in (input, indices)
+    ]
     array = _core._array_of(wide[1])
     if array.size and array.min() < 0:
         wide[1] = _core._copy_of_array(indexing.positions(array, wide[0].shape[dim], dim))
@@ -144,7 +171,11 @@ def _scatter_add(input, dim, index, src):
     full, where, values = _at_least_vector(out, index, src)
     flat = _flat_index(full.shape, dim, where)
     if out.dtype.kind == "f" and flat.size * 4 > out.size:
-        out += np.bincount(flat, weights=values.reshape(-1), minlength=out.size).reshape(out.shape).astype(out.dtype)
+        out += (
+            np.bincount(flat, weights=values.reshape(-1), minlength=out.size)
+            .reshape(out.shape)
+            .astype(out.dtype)
+        )
     else:
         np.add.at(full.reshape(-1), flat, values.reshape(-1))
     return out
@@ -183,13 +214,14 @@ _REDUCE = {"add": "sum", "multiply": "prod"}
 
 
 @composite(
-    method=True, inplace=True,
+    method=True,
+    inplace=True,
     samples=lambda: [
         case(normal(2, 4), 1, creation.tensor([[0, 3], [2, 1]]), normal(2, 2), name="tensor"),
         case(normal(2, 4), 1, creation.tensor([[0, 3], [2, 1]]), value=2.0, name="number"),
         case(normal(2, 4), 1, integers(0, 4, 2, 2), normal(2, 2), reduce="add", name="add"),
     ],
-)  # fmt: skip
+)
 def scatter(input, dim, index, src=None, value=None, *, reduce=None):
     """``input`` with ``src`` (a tensor or a number) at the positions ``index`` of one dimension:
     ``out[i, index[i, j]] = src[i, j]`` for ``dim=1``.
@@ -219,9 +251,13 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None):
 
 
 @composite(
-    method=True, inplace=True,
-    samples=lambda: [case(normal(3, 4), 1, integers(0, 4, 3, 2), normal(3, 2), name="plain"), case(normal(), 0, integers(0, 1), normal(), name="0-d")],
-)  # fmt: skip
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(3, 4), 1, integers(0, 4, 3, 2), normal(3, 2), name="plain"),
+        case(normal(), 0, integers(0, 1), normal(), name="0-d"),
+    ],
+)
 def scatter_add(input, dim, index, src):
     """``input`` with ``src`` added at the positions ``index`` of one dimension; repeated ones add up.
 
@@ -229,7 +265,9 @@ def scatter_add(input, dim, index, src):
     tensor([[2., 0., 1.]])
     """
     if not isinstance(src, Tensor):
-        raise TypeError(f"scatter_add(): argument 'src' (position 4) must be Tensor, not {type(src).__name__}")
+        raise TypeError(
+            f"scatter_add(): argument 'src' (position 4) must be Tensor, not {type(src).__name__}"
+        )
     dim = _check_index("scatter_add", input, dim, index, src)
     return _scatter_add(input, dim, index, _cropped(src, index)) if index.numel() else input.clone()
 
@@ -238,7 +276,9 @@ _UFUNC = {"sum": np.add, "mean": np.add, "prod": np.multiply, "amax": np.maximum
 
 
 def _reduce_vjp(g, output, input, dim, index, src, reduce, include_self):
-    """Both gradients of scatter_reduce, as PyTorch defines them: extremes share among equals, zeros in products are looked after."""
+    """Both gradients of scatter_reduce, as PyTorch defines them: extremes share among equals, zeros in
+    products are looked after.
+    """
     number = g.dtype
 
     def spread(values):
@@ -303,18 +343,28 @@ def _scatter_reduce(input, dim, index, src, reduce, include_self):
 
 
 @composite(
-    method=True, inplace=True,
+    method=True,
+    inplace=True,
     samples=lambda: [
-        case(normal(3, 4), 1, integers(0, 4, 3, 2), normal(3, 2), reduce, include_self=include, name=f"{reduce}-{include}")
+        case(
+            normal(3, 4),
+            1,
+            integers(0, 4, 3, 2),
+            normal(3, 2),
+            reduce,
+            include_self=include,
+            name=f"{reduce}-{include}",
+        )
         for reduce in ("sum", "mean", "prod", "amax", "amin")
         for include in (True, False)
     ],
-)  # fmt: skip
+)
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
-    """``input`` with the sum, mean, prod, amax or amin of all ``src`` that ``index`` sends to a position, there;
-    what was there takes part if ``include_self``.
+    """``input`` with the sum, mean, prod, amax or amin of all ``src`` that ``index`` sends to a position,
+    there; what was there takes part if ``include_self``.
 
-    >>> tg.scatter_reduce(tg.zeros(2), 0, tg.tensor([0, 0, 1]), tg.tensor([1.0, 3.0, 5.0]), "mean", include_self=False)
+    >>> src = tg.tensor([1.0, 3.0, 5.0])
+    >>> tg.scatter_reduce(tg.zeros(2), 0, tg.tensor([0, 0, 1]), src, "mean", include_self=False)
     tensor([2., 5.])
     """
     if reduce not in _UFUNC:
@@ -326,24 +376,37 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
 
 
 @composite(
-    method=True, inplace=True,
-    samples=lambda: [case(normal(3, 4), 0, integers(0, 3, 2), normal(2, 4), "prod", name="prod"), case(normal(3, 4), 1, integers(0, 4, 2), normal(3, 2), "amax", include_self=False, name="amax")],
-)  # fmt: skip
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(3, 4), 0, integers(0, 3, 2), normal(2, 4), "prod", name="prod"),
+        case(normal(3, 4), 1, integers(0, 4, 2), normal(3, 2), "amax", include_self=False, name="amax"),
+    ],
+)
 def index_reduce(input, dim, index, source, reduce, *, include_self=True):
-    """``input`` with the prod, mean, amax or amin of all slices of ``source`` that ``index``, a vector, sends to a position, there.
+    """``input`` with the prod, mean, amax or amin of all slices of ``source`` that ``index``, a vector,
+    sends to a position, there.
 
     >>> tg.index_reduce(tg.ones(2), 0, tg.tensor([0, 0]), tg.tensor([2.0, 3.0]), "prod")
     tensor([6., 1.])
     """
     if reduce not in ("prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
+        raise RuntimeError(
+            f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}."
+        )
     dim = wrap_dim(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError("index_reduce(): Index is supposed to be a vector")
     if source.ndim:
         if source.shape[dim] != index.numel():
-            raise RuntimeError(f"index_reduce(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({source.shape[dim]})")
-        index = shaping.expand(shaping.reshape(index, [index.numel() if d == dim else 1 for d in range(source.ndim)]), source.shape)
+            raise RuntimeError(
+                f"index_reduce(): Number of indices ({index.numel()}) should be equal to source.size(dim) "
+                f"({source.shape[dim]})"
+            )
+        index = shaping.expand(
+            shaping.reshape(index, [index.numel() if d == dim else 1 for d in range(source.ndim)]),
+            source.shape,
+        )
     else:
         index = shaping.reshape(index, ())
     return scatter_reduce(input, dim, index, source, reduce, include_self=include_self)
@@ -355,7 +418,11 @@ def _one_hot(input, num_classes):
     return (input[..., None] == np.arange(num_classes)).astype(np.int64)
 
 
-@composite(name="one_hot", at="tensorgrad.nn.functional", samples=lambda: [case(integers(0, 3, 4), 3, name="plain"), case(integers(0, 3, 2, 2), name="inferred")])
+@composite(
+    name="one_hot",
+    at="tensorgrad.nn.functional",
+    samples=lambda: [case(integers(0, 3, 4), 3, name="plain"), case(integers(0, 3, 2, 2), name="inferred")],
+)
 def one_hot(tensor, num_classes=-1):
     """int64 zeros with a one at the class that every element names, along a new last dimension.
 
@@ -378,7 +445,9 @@ def one_hot(tensor, num_classes=-1):
     elif num_classes < 1:
         raise RuntimeError("num_classes should be positive")
     elif high >= num_classes:
-        raise RuntimeError(f"Class values must be smaller than num_classes: {high} is not below {num_classes}.")
+        raise RuntimeError(
+            f"Class values must be smaller than num_classes: {high} is not below {num_classes}."
+        )
     return _one_hot(tensor, num_classes)
 
 
@@ -389,7 +458,9 @@ def unravel_index(indices: Tensor, shape) -> tuple[Tensor, ...]:
     (tensor([1, 1]), tensor([2, 0]))
     """
     if indices.is_floating_point():
-        raise ValueError(f"unravel_index(): expected 'indices' to be an integer dtype, but got {indices.dtype}")
+        raise ValueError(
+            f"unravel_index(): expected 'indices' to be an integer dtype, but got {indices.dtype}"
+        )
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if any(n < 0 for n in shape):
         raise ValueError(f"unravel_index(): 'shape' cannot have negative values, but got {shape}")

@@ -10,7 +10,7 @@ import numpy as np
 from tensorgrad.core import Size, Tensor, _core, bool_, float64
 from tensorgrad.core.declare import alias, case, composite, normal, primitive, registry
 from tensorgrad.core.declare import view as declare_view
-from tensorgrad.ops._tools import wrap_dim, wrap_dims
+from tensorgrad.ops._tools import wrap_dim
 
 
 @declare_view(
@@ -156,7 +156,9 @@ def _select_backward(g, shape, dim, index):
 
 @declare_view(
     vjp=dict(
-        input=lambda g, dim, start, length, step, input_shape: _slice_backward(g, input_shape, dim, start, length, step)
+        input=lambda g, dim, start, length, step, input_shape: _slice_backward(
+            g, input_shape, dim, start, length, step
+        )
     ),
     at=(),
     method=False,
@@ -190,7 +192,9 @@ def clone(input, *, memory_format=None):
     return np.array(input)
 
 
-@primitive(vjp=dict(input=lambda g: g), at=(), method=True, samples=lambda: [case(normal(2, 3), name="plain")])
+@primitive(
+    vjp=dict(input=lambda g: g), at=(), method=True, samples=lambda: [case(normal(2, 3), name="plain")]
+)
 def contiguous(input, memory_format=None):
     """The tensor itself if its elements lie in the order of its indices, else a copy in which they do.
 
@@ -201,7 +205,10 @@ def contiguous(input, memory_format=None):
 
 
 @primitive(
-    vjp=dict(input=lambda g: g), at=(), grad_name="ToCopyBackward0", samples=lambda: [case(normal(2, 3), float64, name="plain")]
+    vjp=dict(input=lambda g: g),
+    at=(),
+    grad_name="ToCopyBackward0",
+    samples=lambda: [case(normal(2, 3), float64, name="plain")],
 )
 def _cast(input, dtype):
     """The values in another dtype; the engine casts the gradient back."""
@@ -227,7 +234,9 @@ def _window(flat, shape, strides, offset):
     samples=lambda: [case(normal(3, 4), normal(2, 2), ((2, 2), (4, 2), 1, None), name="plain")],
 )
 def _view_scatter(base, value, place):
-    """``base`` with ``value`` in the place of a view of it: (shape, strides, offset) in elements, or the flat indices."""
+    """``base`` with ``value`` in the place of a view of it: (shape, strides, offset) in elements, or the
+    flat indices.
+    """
     full = np.array(base, order="C")
     shape, strides, offset, flat = place
     if flat is None:
@@ -237,10 +246,31 @@ def _view_scatter(base, value, place):
     return full
 
 
+def _positions(place):
+    """The flat indices, in the base, of a view's elements."""
+    shape, strides, offset, flat = place
+    if flat is not None:
+        return flat
+    index = np.full(shape, offset)
+    for d, (extent, step) in enumerate(zip(shape, strides)):
+        index += (np.arange(extent) * step).reshape((-1,) + (1,) * (len(shape) - d - 1))
+    return index
+
+
 @primitive(
-    vjp=dict(
-        base=lambda g, place, input_shape: _view_scatter(g.new_zeros(input_shape), g, place),
-    ),
+    vjp=dict(g=lambda g, place: _view_gather(g, place)),
+    at=(),
+    samples=lambda: [case(normal(2, 3), (3, 4), ((2, 3), (0, 2), 1, None), name="repeated")],
+)
+def _view_sum(g, shape, place):
+    """Zeros of ``shape`` to which ``g`` is added in the place of a view, whose elements may repeat."""
+    where = _positions(place).reshape(-1)
+    total = np.bincount(where, weights=g.reshape(-1), minlength=math.prod(shape))
+    return total.astype(g.dtype).reshape(shape)
+
+
+@primitive(
+    vjp=dict(base=lambda g, place, input_shape: _view_sum(g, input_shape, place)),
     at=(),
     grad_name="AsStridedBackward0",
     samples=lambda: [case(normal(3, 4), ((2, 2), (4, 2), 1, None), name="plain")],
@@ -257,7 +287,11 @@ def _view_gather(base, place):
 
 @declare_view(
     vjp=dict(input=lambda g: t(g)),
-    samples=lambda: [case(normal(2, 3), name="plain"), case(normal(3), name="1-d"), case(normal(), name="0-d")],
+    samples=lambda: [
+        case(normal(2, 3), name="plain"),
+        case(normal(3), name="1-d"),
+        case(normal(), name="0-d"),
+    ],
 )
 def t(input):
     """A matrix with rows and columns swapped, as a view; a tensor of fewer dimensions as it is.
@@ -270,7 +304,13 @@ def t(input):
     return input.T
 
 
-@composite(samples=lambda: [case(normal(2, 3), name="plain"), case(normal(2, 3, 4), name="3-d"), case(normal(), name="0-d")])
+@composite(
+    samples=lambda: [
+        case(normal(2, 3), name="plain"),
+        case(normal(2, 3, 4), name="3-d"),
+        case(normal(), name="0-d"),
+    ]
+)
 def T(input):
     """All dimensions in reverse order, as a view: ``x.T``.
 
@@ -288,19 +328,24 @@ def mT(input):
     tensorgrad.Size([5, 3, 2])
     """
     if input.ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
+        )
     return transpose(input, -2, -1)
 
 
 @composite(samples=lambda: [case(normal(2, 3), name="plain"), case(normal(), name="0-d")])
 def H(input):
-    """A matrix transposed (there are no complex numbers to conjugate): ``x.H``. Raises RuntimeError for other than 2 dimensions.
+    """A matrix transposed (there are no complex numbers to conjugate): ``x.H``. Raises RuntimeError for
+    other than 2 dimensions.
 
     >>> tg.ones(2, 3).H.shape
     tensorgrad.Size([3, 2])
     """
     if input.ndim not in (0, 2):
-        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor."
+        )
     return t(input)
 
 
@@ -312,7 +357,9 @@ def mH(input):
     tensorgrad.Size([5, 3, 2])
     """
     if input.ndim < 2 and input.ndim:
-        raise RuntimeError(f"tensor.mH is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.mH is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
+        )
     return transpose(input, -2, -1) if input.ndim else permute(input, ())
 
 
@@ -399,7 +446,8 @@ def broadcast_shapes(*shapes) -> Size:
                 together[-back] = extent
             elif extent not in (1, together[-back]):
                 raise RuntimeError(
-                    f"The size of tensor a ({together[-back]}) must match the size of tensor b ({extent}) at non-singleton "
+                    f"The size of tensor a ({together[-back]}) must match the size of tensor b ({extent}) at "
+                    f"non-singleton "
                     f"dimension {len(together) - back}; the shapes are {[list(each) for each in shapes]}"
                 )
     return Size(together)
@@ -407,7 +455,11 @@ def broadcast_shapes(*shapes) -> Size:
 
 @composite(
     method=True,
-    samples=lambda: [case(normal(2, 3, 4), name="all"), case(normal(2, 3, 4), 1, name="from 1"), case(normal(), name="0-d")],
+    samples=lambda: [
+        case(normal(2, 3, 4), name="all"),
+        case(normal(2, 3, 4), 1, name="from 1"),
+        case(normal(), name="0-d"),
+    ],
 )
 def flatten(input, start_dim=0, end_dim=-1):
     """The dimensions from ``start_dim`` to ``end_dim`` as one, a view where possible.
@@ -444,7 +496,8 @@ def unflatten(input, dim, sizes):
         raise RuntimeError("only one dimension can be inferred")
     if (extent % known if known else extent) if -1 in sizes else known != extent:
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({extent}) in the input tensor"
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({extent}) "
+            f"in the input tensor"
         )
     sizes = [extent // known if size == -1 and known else size for size in sizes]
     return reshape(input, (*input.shape[:dim], *sizes, *input.shape[dim + 1 :]))
@@ -490,7 +543,10 @@ def _moved(dims, ndim: int, which: str) -> list[int]:
 
 @composite(
     method=True,
-    samples=lambda: [case(normal(2, 3, 4), 0, 2, name="one"), case(normal(2, 3, 4), (0, 1), (-1, 0), name="two")],
+    samples=lambda: [
+        case(normal(2, 3, 4), 0, 2, name="one"),
+        case(normal(2, 3, 4), (0, 1), (-1, 0), name="two"),
+    ],
 )
 def movedim(input, source, destination):
     """Some dimensions moved to other places, as a view; the rest keep their order.
@@ -501,10 +557,13 @@ def movedim(input, source, destination):
     count = [len(d) if isinstance(d, Sequence) else 1 for d in (source, destination)]
     if count[0] != count[1]:
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({source} dims) should contain the same number of dims as "
+            f"movedim: Invalid source or destination dims: source ({source} dims) should contain the same "
+            f"number of dims as "
             f"destination ({destination} dims)"
         )
-    places = dict(zip(_moved(destination, input.ndim, "destination"), _moved(source, input.ndim, "source"), strict=True))
+    places = dict(
+        zip(_moved(destination, input.ndim, "destination"), _moved(source, input.ndim, "source"), strict=True)
+    )
     rest = (d for d in range(input.ndim) if d not in set(places.values()))
     return permute(input, tuple([places[d] if d in places else next(rest) for d in range(input.ndim)]))
 
@@ -522,7 +581,10 @@ def _whole_number(value, name: str) -> int:
     return value.__index__()
 
 
-@composite(method=True, samples=lambda: [case(normal(3, 5), 1, 1, 3, name="plain"), case(normal(5), 0, -2, 2, name="negative")])
+@composite(
+    method=True,
+    samples=lambda: [case(normal(3, 5), 1, 1, 3, name="plain"), case(normal(5), 0, -2, 2, name="negative")],
+)
 def narrow(input, dim, start, length):
     """``length`` indices of one dimension from ``start``, as a view.
 
@@ -536,7 +598,9 @@ def narrow(input, dim, start, length):
     dim, start = wrap_dim(dim, input.ndim), _whole_number(start, "start")
     extent = input.shape[dim]
     if not -extent <= start <= extent:
-        raise IndexError(f"start out of range (expected to be in range of [{-extent}, {extent}], but got {start})")
+        raise IndexError(
+            f"start out of range (expected to be in range of [{-extent}, {extent}], but got {start})"
+        )
     start = start + extent if start < 0 else start
     if start + length > extent:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({extent}).")
@@ -544,14 +608,18 @@ def narrow(input, dim, start, length):
 
 
 def bounds(start, end, step, extent: int) -> tuple[int, int, int]:
-    """``start:end:step`` of a dimension of that extent as (first, count, step). Raises RuntimeError for a step below 1."""
+    """``start:end:step`` of a dimension of that extent as (first, count, step). Raises RuntimeError for a
+    step below 1.
+    """
     if step <= 0:
         raise RuntimeError("slice step must be positive")
     first, stop, step = slice(start, end, step).indices(extent)
     return first, max(0, -(-(stop - first) // step)), step
 
 
-@composite(name="slice", samples=lambda: [case(normal(3, 7), 1, 1, 6, 2, name="plain"), case(normal(3), name="all")])
+@composite(
+    name="slice", samples=lambda: [case(normal(3, 7), 1, 1, 6, 2, name="plain"), case(normal(3), name="all")]
+)
 def slice_(input, dim=0, start=None, end=None, step=1):
     """The indices ``start:end:step`` of one dimension, as a view.
 
@@ -566,7 +634,9 @@ def slice_(input, dim=0, start=None, end=None, step=1):
 
 @declare_view(
     vjp=dict(
-        input=lambda g, offset, dim1, dim2, input_shape: _diagonal_backward(g, input_shape, offset, dim1, dim2),
+        input=lambda g, offset, dim1, dim2, input_shape: _diagonal_backward(
+            g, input_shape, offset, dim1, dim2
+        ),
     ),
     samples=lambda: [
         case(normal(3, 4), name="plain"),
@@ -575,7 +645,8 @@ def slice_(input, dim=0, start=None, end=None, step=1):
     ],
 )
 def diagonal(input, offset=0, dim1=0, dim2=1):
-    """The diagonal of two dimensions as the last one, as a view; above the main one for a positive ``offset``.
+    """The diagonal of two dimensions as the last one, as a view; above the main one for a positive
+    ``offset``.
 
     >>> tg.arange(6).reshape(2, 3).diagonal(1)
     tensor([1, 5])
@@ -602,12 +673,17 @@ def _diagonal_backward(g, shape, offset, dim1, dim2):
 
 
 @declare_view(
-    vjp=dict(input=lambda g, dimension, size, step, input_shape: _unfold_backward(g, input_shape, dimension, size, step)),
+    vjp=dict(
+        input=lambda g, dimension, size, step, input_shape: _unfold_backward(
+            g, input_shape, dimension, size, step
+        )
+    ),
     at=(),
     samples=lambda: [case(normal(7), 0, 3, 2, name="plain"), case(normal(2, 5, 2), 1, 2, 1, name="overlap")],
 )
 def unfold(input, dimension, size, step):
-    """All windows of ``size`` along a dimension, ``step`` apart, as a view whose last dimension is the window.
+    """All windows of ``size`` along a dimension, ``step`` apart, as a view whose last dimension is the
+    window.
 
     >>> tg.arange(5).unfold(0, 3, 2)
     tensor([[0, 1, 2],
@@ -645,187 +721,6 @@ def _unfold_backward(g, shape, dimension, size, step):
     for i in range(size):
         lines[i : i + step * (len(windows) - 1) + 1 : step] += windows[..., i]
     return full
-
-
-# as_strided: any view of the memory. Its gradient takes a detour over the memory itself.
-
-
-def _storage(shape, strides, offset, low=0):
-    """Positions in a storage that starts at ``low``."""
-    index = np.full(shape, offset - low, np.int64)
-    for d, (extent, step) in enumerate(zip(shape, strides, strict=True)):
-        index += (np.arange(extent) * step).reshape((-1,) + (1,) * (len(shape) - d - 1))
-    return index
-
-
-def _both_places(view, source):
-    """Positions of a view's and its source's elements in the memory that the two span, and how much that is."""
-    a, b = _storage(*view), _storage(*source)
-    low = min(a.min(initial=0), b.min(initial=0))
-    return a - low, b - low, int(max(a.max(initial=0), b.max(initial=0)) - low + 1)
-
-
-@declare_view(
-    vjp=dict(input=lambda g, size, stride, storage_offset, source: _strided_backward(g, (size, stride, storage_offset), source)),
-    at=(),
-    method=False,
-    grad_name="AsStridedBackward0",
-    samples=lambda: [case(normal(2, 3), (2, 2), (1, 2), 1, ((2, 3), (3, 1), 0), name="overlap")],
-)
-def _as_strided(input, size, stride, storage_offset, source):
-    """``as_strided`` with everything known; ``source`` is the place of ``input`` in the memory: (shape, strides, offset)."""
-    away = storage_offset - source[2]
-    step = input.itemsize if away >= 0 else -input.itemsize
-    flat = np.lib.stride_tricks.as_strided(input, (abs(away) + 1,), (step,))[abs(away) :]
-    return np.lib.stride_tricks.as_strided(flat, size, [s * input.itemsize for s in stride])
-
-
-@primitive(
-    vjp=dict(g=lambda g, view, source: _strided_forward(g, view, source)),
-    at=(),
-    samples=lambda: [case(normal(3, 2), ((3, 2), (1, 1), 1), ((2, 3), (3, 1), 0), name="overlap")],
-)
-def _strided_backward(g, view, source):
-    """The gradient of the memory's elements, added up over a view, where a source shows them; shared equally among equals."""
-    to, back, reach = _both_places(view, source)
-    memory = np.bincount(to.reshape(-1), weights=np.ascontiguousarray(g).reshape(-1), minlength=reach)
-    shares = np.bincount(back.reshape(-1), minlength=reach)
-    return (memory / np.maximum(shares, 1))[back].astype(g.dtype)
-
-
-@primitive(
-    vjp=dict(g=lambda g, view, source: _strided_backward(g, view, source)),
-    at=(),
-    samples=lambda: [case(normal(2, 3), ((3, 2), (1, 1), 1), ((2, 3), (3, 1), 0), name="overlap")],
-)
-def _strided_forward(g, view, source):
-    """The values that a view shows of a memory into which a source's values are written, the mean of those that meet."""
-    to, back, reach = _both_places(view, source)
-    memory = np.bincount(back.reshape(-1), weights=np.ascontiguousarray(g).reshape(-1), minlength=reach)
-    shares = np.bincount(back.reshape(-1), minlength=reach)
-    return (memory / np.maximum(shares, 1))[to].astype(g.dtype)
-
-
-@composite(method=True, samples=lambda: [case(normal(6), (2, 3), (1, 2), name="overlap"), case(normal(6), (2,), (2,), 1, name="offset")])
-def as_strided(input, size, stride, storage_offset=None):
-    """Any view of the tensor's memory, by sizes, strides and offset in elements.
-
-    Raises RuntimeError for a view that would leave the memory.
-
-    >>> tg.arange(4).as_strided((3, 2), (1, 1))
-    tensor([[0, 1],
-            [1, 2],
-            [2, 3]])
-    """
-    size, stride = tuple(size), tuple(stride)
-    own = input.storage_offset()
-    offset = own if storage_offset is None else storage_offset
-    if len(size) != len(stride):
-        raise RuntimeError("mismatch in length of strides and shape")
-    if any(s < 0 for s in stride):
-        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
-    if any(s < 0 for s in size):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(size)}: {list(size)}")
-    if offset < 0:
-        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
-    reach = 0 if 0 in size else offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    before, behind = _core._room_of(input)
-    if reach > before + behind:
-        raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {input.itemsize} "
-            f"requiring a storage size of {reach * input.itemsize} are out of bounds for storage of size "
-            f"{(before + behind) * input.itemsize}"
-        )
-    return _as_strided(input, size, stride, offset, (tuple(input.shape), input.stride(), own))
-
-
-# In-place forms: the tensor itself takes another shape.
-
-
-def _in_place(name: str, op):
-    def change(self, *args, **kwargs):
-        return _core._become(self, op(self, *args, **kwargs))
-
-    change.__name__ = change.__qualname__ = name
-    change.__doc__ = f"``{op.__name__}``, in place: the tensor itself takes the new shape, and is returned."
-    _core._add_method(name, change)
-
-
-for _op in (t, transpose, swapaxes, swapdims, squeeze, unsqueeze, as_strided):
-    _in_place(_op.__name__ + "_", _op)
-
-
-def resize_(self, *sizes, memory_format=None):
-    """Another shape, in place, with as many of the elements as fit; what is added is not set.
-
-    >>> tg.arange(4).resize_(2)
-    tensor([0, 1])
-    """
-    return _core._resize(self, sizes_of(sizes))
-
-
-def resize_as_(self, the_template, memory_format=None):
-    """``resize_`` to the shape of another tensor."""
-    return _core._resize(self, tuple(the_template.shape))
-
-
-def set_(self, source=None, storage_offset=0, size=None, stride=None):
-    """Makes the tensor show the memory of ``source``, a tensor of its dtype; without one it becomes empty."""
-    source = self.new_empty(0) if source is None else source
-    if size is not None:
-        source = as_strided(source.detach(), size, stride or contiguous_strides(size), storage_offset)
-    return _core._set_memory(self, source)
-
-
-def contiguous_strides(size) -> tuple[int, ...]:
-    """The strides, in elements, of a contiguous tensor of that shape."""
-    return tuple(math.prod(max(n, 1) for n in size[d + 1 :]) for d in range(len(size)))
-
-
-for _function in (resize_, resize_as_, set_):
-    _core._add_method(_function.__name__, _function)
-
-
-# Copies of the views, under torch's names for them.
-
-
-def _copying(op, example: str, shape: str, method: bool = False):
-    """``op`` with copies for views; ``example`` are the arguments after a 2 by 3 tensor, ``shape`` what comes out."""
-
-    def copy(input, *args, **kwargs):
-        found = op(input, *args, **kwargs)
-        return tuple([each.clone() for each in found]) if isinstance(found, tuple) else found.clone()
-
-    name = op.__name__ + "_copy"
-    copy.__name__ = copy.__qualname__ = name
-    copy.__doc__ = f"""``{op.__name__}`` with memory of its own instead of a view.
-
-    >>> tg.{name}(tg.ones(2, 3){example}).shape
-    tensorgrad.Size({shape})
-    """
-    if "(" in shape:
-        copy.__doc__ = copy.__doc__.replace(f"tensorgrad.Size({shape})", shape).replace(".shape", "")
-    return composite(name=name, method=method, samples=op.facts.samples)(copy)
-
-
-for _op, _example, _shape in (
-    (as_strided, ", (2, 2), (1, 2)", "[2, 2]"), (diagonal, "", "[2]"), (expand, ", (4, 2, 3)", "[4, 2, 3]"),
-    (permute, ", (1, 0)", "[3, 2]"), (select, ", 0, 1", "[3]"), (slice_, ", 1, 0, 2", "[2, 2]"), (squeeze, "", "[2, 3]"),
-    (t, "", "[3, 2]"), (transpose, ", 0, 1", "[3, 2]"), (unfold, ", 1, 2, 1", "[2, 2, 2]"), (unsqueeze, ", 0", "[1, 2, 3]"),
-    (view, ", (6,)", "[6]"),
-):  # fmt: skip
-    _copying(_op, _example, _shape)
-narrow_copy = _copying(narrow, ", 1, 0, 2", "[2, 2]", method=True)
-
-
-@composite(samples=lambda: [case(normal(2, 3), name="plain")])
-def alias_copy(input):
-    """A copy with memory of its own.
-
-    >>> tg.alias_copy(tg.ones(2))
-    tensor([1., 1.])
-    """
-    return input.clone()
 
 
 PUBLIC = {"tensorgrad": (broadcast_shapes,)}
