@@ -611,3 +611,35 @@ def test_gradient_that_a_leaf_shares_with_a_node_is_copied():
     x = leaf(1.0)
     ((x + (x * 3)) * 2).sum().backward()
     assert x.grad.tolist() == [8.0]
+
+
+def test_view_that_repeats_its_base_gets_the_sum_after_the_base_was_written():
+    x = leaf(1.0, 2.0)
+    y = x * 1
+    repeated = y.expand(3, 2)
+    y.mul_(2)
+    repeated.sum().backward()
+    assert x.grad.tolist() == [6.0, 6.0]
+
+
+def test_what_a_constant_was_copied_over_still_needs_a_gradient_which_is_zero():
+    x = leaf(1.0, 2.0)
+    y = x * 3
+    y.copy_(tg.ones(2))
+    assert y.requires_grad
+    y.sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+
+
+def test_a_factor_multiplied_into_a_constant_finds_the_values_from_before():
+    x = leaf(2.0, 3.0)
+    y = tg.tensor([5.0, 7.0])
+    y.mul_(x)
+    y.sum().backward()
+    assert x.grad.tolist() == [5.0, 7.0]
+
+
+def test_data_of_itself_changes_nothing():
+    x = tg.ones(2, 3)
+    x.data = x
+    assert x.shape == (2, 3)

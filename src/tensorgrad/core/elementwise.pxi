@@ -429,8 +429,11 @@ cdef object inplace_binary(Op op, Tensor x, object other):
             launch(op.kernels[x.code], &args, <double>x.count)
             x.block.version += 1
             return x
-    if tg_grad and needs_grad(x):
-        return assign(x, <Tensor>binary(op, OP_CLONE(x), other))
+    if tg_grad and (needs_grad(x) or (isinstance(other, Tensor) and needs_grad(<Tensor>other))):
+        x_before = OP_CLONE(x)          # what a formula keeps of it must not change under the write
+        if other is x:
+            other = x_before
+        return assign(x, <Tensor>binary(op, x_before, other))
     return assign(x, <Tensor>binary(op, x, other))
 
 

@@ -1,8 +1,19 @@
 # Writing into existing tensors: versions, and what a recorded write does to the graph.
 
 cdef int enter_inplace(Tensor x) except -1:
-    """What has to hold before a tensor is written in place."""
+    """What has to hold before a tensor is written in place, element by element."""
     cdef int i
+    enter_write(x)
+    if not x.contiguous:
+        for i in range(x.nd):
+            if strides_of(x)[i] == 0 and shape_of(x)[i] > 1:
+                raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a single "
+                                   "memory location. Please clone() the tensor before performing the operation.")
+    return 0
+
+
+cdef int enter_write(Tensor x) except -1:
+    """What has to hold before every element is set to one value: elements that share memory do no harm then."""
     if x.block.frozen:
         raise RuntimeError("the memory of this tensor is read-only (it came from a read-only array); clone() it before writing")
     if tg_grad and needs_grad(x):
@@ -17,11 +28,6 @@ cdef int enter_inplace(Tensor x) except -1:
     if x.flags & FLAG_INFERENCE and not tg_inference and tg_grad:
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
                            "normal tensor before doing inplace update.")
-    if not x.contiguous:
-        for i in range(x.nd):
-            if strides_of(x)[i] == 0 and shape_of(x)[i] > 1:
-                raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a single "
-                                   "memory location. Please clone() the tensor before performing the operation.")
     return 0
 
 
@@ -64,7 +70,7 @@ cdef int take_history(Tensor x, Tensor value) except -1:
     if x.flags & FLAG_NO_GRAD_VIEW:
         refuse_unrecorded_view()
     if base is None:
-        hand_over(x, value)
+        hand_over(x, value if needs_grad(value) else (<Op>CORE_OPS["_filled"])(x, value))
         return 0
     scattered = alias_of(base)          # its values are never asked for: only the graph counts
     place = geometry(x)
@@ -185,7 +191,7 @@ def _fill(Tensor t not None, value):
 def _fill_in_place(Tensor t not None, value):
     """Sets every element to a number (or, for None, takes the elements as they were just written); no gradient flows from before."""
     cdef Tensor number
-    enter_inplace(t)
+    enter_write(t)
     if value is not None:
         number = number_tensor(value, t.code)
         if t.contiguous and t.code >= F32:

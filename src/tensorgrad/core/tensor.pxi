@@ -1089,6 +1089,8 @@ cdef extern from "Python.h":
 cdef int share_memory(Tensor t, Tensor source) except -1:
     """Makes ``t`` show the memory of ``source``."""
     cdef int i
+    if t is source:
+        return 0
     block_keep(source.block)
     if t.block is not NULL:
         block_drop(t.block)
