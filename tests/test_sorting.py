@@ -33,6 +33,17 @@ def test_equal_elements_keep_their_order(descending):
     assert (tg.argsort(tg.tensor(x), 1, descending).numpy() == expected).all()
 
 
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("dim", [0, 1])
+def test_many_floats_among_them_equal_ones_and_nan_keep_their_order(dim, descending):
+    x = np.random.default_rng(0).standard_normal((40, 60)).astype(np.float32)
+    x[3, 5:20], x[7, 30], x[9, ::7] = 1.5, NAN, NAN
+    found = tg.sort(tg.tensor(x), dim, descending).indices.numpy()
+    key = np.flip(x, dim) if descending else x
+    expected = np.argsort(key, dim, kind="stable")
+    assert (found == (x.shape[dim] - 1 - np.flip(expected, dim) if descending else expected)).all()
+
+
 def test_nan_is_sorted_as_the_largest():
     x = tg.tensor([2.0, NAN, INF, 1.0])
     assert tg.sort(x).indices.tolist() == [3, 0, 2, 1]

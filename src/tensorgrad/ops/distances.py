@@ -7,8 +7,9 @@ import numbers
 
 import numpy as np
 
+from tensorgrad.core import _core
 from tensorgrad.core.declare import case, composite, normal, primitive, registry
-from tensorgrad.ops import choosing, reductions, shaping
+from tensorgrad.ops import choosing, products, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reductions import all_dims, cast, check_tensor, kept, wide
 
@@ -27,7 +28,7 @@ def _vector_norm_input(g, input, output, ord, dim, keepdim, input_shape):
     if ord == 1:
         return g * input.sgn()
     if ord == 2:
-        return g * (input / output).masked_fill(output == 0, 0)
+        return input * (g / output).masked_fill(output == 0, 0)
     size = input.abs()
     if math.isinf(ord):
         reached = (size == output) | ((size != size) & (output != output))
@@ -55,7 +56,10 @@ def _vector_norm(input, ord, dim, keepdim):
     if not dim:
         found = np.abs(x) if ord else x != 0
     elif ord == 2:
-        found = np.sqrt(np.sum(x * x, axis=dim, keepdims=keepdim))
+        if len(dim) == x.ndim and x.flags.c_contiguous:
+            found = np.sqrt(np.dot(x.reshape(-1), x.reshape(-1))).reshape([1] * x.ndim if keepdim else [])
+        else:
+            found = np.sqrt(np.sum(x * x, axis=dim, keepdims=keepdim))
     elif ord == 0:
         found = np.sum(x != 0, axis=dim, keepdims=keepdim)
     elif math.isinf(ord):
@@ -337,6 +341,33 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     return reductions.sum((x1 / sizes[0]) * (x2 / sizes[1]), dim)
 
 
+def _cdist_input(g, x1, x2, output):
+    """Both gradients: a point is pushed away from each other point, along the line between them."""
+    pull = (g / output).masked_fill(output == 0, 0)
+    first = x1 * reductions.sum(pull, -1, True) - products.matmul(pull, x2)
+    back = pull.mT
+    second = x2 * reductions.sum(back, -1, True) - products.matmul(back, x1)
+    return _core._sum_to(first, tuple(x1.shape)), _core._sum_to(second, tuple(x2.shape))
+
+
+@primitive(
+    vjp={("x1", "x2"): _cdist_input},
+    at=(),
+    grad_name="CdistBackward0",
+    samples=lambda: [
+        case(normal(3, 2), normal(4, 2), name="plain"),
+        case(normal(2, 3, 2), normal(4, 2), name="stack"),
+    ],
+)
+def _cdist_by_product(x1, x2):
+    r"""Euclidean distances of rows by one matrix product, :math:`|a|^2 + |b|^2 - 2 a \cdot b`: quick for
+    many rows, and less
+    exact for points that almost coincide."""
+    squares = [np.einsum("...i,...i->...", x, x) for x in (x1, x2)]
+    found = squares[0][..., :, None] + squares[1][..., None, :] - 2 * np.matmul(x1, np.swapaxes(x2, -1, -2))
+    return np.sqrt(np.maximum(found, 0)).astype(x1.dtype, copy=False)
+
+
 @composite(
     samples=lambda: [
         case(normal(3, 2), normal(4, 2), name="2"),
@@ -367,6 +398,9 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         "donot_use_mm_for_euclid_dist",
     ):
         raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
+    many = max(x1.shape[-2], x2.shape[-2]) > 25 and compute_mode == "use_mm_for_euclid_dist_if_necessary"
+    if p == 2 and (many or compute_mode == "use_mm_for_euclid_dist"):
+        return _cdist_by_product(x1, x2)
     difference = shaping.unsqueeze(x1, -2) - shaping.unsqueeze(x2, -3)
     return reductions.sum(difference, -1) if difference.shape[-1] == 0 else vector_norm(difference, p, -1)
 
@@ -387,12 +421,8 @@ def pdist(input, p=2.0):
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
-    first, second = (input.index_select(0, _indices(rows)) for rows in np.triu_indices(input.shape[0], 1))
+    first, second = (
+        input.index_select(0, _core._copy_of_array(rows)) for rows in np.triu_indices(input.shape[0], 1)
+    )
     difference = first - second
     return reductions.sum(difference, -1) if difference.numel() == 0 else vector_norm(difference, p, -1)
-
-
-def _indices(array):
-    from tensorgrad.core import _core
-
-    return _core._copy_of_array(array)

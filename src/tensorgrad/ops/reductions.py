@@ -229,7 +229,7 @@ def logsumexp(input, dim, keepdim=False):
 def _shared(g, input, output, dim, keepdim, input_shape):
     """The gradient of an extreme, in equal parts to all elements that reach it."""
     reached = input == kept(output, dim, keepdim, input_shape)
-    return kept(g, dim, keepdim, input_shape) * reached / sum(reached, dim, True)
+    return kept(g, dim, keepdim, input_shape) / sum(reached, dim, True) * reached
 
 
 def _check_reduced(name):
@@ -379,7 +379,9 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
         return _aminmax(input, dim, keepdim)
     for each in out:
         if each.dtype is not input.dtype:
-            raise RuntimeError(f"Expected out tensor to have dtype {input.dtype}, but got {each.dtype} instead")
+            raise RuntimeError(
+                f"Expected out tensor to have dtype {input.dtype}, but got {each.dtype} instead"
+            )
     return _aminmax(input, dim, keepdim, out=out)
 
 

@@ -283,9 +283,11 @@ def _ranked(result, input, rank, dim, keepdim):
     """The elements of a given rank along ``dim``, NaN ranking highest, and where they are."""
     if input.ndim == 0:
         return result(np.array(input), np.zeros((), np.int64))
-    order = np.argsort(input, axis=dim, kind="stable")
-    rank = np.broadcast_to(rank, [1 if d == dim else n for d, n in enumerate(input.shape)])
-    return result(*pick(input, np.take_along_axis(order, rank, dim), dim, keepdim))
+    if isinstance(rank, int):  # one rank for all: no need to sort the rest
+        at = np.take(np.argpartition(input, rank, axis=dim), [rank], axis=dim)
+    else:
+        at = np.take_along_axis(np.argsort(input, axis=dim, kind="stable"), rank, dim)
+    return result(*pick(input, at, dim, keepdim))
 
 
 def _picked(g, output_1, dim, keepdim, input_shape):
@@ -301,8 +303,9 @@ def _picked(g, output_1, dim, keepdim, input_shape):
 def _median_along(input, dim, keepdim):
     """The lower median along one dimension, NaN where there is one."""
     size = input.shape[dim] if input.ndim else 1
-    nans = _nan_count(input, dim) if input.ndim else 0
-    return _ranked(Median, input, np.where(nans > 0, size - nans, (size - 1) // 2), dim, keepdim)
+    nans = _nan_count(input, dim)
+    rank = np.where(nans > 0, size - nans, (size - 1) // 2) if nans.any() else (size - 1) // 2
+    return _ranked(Median, input, rank, dim, keepdim)
 
 
 @primitive(
@@ -314,8 +317,9 @@ def _median_along(input, dim, keepdim):
 def _nanmedian_along(input, dim, keepdim):
     """The lower median of what is not NaN along one dimension."""
     size = input.shape[dim] if input.ndim else 1
-    nans = _nan_count(input, dim) if input.ndim else 0
-    return _ranked(Nanmedian, input, np.maximum((size - nans - 1) // 2, 0), dim, keepdim)
+    nans = _nan_count(input, dim)
+    rank = np.maximum((size - nans - 1) // 2, 0) if nans.any() else (size - 1) // 2
+    return _ranked(Nanmedian, input, rank, dim, keepdim)
 
 
 def _no_bool(name, input):
