@@ -129,6 +129,8 @@ def _hardtanh(input, min_val, max_val):
     """`hardtanh`, its bounds checked."""
     if input.dtype.kind == "b":
         raise RuntimeError("hardtanh: bool inputs not supported")
+    if input.dtype.kind == "u" and min(min_val, max_val) < 0:
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     bound = lambda value: np.asarray(value).astype(input.dtype)
     return np.minimum(np.maximum(input, bound(min_val)), bound(max_val))
 
@@ -171,7 +173,11 @@ def relu6(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, output: mul(g, output > 0)), rule="same", at=BOTH, switch=True, samples=_bent()
+    vjp=dict(input=lambda g, output: _keep(g, logical_not(output <= 0))),
+    rule="same",
+    at=BOTH,
+    switch=True,
+    samples=_bent(),
 )
 def relu(input):
     """The positive part ``max(x, 0)``; its gradient at 0 is 0.
@@ -241,7 +247,7 @@ def _elu_body(name, input, alpha, scale=1.0, steepness=1.0):
 def _elu_slope(g, input, alpha, scale=1.0, steepness=1.0):
     """The gradient of ELU's family. What lies above 0 is kept out of the exponential: it would overflow."""
     below = mul(exp(mul(_keep(input, input <= 0), steepness)), alpha * scale * steepness)
-    return _where(input > 0, g if scale == 1.0 else mul(g, scale), mul(g, below))
+    return _where(input <= 0, mul(g, below), g if scale == 1.0 else mul(g, scale))
 
 
 @unary(
@@ -487,7 +493,7 @@ def _softplus_1(input):
     at=LAYER, samples=lambda: [case(normal(3, 4), name="plain"), case(normal(3), 2.0, 1.0, name="settings")]
 )
 def softplus(input, beta=1.0, threshold=20.0):
-    r"""A smooth ramp: :math:`\ln(1 + e^{\beta x}) / \beta`; the input where :math:`\beta x` passes ``threshold``.
+    r"""A smooth ramp, :math:`\ln(1 + e^{\beta x}) / \beta`, and the input where :math:`\beta x > threshold`.
 
     >>> F.softplus(tg.tensor([0.0, 30.0]))
     tensor([ 0.6931, 30.0000])

@@ -198,7 +198,7 @@ def _rounded_quotient(input, other, rounding_mode=None):
 def div(input, other, *, rounding_mode=None):
     """Quotient of two tensors, element by element, with broadcasting; integers give floats.
 
-    ``rounding_mode`` "floor" rounds down, "trunc" towards zero; those keep integers integers, with gradient 0.
+    ``rounding_mode`` "floor" rounds down, "trunc" towards zero; both keep integers, with gradient 0.
 
     >>> tg.div(tg.tensor([7.0, -7.0]), 2, rounding_mode="trunc")
     tensor([ 3., -3.])
@@ -482,6 +482,8 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     """
     want_tensors("addcmul", input=input, tensor1=tensor1, tensor2=tensor2)
     product = mul(tensor1, tensor2)
+    if input.dtype is bool_ and product.dtype is bool_:
+        raise NotImplementedError("addcmul: not implemented for bool")
     return add(input, product if value == 1 else mul(product, _whole(value, input, product)))
 
 

@@ -285,6 +285,7 @@ def _beyond(min, max, input):
 )
 def _clamp_tensors(input, min=None, max=None):
     """`clamp` between tensors of the input's shape and dtype."""
+    not_bool("clamp", input)
     if min is not None:
         input = np.maximum(input, min)
     return input if max is None else np.minimum(input, max)

@@ -99,6 +99,8 @@ def glu(input, dim=-1):
     tensor([2.])
     """
     want_tensors("glu", input=input)
+    if not input.dtype.is_floating_point:
+        raise NotImplementedError(f"glu: not implemented for {input.dtype.name}")
     if input.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     dim = _tools.wrap_dim(dim, input.ndim)

@@ -6,14 +6,13 @@ import math
 
 import numpy as np
 
-from tensorgrad.core import Tensor, all_dtypes
+from tensorgrad.core import Tensor, bool_, float64
 from tensorgrad.core.declare import between, binary, case, composite, integers, normal, unary
 from tensorgrad.ops import arithmetic, shaping
 from tensorgrad.ops._kinds import floats_only
 from tensorgrad.ops.arithmetic import _keep, div, mul, neg
 from tensorgrad.ops.comparison import logical_and, logical_not
 
-float64 = all_dtypes[8]
 LOG2, LOG10 = math.log(2.0), math.log(10.0)
 SPECIAL = ("tensorgrad", "tensorgrad.special")
 
@@ -56,7 +55,7 @@ def reciprocal(input):
 
 
 def _nonzero_exponent(exponent, g):
-    """The gradient, but 0 where the exponent is: ``x ** 0`` is 1 at x = 0 too, where the formula has 0 / 0."""
+    """The gradient, but 0 where the exponent is: ``x ** 0`` is 1 at 0 too, where the formula is 0 / 0."""
     if isinstance(exponent, Tensor):
         return _keep(g, exponent != 0)
     return g if exponent != 0 else arithmetic._zero(g)
@@ -69,7 +68,7 @@ def _pow_input(g, input, exponent):
 def _pow_exponent(g, input, exponent, output):
     if not isinstance(input, Tensor):
         if input == 0:
-            return _keep(mul(g, mul(output, math.nan)), exponent < 0)
+            return _keep(mul(g, mul(output, -math.inf)), ~(exponent >= 0))
         return mul(g, mul(output, math.log(input) if input > 0 else math.nan))
     flat = logical_and(input == 0, exponent >= 0)
     return mul(g, _keep(mul(output, log(input)), logical_not(flat)))
@@ -78,6 +77,8 @@ def _pow_exponent(g, input, exponent, output):
 def _no_negative_exponent(input, exponent):
     if isinstance(exponent, int) and exponent < 0 and not input.dtype.is_floating_point:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if getattr(input, "dtype", None) is bool_ and getattr(exponent, "dtype", None) is bool_:
+        raise NotImplementedError("pow: not implemented for two bool tensors")
 
 
 @binary(
