@@ -569,6 +569,8 @@ cdef hot_fn hot_path_of(Op op) noexcept:
     if name == "unsqueeze": return hot_unsqueeze
     if name == "squeeze": return hot_squeeze
     if name == "select": return hot_select
+    if name == "unbind": return hot_unbind
+    if name == "_split": return hot_split
     if name == "_slice": return hot_slice
     if name == "contiguous": return hot_contiguous
     if name == "clone": return hot_clone

@@ -764,7 +764,7 @@ cdef class Tensor:
     def __iter__(self):
         if self.nd == 0:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([select(self, 0, i) for i in range(shape_of(self)[0])])
+        return iter(parts_of(<Op>CORE_OPS["unbind"], self, 0, None, [None, 0]))
 
     def __contains__(self, item):
         if not isinstance(item, Tensor) and not is_number(item):

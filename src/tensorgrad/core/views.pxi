@@ -374,6 +374,66 @@ cdef Tensor unsqueeze(Op op, Tensor x, object at):
     return reshape_to(op, x, x.nd + 1, shape, strides)
 
 
+cdef enum:
+    MOST_OUTPUTS = 60000        # of one node; the views of a longer list are recorded one by one
+
+
+cdef tuple parts_of(Op op, Tensor x, int dim, object sizes, list settings):
+    """Views of ``sizes`` indices of one dimension, one after the other, or of every index where ``sizes`` is None: the outputs
+    of one node, whose gradient is one join."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef Py_ssize_t i, start = 0, count = shape_of(x)[dim] if sizes is None else len(sizes), step = strides_of(x)[dim]
+    cdef int d, n = 0
+    cdef list outs = []
+    cdef Node node
+    if count > MOST_OUTPUTS:
+        if sizes is None:
+            return tuple([select(x, dim, i) for i in range(count)])
+        for size in sizes:
+            outs.append(slice_dim(OP_SLICE, x, dim, start, size, 1))
+            start += size
+        return tuple(outs)
+    for d in range(x.nd):
+        if d != dim or sizes is not None:
+            shape[n] = shape_of(x)[d]
+            strides[n] = strides_of(x)[d]
+            n += 1
+    for i in range(count):
+        if sizes is not None:
+            shape[dim] = sizes[i]
+        outs.append(view_of(x, n, shape, strides, x.at + start * step))
+        start += 1 if sizes is None else shape[dim]
+    if count and tg_grad and needs_grad(x):
+        node = new_node(op, <Tensor>outs[0], formula_vjp)
+        set_edge0(node, x)
+        settings.append(shape_tuple(x))
+        node.settings = settings
+        if count > 1:
+            record_outputs(node, outs, 0)
+    return tuple(outs)
+
+
+cdef object hot_unbind(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    cdef int dim
+    if x is None or count > 2:
+        return DECLINED
+    if x.nd == 0:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    dim = wrap_dim(<object><PyObject *>args[1], x.nd) if count == 2 else 0
+    return parts_of(op, x, dim, None, [None, dim])
+
+
+cdef object hot_split(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    if x is None or count != 3:
+        return DECLINED
+    sizes = <object><PyObject *>args[1]
+    dim = <object><PyObject *>args[2]
+    return parts_of(op, x, dim, sizes, [None, sizes, dim])
+
+
 cdef Tensor view_from_array(Tensor x, cnp.ndarray array):
     """The view of ``x`` that a body's array shows."""
     cdef Py_ssize_t shape[MAX_DIMS]
