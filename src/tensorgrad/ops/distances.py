@@ -165,17 +165,17 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
         return vector_norm(A, 2, (rows, columns), keepdim)
     if ord == "nuc":
         return _singular_values(A, (rows, columns), keepdim, lambda s: reductions.sum(s, -1))
-    if not isinstance(ord, numbers.Real) or abs(ord) not in (1, 2, math.inf):
+    if not isinstance(ord, numbers.Real) or abs(float(ord)) not in (1, 2, math.inf):
         raise (RuntimeError if isinstance(ord, numbers.Real) else ValueError)(
-            f"linalg.matrix_norm: Order {ord} not supported; use 'fro', 'nuc', 1, 2, inf or the negative "
-            f"of one of these"
+            f"linalg.matrix_norm: Order {ord} not supported; use 'fro', 'nuc', 1, 2, inf or one of these negative"
         )
-    extreme = reductions.amax if ord > 0 else reductions.amin
-    if abs(ord) == 2:
+    order = float(ord)
+    extreme = reductions.amax if order > 0 else reductions.amin
+    if abs(order) == 2:
         return _singular_values(A, (rows, columns), keepdim, lambda s: extreme(s, -1))
-    added, compared = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    added, compared = (rows, columns) if abs(order) == 1 else (columns, rows)
     sums = vector_norm(A, 1, added, True)
-    if sums.shape[compared] == 0 and ord > 0:
+    if sums.shape[compared] == 0 and order > 0:
         extreme = reductions.sum  # sizes begin at 0
     found = extreme(sums, compared, True)
     return found if keepdim else found.squeeze((rows, columns))

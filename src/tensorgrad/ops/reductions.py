@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,16 @@ from tensorgrad.core.declare import between, case, composite, distinct, normal, 
 from tensorgrad.ops import arithmetic, choosing, shaping
 from tensorgrad.ops._tools import wrap_dim, wrap_dims
 
-Max = namedtuple("max", ("values", "indices"))
-Min = namedtuple("min", ("values", "indices"))
-Aminmax = namedtuple("aminmax", ("min", "max"))
+
+def named(name: str, *fields: str) -> Any:
+    """The type of an op's several answers: a tuple with names for its places."""
+    make: Any = namedtuple
+    return make(name, fields)
+
+
+Max = named("max", "values", "indices")
+Min = named("min", "values", "indices")
+Aminmax = named("aminmax", "min", "max")
 
 
 # ---------------------------------------------------------------------------- shared by all

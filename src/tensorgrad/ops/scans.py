@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 import numpy as np
 
 from tensorgrad.core import is_grad_enabled
 from tensorgrad.core.declare import between, case, composite, distinct, normal, primitive
 from tensorgrad.ops import arithmetic, choosing, joining, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
-from tensorgrad.ops.reductions import cast, check_tensor, wide, without_one
+from tensorgrad.ops.reductions import cast, check_tensor, named, wide, without_one
 
-Cummax = namedtuple("cummax", ("values", "indices"))
-Cummin = namedtuple("cummin", ("values", "indices"))
+Cummax = named("cummax", "values", "indices")
+Cummin = named("cummin", "values", "indices")
 
 
 def _scan_samples(draw):
@@ -67,12 +65,7 @@ def cumsum(input, dim, *, dtype=None):
     tensor([1, 3, 6])
     """
     check_tensor("cumsum", input)
-    return _in_dtype(_cumsum(cast(input, dtype), wrap_dim(dim, input.ndim)), dtype)
-
-
-def _in_dtype(found, dtype):
-    """Integers asked for in a narrow dtype: the running int64 cut to it."""
-    return cast(found, dtype)
+    return cast(_cumsum(cast(input, dtype), wrap_dim(dim, input.ndim)), dtype)
 
 
 def _cumprod_input(g, input, output, dim, input_shape):
@@ -125,7 +118,7 @@ def cumprod(input, dim, *, dtype=None):
     tensor([1, 2, 6])
     """
     check_tensor("cumprod", input)
-    return _in_dtype(_cumprod(cast(input, dtype), wrap_dim(dim, input.ndim)), dtype)
+    return cast(_cumprod(cast(input, dtype), wrap_dim(dim, input.ndim)), dtype)
 
 
 def _logcumsumexp_input(g, input, output, dim):

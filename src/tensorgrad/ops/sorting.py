@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numbers
-from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
 from tensorgrad.core import Tensor
 from tensorgrad.core.declare import case, composite, distinct, integers, primitive
 from tensorgrad.ops._tools import wrap_dim
-from tensorgrad.ops.reductions import check_tensor, pick, place
+from tensorgrad.ops.reductions import check_tensor, named, pick, place
 
-Sort = namedtuple("sort", ("values", "indices"))
-Topk = namedtuple("topk", ("values", "indices"))
+Sort = named("sort", "values", "indices")
+Topk = named("topk", "values", "indices")
 
 
 # ---------------------------------------------------------------------------- order
@@ -265,7 +265,7 @@ def _comparable(a, b):
 )
 def _searchsorted(sorted_sequence, input, sorter=None, out_int32=False, right=False):
     """Where to insert each element of ``input`` into its row of the sorted sequence."""
-    side = "right" if right else "left"
+    side: Any = "right" if right else "left"
     if sorter is not None and sorted_sequence.size:
         sorted_sequence = np.take_along_axis(sorted_sequence, sorter, -1)
     rows, values = _comparable(sorted_sequence, input)

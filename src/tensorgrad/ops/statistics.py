@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-from collections import namedtuple
 
 import numpy as np
 
@@ -11,12 +10,22 @@ from tensorgrad.core import Tensor, promote_types
 from tensorgrad.core.declare import between, case, composite, distinct, integers, normal, primitive
 from tensorgrad.ops import products, reductions, shaping, sorting
 from tensorgrad.ops._tools import wrap_dim
-from tensorgrad.ops.reductions import all_dims, cast, check_extent, check_tensor, kept, pick, place, wide
+from tensorgrad.ops.reductions import (
+    all_dims,
+    cast,
+    check_extent,
+    check_tensor,
+    kept,
+    named,
+    pick,
+    place,
+    wide,
+)
 
-Median = namedtuple("median", ("values", "indices"))
-Nanmedian = namedtuple("nanmedian", ("values", "indices"))
-Mode = namedtuple("mode", ("values", "indices"))
-Kthvalue = namedtuple("kthvalue", ("values", "indices"))
+Median = named("median", "values", "indices")
+Nanmedian = named("nanmedian", "values", "indices")
+Mode = named("mode", "values", "indices")
+Kthvalue = named("kthvalue", "values", "indices")
 
 
 # ---------------------------------------------------------------------------- variance
@@ -443,9 +452,9 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 def _quantile(name, input, q, dim, keepdim, interpolation, ignore_nan):
     check_tensor(name, input)
     if isinstance(q, numbers.Real):
-        if not 0 <= q <= 1:
+        if not 0 <= float(q) <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
-        q = input.new_full((), q)
+        q = input.new_full((), float(q))
     check_tensor(name, q)
     if input.numel() == 0:
         raise RuntimeError(f"{name}() input tensor must be non-empty")
