@@ -53,6 +53,15 @@ MODULES = {
     "tensorgrad.optim._step": CORE_FACE,
 }
 
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "embedsignature": True,
+}
+
 NO_COMPILER = """
 tensorgrad could not be built: {error}
 
@@ -103,7 +112,7 @@ def extension(module, parts):
         extra_compile_args=FOR_MODULES,
         extra_link_args=["-s"] if LINUX else [],
         libraries=libraries,
-        depends=[f"{KERNELS}/kernel.h", f"{PACKAGE}/_kernels.pxd"]
+        depends=["setup.py", f"{KERNELS}/kernel.h", f"{PACKAGE}/_kernels.pxd"]
         + [path for part in parts for path in glob(part)],
     )
 
@@ -114,7 +123,7 @@ def extensions():
     present = [
         extension(m, parts) for m, parts in MODULES.items() if m in chosen and os.path.exists(source_of(m))
     ]
-    return cythonize(present, include_path=["src"], build_dir="build/cython")
+    return cythonize(present, compiler_directives=DIRECTIVES, include_path=["src"], build_dir="build/cython")
 
 
 class BuildLibraries(build_clib):
@@ -164,7 +173,7 @@ class BuildLibraries(build_clib):
 
 
 class BuildModules(build_ext):
-    """Builds the libraries first, which `build_ext` alone would not; without a compiler, tells what to install."""
+    """Builds the libraries first, which `build_ext` alone does not, and names what is missing."""
 
     def finalize_options(self):
         super().finalize_options()

@@ -64,7 +64,7 @@ def run_reduce(name, x, out_dtype, dtype=None):
 
 
 def ulps(value, exact):
-    """How many units in the last place of float32 `value` lies from `exact` (float64); infinite if the kind differs."""
+    """How many units in the last place `value` is from `exact`; infinite for another kind of number."""
     with np.errstate(all="ignore"):
         nearest = exact.astype(np.float32)
         unit = np.spacing(np.abs(np.where(np.isfinite(nearest), nearest, np.finfo(np.float32).max))).astype(

@@ -211,6 +211,8 @@ LAYOUTS = {
     "long row over rows": lambda: (sample((5, 777), (-2, 2), "f4"), sample((1, 777), (-2, 2), "f4", 1)),
     "column over columns": lambda: (sample((6, 600), (-2, 2), "f4"), sample((6, 1), (-2, 2), "f4", 1)),
     "one number": lambda: (sample((1000,), (-2, 2), "f4"), sample((1,), (-2, 2), "f4", 1)),
+    "number on the left": lambda: (sample((1,), (-2, 2), "f4"), sample((1000,), (-2, 2), "f4", 1)),
+    "column on the left": lambda: (sample((6, 1), (-2, 2), "f4"), sample((6, 600), (-2, 2), "f4", 1)),
     "both broadcast": lambda: (sample((40, 1), (-2, 2), "f4"), sample((1, 50), (-2, 2), "f4", 1)),
     "three dimensions": lambda: (
         sample((5, 4, 6), (-2, 2), "f4").transpose(2, 0, 1),
@@ -235,6 +237,8 @@ def test_any_layout_gives_the_same_numbers(layout, dtype):
     hold("sub", np.subtract, [x, y], ())
     hold("logaddexp", np.logaddexp, [x, y], ())
     hold("lt", np.less, [x, y], (), out_dtype=np.bool_)
+    hold("div", np.divide, [x, np.abs(y) + y.dtype.type(0.5)], ())
+    hold("maximum", np.maximum, [x, y], ())
     hold("tanh", np.tanh, [x], ())
     hold("sin", np.sin, [x], ())
     hold("sub", np.subtract, [y, x], (), steps=tuple(-2 if i else 1 for i in range(max(x.ndim, y.ndim))))

@@ -5,39 +5,16 @@
 #include "half.h"
 #include "walk.h"
 
-#define TILE_SIDE 32        /* of the squares in which a transposed matrix is copied */
-
 #define COPY(bits)                                                                                      \
     static void span_copy_##bits(void *const *data, int64_t count, const double *scalar)                \
     {                                                                                                   \
         (void)scalar;                                                                                   \
         memmove(data[1], data[0], (size_t)(count * (bits / 8)));                                        \
     }                                                                                                   \
-    /* One operand runs along the other's columns: squares keep the lines of both in the cache. */      \
-    static void copy_turned_##bits(char *to, int64_t to_row, const char *from, int64_t from_column, int64_t rows, int64_t columns) \
-    {                                                                                                   \
-        for (int64_t r = 0; r < rows; r += TILE_SIDE) {                                                 \
-            int64_t last_row = r + TILE_SIDE < rows ? r + TILE_SIDE : rows;                             \
-            for (int64_t c = 0; c < columns; c += TILE_SIDE) {                                          \
-                int64_t last_column = c + TILE_SIDE < columns ? c + TILE_SIDE : columns;                \
-                for (int64_t i = r; i < last_row; i++) {                                                \
-                    uint##bits##_t *out = (uint##bits##_t *)(to + i * to_row);                          \
-                    const char *in = from + i * (bits / 8);                                             \
-                    for (int64_t j = c; j < last_column; j++) {                                         \
-                        out[j] = *(const uint##bits##_t *)(in + j * from_column);                       \
-                    }                                                                                   \
-                }                                                                                       \
-            }                                                                                           \
-        }                                                                                               \
-    }                                                                                                   \
     static void copy_##bits(const KernelArgs *a)                                                        \
     {                                                                                                   \
         static const Span span = {span_copy_##bits, 2, 1, {bits / 8, bits / 8}};                        \
-        if (a->ndim == 2 && a->stride[0][0] == bits / 8 && a->stride[1][1] == bits / 8 && a->stride[0][1] != bits / 8) { \
-            copy_turned_##bits(a->data[1], a->stride[1][0], a->data[0], a->stride[0][1], a->size[0], a->size[1]); \
-        } else {                                                                                        \
-            LEVEL(walk)(a, &span);                                                                      \
-        }                                                                                               \
+        LEVEL(walk)(a, &span);                                                                          \
     }
 
 COPY(8)

@@ -36,15 +36,31 @@
 #define INDEPENDENT
 #endif
 
+/* For loops with strides: the vector scatters that compilers choose there for AVX-512 are several times slower than moves. */
+#if defined(__clang__)
+#define SCALAR_LOOPS
+#define ONE_BY_ONE _Pragma("clang loop vectorize(disable)")
+#elif defined(__GNUC__)
+#define SCALAR_LOOPS __attribute__((noinline, optimize("no-tree-vectorize")))
+#define ONE_BY_ONE
+#else
+#define SCALAR_LOOPS
+#define ONE_BY_ONE
+#endif
+
 #if defined(__GNUC__)
 #define VECTOR_TYPES 1
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NEVER_INLINE __attribute__((noinline))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
+#define PREFETCH(p) __builtin_prefetch(p, 0, 3)
+#define PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1, 3)
 #else
 #define ALWAYS_INLINE static __forceinline
 #define NEVER_INLINE __declspec(noinline)
 #define LIKELY(x) (x)
+#define PREFETCH(p) ((void)(p))
+#define PREFETCH_TO_WRITE(p) ((void)(p))
 #endif
 
 #if defined(_MSC_VER)

@@ -18,7 +18,7 @@ ROW_HELPERS(f64, double)
         while (left > 0) {                                                                              \
             int64_t count = left < BLOCK ? left : BLOCK;                                                \
             type part = 0;                                                                              \
-            if (count < ROW_LANES / 2) {                                                                \
+            if (count < SHORT_LANES) {                                                                \
                 for (int64_t i = 0; i < count; i++) {                                                   \
                     part += (a[i] - b[i]) * (a[i] - b[i]);                                              \
                 }                                                                                       \

@@ -29,8 +29,8 @@
         LEVEL(walk)(a, &span);                                                                          \
     }
 
-#define SPAN_OF_2(name, T, type, result, GRANULE, x, y, expression)                                     \
-    static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
+#define LOOP_OF_2(function, type, result, GRANULE, x, y, x_at, y_at, expression)                        \
+    static void function(void *const *data, int64_t count, const double *scalar)                        \
     {                                                                                                   \
         const type *in = data[0];                                                                       \
         const type *other = data[1];                                                                    \
@@ -41,16 +41,30 @@
         (void)s1;                                                                                       \
         INDEPENDENT                                                                                     \
         for (int64_t i = 0; i < (count & -(int64_t)(GRANULE)); i++) {                                   \
-            const type x = in[i];                                                                       \
-            const type y = other[i];                                                                    \
+            const type x = in[x_at];                                                                    \
+            const type y = other[y_at];                                                                 \
             out[i] = expression;                                                                        \
         }                                                                                               \
-    }                                                                                                   \
+    }
+
+#define KERNEL_OF_2(name, T, type, result, GRANULE, x_repeated, y_repeated)                             \
     static void kernel_##name##_##T(const KernelArgs *a)                                                \
     {                                                                                                   \
-        static const Span span = {span_##name##_##T, 3, GRANULE, {sizeof(type), sizeof(type), sizeof(result)}}; \
+        static const Span span = {span_##name##_##T, 3, GRANULE, {sizeof(type), sizeof(type), sizeof(result)},\
+                                  {x_repeated, y_repeated}};                                            \
         LEVEL(walk)(a, &span);                                                                          \
     }
+
+#define SPAN_OF_2(name, T, type, result, GRANULE, x, y, expression)                                     \
+    LOOP_OF_2(span_##name##_##T, type, result, GRANULE, x, y, i, i, expression)                         \
+    KERNEL_OF_2(name, T, type, result, GRANULE, NULL, NULL)
+
+/* With two more loops, in which one operand is a single number. */
+#define SPAN_OF_2_OR_NUMBER(name, T, type, GRANULE, x, y, expression)                                   \
+    LOOP_OF_2(span_##name##_##T, type, type, GRANULE, x, y, i, i, expression)                           \
+    LOOP_OF_2(number_##name##_##T, type, type, 1, x, y, 0, i, expression)                               \
+    LOOP_OF_2(name##_number_##T, type, type, 1, x, y, i, 0, expression)                                 \
+    KERNEL_OF_2(name, T, type, type, GRANULE, number_##name##_##T, name##_number_##T)
 
 /* Sines reduce their argument in double, which holds up to a limit. A granule with a larger one in it is done by C's own
    functions; that is found out in the vector loop, at the cost of one maximum. */
@@ -90,6 +104,9 @@
 #define POINT1(name, single, wide)                                                                      \
     SPAN_OF_1(name, f32, float, WALK_GRANULE, x, single)                                                \
     SPAN_OF_1(name, f64, double, 1, x, wide)
+#define ARITHMETIC2(name, single, wide)                                                                 \
+    SPAN_OF_2_OR_NUMBER(name, f32, float, WALK_GRANULE, x, y, single)                                   \
+    SPAN_OF_2_OR_NUMBER(name, f64, double, 1, x, y, wide)
 #define POINT2(name, single, wide)                                                                      \
     SPAN_OF_2(name, f32, float, float, WALK_GRANULE, x, y, single)                                      \
     SPAN_OF_2(name, f64, double, double, 1, x, y, wide)
@@ -108,6 +125,7 @@
 #include "point.h"
 #undef POINT1
 #undef POINT2
+#undef ARITHMETIC2
 #undef CALL2
 #undef SLOPE
 #undef ANGLE1
@@ -176,7 +194,7 @@
         LEVEL(walk)(a, &span);                                                                          \
     }
 
-POWERS(f32, float, powf, sqrtf)
+POWERS(f32, float, pow32, sqrtf)
 POWERS(f64, double, pow, sqrt)
 
 /* Integers wrap around, which C promises for unsigned ones only. */
@@ -247,6 +265,7 @@ MUL_ADD(f64, double)
 #define BOTH_FLOATS(name) {#name, DT_F32, kernel_##name##_f32}, {#name, DT_F64, kernel_##name##_f64},
 #define POINT1(name, single, wide) BOTH_FLOATS(name)
 #define POINT2(name, single, wide) BOTH_FLOATS(name)
+#define ARITHMETIC2(name, single, wide) BOTH_FLOATS(name)
 #define CALL2(name, single, wide) BOTH_FLOATS(name)
 #define SLOPE(name, single, wide) BOTH_FLOATS(name)
 #define ANGLE1(name, single, wide, far) BOTH_FLOATS(name)

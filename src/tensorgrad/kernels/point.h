@@ -4,6 +4,7 @@
  * POINT1(name, single, wide)           of x
  * ANGLE1(name, single, wide, far)      of x; `far` for float32 arguments past TRIGONOMETRY_LIMIT
  * POINT2(name, single, wide)           of x and y
+ * ARITHMETIC2(name, single, wide)      of x and y, one of which may be a single number: loops of their own for that
  * CALL2(name, single, wide)            of x and y, by a call of C's library in both types: not vectorised
  * SLOPE(name, single, wide)            backward: of the gradient g and the value v that the tape saved (input or output)
  * ANGLE_SLOPE(name, single, wide, far) the same, with `far` as above
@@ -69,20 +70,20 @@ POINT1(clamp, at_most(at_least(x, s0), s1), x < s0 ? (s0 > s1 ? s1 : s0) : x > s
 POINT1(hardtanh, at_most(at_least(x, s0), s1), x < s0 ? (s0 > s1 ? s1 : s0) : x > s1 ? s1 : x)
 POINT1(threshold, x <= s0 ? s1 : x, x <= s0 ? s1 : x)
 
-POINT2(add, x + y, x + y)
-POINT2(sub, x - y, x - y)
-POINT2(mul, x * y, x * y)
-POINT2(div, x / y, x / y)
+ARITHMETIC2(add, x + y, x + y)
+ARITHMETIC2(sub, x - y, x - y)
+ARITHMETIC2(mul, x * y, x * y)
+ARITHMETIC2(div, x / y, x / y)
 POINT2(add_scaled, x + s0 * y, x + s0 * y)
-POINT2(maximum, (x > y) | (x != x) ? x : y, (x > y) | (x != x) ? x : y)
-POINT2(minimum, (x < y) | (x != x) ? x : y, (x < y) | (x != x) ? x : y)
+ARITHMETIC2(maximum, (x > y) | (x != x) ? x : y, (x > y) | (x != x) ? x : y)
+ARITHMETIC2(minimum, (x < y) | (x != x) ? x : y, (x < y) | (x != x) ? x : y)
 POINT2(fmax, (x > y) | (y != y) ? x : y, (x > y) | (y != y) ? x : y)
 POINT2(fmin, (x < y) | (y != y) ? x : y, (x < y) | (y != y) ? x : y)
 POINT2(copysign, with_sign(x, y), copysign(x, y))
 POINT2(logaddexp, logaddexp32(x, y), logaddexp64(x, y))
 POINT2(atan2, atan2_32(x, y), atan2(x, y))
 POINT2(hypot, hypot32(x, y), hypot(x, y))
-CALL2(pow, powf(x, y), pow(x, y))
+POINT2(pow, pow32(x, y), pow(x, y))
 CALL2(fmod, fmodf(x, y), fmod(x, y))
 CALL2(remainder, remainder32(x, y), remainder64(x, y))
 
@@ -99,7 +100,7 @@ SLOPE(abs_backward, g * ((float)(v > 0.0f) - (float)(v < 0.0f)), g * ((double)(v
 SLOPE(square_backward, 2.0f * g * v, 2.0 * g * v)
 ANGLE_SLOPE(sin_backward, g * cos32(v), g * cos(v), g * cosf(v))
 ANGLE_SLOPE(cos_backward, -g * sin32(v), -g * sin(v), -g * sinf(v))
-SLOPE(erf_backward, g * 1.12837917f * exp_of_square(at_most(abs32(v), 10.15f), 1.0f), g * 1.12837916709551257390 * exp(-v * v))
+SLOPE(erf_backward, g * 1.12837917f * exp_of_square(at_most(abs32(v), 14.4f), 1.0f), g * 1.12837916709551257390 * exp(-v * v))
 SLOPE(silu_backward, g * sigmoid32(v) * (1.0f + v * (1.0f - sigmoid32(v))), g * sigmoid64(v) * (1.0 + v * (1.0 - sigmoid64(v))))
 SLOPE(gelu_backward, g * gelu_slope32(v), g * gelu_slope64(v))
 SLOPE(gelu_tanh_backward, g * gelu_tanh_slope32(v), g * gelu_tanh_slope64(v))

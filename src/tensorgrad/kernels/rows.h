@@ -5,72 +5,93 @@
 #include <math.h>
 #include <string.h>
 
+#include "part.h"
 #include "vmath.h"
 
-#define ROW_LANES 32        /* independent sums along a row: two AVX-512 registers of float32 */
-#define EXP_LANES 16        /* exponentials at once: the work on one vector hides the latency of adding it */
+#define LONG_LANES 32       /* independent values along a long row: two AVX-512 registers of float32 */
+#define SHORT_LANES 8       /* along a short row, and the rest of a long one */
 
-#define EXP_f32 exp32
+#define EXP_f32 exp_of_negative
 #define EXP_f64 exp
 #define LOG_f32 logf
 #define LOG_f64 log
 #define SQRT_f32 sqrtf
 #define SQRT_f64 sqrt
 
-#define JOIN_LANES(LANES, lane, join)                                                                   \
-    for (int half = LANES / 2; half > 0; half /= 2) {                                                   \
+#define HALVE_LANES(LANES, FROM, lane, join)                                                            \
+    for (int half = FROM / 2; half >= LANES; half /= 2) {                                               \
         for (int l = 0; l < half; l++) {                                                                \
             join;                                                                                       \
         }                                                                                               \
     }
 
-/* Sets `total` to the sum of `term`, an expression of the index i, along a row: in lanes, so the order is always the same. */
-#define SUM_ALONG(type, total, count, term)                                                             \
+/* Sets `result` to a reduction along a row, in lanes, so that the order depends on the length alone. `step` brings the
+   index i into lane[l], `join` brings lane[l + half] into lane[l]. */
+#define ALONG(type, result, start, count, step, join)                                                   \
     do {                                                                                                \
-        type lane[ROW_LANES] = {0};                                                                     \
+        type result_lane[SHORT_LANES];                                                                  \
         int64_t first = 0;                                                                              \
-        for (; first + ROW_LANES <= count; first += ROW_LANES) {                                        \
-            for (int l = 0; l < ROW_LANES; l++) {                                                       \
+        for (int l = 0; l < SHORT_LANES; l++) {                                                         \
+            result_lane[l] = start;                                                                     \
+        }                                                                                               \
+        if (count >= LONG_LANES) {                                                                      \
+            type lane[LONG_LANES];                                                                      \
+            for (int l = 0; l < LONG_LANES; l++) {                                                      \
+                lane[l] = start;                                                                        \
+            }                                                                                           \
+            for (; first + LONG_LANES <= count; first += LONG_LANES) {                                  \
+                for (int l = 0; l < LONG_LANES; l++) {                                                  \
+                    int64_t i = first + l;                                                              \
+                    step;                                                                               \
+                }                                                                                       \
+            }                                                                                           \
+            HALVE_LANES(SHORT_LANES, LONG_LANES, lane, join)                                            \
+            for (int l = 0; l < SHORT_LANES; l++) {                                                     \
+                result_lane[l] = lane[l];                                                               \
+            }                                                                                           \
+        }                                                                                               \
+        type *lane = result_lane;                                                                       \
+        for (; first + SHORT_LANES <= count; first += SHORT_LANES) {                                    \
+            for (int l = 0; l < SHORT_LANES; l++) {                                                     \
                 int64_t i = first + l;                                                                  \
-                lane[l] += term;                                                                        \
+                step;                                                                                   \
             }                                                                                           \
         }                                                                                               \
         for (int64_t i = first; i < count; i++) {                                                       \
-            lane[i - first] += term;                                                                    \
+            int l = (int)(i - first);                                                                   \
+            step;                                                                                       \
         }                                                                                               \
-        JOIN_LANES(ROW_LANES, lane, lane[l] += lane[l + half])                                          \
-        total = lane[0];                                                                                \
+        HALVE_LANES(1, SHORT_LANES, lane, join)                                                         \
+        result = lane[0];                                                                               \
     } while (0)
+
+/* The sum of `term`, an expression of the index i. */
+#define SUM_ALONG(type, total, count, term) ALONG(type, total, 0, count, lane[l] += term, lane[l] += lane[l + half])
 
 #define ROW_HELPERS(T, type)                                                                            \
     /* The largest of a row. A NaN may be missed: what is made of it turns out NaN by itself. */        \
     static type largest_##T(const type *x, int64_t count)                                               \
     {                                                                                                   \
-        type lane[ROW_LANES];                                                                           \
-        int64_t first = 0;                                                                              \
-        for (int l = 0; l < ROW_LANES; l++) {                                                           \
-            lane[l] = -(type)INFINITY;                                                                  \
-        }                                                                                               \
-        for (; first + ROW_LANES <= count; first += ROW_LANES) {                                        \
-            for (int l = 0; l < ROW_LANES; l++) {                                                       \
-                lane[l] = x[first + l] > lane[l] ? x[first + l] : lane[l];                              \
-            }                                                                                           \
-        }                                                                                               \
-        for (int64_t i = first; i < count; i++) {                                                       \
-            lane[i - first] = x[i] > lane[i - first] ? x[i] : lane[i - first];                          \
-        }                                                                                               \
-        JOIN_LANES(ROW_LANES, lane, lane[l] = lane[l + half] > lane[l] ? lane[l + half] : lane[l])      \
-        return lane[0];                                                                                 \
+        type top;                                                                                       \
+        ALONG(type, top, -(type)INFINITY, count, lane[l] = x[i] > lane[l] ? x[i] : lane[l],             \
+              lane[l] = lane[l + half] > lane[l] ? lane[l + half] : lane[l]);                           \
+        return top;                                                                                     \
     }                                                                                                   \
-    /* The sum of exp(x - shift), which go to y unless it is NULL. The last few are padded to a whole vector. */ \
+    /* One block of exp(x - shift), apart from the loop below so that it stays one vector. */           \
+    static NEVER_INLINE void exponential_block_##T(type *x, type shift)                                 \
+    {                                                                                                   \
+        for (int l = 0; l < PART; l++) {                                                                \
+            x[l] = EXP_##T(x[l] - shift);                                                               \
+        }                                                                                               \
+    }                                                                                                   \
+    /* The sum of exp(x - shift), which go to y unless it is NULL. The last few are padded to a block. */\
     ALWAYS_INLINE type exponentials_##T(const type *x, type *y, int64_t count, type shift)              \
     {                                                                                                   \
-        type lane[EXP_LANES] = {0};                                                                     \
-        type part[EXP_LANES];                                                                           \
+        type lane[PART] = {0};                                                                          \
         int64_t first = 0;                                                                              \
-        for (; first + EXP_LANES <= count; first += EXP_LANES) {                                        \
+        for (; first + PART <= count; first += PART) {                                                  \
             INDEPENDENT                                                                                 \
-            for (int l = 0; l < EXP_LANES; l++) {                                                       \
+            for (int l = 0; l < PART; l++) {                                                            \
                 type e = EXP_##T(x[first + l] - shift);                                                 \
                 if (y) {                                                                                \
                     y[first + l] = e;                                                                   \
@@ -79,19 +100,17 @@
             }                                                                                           \
         }                                                                                               \
         if (first < count) {                                                                            \
-            int rest = (int)(count - first);                                                            \
-            for (int l = 0; l < EXP_LANES; l++) {                                                       \
-                part[l] = l < rest ? x[first + l] - shift : -(type)INFINITY;                            \
+            type part[PART];                                                                            \
+            load_part_##T(part, x + first, count - first, -(type)INFINITY);                             \
+            exponential_block_##T(part, shift);                                                         \
+            if (y) {                                                                                    \
+                store_part_##T(y + first, part, count - first);                                         \
             }                                                                                           \
-            for (int l = 0; l < EXP_LANES; l++) {                                                       \
-                part[l] = EXP_##T(part[l]);                                                             \
+            for (int l = 0; l < PART; l++) {                                                            \
                 lane[l] += part[l];                                                                     \
             }                                                                                           \
-            if (y) {                                                                                    \
-                memcpy(y + first, part, (size_t)rest * sizeof(type));                                   \
-            }                                                                                           \
         }                                                                                               \
-        JOIN_LANES(EXP_LANES, lane, lane[l] += lane[l + half])                                          \
+        HALVE_LANES(1, PART, lane, lane[l] += lane[l + half])                                           \
         return lane[0];                                                                                 \
     }                                                                                                   \
     /* y = x - log(sum(exp(x))), in place too. */                                                       \

@@ -110,6 +110,18 @@ INLINE_MATH float exp32(float x)
     return exp_join(exp_parts(at_least(at_most(x, 89.0f), -104.0f), 0.0f));
 }
 
+/* The same for a power from -150 to 0, at the price of one factor: the second is a constant. */
+INLINE_MATH float exp_join_negative(Exponential e)
+{
+    return (1.0f + e.fraction) * power_of_two(e.power + 24) * 0x1p-24f;
+}
+
+/* e^x for x <= 0. 1.1 ULP. */
+INLINE_MATH float exp_of_negative(float x)
+{
+    return exp_join_negative(exp_parts(at_least(x, -104.0f), 0.0f));
+}
+
 /* 2^x. 1.1 ULP. */
 INLINE_MATH float exp2_32(float x)
 {
@@ -165,7 +177,7 @@ INLINE_MATH float cosh32(float x)
 /* 1 / (1 + e^-x), by e^-|x|, so that both ends keep their last bits. 2.5 ULP. */
 INLINE_MATH float sigmoid32(float x)
 {
-    float e = exp32(-abs32(x));
+    float e = exp_of_negative(-abs32(x));
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
@@ -258,6 +270,15 @@ INLINE_MATH float log1p_32(float x)
     return x < INF32 ? y : x;
 }
 
+/* log(1 + e) for 0 <= e <= 1. 1 ULP. */
+INLINE_MATH float log1p_of_unit(float e)
+{
+    int large = e > 0.414213562f;
+    float t = large ? 0.5f * (e - 1.0f) : e;
+    float power = large ? 1.0f : 0.0f;
+    return log_core(t) + power * LN2_LOW + t + power * LN2_HIGH;
+}
+
 /* asinh(a) = log1p(a + a^2 / (1 + sqrt(a^2 + 1))). 3 ULP. */
 INLINE_MATH float asinh32(float x)
 {
@@ -282,6 +303,42 @@ INLINE_MATH float atanh32(float x)
 {
     float a = abs32(x);
     return with_sign(0.5f * log1p_32(2.0f * a / (1.0f - a)), x);
+}
+
+/* |x|^y by 2^(y log2 |x|), the exponent in double, for it must be right to 2^-33; then the sign and the ends. 1.2 ULP. */
+INLINE_MATH float pow32(float x, float y)
+{
+    float a = abs32(x);
+    int denormal = a < 0x1p-126f;
+    float scaled = denormal ? a * 0x1p23f : a;
+    int32_t exponent = log_exponent(scaled);
+    double t = (double)of_bits(bits_of(scaled) - (int32_t)((uint32_t)exponent << 23)) - 1.0;
+    /* log2(1 + t) by 2 atanh(s) / log(2). */
+    double s = t / (t + 2.0);
+    double z = s * s;
+    double p = 1.0 / 13;
+    p = p * z + 1.0 / 11;
+    p = p * z + 1.0 / 9;
+    p = p * z + 1.0 / 7;
+    p = p * z + 1.0 / 5;
+    p = p * z + 1.0 / 3;
+    double log2 = s * (1.0 + z * p) * 2.88539008177792681472 + ((double)exponent - (denormal ? 23.0 : 0.0));
+    log2 = a == 0.0f ? -(double)INFINITY : log2;
+    log2 = a == INF32 ? (double)INFINITY : log2;
+    double power = a == 1.0f ? 0.0 : (double)y * log2;
+    power = power < 150.0 ? power : 150.0;
+    power = power > -170.0 ? power : -170.0;
+    double n = power + 0x1.8p52 - 0x1.8p52;
+    float r = (float)((power - n) * 0.69314718055994530942);
+    Exponential e = {exp_core(r) * r * r + r, (int32_t)n};
+    float result = exp_join(e);
+    float half = 0.5f * y;
+    int whole = truncf(y) == y;
+    int odd = whole & (truncf(half) != half);
+    result = (bits_of(x) < 0) & odd ? -result : result;
+    result = (x < 0.0f) & !whole & (a != INF32) ? NAN32 : result;
+    result = (x != x) | (y != y) ? NAN32 : result;
+    return (y == 0.0f) | (x == 1.0f) ? 1.0f : result;
 }
 
 /* ---- trigonometry ------------------------------------------------------------------------------------------------- */
@@ -450,7 +507,7 @@ INLINE_MATH float erfcx_core(float a)
 INLINE_MATH float exp_of_square(float a, float share)
 {
     float high = of_bits(bits_of(a) & (int32_t)0xfffff000);
-    return exp_join(exp_parts(-share * high * high, -share * (a - high) * (a + high)));
+    return exp_join_negative(exp_parts(-share * high * high, -share * (a - high) * (a + high)));
 }
 
 /* erfc(a) for a >= 0. */
@@ -524,15 +581,17 @@ INLINE_MATH float gelu_tanh_slope32(float x)
     return s + within * s * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * within * within);
 }
 
-/* log(1 + e^x). */
+/* log(1 + e^x) = max(x, 0) + log(1 + e^-|x|). 2 ULP. */
 INLINE_MATH float softplus32(float x)
 {
-    return x > 20.0f ? x : log1p_32(exp32(x));
+    float y = (x < 0.0f ? 0.0f : x) + log1p_of_unit(exp_of_negative(-abs32(x)));
+    return x > 20.0f ? x : y;
 }
 
+/* 2 ULP. */
 INLINE_MATH float log_sigmoid32(float x)
 {
-    return (x < 0.0f ? x : 0.0f) - log1p_32(exp32(-abs32(x)));
+    return (x < 0.0f ? x : 0.0f) - log1p_of_unit(exp_of_negative(-abs32(x)));
 }
 
 /* x tanh(log(1 + e)) = x n / (n + 2), with e = exp(x) and n = e (e + 2). */
@@ -555,7 +614,7 @@ INLINE_MATH float logaddexp32(float x, float y)
 {
     float high = x > y ? x : y;
     float apart = x == y ? 0.0f : abs32(x - y);       /* two infinities of one sign are together */
-    float sum = high + log1p_32(exp32(-apart));
+    float sum = high + log1p_of_unit(exp_of_negative(-apart));
     return (x != x) | (y != y) ? NAN32 : sum;
 }
 

@@ -3,44 +3,16 @@
 
 #include <string.h>
 
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
+#include "part.h"
 
 /* Rows shorter than this are gathered several at a time, so that the span still has something to run along. */
 #define SHORT_ROW 64
+#define BLOCK_ROWS 16       /* of a block of a turned plane: a cache line of float32 */
 
 typedef union Buffer {
     double as_double[WALK_CHUNK + WALK_GRANULE];
     char bytes[1];
 } Buffer;
-
-/* Reads up to a granule of float32 into a whole granule, the rest zero. */
-ALWAYS_INLINE void load_part(float *whole, const float *from, int64_t count)
-{
-#if defined(__AVX512F__)
-    _mm512_storeu_ps(whole, _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from));
-#else
-    int64_t i = 0;
-    for (; i < count; i++) {
-        whole[i] = from[i];
-    }
-    for (; i < WALK_GRANULE; i++) {
-        whole[i] = 0.0f;
-    }
-#endif
-}
-
-ALWAYS_INLINE void store_part(float *to, const float *whole, int64_t count)
-{
-#if defined(__AVX512F__)
-    _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), _mm512_loadu_ps(whole));
-#else
-    for (int64_t i = 0; i < count; i++) {
-        to[i] = whole[i];
-    }
-#endif
-}
 
 /* The last few elements of a padded span. Only spans over float32 alone are padded. */
 static NEVER_INLINE void run_part(const Span *span, void *const *data, int64_t done, int64_t count, const double *scalar)
@@ -49,12 +21,12 @@ static NEVER_INLINE void run_part(const Span *span, void *const *data, int64_t d
     void *at[WALK_OPERANDS];
     int last = span->operands - 1;
     for (int i = 0; i < last; i++) {
-        load_part(whole[i], (const float *)data[i] + done, count);
+        load_part_f32(whole[i], (const float *)data[i] + done, count, 0.0f);
         at[i] = whole[i];
     }
     at[last] = whole[last];
     span->run(at, WALK_GRANULE, scalar);
-    store_part((float *)data[last] + done, whole[last], count);
+    store_part_f32((float *)data[last] + done, whole[last], count);
 }
 
 ALWAYS_INLINE void run(const Span *span, void *const *data, int64_t count, const double *scalar)
@@ -69,17 +41,34 @@ ALWAYS_INLINE void run(const Span *span, void *const *data, int64_t count, const
     }
 }
 
+#define REPEAT(T)                                              \
+    T value = *(const T *)from;                                \
+    for (int64_t i = 0; i < count; i++) {                      \
+        ((T *)to)[i] = value;                                  \
+    }
+
+static void repeat(char *to, const char *from, int64_t count, int width)
+{
+    if (width == 4) {
+        REPEAT(uint32_t)
+    } else if (width == 8) {
+        REPEAT(uint64_t)
+    } else if (width == 2) {
+        REPEAT(uint16_t)
+    } else {
+        memset(to, *from, (size_t)count);
+    }
+}
+
 #define COPY_STRIDED(T)                                        \
+    ONE_BY_ONE                                                 \
     for (int64_t i = 0; i < count; i++) {                      \
         *(T *)(to + i * to_step) = *(const T *)(from + i * from_step); \
     }
 
-/* Copies elements of 1, 2, 4 or 8 bytes between any two strides; a step of 0 on the reading side repeats the element. */
-static void copy_strided(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, int width)
+SCALAR_LOOPS static void copy_steps(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, int width)
 {
-    if (from_step == width && to_step == width) {
-        memcpy(to, from, (size_t)(count * width));
-    } else if (width == 4) {
+    if (width == 4) {
         COPY_STRIDED(uint32_t)
     } else if (width == 8) {
         COPY_STRIDED(uint64_t)
@@ -90,13 +79,50 @@ static void copy_strided(char *to, int64_t to_step, const char *from, int64_t fr
     }
 }
 
-/* One row of `count` elements at `data`, operand i in steps of step[i] bytes. */
+/* Copies elements of 1, 2, 4 or 8 bytes between any two strides; a step of 0 on the reading side repeats the element. */
+static void copy_strided(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, int width)
+{
+    if (from_step == width && to_step == width) {
+        memcpy(to, from, (size_t)(count * width));
+    } else if (from_step == 0 && to_step == width) {
+        repeat(to, from, count, width);
+    } else {
+        copy_steps(to, to_step, from, from_step, count, width);
+    }
+}
+
+/* The last two dimensions of a walk. */
+typedef struct Plane {
+    char *data[WALK_OPERANDS];
+    int64_t rows, columns;
+    int64_t row_step[WALK_OPERANDS];    /* bytes from one row to the next */
+    int64_t step[WALK_OPERANDS];        /* bytes from one column to the next */
+} Plane;
+
+/* One row. Operands that are not contiguous go through the buffers, in chunks. */
 static void run_row(const Span *span, char *const *data, const int64_t *step, int64_t count, Buffer *buffers, const double *scalar)
 {
     int last = span->operands - 1;
+    int64_t chunk = count;
     void *at[WALK_OPERANDS];
-    for (int64_t done = 0; done < count; done += WALK_CHUNK) {
-        int64_t n = count - done < WALK_CHUNK ? count - done : WALK_CHUNK;
+    int indirect = 0;
+    int repeated = 0;
+    for (int i = 0; i <= last; i++) {
+        if (step[i] != span->width[i]) {
+            indirect++;
+            repeated = i;
+            chunk = count < WALK_CHUNK ? count : WALK_CHUNK;
+        }
+    }
+    if (indirect == 1 && last == 2 && repeated < 2 && step[repeated] == 0 && span->repeated[repeated]) {
+        for (int i = 0; i <= last; i++) {
+            at[i] = data[i];
+        }
+        span->repeated[repeated](at, count, scalar);
+        return;
+    }
+    for (int64_t done = 0; done < count; done += chunk) {
+        int64_t n = count - done < chunk ? count - done : chunk;
         for (int i = 0; i <= last; i++) {
             char *here = data[i] + done * step[i];
             if (step[i] == span->width[i]) {
@@ -115,87 +141,114 @@ static void run_row(const Span *span, char *const *data, const int64_t *step, in
     }
 }
 
-/* Rows too short to run along: as many as fit are laid end to end in the buffers. */
-static void run_short_rows(const Span *span, char *const *data, const int64_t *row_step, const int64_t *step, int64_t rows,
-                           int64_t count, Buffer *buffers, const double *scalar)
+/* Copies a block of rows and columns between two layouts, along whichever side is the closer in memory. Its lines lie far
+   apart, so those of the block below, which comes next, are asked for already. */
+static void copy_block(char *to, int64_t to_row, int64_t to_step, const char *from, int64_t from_row, int64_t from_step,
+                       int64_t rows, int64_t columns, int width)
+{
+    if (from_row == width || to_row == width) {
+        for (int64_t c = 0; c < columns; c++) {
+            PREFETCH(from + c * from_step + rows * from_row);
+            PREFETCH_TO_WRITE(to + c * to_step + rows * to_row);
+            copy_strided(to + c * to_step, to_row, from + c * from_step, from_row, rows, width);
+        }
+    } else {
+        for (int64_t r = 0; r < rows; r++) {
+            PREFETCH(from + (r + rows) * from_row);
+            PREFETCH_TO_WRITE(to + (r + rows) * to_row);
+            copy_strided(to + r * to_row, to_step, from + r * from_row, from_step, columns, width);
+        }
+    }
+}
+
+/* The plane in blocks of `high` rows and `wide` columns, each laid out in the buffers as one row. Down the columns first: of
+   a turned operand the same few pages are then in use, and its lines follow one another. */
+static void run_blocks(const Span *span, const Plane *plane, int64_t high, int64_t wide, Buffer *buffers, const double *scalar)
 {
     int last = span->operands - 1;
-    int64_t together = WALK_CHUNK / count;
     void *at[WALK_OPERANDS];
-    for (int64_t done = 0; done < rows; done += together) {
-        int64_t m = rows - done < together ? rows - done : together;
-        for (int i = 0; i <= last; i++) {
-            char *here = data[i] + done * row_step[i];
-            int width = span->width[i];
-            if (step[i] == width && row_step[i] == count * width) {
-                at[i] = here;
-                continue;
+    for (int64_t c = 0; c < plane->columns; c += wide) {
+        int64_t n = plane->columns - c < wide ? plane->columns - c : wide;
+        for (int64_t r = 0; r < plane->rows; r += high) {
+            int64_t m = plane->rows - r < high ? plane->rows - r : high;
+            for (int i = 0; i <= last; i++) {
+                int width = span->width[i];
+                char *here = plane->data[i] + r * plane->row_step[i] + c * plane->step[i];
+                if (plane->step[i] == width && plane->row_step[i] == n * width) {
+                    at[i] = here;
+                    continue;
+                }
+                at[i] = buffers[i].bytes;
+                /* A row repeated over all rows is laid out once. */
+                if (i < last && !(plane->row_step[i] == 0 && r > 0)) {
+                    copy_block(buffers[i].bytes, n * width, width, here, plane->row_step[i], plane->step[i], m, n, width);
+                }
             }
-            at[i] = buffers[i].bytes;
-            if (i == last || (row_step[i] == 0 && done > 0)) {
-                continue;
-            }
-            for (int64_t r = 0; r < m; r++) {
-                copy_strided(buffers[i].bytes + r * count * width, width, here + r * row_step[i], step[i], count, width);
+            run(span, at, m * n, scalar);
+            if (at[last] == buffers[last].bytes) {
+                int width = span->width[last];
+                char *here = plane->data[last] + r * plane->row_step[last] + c * plane->step[last];
+                copy_block(here, plane->row_step[last], plane->step[last], buffers[last].bytes, n * width, width, m, n, width);
             }
         }
-        run(span, at, m * count, scalar);
-        if (at[last] == buffers[last].bytes) {
-            int width = span->width[last];
-            char *here = data[last] + done * row_step[last];
-            for (int64_t r = 0; r < m; r++) {
-                copy_strided(here + r * row_step[last], step[last], buffers[last].bytes + r * count * width, width, count, width);
-            }
+    }
+}
+
+static void run_plane(const Span *span, Plane *plane, Buffer *buffers, const double *scalar)
+{
+    int turned = 0;
+    for (int i = 0; i < span->operands; i++) {
+        turned |= plane->row_step[i] == span->width[i] && plane->step[i] != span->width[i] && plane->step[i] != 0;
+    }
+    if (plane->rows > 1 && plane->columns < SHORT_ROW) {
+        run_blocks(span, plane, WALK_CHUNK / plane->columns, plane->columns, buffers, scalar);
+        return;
+    }
+    if (plane->rows > 1 && turned) {
+        /* Some operand runs down the columns: blocks use whole cache lines of both. */
+        run_blocks(span, plane, BLOCK_ROWS, WALK_CHUNK / BLOCK_ROWS, buffers, scalar);
+        return;
+    }
+    char *data[WALK_OPERANDS];
+    for (int64_t r = 0; r < plane->rows; r++) {
+        for (int i = 0; i < span->operands; i++) {
+            data[i] = plane->data[i] + r * plane->row_step[i];
         }
+        run_row(span, data, plane->step, plane->columns, buffers, scalar);
     }
 }
 
 static NEVER_INLINE void walk_strided(const KernelArgs *a, const Span *span)
 {
     Buffer buffers[WALK_OPERANDS];
-    int operands = span->operands;
-    int inner = a->ndim - 1;
-    int middle = a->ndim - 2;
-    int64_t count = a->size[inner];
-    int64_t rows = middle >= 0 ? a->size[middle] : 1;
+    Plane plane;
     int64_t index[KERNEL_DIMS] = {0};
-    int64_t step[WALK_OPERANDS];
-    int64_t row_step[WALK_OPERANDS];
-    char *data[WALK_OPERANDS];
+    int inner = a->ndim - 1;
+    int outer = a->ndim - 2;
     for (int d = 0; d < a->ndim; d++) {
         if (a->size[d] == 0) {
             return;
         }
     }
-    for (int i = 0; i < operands; i++) {
-        data[i] = a->data[i];
-        step[i] = a->stride[i][inner];
-        row_step[i] = middle >= 0 ? a->stride[i][middle] : 0;
+    plane.columns = a->size[inner];
+    plane.rows = outer >= 0 ? a->size[outer] : 1;
+    for (int i = 0; i < span->operands; i++) {
+        plane.data[i] = a->data[i];
+        plane.step[i] = a->stride[i][inner];
+        plane.row_step[i] = outer >= 0 ? a->stride[i][outer] : 0;
     }
     for (;;) {
-        if (count < SHORT_ROW && rows > 1) {
-            run_short_rows(span, data, row_step, step, rows, count, buffers, a->scalar);
-        } else {
-            for (int64_t r = 0; r < rows; r++) {
-                run_row(span, data, step, count, buffers, a->scalar);
-                for (int i = 0; i < operands; i++) {
-                    data[i] += row_step[i];
-                }
-            }
-            for (int i = 0; i < operands; i++) {
-                data[i] -= rows * row_step[i];
-            }
-        }
-        int d = middle - 1;
+        run_plane(span, &plane, buffers, a->scalar);
+        int d = outer - 1;
         for (; d >= 0; d--) {
-            for (int i = 0; i < operands; i++) {
-                data[i] += a->stride[i][d];
+            for (int i = 0; i < span->operands; i++) {
+                plane.data[i] += a->stride[i][d];
             }
             if (++index[d] < a->size[d]) {
                 break;
             }
-            for (int i = 0; i < operands; i++) {
-                data[i] -= a->size[d] * a->stride[i][d];
+            for (int i = 0; i < span->operands; i++) {
+                plane.data[i] -= a->size[d] * a->stride[i][d];
             }
             index[d] = 0;
         }

@@ -8,11 +8,11 @@
 #ifndef TENSORGRAD_WALK_H
 #define TENSORGRAD_WALK_H
 
-#include "level.h"
+#include "part.h"
 
 #define WALK_OPERANDS 4
-#define WALK_CHUNK 512        /* elements gathered at once: four operands of doubles stay in the first cache */
-#define WALK_GRANULE 16       /* what a padded span's count is a multiple of: one AVX-512 register of float32 */
+#define WALK_CHUNK 1024       /* elements gathered at once: what few operands need gathering stays in the first cache */
+#define WALK_GRANULE PART     /* what a padded span's count is a multiple of */
 
 /* Applies a formula to `count` contiguous elements of each operand: the inputs, then the output, which may be an input. */
 typedef void (*span_fn)(void *const *data, int64_t count, const double *scalar);
@@ -22,6 +22,7 @@ typedef struct Span {
     int operands;                   /* the output included, which is the last */
     int granule;                    /* 1, or WALK_GRANULE when run() takes whole granules only */
     int width[WALK_OPERANDS];       /* bytes of an element of each operand */
+    span_fn repeated[2];            /* or NULL: the same where the first, or the second, of two inputs is one element */
 } Span;
 
 void LEVEL(walk)(const KernelArgs *a, const Span *span);
