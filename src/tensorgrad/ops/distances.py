@@ -167,7 +167,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
         return _singular_values(A, (rows, columns), keepdim, lambda s: reductions.sum(s, -1))
     if not isinstance(ord, numbers.Real) or abs(float(ord)) not in (1, 2, math.inf):
         raise (RuntimeError if isinstance(ord, numbers.Real) else ValueError)(
-            f"linalg.matrix_norm: Order {ord} not supported; use 'fro', 'nuc', 1, 2, inf or one of these negative"
+            f"linalg.matrix_norm: Order {ord} not supported; use 'fro', 'nuc', or 1, 2, inf with either sign"
         )
     order = float(ord)
     extreme = reductions.amax if order > 0 else reductions.amin
