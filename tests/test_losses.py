@@ -1,5 +1,6 @@
 """Losses: numbers worked out on paper, extremes, PyTorch's old arguments, and what is refused."""
 
+import itertools
 import math
 
 import numpy as np
@@ -378,3 +379,59 @@ def test_bags_refuse():
         with pytest.raises(error) as caught:
             F.embedding_bag(*arguments, **settings)
         assert str(caught.value)
+
+
+# ---------------------------------------------------------------------------- sequences
+
+
+def read_off(path, blank):
+    """What a path of classes says: equal neighbours are one, blanks are nothing."""
+    return tuple(c for c, before in zip(path, (None, *path), strict=False) if c != before and c != blank)
+
+
+@pytest.mark.parametrize("label", [(), (1,), (1, 2), (1, 1), (2, 1, 2)], ids=str)
+@pytest.mark.parametrize("blank", [0, 3])
+def test_ctc_adds_up_all_paths_that_read_so(label, blank):
+    logs = log_softmax(rng.standard_normal((4, 1, 4)))
+    total = sum(
+        math.exp(sum(logs[t, 0, c] for t, c in enumerate(path)))
+        for path in itertools.product(range(4), repeat=4)
+        if read_off(path, blank) == label
+    )
+    padded = tg.tensor([[*label, *[1] * (4 - len(label))]])
+    near(F.ctc_loss(tg.tensor(logs), padded, (4,), (len(label),), blank, "sum"), -math.log(total))
+
+
+def test_ctc_of_a_target_too_long_for_its_input():
+    logs = tg.zeros(2, 2, 3).log_softmax(-1).requires_grad_()
+    targets, lengths = tg.tensor([[1, 1], [1, 2]]), (2, 2)
+    near(F.ctc_loss(logs, targets, (2, 2), lengths, reduction="none"), [math.inf, 2 * math.log(3)])
+    loss = F.ctc_loss(logs, targets, (2, 2), lengths, zero_infinity=True)
+    near(loss, math.log(3) / 2)
+    loss.backward()
+    assert np.isfinite(logs.grad.numpy()).all()
+    assert (logs.grad.numpy()[:, 0] == 0).all()
+
+
+def test_ctc_takes_targets_in_one_row_and_single_inputs():
+    logs = tg.tensor(log_softmax(rng.standard_normal((5, 2, 4))))
+    rows = F.ctc_loss(logs, tg.tensor([[1, 2], [3, 0]]), (5, 4), (2, 1), reduction="none")
+    near(
+        F.ctc_loss(logs, tg.tensor([1, 2, 3]), tg.tensor([5, 4]), tg.tensor([2, 1]), reduction="none"),
+        rows.numpy(),
+    )
+    near(F.ctc_loss(logs[:, 0], tg.tensor([1, 2]), (5,), (2,), reduction="none"), rows.numpy()[0])
+    for bad in (((6, 5), (2, 1)), ((5, 5), (3, 1)), ((5,), (2, 1)), ((5.0, 5.0), (2, 1))):
+        with pytest.raises(RuntimeError) as caught:
+            F.ctc_loss(logs, tg.tensor([[1, 2], [3, 0]]), *bad)
+        assert "length" in str(caught.value)
+
+
+def test_ctc_differentiates_twice_behind_log_softmax():
+    x = tg.tensor(rng.standard_normal((4, 2, 3)), requires_grad=True)
+
+    def function(x):
+        return F.ctc_loss(x.log_softmax(-1), tg.tensor([[1, 1], [2, 0]]), (4, 3), (2, 1))
+
+    assert gradcheck(function, [x])
+    assert gradgradcheck(function, [x])

@@ -7,6 +7,7 @@ from typing import Any
 from tensorgrad.core.declare import aliases, registry
 from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     activations,
+    aligning,
     arithmetic,
     arranging,
     bessel,
@@ -43,10 +44,10 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
 )
 
 FAMILIES = (
-    activations, arithmetic, arranging, bessel, choosing, classifying, comparison, contractions,
+    activations, aligning, arithmetic, arranging, bessel, choosing, classifying, comparison, contractions,
     conversion, creation, distances, dropout, embedding, gating, indexing, joining, losses, margins,
-    normalizing, padding, powers, products, randomness, reductions, rounding, scans, scattering,
-    selecting, shaping, sorting, special, statistics, striding, trigonometry,
+    normalizing, padding, powers, products, randomness, reductions, rounding, scans, scattering, selecting,
+    shaping, sorting, special, statistics, striding, trigonometry,
 )
 
 

@@ -214,8 +214,8 @@ def log10(input):
 @binary(
     numbers="none",
     vjp=dict(
-        input=lambda g, input, other: div(g, exp(arithmetic.sub(other, input)) + 1),
-        other=lambda g, input, other: div(g, exp(arithmetic.sub(input, other)) + 1),
+        input=lambda g, input, other: mul(g, arithmetic.sub(input, other).sigmoid()),
+        other=lambda g, input, other: mul(g, arithmetic.sub(other, input).sigmoid()),
     ),
 )
 def logaddexp(input, other):
