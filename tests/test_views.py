@@ -192,19 +192,39 @@ def test_set_shows_other_memory():
     [
         (lambda x: x.view(5), RuntimeError, r"shape '\[5\]' is invalid for input of size 6"),
         (lambda x: x.reshape(-1, -1), RuntimeError, "only one dimension can be inferred"),
-        (lambda x: x.transpose(0, 2), IndexError, r"Dimension out of range \(expected to be in range of \[-2, 1\], but got 2\)"),
+        (
+            lambda x: x.transpose(0, 2),
+            IndexError,
+            r"Dimension out of range \(expected to be in range of \[-2, 1\], but got 2\)",
+        ),
         (lambda x: x.permute(0, 0), RuntimeError, "duplicate dims"),
         (lambda x: x.permute(0), RuntimeError, "does not match the length"),
         (lambda x: x.unsqueeze(4), IndexError, "Dimension out of range"),
-        (lambda x: x.expand(3, 3), RuntimeError, r"expanded size of the tensor \(3\) must match the existing size \(2\)"),
+        (
+            lambda x: x.expand(3, 3),
+            RuntimeError,
+            r"expanded size of the tensor \(3\) must match the existing size \(2\)",
+        ),
         (lambda x: x.flatten(1, 0), RuntimeError, "start_dim cannot come after end_dim"),
         (lambda x: x.unflatten(1, (2, 2)), RuntimeError, "don't multiply up to the size of dim 1"),
-        (lambda x: x.narrow(0, 1, 5), RuntimeError, r"start \(1\) \+ length \(5\) exceeds dimension size \(2\)"),
+        (
+            lambda x: x.narrow(0, 1, 5),
+            RuntimeError,
+            r"start \(1\) \+ length \(5\) exceeds dimension size \(2\)",
+        ),
         (lambda x: x.diagonal(0, 0, 0), RuntimeError, "diagonal dimensions cannot be identical"),
-        (lambda x: x.unfold(0, 5, 1), RuntimeError, "maximum size for tensor at dimension 0 is 2 but size is 5"),
+        (
+            lambda x: x.unfold(0, 5, 1),
+            RuntimeError,
+            "maximum size for tensor at dimension 0 is 2 but size is 5",
+        ),
         (lambda x: x.movedim((0, 0), (0, 1)), RuntimeError, "repeated dim in `source`"),
         (lambda x: x[0].mT, RuntimeError, "only supported on matrices"),
-        (lambda x: x.unsqueeze(0).t(), RuntimeError, "t.. expects a tensor with <= 2 dimensions, but self is 3D"),
+        (
+            lambda x: x.unsqueeze(0).t(),
+            RuntimeError,
+            "t.. expects a tensor with <= 2 dimensions, but self is 3D",
+        ),
         (lambda x: x.chunk(0), RuntimeError, "greater than 0"),
         (lambda x: x.split([1, 2]), RuntimeError, "sum exactly to 2"),
         (lambda x: tg.tensor(1).unbind(), IndexError, "no dimensions"),
@@ -213,7 +233,7 @@ def test_set_shows_other_memory():
         (lambda x: x[0, 0, 0], IndexError, "too many indices for tensor of dimension 2"),
         (lambda x: x[..., ...], IndexError, "single ellipsis"),
     ],
-)  # fmt: skip
+)
 def test_impossible_views_say_what_is_wrong(call, error, text):
     with pytest.raises(error, match=text):
         call(tg.arange(6).reshape(2, 3))

@@ -1,6 +1,6 @@
 # cython: language_level=3
 """The C face of the core: what the compiled modules beside it (layers, optimizers) may reach."""
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from tensorgrad._kernels cimport KernelArgs, kernel_fn
 
@@ -33,10 +33,10 @@ cdef class Tensor:
     cdef Py_ssize_t dims[6]         # shape, then strides in bytes; past INLINE_DIMS dimensions the address of such an array
     cdef uint8_t nd
     cdef uint8_t code
-    cdef bint contiguous
-    cdef bint requires              # as it was when last looked at: needs_grad() looks
+    cdef uint8_t contiguous
+    cdef uint8_t requires              # as it was when last looked at: needs_grad() looks
     cdef uint8_t flags
-    cdef uint16_t nr
+    cdef uint32_t nr
     cdef uint32_t history           # of a base: how often a recorded in-place write changed its graph
     cdef uint32_t seen              # of a view: the base's history that its node belongs to
     cdef Tensor grad_
@@ -68,10 +68,10 @@ cdef class Node:
     cdef uint32_t v_output
     cdef uint32_t epoch
     cdef int32_t waiting
-    cdef uint16_t nr0
-    cdef uint16_t nr1
-    cdef uint16_t nr2
-    cdef uint16_t outputs
+    cdef uint32_t nr0
+    cdef uint32_t nr1
+    cdef uint32_t nr2
+    cdef uint32_t outputs
     cdef uint8_t codes[3]
     cdef uint8_t state
     cdef uint8_t broadcast          # bit i: input i has another shape than the output
