@@ -3,6 +3,7 @@
 cdef kernel_fn POW_SCALAR[9]
 cdef kernel_fn POW_SCALAR_BACKWARD[9]
 cdef kernel_fn ADD_SCALED[9]
+cdef kernel_fn WHERE[9]
 
 
 cdef void find_scalar_kernels() noexcept:
@@ -11,6 +12,7 @@ cdef void find_scalar_kernels() noexcept:
         POW_SCALAR[i] = find(b"pow_scalar", i)
         POW_SCALAR_BACKWARD[i] = find(b"pow_scalar_backward", i)
         ADD_SCALED[i] = find(b"add_scaled", i)
+        WHERE[i] = find(b"where", i)
 
 
 find_scalar_kernels()
@@ -178,10 +180,29 @@ cdef object binary_operator(Op op, object a, object b):
     return binary(op, a, b)
 
 
+cdef object add_scaled(Op op, object a, object b, object alpha):
+    """``a + alpha * b``, and ``a - alpha * b``, of two float tensors of one dtype, in one go."""
+    cdef Tensor out
+    cdef KernelArgs args
+    if not tg_kernels or not isinstance(a, Tensor) or not isinstance(b, Tensor) or type(alpha) not in (float, int):
+        return DECLINED
+    if (<Tensor>a).code != (<Tensor>b).code or ADD_SCALED[(<Tensor>a).code] is NULL:
+        return DECLINED
+    args.scalar[0] = alpha if op is OP_ADD else -alpha
+    out = map_two(ADD_SCALED[(<Tensor>a).code], <Tensor>a, <Tensor>b, (<Tensor>a).code, &args, op.__name__)
+    if tg_grad and (needs_grad(<Tensor>a) or needs_grad(<Tensor>b)):
+        record_binary(op, out, a, b)
+        out.node.settings = [None, None, alpha]
+        out.node.vjp = formula_vjp
+    return out
+
+
 cdef object hot_binary(Op op, void **args, Py_ssize_t count):
     if count != 2:
         if count == 3 and len(op.params) == 3 and (<object><PyObject *>args[2]) == op.defaults[2]:
             pass                    # alpha=1, rounding_mode=None
+        elif count == 3 and (op is OP_ADD or op is OP_SUB):
+            return add_scaled(op, <object><PyObject *>args[0], <object><PyObject *>args[1], <object><PyObject *>args[2])
         else:
             return DECLINED
     a = <object><PyObject *>args[0]
@@ -402,6 +423,47 @@ cdef object compare(object a, object b, int which):
     if operand_of(b) is None:
         return NotImplemented
     return binary(<Op>CORE_OPS[name], a, operand_of(b))
+
+
+# ---------------------------------------------------------------------------- a choice between two operands
+
+cdef object choose(Op op, Tensor mask, Tensor x, Tensor y, list inputs):
+    """``x`` where the mask, else ``y``: of the shape of ``x``, to which the others broadcast."""
+    cdef KernelArgs args
+    cdef PyObject *operands[3]
+    cdef Tensor out
+    if not tg_kernels or mask.code != BOOL or x.code != y.code or WHERE[x.code] is NULL or not (
+            fits_into(mask, x) and fits_into(y, x)):
+        return DECLINED
+    out = new_like(x, x.code)
+    operands[0] = <PyObject *>mask
+    operands[1] = <PyObject *>x
+    operands[2] = <PyObject *>y
+    if not map_args(&args, operands, 3, out):
+        return DECLINED
+    launch(WHERE[x.code], &args, <double>out.count)
+    return record(op, list(inputs), inputs, out, None)
+
+
+cdef object hot_where(Op op, void **args, Py_ssize_t count):
+    mask = <object><PyObject *>args[0] if count == 3 else None
+    if not isinstance(mask, Tensor) or not isinstance(<object><PyObject *>args[1], Tensor) or not isinstance(
+            <object><PyObject *>args[2], Tensor):
+        return DECLINED
+    x = <object><PyObject *>args[1]
+    y = <object><PyObject *>args[2]
+    if not same_shape(<Tensor>x, <Tensor>y):
+        return DECLINED
+    return choose(op, <Tensor>mask, <Tensor>x, <Tensor>y, [mask, x, y])
+
+
+cdef object hot_keep(Op op, void **args, Py_ssize_t count):
+    """The input where the mask, else 0."""
+    x = <object><PyObject *>args[0] if count == 2 else None
+    if not isinstance(x, Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
+        return DECLINED
+    mask = <object><PyObject *>args[1]
+    return choose(op, <Tensor>mask, <Tensor>x, number_tensor(0, (<Tensor>x).code), [x, mask])
 
 
 # ---------------------------------------------------------------------------- two operands, in place

@@ -414,6 +414,24 @@ cdef object hot_reshape(Op op, void **args, Py_ssize_t count):
     return reshape_as(op, x, read_sizes(args, count, shape, op.__name__), shape, op is OP_VIEW)
 
 
+cdef object hot_flatten(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x = tensor_at(args, count)
+    cdef int first, last, i
+    cdef Py_ssize_t size = 1
+    if x is None or x.nd == 0 or count > 3:
+        return DECLINED
+    first = wrap_dim(<object><PyObject *>args[1], x.nd) if count > 1 else 0
+    last = wrap_dim(<object><PyObject *>args[2], x.nd) if count > 2 else x.nd - 1
+    if first > last:
+        return DECLINED
+    if first == last:
+        return x
+    for i in range(first, last + 1):
+        size *= shape_of(x)[i]
+    shape = shape_tuple(x)
+    return reshape(OP_RESHAPE, x, shape[:first] + (size,) + shape[last + 1:], False)
+
+
 cdef object hot_transpose(Op op, void **args, Py_ssize_t count):
     cdef Tensor x = tensor_at(args, count)
     if x is None or count != 3:
@@ -559,9 +577,12 @@ cdef hot_fn hot_path_of(Op op) noexcept:
         return NULL
     if op.kind == BINARY:
         return hot_binary
+    if name == "_where": return hot_where
+    if name == "_keep": return hot_keep
     if name == "matmul": return hot_matmul
     if name == "linear": return hot_linear
     if name == "reshape" or name == "view": return hot_reshape
+    if name == "flatten": return hot_flatten
     if name == "transpose": return hot_transpose
     if name == "t": return hot_t
     if name == "permute": return hot_permute
@@ -569,6 +590,7 @@ cdef hot_fn hot_path_of(Op op) noexcept:
     if name == "unsqueeze": return hot_unsqueeze
     if name == "squeeze": return hot_squeeze
     if name == "select": return hot_select
+    if name == "cat" or name == "concat" or name == "stack": return hot_join
     if name == "unbind": return hot_unbind
     if name == "_split": return hot_split
     if name == "_slice": return hot_slice

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, result_type
+from tensorgrad.core import Tensor, _core
 from tensorgrad.ops import shaping
 
 
@@ -48,22 +48,19 @@ def want_tensors(name: str, **arguments: Any) -> None:
 
 def together(name: str, *tensors: Tensor) -> list[Tensor]:
     """The tensors expanded to the shape that they broadcast to."""
-    shapes = [t.shape for t in tensors]
-    if all(shape == shapes[0] for shape in shapes):
+    shapes = [tuple(t.shape) for t in tensors]
+    if shapes.count(shapes[0]) == len(shapes):
         return list(tensors)
-    try:
-        shape = np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise RuntimeError(
-            f"{name}: the shapes {', '.join(str(list(s)) for s in shapes)} do not broadcast together"
-        ) from None
-    return [t if t.shape == shape else shaping.expand(t, shape) for t in tensors]
-
-
-def promoted(*operands: Any) -> list[Tensor]:
-    """Tensors and numbers as tensors of the dtype that they promote to."""
-    dtype = result_type(*operands)
-    return [as_tensor(each, dtype) for each in operands]
+    shape = [1] * max(map(len, shapes))
+    for each in shapes:
+        for k, extent in enumerate(each, len(shape) - len(each)):
+            if extent != 1 and extent != shape[k]:
+                if shape[k] != 1:
+                    text = ", ".join(str(list(s)) for s in shapes)
+                    raise RuntimeError(f"{name}: the shapes {text} do not broadcast together")
+                shape[k] = extent
+    whole = tuple(shape)
+    return [t if own == whole else shaping.expand(t, whole) for t, own in zip(tensors, shapes)]
 
 
 def as_tensor(value: Any, dtype: Any) -> Tensor:

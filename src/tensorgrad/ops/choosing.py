@@ -80,21 +80,6 @@ def _self_where(input, condition, other):
 _core._add_method("where", _self_where)
 
 
-@primitive(
-    vjp=dict(
-        input=lambda g, mask: _keep(g, logical_not(mask)),
-        value=lambda g, mask: _keep(g, mask).sum(),
-    ),
-    nograd=("mask",),
-    at=(),
-    grad_name="MaskedFillBackward0",
-    samples=lambda: [case(normal(2, 3), truths(2, 3), normal(), name="plain")],
-)
-def _masked_fill(input, mask, value):
-    """``input`` with the 0-d ``value`` where the mask, of the same shape, is True."""
-    return np.where(mask, value.astype(input.dtype), input)
-
-
 @composite(
     method=True,
     inplace=True,
@@ -119,14 +104,10 @@ def masked_fill(input, mask, value):
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s)."
         )
-    if not isinstance(value, Tensor):
-        if isinstance(value, complex):
-            raise RuntimeError(
-                f"masked_fill: value cannot be converted to type {input.dtype.name} without overflow: {value}"
-            )
-        value = as_tensor(value, input.dtype)
+    if isinstance(value, complex):
+        raise RuntimeError(f"masked_fill: {value} cannot be converted to {input.dtype.name} without overflow")
     input, mask = together("masked_fill", input, mask)
-    return _masked_fill(input, mask, value)
+    return _where(mask, shaping.expand(as_tensor(value, input.dtype), input.shape), input)
 
 
 # ---------------------------------------------------------------------------- by size

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from tensorgrad.core.declare import between, case, composite, distinct, in_place, normal, primitive
-from tensorgrad.ops import _tools, activations, arithmetic, shaping
+from tensorgrad.core.declare import between, case, composite, distinct, in_place, normal
+from tensorgrad.ops import _tools, activations, arithmetic, choosing, shaping
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.activations import BOTH, LAYER
 
 
-@primitive(
-    vjp=dict(
-        input=lambda g, input, weight: activations._sloped(g, input, weight),
-        weight=lambda g, input: arithmetic.mul(g, arithmetic._keep(input, input <= 0)),
-    ),
-    at=(),
-    grad_name="PreluKernelBackward0",
-    samples=lambda: [case(distinct(2, 3), between(0.1, 0.5, 2, 3), name="plain")],
-)
-def _prelu(input, weight):
-    """`prelu` with a slope for every element."""
-    return np.where(input > 0, input, weight * input)
+def _sloped(input, slope):
+    """The input where it is positive, else the slope times it."""
+    return choosing._where(input > 0, input, arithmetic.mul(input, slope))
 
 
 @composite(
@@ -59,7 +48,7 @@ def prelu(input, weight):
         weight = shaping.reshape(weight, [1, weight.numel()] + [1] * (input.ndim - 2))
     elif weight.ndim:
         weight = shaping.reshape(weight, [])
-    return _prelu(input, weight if weight.shape == input.shape else shaping.expand(weight, input.shape))
+    return _sloped(input, weight)
 
 
 @composite(
@@ -81,7 +70,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     if not training:
         return leaky(input, (lower + upper) / 2, inplace)
     slopes = input.detach().clone().uniform_(lower, upper)
-    found = _prelu(input, slopes)
+    found = _sloped(input, slopes)
     return input.copy_(found) if inplace else found
 
 
