@@ -144,10 +144,10 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val cannot be greater than max_val, but {min_val} > {max_val}")
-    return (_hardtanh_ if inplace else _hardtanh)(input, min_val, max_val)
+    return hardtanh_(input, min_val, max_val) if inplace else _hardtanh(input, min_val, max_val)
 
 
-_hardtanh_ = in_place(_hardtanh, method=False)
+hardtanh_ = in_place(hardtanh, method=False)
 
 
 @unary(
@@ -303,9 +303,6 @@ def _celu(input, alpha):
     return _elu_body("celu", input, alpha, 1.0, 1.0 / alpha)
 
 
-_celu_ = in_place(_celu, method=False)
-
-
 @composite(at=BOTH, samples=_bent(0.7))
 def celu(input, alpha=1.0, inplace=False):
     r"""The input where it is positive, else :math:`\alpha (e^{x / \alpha} - 1)`, which has no bend at 0.
@@ -315,7 +312,10 @@ def celu(input, alpha=1.0, inplace=False):
     """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return (_celu_ if inplace else _celu)(input, alpha)
+    return celu_(input, alpha) if inplace else _celu(input, alpha)
+
+
+celu_ = in_place(celu, method=False)
 
 
 # ---------------------------------------------------------------------------- the input times a gate
