@@ -12,6 +12,15 @@ from tensorgrad.core import Size, Tensor, _core, dtype, get_default_dtype
 from tensorgrad.core.device import check_device
 
 
+def _plain(data: Any) -> Any:
+    """Nested sequences with the tensors in them as numbers or lists."""
+    if isinstance(data, Tensor):
+        return data.tolist()
+    if isinstance(data, (list, tuple)) and any(isinstance(each, (Tensor, list, tuple)) for each in data):
+        return [_plain(each) for each in data]
+    return data
+
+
 def _numpy_data(data: Any, wanted: dtype | None) -> np.ndarray:
     """Any data as an array of a dtype that tensors have."""
     if isinstance(data, Tensor):
@@ -20,8 +29,7 @@ def _numpy_data(data: Any, wanted: dtype | None) -> np.ndarray:
     if isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
     else:
-        if isinstance(data, (list, tuple)) and any(isinstance(each, Tensor) for each in data):
-            data = [each.tolist() if isinstance(each, Tensor) else each for each in data]
+        data = _plain(data)
         try:
             array = np.array(data)
         except ValueError as error:
@@ -34,6 +42,8 @@ def _numpy_data(data: Any, wanted: dtype | None) -> np.ndarray:
             array = array.astype(np.int64)
         elif array.size == 0 and wanted is None:
             array = array.astype(get_default_dtype().numpy_dtype)
+    if array.dtype.kind == "O" and array.size and all(isinstance(each, builtins.int) for each in array.flat):
+        raise RuntimeError("Overflow when unpacking long: an integer does not fit in 64 bits")
     if array.dtype.kind in "OUSV":
         raise TypeError(f"can't make a tensor of {type(data).__name__} with elements of type {array.dtype}")
     if array.dtype.kind == "u" and array.dtype.itemsize > 1 and not isinstance(data, np.ndarray):
