@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorgrad.core.declare import between, case, composite, distinct, in_place, normal
-from tensorgrad.ops import _tools, activations, arithmetic, choosing, shaping
+from tensorgrad.ops import _tools, activations, arithmetic, choosing, normalizing, shaping
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.activations import BOTH, LAYER
 
@@ -107,6 +107,4 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
     >>> F.softmin(tg.zeros(4), dim=0)
     tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
-    from tensorgrad.ops import softmax
-
-    return softmax(arithmetic.neg(input), dim, dtype=dtype)
+    return normalizing.softmax(arithmetic.neg(input), dim, dtype=dtype)
