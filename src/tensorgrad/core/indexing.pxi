@@ -138,3 +138,38 @@ def _is_plain(part):
 def _basic_index(Tensor x not None, tuple parts):
     """The view of an index of ints, slices, None and Ellipsis."""
     return basic_view(x, parts)
+
+
+cdef kernel_fn ADD_ROWS[9]
+
+
+cdef void find_add_rows() noexcept:
+    cdef int i
+    for i in range(DTYPES):
+        ADD_ROWS[i] = find(b"scatter_add_rows", i)
+
+
+find_add_rows()
+
+
+def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray rows not None):
+    """Adds ``rows[i]`` to ``full[index[i]]`` by the kernel, in order, and tells whether there is one for these arrays.
+
+    ``full`` and ``rows`` have two dimensions, ``index`` one, of checked int64.
+    """
+    cdef KernelArgs a
+    cdef int number = cnp.PyArray_TYPE(full)
+    cdef int code = CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
+    if (not tg_kernels or code == NO_DTYPE or ADD_ROWS[code] is NULL or cnp.PyArray_TYPE(rows) != number
+            or not cnp.PyArray_IS_C_CONTIGUOUS(full) or not cnp.PyArray_IS_C_CONTIGUOUS(rows) or not cnp.PyArray_IS_C_CONTIGUOUS(index)
+            or index.dtype.num != NUMPY_TYPE[I64]):
+        return False
+    a.ndim = 2
+    a.size[0] = cnp.PyArray_DIM(index, 0)
+    a.size[1] = cnp.PyArray_DIM(full, 1)
+    a.data[0] = cnp.PyArray_DATA(rows)
+    a.data[1] = cnp.PyArray_DATA(index)
+    a.data[2] = cnp.PyArray_DATA(full)
+    a.stride[2][0] = cnp.PyArray_STRIDE(full, 0)
+    launch(ADD_ROWS[code], &a, <double>cnp.PyArray_SIZE(rows))
+    return True

@@ -48,8 +48,13 @@ def add_at(shape, dim: int, index: np.ndarray, g: np.ndarray) -> np.ndarray:
         return full
     before, after = math.prod(shape[:dim]), math.prod(shape[dim + 1 :])
     index = index.reshape(-1)
+    if before > 8:  # one long list of positions instead of many short ones
+        index = (np.arange(before)[:, None] * extent + index).reshape(-1)
+        before, extent, count = 1, before * extent, index.size
     g = g.reshape(before, count, after)
     lines = full.reshape(before, extent, after)
+    if all(_core._add_rows(line, index, part) for line, part in zip(lines, g, strict=True)):
+        return full
     if count == 1 or (count <= extent and np.bincount(index, minlength=extent).max() == 1):
         lines[:, index] = g
     elif g.dtype.kind != "f":
@@ -365,7 +370,8 @@ def _index_put_(x, index, value, accumulate=False):
     if _core.is_grad_enabled() and (value.requires_grad or view.requires_grad or x.requires_grad):
         _core._write(view, _put_at(plan, view, value, accumulate))
         return x
-    array, where, values = _core._array_of(view), plan.numpy_index(), _core._array_of(plan.fitted(value))
+    array, where = _core._array_of(view), plan.numpy_index()
+    values = _core._array_of(value if value.ndim == 0 else plan.fitted(value))
     if np.may_share_memory(array, values):
         values = values.copy()
     if accumulate:

@@ -76,6 +76,13 @@ def _flat_index(shape, dim: int, index: np.ndarray) -> np.ndarray:
     return where.reshape(-1)
 
 
+def _row_index(shape, dim: int, index: np.ndarray):
+    """The index of whole rows, as a vector, that an index expanded over them means; None for any other."""
+    if dim == 0 and index.ndim > 1 and index.shape[1:] == shape[1:] and not any(index.strides[1:]):
+        return np.ascontiguousarray(index[(slice(None), *[0] * (index.ndim - 1))], np.int64)
+    return None
+
+
 def _at_least_vector(*arrays):
     return [each.reshape(1) if each.ndim == 0 else each for each in arrays]
 
@@ -92,7 +99,12 @@ def _gather(input, dim, index):
     values, where = _at_least_vector(input, index)
     if index.size == 0:
         return np.empty(index.shape, input.dtype)
-    return np.take_along_axis(values[_crop(values.shape, dim, where.shape)], where, dim).reshape(index.shape)
+    rows = _row_index(values.shape, dim, where)
+    if rows is not None:
+        return np.take(values, rows, 0, mode="clip")
+    if not values.flags.c_contiguous:
+        return np.take_along_axis(values[_crop(values.shape, dim, where.shape)], where, dim).reshape(index.shape)
+    return np.take(values.reshape(-1), _flat_index(values.shape, dim, where), mode="clip").reshape(index.shape)
 
 
 @composite(
@@ -169,7 +181,14 @@ def _scatter_add(input, dim, index, src):
     if index.size == 0:
         return out
     full, where, values = _at_least_vector(out, index, src)
+    rows = _row_index(full.shape, dim, where)
+    if rows is not None and _core._add_rows(
+        full.reshape(full.shape[0], -1), rows, np.ascontiguousarray(values).reshape(rows.size, -1)
+    ):
+        return out
     flat = _flat_index(full.shape, dim, where)
+    if _core._add_rows(full.reshape(-1, 1), flat, np.ascontiguousarray(values).reshape(-1, 1)):
+        return out
     if out.dtype.kind == "f" and flat.size * 4 > out.size:
         out += (
             np.bincount(flat, weights=values.reshape(-1), minlength=out.size)

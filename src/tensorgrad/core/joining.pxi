@@ -1,0 +1,114 @@
+# cat and stack: contiguous pieces copied row by row, one node for all of them.
+
+cdef object hot_join(Op op, void **args, Py_ssize_t count):
+    """``cat`` and ``stack``; declines what is to be refused, and what only the declaration knows about."""
+    cdef Py_ssize_t shape[MAX_DIMS + 1]
+    cdef Py_ssize_t strides[MAX_DIMS + 1]
+    cdef bint stacked = op.__name__ == "stack", needs = False
+    cdef Tensor first, x, out
+    cdef Py_ssize_t i, total = 0, n
+    cdef int d, dim, code, nd
+    if not tg_kernels or count < 1 or count > 2:
+        return DECLINED
+    given = <object><PyObject *>args[0]
+    if type(given) is not list and type(given) is not tuple:
+        return DECLINED
+    n = len(given)
+    if n == 0 or not isinstance(given[0], Tensor):
+        return DECLINED
+    first = <Tensor>given[0]
+    nd = first.nd + stacked
+    if nd == 0:
+        return DECLINED
+    dim = wrap_dim(<object><PyObject *>args[1], nd) if count == 2 else 0
+    code = first.code
+    for i in range(n):
+        if not isinstance(given[i], Tensor):
+            return DECLINED
+        x = <Tensor>given[i]
+        if x.nd != first.nd or x.code != code:
+            return DECLINED
+        for d in range(x.nd):
+            if shape_of(x)[d] != shape_of(first)[d] and (stacked or d != dim):
+                return DECLINED
+        if x.nd == 1 and x.count == 0 and not stacked:
+            return DECLINED
+        total += 1 if stacked else shape_of(x)[dim]
+        if tg_grad and not needs:
+            needs = needs_grad(x)
+    for d in range(nd):
+        if d == dim:
+            shape[d] = total
+        else:
+            shape[d] = shape_of(first)[d - (stacked and d > dim)]
+    out = new_tensor(nd, shape, code)
+    total = 0
+    for i in range(n):
+        x = <Tensor>given[i]
+        copy_piece(out, x, dim, total, stacked)
+        total += 1 if stacked else shape_of(x)[dim]
+    if needs and code >= F16:
+        record_join(op, out, given, dim, stacked)
+    return out
+
+
+cdef int copy_piece(Tensor out, Tensor x, int dim, Py_ssize_t start, bint stacked) except -1:
+    """Writes ``x`` into its place along ``dim`` of ``out``."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef Py_ssize_t row, chunk, rows, i
+    cdef char *to = out.at + start * strides_of(out)[dim]
+    cdef char *source = x.at
+    cdef int d, n = 0
+    if x.count == 0:
+        return 0
+    if x.contiguous:
+        row = strides_of(out)[dim] * shape_of(out)[dim]
+        chunk = strides_of(out)[dim] * (1 if stacked else shape_of(x)[dim])
+        rows = x.count * ITEMSIZE[x.code] // chunk
+        if x.count < 100000:
+            for i in range(rows):
+                memcpy(to + i * row, source + i * chunk, chunk)
+        else:
+            with nogil:
+                for i in range(rows):
+                    memcpy(to + i * row, source + i * chunk, chunk)
+        return 0
+    for d in range(out.nd):
+        if d == dim and stacked:
+            continue
+        shape[n] = shape_of(x)[n]
+        strides[n] = strides_of(out)[d]
+        n += 1
+    return copy_into(view_of(out, n, shape, strides, to), x)
+
+
+cdef int record_join(Op op, Tensor out, object given, int dim, bint stacked) except -1:
+    cdef Op primitive = <Op>(CORE_OPS["_stack"] if stacked else CORE_OPS["_cat"])
+    cdef Node node = new_node(primitive, out, join_vjp)
+    cdef list settings
+    if stacked:
+        settings = [None, dim, None]
+    else:
+        settings = [None, tuple([shape_of(<Tensor>each)[dim] for each in given]), dim, None]
+    settings.append(shape_tuple(<Tensor>given[0]))
+    node.settings = settings
+    return record_list(primitive, node, settings, list(given))
+
+
+cdef int join_vjp(Node node, Tensor g) except -1:
+    """Every piece gets its part of the gradient."""
+    cdef list settings = <list>node.settings
+    cdef Py_ssize_t i, start = 0
+    cdef bint stacked = len(settings) == 4
+    cdef int dim = settings[1] if stacked else settings[2]
+    if stacked:
+        for i in range(shape_of(g)[dim]):
+            if edge_at(node, i) is not None:
+                accumulate(node, i, select(g, dim, i))
+        return 0
+    for i, size in enumerate(settings[1]):
+        if edge_at(node, i) is not None:
+            accumulate(node, i, slice_dim(OP_SLICE, g, dim, start, size, 1))
+        start += size
+    return 0
