@@ -427,6 +427,13 @@ def test_edges_of_special_functions():
         tg.polygamma(-1, tg.ones(1))
 
 
+def test_slope_of_erf_far_out_is_zero():
+    x = tg.tensor([9.0, 11.0, 100.0, INF], requires_grad=True)
+    tg.erf(x).sum().backward()
+    assert x.grad[0].item() == pytest.approx(2 / math.sqrt(math.pi) * math.exp(-81), rel=1e-5)
+    assert x.grad[1:].abs().max().item() < 1e-40
+
+
 def test_half_precision_is_computed_wide():
     x = tg.tensor(np.linspace(-3, 3, 50), dtype=tg.float16)
     exact = [math.erf(v) for v in x.tolist()]
