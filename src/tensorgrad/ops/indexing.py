@@ -188,9 +188,7 @@ class Plan:
     __slots__ = ("dim", "index", "span", "view")
 
     def __init__(self, x: Tensor, index):
-        parts = (
-            index if isinstance(index, tuple) else tuple(index) if _is_tuple_in_disguise(index) else (index,)
-        )
+        parts = index if isinstance(index, tuple) else (index,)
         plain: list = []  # what a plain index would do
         entries: list = []  # (dimension of the view, dimensions covered, array)
         shape, at, dim = x.shape, 0, 0  # at: the next dimension of x; dim: the next one of the view
@@ -320,6 +318,8 @@ class Plan:
 )
 def _index(input, index):
     """``input[index]`` for an index with masks or integer arrays."""
+    if _is_tuple_in_disguise(index):
+        return input[tuple(index)]
     plan = Plan(input, index)
     return _pick(plan.merged(plan.view), plan.dim, plan.index)
 
@@ -362,6 +362,9 @@ def _index_put(input, index, value, accumulate=False):
 @composite(at=())
 def _index_put_(x, index, value, accumulate=False):
     """``x[index] = value`` for an index with masks or integer arrays: what Tensor.__setitem__ calls."""
+    if _is_tuple_in_disguise(index):
+        x[tuple(index)] = value
+        return x
     value = _as_value(value, x)
     plan = Plan(x, index)
     view = plan.view

@@ -102,9 +102,11 @@ def _gather(input, dim, index):
     rows = _row_index(values.shape, dim, where)
     if rows is not None:
         return np.take(values, rows, 0, mode="clip")
-    if not values.flags.c_contiguous:
-        return np.take_along_axis(values[_crop(values.shape, dim, where.shape)], where, dim).reshape(index.shape)
-    return np.take(values.reshape(-1), _flat_index(values.shape, dim, where), mode="clip").reshape(index.shape)
+    if values.flags.c_contiguous:
+        found = np.take(values.reshape(-1), _flat_index(values.shape, dim, where), mode="clip")
+    else:
+        found = np.take_along_axis(values[_crop(values.shape, dim, where.shape)], where, dim)
+    return found.reshape(index.shape)
 
 
 @composite(
