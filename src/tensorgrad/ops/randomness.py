@@ -297,7 +297,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
     """
     stream = _stream(generator)
     if isinstance(p, Tensor):
-        each = np.ascontiguousarray(np.broadcast_to(_core._array_of(p), tuple(self.shape)))
+        each = np.array(np.broadcast_to(_core._array_of(p), tuple(self.shape)))
         return _filled_in_place(self, lambda a: stream.bernoulli(each, a))
     _probability(p)
     return _filled_in_place(self, lambda a: stream.fill_bernoulli(a, p))
@@ -313,7 +313,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
         made = bernoulli_(creation.empty_like(input), p, generator=generator)
         return _finish(made, out, False)
     _float("bernoulli", input.dtype)
-    each = np.ascontiguousarray(_core._array_of(input))
+    each = np.asarray(_core._array_of(input), order="C")
     if each.size and not ((each >= 0) & (each <= 1)).all():
         raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
     made = creation.empty_like(input)
@@ -382,7 +382,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not replacement and num_samples > input.shape[-1]:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
-    weights = np.ascontiguousarray(_core._array_of(input))
+    weights = np.asarray(_core._array_of(input), order="C")
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if (weights.sum(-1) == 0).any():
