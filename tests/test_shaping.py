@@ -118,6 +118,7 @@ def test_cat_promotes_and_gives_gradients_in_the_inputs_dtypes():
 
 def test_cat_passes_over_empty_vectors():
     assert tg.cat([tg.zeros(0), tg.ones(2, 2)]).shape == (2, 2)
+    assert tg.cat([tg.zeros(0), tg.ones(2, 2)], 1).shape == (2, 2)
     assert tg.cat([tg.zeros(0), tg.zeros(0)]).shape == (0,)
     x = tg.zeros(0, requires_grad=True)
     tg.cat([x, tg.ones(2, 2)]).sum().backward()

@@ -18,7 +18,7 @@ cdef object hot_join(Op op, void **args, Py_ssize_t count):
         return DECLINED
     first = <Tensor>given[0]
     nd = first.nd + stacked
-    if nd == 0:
+    if nd == 0 or (first.nd == 1 and first.count == 0 and not stacked):
         return DECLINED
     dim = wrap_dim(<object><PyObject *>args[1], nd) if count == 2 else 0
     code = first.code

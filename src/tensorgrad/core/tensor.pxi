@@ -304,7 +304,7 @@ def from_numpy(ndarray):
     """A tensor that shares the array's memory, both ways.
 
     >>> a = np.zeros(2); t = tg.from_numpy(a); a[0] = 1; t
-    tensor([1., 0.], dtype=float64)
+    tensor([1., 0.], dtype=tensorgrad.float64)
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")

@@ -374,10 +374,6 @@ cdef Tensor unsqueeze(Op op, Tensor x, object at):
     return reshape_to(op, x, x.nd + 1, shape, strides)
 
 
-cdef enum:
-    MOST_OUTPUTS = 60000        # of one node; the views of a longer list are recorded one by one
-
-
 cdef tuple parts_of(Op op, Tensor x, int dim, object sizes, list settings):
     """Views of ``sizes`` indices of one dimension, one after the other, or of every index where ``sizes`` is None: the outputs
     of one node, whose gradient is one join."""
@@ -387,13 +383,6 @@ cdef tuple parts_of(Op op, Tensor x, int dim, object sizes, list settings):
     cdef int d, n = 0
     cdef list outs = []
     cdef Node node
-    if count > MOST_OUTPUTS:
-        if sizes is None:
-            return tuple([select(x, dim, i) for i in range(count)])
-        for size in sizes:
-            outs.append(slice_dim(OP_SLICE, x, dim, start, size, 1))
-            start += size
-        return tuple(outs)
     for d in range(x.nd):
         if d != dim or sizes is not None:
             shape[n] = shape_of(x)[d]
