@@ -64,13 +64,13 @@ def repeat(input, repeats):
     method=True,
     samples=lambda: [case(normal(2, 3), (2,), name="short"), case(normal(2), (2, 2), name="long")],
 )
-def tile(input, *dims):
+def tile(input, *sizes, dims=None):
     """The tensor laid side by side, counted from the last dimension: ``repeat`` for any number of counts.
 
     >>> tg.tile(tg.tensor([[1, 2]]), (2,))
     tensor([[1, 2, 1, 2]])
     """
-    dims = shaping.sizes_of(dims)
+    dims = tuple(shaping.sizes_of(sizes) if dims is None else dims)
     return repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
 
 
