@@ -23,6 +23,7 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     gating,
     indexing,
     joining,
+    linalg,
     losses,
     margins,
     normalizing,
@@ -45,7 +46,7 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
 
 FAMILIES = (
     activations, aligning, arithmetic, arranging, bessel, choosing, classifying, comparison, contractions,
-    conversion, creation, distances, dropout, embedding, gating, indexing, joining, losses, margins,
+    conversion, creation, distances, dropout, embedding, gating, indexing, joining, linalg, losses, margins,
     normalizing, padding, powers, products, randomness, reductions, rounding, scans, scattering, selecting,
     shaping, sorting, special, statistics, striding, trigonometry,
 )
