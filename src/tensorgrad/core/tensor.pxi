@@ -548,7 +548,10 @@ cdef class Tensor:
 
     @property
     def data(self):
-        """A tensor on the same memory that is not recorded; assigning replaces the memory."""
+        """A tensor on the same memory that is not recorded; assigning replaces the memory.
+
+        It shares the version counter: writing through it what a graph still needs is an error, not a wrong gradient.
+        """
         return alias_of(self)
 
     @data.setter
