@@ -1,11 +1,16 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# cython: embedsignature=True
+# cython: language_level=3
 """The kernels' home and door: C loops over plain buffers, chosen once for the CPU at hand.
 
 Compiled modules ask `find` for a kernel by name and call it with pointers. From Python the same kernels are functions over
-NumPy arrays (any buffers of float32 or float64), with checks, and with the GIL released. Nothing here knows a Tensor.
+arrays of float32 or float64, checked, and with the GIL released; they need NumPy alone. Nothing here knows a Tensor.
 """
 import os
+
+import numpy as np
+
+ctypedef fused floating:
+    float
+    double
 
 cdef extern from "dispatch.h" nogil:
     int kernels_start(const char *cap) noexcept
@@ -64,6 +69,13 @@ def call(str name, int dtype, addresses, size, strides, scalar=(), int flags=0, 
     with nogil:
         for r in range(repeat):
             fn(&a)
+
+
+include "kernels/checks.pxi"
+include "kernels/activations.pxi"
+include "kernels/rows.pxi"
+include "kernels/products.pxi"
+include "kernels/steps.pxi"
 
 
 cdef _start():

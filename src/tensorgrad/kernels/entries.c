@@ -2,8 +2,8 @@
 #include "entries.h"
 
 static const KernelEntry *const all[] = {
-    LEVEL(map_entries), LEVEL(copy_entries), LEVEL(reduce_entries), LEVEL(row_entries),
-    LEVEL(loss_entries), LEVEL(gemm_entries), LEVEL(step_entries), NULL,
+    LEVEL(map_entries), LEVEL(copy_entries), LEVEL(reduce_entries), LEVEL(reduce_other_entries),
+    LEVEL(row_entries), LEVEL(loss_entries), LEVEL(gemm_entries), LEVEL(step_entries), NULL,
 };
 
 const KernelEntry *const *LEVEL(kernel_entries)(void)

@@ -7,6 +7,7 @@
 extern const KernelEntry LEVEL(map_entries)[];
 extern const KernelEntry LEVEL(copy_entries)[];
 extern const KernelEntry LEVEL(reduce_entries)[];
+extern const KernelEntry LEVEL(reduce_other_entries)[];
 extern const KernelEntry LEVEL(row_entries)[];
 extern const KernelEntry LEVEL(loss_entries)[];
 extern const KernelEntry LEVEL(gemm_entries)[];

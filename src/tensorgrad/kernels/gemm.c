@@ -351,10 +351,7 @@ static void matmul_f32(const KernelArgs *a)
     int64_t width = sizeof(float);
     Product p = {a->size[0], a->size[1], a->size[2], a->data[0], a->stride[0][0] / width, a->stride[0][1] / width,
                  a->data[1], a->stride[1][0] / width, a->stride[1][1] / width, a->data[2], a->stride[2][0] / width,
-                 a->data[3], a->flags};
-    if (!p.bias) {
-        p.flags &= ~GEMM_BIAS;
-    }
+                 a->flags & GEMM_BIAS ? a->data[3] : NULL, a->flags};
     if (p.rows == 0 || p.columns == 0) {
         return;
     }

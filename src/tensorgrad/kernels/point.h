@@ -100,7 +100,7 @@ SLOPE(abs_backward, g * ((float)(v > 0.0f) - (float)(v < 0.0f)), g * ((double)(v
 SLOPE(square_backward, 2.0f * g * v, 2.0 * g * v)
 ANGLE_SLOPE(sin_backward, g * cos32(v), g * cos(v), g * cosf(v))
 ANGLE_SLOPE(cos_backward, -g * sin32(v), -g * sin(v), -g * sinf(v))
-SLOPE(erf_backward, g * 1.12837917f * exp_of_square(at_most(abs32(v), 10.2f), 1.0f), g * 1.12837916709551257390 * exp(-v * v))
+SLOPE(erf_backward, g * 1.12837917f * exp_of_square(at_most(abs32(v), 14.4f), 1.0f), g * 1.12837916709551257390 * exp(-v * v))
 SLOPE(silu_backward, g * sigmoid32(v) * (1.0f + v * (1.0f - sigmoid32(v))), g * sigmoid64(v) * (1.0 + v * (1.0 - sigmoid64(v))))
 SLOPE(gelu_backward, g * gelu_slope32(v), g * gelu_slope64(v))
 SLOPE(gelu_tanh_backward, g * gelu_tanh_slope32(v), g * gelu_tanh_slope64(v))
