@@ -20,6 +20,7 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     distances,
     dropout,
     embedding,
+    factorizing,
     gating,
     indexing,
     joining,
@@ -46,9 +47,9 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
 
 FAMILIES = (
     activations, aligning, arithmetic, arranging, bessel, choosing, classifying, comparison, contractions,
-    conversion, creation, distances, dropout, embedding, gating, indexing, joining, linalg, losses, margins,
-    normalizing, padding, powers, products, randomness, reductions, rounding, scans, scattering, selecting,
-    shaping, sorting, special, statistics, striding, trigonometry,
+    conversion, creation, distances, dropout, embedding, factorizing, gating, indexing, joining, linalg,
+    losses, margins, normalizing, padding, powers, products, randomness, reductions, rounding, scans,
+    scattering, selecting, shaping, sorting, special, statistics, striding, trigonometry,
 )
 
 

@@ -13,19 +13,24 @@ from tensorgrad.ops._kinds import together, want_tensors
 from tensorgrad.ops._tools import wrap_dim
 
 
-def _matmul_input(g, input, other, input_shape):
+def _matmul_input(g, other, input_shape):
     """The gradient with respect to the first factor."""
-    if input.ndim == 1 and other.ndim == 1:
+    ndim = len(input_shape)
+    if ndim == 1 and other.ndim == 1:
         return g * other
     if other.ndim == 1:
         return _core._sum_to(shaping.unsqueeze(g, -1) * other, input_shape)
-    if input.ndim == 1:
+    if ndim == 1:
         return _core._sum_to(matmul(shaping.unsqueeze(g, -2), other.mT).squeeze(-2), input_shape)
     return _core._sum_to(matmul(g, other.mT), input_shape)
 
 
 def _matmul_other(g, input, other):
     """The gradient with respect to the second factor."""
+    if not isinstance(
+        other, Tensor
+    ):  # the kernel, whose factors have the same leading sizes, did not keep it
+        return matmul(input.mT, g)
     if input.ndim == 1 and other.ndim == 1:
         return g * input
     if other.ndim == 1:
