@@ -1573,3 +1573,24 @@ def test_parameters_become_a_vector_and_come_back():
     assert net.first.weight.is_leaf and net.first.weight.requires_grad
     with pytest.raises(TypeError, match="expected"):
         nn.utils.vector_to_parameters([1.0], net.parameters())
+
+
+@pytest.mark.parametrize("assign", [False, True])
+@pytest.mark.parametrize("damage", ["missing", "unexpected", "shape", "hook"])
+def test_state_that_does_not_match_leaves_the_module_as_it_was(damage, assign):
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    parameters = list(model.parameters())
+    before = [p.detach().clone() for p in parameters]
+    state = {key: tg.zeros_like(value) for key, value in model.state_dict().items()}
+    if damage == "missing":
+        del state["1.bias"]
+    elif damage == "unexpected":
+        state["other"] = tg.ones(1)
+    elif damage == "shape":
+        state["1.weight"] = tg.ones(5, 5)
+    else:
+        model[1].register_load_state_dict_post_hook(lambda module, keys: 1 / 0)
+    with pytest.raises((RuntimeError, ZeroDivisionError)):
+        model.load_state_dict(state, assign=assign)
+    assert all(p is q for p, q in zip(model.parameters(), parameters))
+    assert all((p == q).all() for p, q in zip(model.parameters(), before))

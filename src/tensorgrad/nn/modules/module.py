@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import tensorgrad as tg
-from tensorgrad.core import RemovableHandle, Tensor
+from tensorgrad.core import RemovableHandle, Tensor, no_grad
 from tensorgrad.nn import _module as compiled
 from tensorgrad.nn.modules._hooks import (
     WithModule,
@@ -58,6 +58,23 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
         )
 
     __str__ = __repr__
+
+
+def _kept(module):
+    """Copies all parameters and buffers of a module; calling the result puts them back."""
+    places = [(place, dict(place)) for m in module.modules() for place in (m._parameters, m._buffers)]
+    tensors = {id(t): t for _, entries in places for t in entries.values() if t is not None}
+    values = [(t, t.detach().clone()) for t in tensors.values()]
+
+    def restore():
+        for place, entries in places:
+            place.clear()
+            place.update(entries)
+        with no_grad():
+            for t, value in values:
+                t.copy_(value)
+
+    return restore
 
 
 class Module(compiled.ModuleBase):
@@ -619,7 +636,7 @@ class Module(compiled.ModuleBase):
         nobody wanted.
 
         With `strict` such keys are an error; tensors of another shape always are. With `assign` the tensors
-        themselves become the module's instead of being copied.
+        themselves become the module's instead of being copied. After an error the module is as it was.
 
         >>> layer = nn.Linear(2, 1)
         >>> layer.load_state_dict(nn.Linear(2, 1).state_dict())
@@ -652,17 +669,21 @@ class Module(compiled.ModuleBase):
                         "return new values: change incompatible_keys in place."
                     )
 
-        load(self, state, "")
-        if strict:
-            for what, keys in (("Unexpected", unexpected), ("Missing", missing)):
-                if keys:
-                    errors.insert(
-                        0, f"{what} key(s) in state_dict: " + ", ".join(f'"{key}"' for key in keys) + ". "
-                    )
-        if errors:
-            raise RuntimeError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors)
-            )
+        restore = _kept(self)
+        try:
+            load(self, state, "")
+            if strict:
+                for what, keys in (("Unexpected", unexpected), ("Missing", missing)):
+                    if keys:
+                        names = ", ".join(f'"{key}"' for key in keys)
+                        errors.insert(0, f"{what} key(s) in state_dict: {names}. ")
+            if errors:
+                raise RuntimeError(
+                    f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors)
+                )
+        except BaseException:
+            restore()
+            raise
         return _IncompatibleKeys(missing, unexpected)
 
     # -- looks
