@@ -37,7 +37,7 @@ def _drawn(input: Tensor, p: float, channels: bool) -> np.ndarray:
         mask = np.empty(array.shape[:2] + (1,) * (array.ndim - 2), array.dtype)
         default_generator.fill_bernoulli(mask, 1 - p)
         return mask
-    order = range(array.ndim)
+    order = list(range(array.ndim))
     if not array.flags.c_contiguous and 0 not in array.strides:
         order = sorted(order, key=lambda d: -abs(array.strides[d]))
     mask = np.empty([array.shape[d] for d in order], array.dtype)

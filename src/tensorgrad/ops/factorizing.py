@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from tensorgrad.ops.linalg import (
     same_dtypes,
 )
 from tensorgrad.ops.products import matmul
+from tensorgrad.ops.reductions import named
 
 int32, int64 = all_dtypes[4:6]
 
@@ -129,11 +129,11 @@ def _lower(packed: Tensor, k: int) -> Tensor:
     return arranging.tril(packed[..., :, :k], -1) + identity(packed.shape[-2], k, packed)
 
 
-LuFactor = namedtuple("linalg_lu_factor", ["LU", "pivots"])
-LuFactorEx = namedtuple("linalg_lu_factor_ex", ["LU", "pivots", "info"])
-Lu = namedtuple("linalg_lu", ["P", "L", "U"])
-LuUnpack = namedtuple("lu_unpack", ["P", "L", "U"])
-LuWithInfo = namedtuple("_lu_with_info", ["LU", "pivots", "info"])
+LuFactor = named("linalg_lu_factor", "LU", "pivots")
+LuFactorEx = named("linalg_lu_factor_ex", "LU", "pivots", "info")
+Lu = named("linalg_lu", "P", "L", "U")
+LuUnpack = named("lu_unpack", "P", "L", "U")
+LuWithInfo = named("_lu_with_info", "LU", "pivots", "info")
 
 
 def _check_pivot(name: str, pivot: bool) -> None:
@@ -315,7 +315,7 @@ def _qr_complete(A):
     return tuple(np.linalg.qr(A, mode="complete"))
 
 
-Qr = namedtuple("linalg_qr", ["Q", "R"])
+Qr = named("linalg_qr", "Q", "R")
 
 
 @composite(
@@ -448,7 +448,7 @@ def ormqr(input, tau, other, left=True, transpose=False):
     return _reflected(input, tau, other.mT, transpose).mT
 
 
-Geqrf = namedtuple("geqrf", ["a", "tau"])
+Geqrf = named("geqrf", "a", "tau")
 
 
 @primitive(nograd=("input",), method=True, samples=lambda: [case(normal(3, 2), name="tall")])
@@ -480,7 +480,7 @@ def _eigh_A(g_0, g_1, output_0, output_1):
     return matmul(matmul(output_1, inner), output_1.mT)
 
 
-Eigh = namedtuple("linalg_eigh", ["eigenvalues", "eigenvectors"])
+Eigh = named("linalg_eigh", "eigenvalues", "eigenvectors")
 
 
 @primitive(
@@ -545,8 +545,8 @@ def _svd_A(g_0, g_1, g_2, output_0, output_1, output_2):
     return made
 
 
-Svd = namedtuple("linalg_svd", ["U", "S", "Vh"])
-OldSvd = namedtuple("svd", ["U", "S", "V"])
+Svd = named("linalg_svd", "U", "S", "Vh")
+OldSvd = named("svd", "U", "S", "V")
 
 
 @primitive(
@@ -694,7 +694,7 @@ def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None):
     return _core._copy_of_array(counts.sum(-1))
 
 
-LstSq = namedtuple("linalg_lstsq", ["solution", "residuals", "rank", "singular_values"])
+LstSq = named("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
 
 
 @composite(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from tensorgrad.core.declare import alias, between, case, composite, normal, pri
 from tensorgrad.ops import arranging, choosing, creation, joining, shaping
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.products import matmul
+from tensorgrad.ops.reductions import named
 
 LINALG = "tensorgrad.linalg"
 BOTH = ("tensorgrad", LINALG)
@@ -112,7 +112,7 @@ def _inv(A):
     return made, np.where(failed, A.shape[-1], 0).astype(np.int32)
 
 
-InvEx = namedtuple("linalg_inv_ex", ["inverse", "info"])
+InvEx = named("linalg_inv_ex", "inverse", "info")
 
 
 @composite(at=LINALG, samples=lambda: [case(normal(3, 3), name="plain"), case(normal(2, 2, 2), name="stack")])
@@ -198,7 +198,7 @@ def det(A):
     return _det(A)
 
 
-SlogDet = namedtuple("linalg_slogdet", ["sign", "logabsdet"])
+SlogDet = named("linalg_slogdet", "sign", "logabsdet")
 
 
 @primitive(
@@ -279,7 +279,7 @@ def _solution(name: str, A: Tensor, B: Tensor, left: bool) -> tuple[Tensor, Tens
     return shaping.squeeze(made, -1) if vector else made, info
 
 
-SolveEx = namedtuple("linalg_solve_ex", ["result", "info"])
+SolveEx = named("linalg_solve_ex", "result", "info")
 
 
 @composite(
@@ -392,7 +392,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     return _solve_triangular(A.mT, B.mT, not upper, bool(unitriangular)).mT
 
 
-TriangularSolve = namedtuple("triangular_solve", ["solution", "cloned_coefficient"])
+TriangularSolve = named("triangular_solve", "solution", "cloned_coefficient")
 
 
 @composite(method=True, samples=lambda: [case(normal(3, 2), between(0.5, 2.0, 3, 3), name="upper")])
@@ -469,7 +469,7 @@ def cholesky(A, upper=False):
     return _factor("linalg.cholesky", A, upper, True)[0]
 
 
-CholeskyEx = namedtuple("linalg_cholesky_ex", ["L", "info"])
+CholeskyEx = named("linalg_cholesky_ex", "L", "info")
 
 
 @composite(at=LINALG, samples=lambda: [case(between(0.5, 2.0, 2, 1, 1), name="stack")])
@@ -617,7 +617,7 @@ def _matrix_exp(input):
     squarings = np.where(np.isfinite(squarings), squarings, 0).astype(int)
     a = a / (2.0**squarings)[..., None, None]
     square = a @ a
-    power, even, odd = np.broadcast_to(np.eye(a.shape[-1]), a.shape), 0, 0
+    power, even, odd = np.broadcast_to(np.eye(a.shape[-1]), a.shape), np.zeros(()), np.zeros(())
     for k in range(0, 14, 2):
         even = even + _PADE[k] * power
         odd = odd + _PADE[k + 1] * power
