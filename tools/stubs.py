@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -37,7 +38,7 @@ RETURNS = {
     "is_floating_point": "bool", "is_signed": "bool", "is_complex": "bool", "is_inference": "bool", "detach": "Tensor",
     "detach_": "Tensor", "requires_grad_": "Tensor", "retain_grad": "None", "backward": "None", "__len__": "int", "__bool__": "bool",
     "__int__": "int", "__float__": "float", "__index__": "int", "__contains__": "bool", "__hash__": "int", "__iter__": "Iterator[Tensor]",
-    "__getitem__": "Tensor", "__setitem__": "None", "__repr__": "str", "__format__": "str", "__array__": "Any",
+    "__dlpack__": "Any", "__dlpack_device__": "tuple[int, int]", "__getitem__": "Tensor", "__setitem__": "None", "__repr__": "str", "__format__": "str", "__array__": "Any",
 }  # fmt: skip
 OPERATORS = [
     f"__{prefix}{name}__"
@@ -68,6 +69,24 @@ def default_of(value: Any) -> str:
     return repr(value) if value is None or isinstance(value, (bool, int, float, str)) else "..."
 
 
+def type_of(function: Any, name: str, default: Any, is_tensor: bool) -> str:
+    """A parameter's type, as far as the declaration or the default tells it."""
+    if default is not inspect.Parameter.empty:
+        return type(default).__name__ if isinstance(default, (bool, float, str)) else "Any"
+    if name == "tensors":
+        return "Sequence[Any]"
+    if not is_tensor:
+        return "Any"
+    takes_numbers = isinstance(function, Op) and function.kind_name == "binary" and function.numbers != "none"
+    return "Tensor | float" if takes_numbers and name == "other" else "Tensor"
+
+
+def without_shadows(stub: str) -> str:
+    """The stub with Python's `bool`, `float` and `int` under names that no method and no dtype takes."""
+    head, rest = re.sub(r"(: |-> |\[|\| )(bool|float|int)\b", r"\1_\2", stub).split("\n", 1)
+    return f"{head}\nfrom builtins import bool as _bool, float as _float, int as _int\n{rest}"
+
+
 def parameters(function: Any, tensors: Iterable[str] = (), first: str | None = None) -> str:
     """A signature's parameters with types: tensors where they are declared, `Any` elsewhere."""
     tensors = set(tensors)
@@ -85,7 +104,7 @@ def parameters(function: Any, tensors: Iterable[str] = (), first: str | None = N
         if i == 0 and first is not None:
             parts.append(first)
             continue
-        kind = "Tensor" if name in tensors and p.default is inspect.Parameter.empty else "Any"
+        kind = type_of(function, name, p.default, name in tensors)
         if p.kind is p.VAR_POSITIONAL or name == variadic:
             parts.append(f"*{name}: Any")
             seen_star = True
@@ -97,6 +116,8 @@ def parameters(function: Any, tensors: Iterable[str] = (), first: str | None = N
                 seen_star = True
             default = "" if p.default is p.empty else f" = {default_of(p.default)}"
             parts.append(f"{name}: {kind}{default}")
+    if isinstance(function, Op) and function.rules is True and first is None:
+        parts.append("inplace: bool = False")  # a switch of activations, after the op's own arguments
     if isinstance(function, Op) and "out" not in signature.parameters and function.facts.places:
         if not seen_star:
             parts.append("*")
@@ -107,7 +128,7 @@ def parameters(function: Any, tensors: Iterable[str] = (), first: str | None = N
 
 def function_stub(name: str, function: Any) -> str:
     if isinstance(function, Op):
-        tensors = function.tensor_params or function.params[:1]
+        tensors = function.tensor_params or [n for n in function.params[:1] if n == "input"]
         return f"def {name}({parameters(function, tensors)}) -> {result_of(function)}: ...\n"
     if inspect.isclass(function):
         return f"from {function.__module__} import {function.__name__} as {name}\n"
@@ -123,7 +144,7 @@ def method_stub(name: str, value: Any) -> str:
 
 
 def core_stub() -> str:
-    lines = [HEAD, "from collections.abc import Iterator\n", "from typing import Any\n\n"]
+    lines = [HEAD, "from collections.abc import Iterator, Sequence\n", "from typing import Any\n\n"]
     lines.append("class dtype:\n    code: int\n    itemsize: int\n    name: str\n    numpy_dtype: Any\n    is_floating_point: bool\n")
     lines.append("    is_signed: bool\n    is_complex: bool\n\n")
     lines.append("class Size(tuple[int, ...]):\n    def numel(self) -> int: ...\n\n")
@@ -163,12 +184,12 @@ def core_stub() -> str:
             lines.append(f"def {name}(*args: Any, **kwargs: Any) -> {result}: ...\n")
         else:
             lines.append(f"{name}: Any\n")
-    return "".join(lines)
+    return without_shadows("".join(lines))
 
 
 def package_stub() -> str:
     source = (ROOT / "src/tensorgrad/__init__.py").read_text(encoding="utf-8")
-    lines = [HEAD, "from typing import Any\n\n"]
+    lines = [HEAD, "from collections.abc import Sequence\n", "from typing import Any\n\n"]
     for name in ("autograd", "cuda", "data", "datasets", "io", "linalg", "nn", "optim", "random", "special", "testing", "utils"):
         lines.append(f"from tensorgrad import {name} as {name}\n")
     lines.append("from tensorgrad.io import load as load, save as save\n")
@@ -187,11 +208,11 @@ def package_stub() -> str:
     aliases = dict(bool="bool_", half="float16", float="float32", double="float64", short="int16", int="int32", long="int64")
     lines.append("".join(f"{name} = {core}\n" for name, core in aliases.items()))
     lines.append("def __getattr__(name: str) -> Any: ...\n")
-    return "".join(lines)
+    return without_shadows("".join(lines))
 
 
 def functional_stub() -> str:
-    lines = [HEAD, "from typing import Any\n\nfrom tensorgrad.core import Tensor\n\n"]
+    lines = [HEAD, "from collections.abc import Sequence\nfrom typing import Any\n\nfrom tensorgrad.core import Tensor\n\n"]
     for name, function in sorted(ops.public("tensorgrad.nn.functional").items()):
         lines.append(function_stub(name, function))
     lines.append("def __getattr__(name: str) -> Any: ...\n")

@@ -12,6 +12,7 @@ from tensorgrad.core import Tensor, _core, enable_grad, no_grad
 class FunctionCtx:
     """What one call of a Function keeps for its backward."""
 
+    _title: str                 # what errors call the function
     materialize_grads = True
     _running = None             # the node, while its backward runs
 
@@ -75,6 +76,8 @@ class Function:
 
     generate_vmap_rule = False
 
+    _context: type[_Context]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError(
             f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke them "
@@ -105,7 +108,7 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Calls the function and puts it on the tape."""
-        ctx = cls._context()
+        ctx: Any = cls._context()
         tensors = [a for a in args if isinstance(a, Tensor)]
         recorded = _core.is_grad_enabled() and any(t.requires_grad for t in tensors)
         ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
@@ -140,7 +143,7 @@ def _record(ctx: Any, args: tuple, outputs: list, shared: list[bool]) -> None:
     for t in dirty:
         _core._enter_inplace(t)
     _core._make_function_node(ctx, args, outputs, shared)
-    saved = []
+    saved: list[tuple[Tensor | None, int, int | None]] = []
     for t in getattr(ctx, "_to_save", ()):
         number = next((n for n, o in enumerate(outputs) if o is t and shared[n]), None)
         if t is None:
@@ -159,7 +162,7 @@ class _Context(FunctionCtx):
     """The context class of one Function; also what runs its backward."""
 
     _function: type[Function]
-    _title: str
+    _count: int             # of the arguments of forward
 
     def _release(self) -> None:
         """Lets the saved tensors go."""

@@ -105,7 +105,7 @@ def _positional_body(body: Callable, names: list[str], positional: int) -> Calla
         return body(*args[:positional], **dict(zip(keywords, args[positional:], strict=True)))
 
     call.__doc__ = body.__doc__
-    call.__wrapped__ = body
+    call.__wrapped__ = body  # type: ignore[attr-defined]
     return call
 
 

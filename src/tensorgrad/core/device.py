@@ -15,6 +15,8 @@ class device:
     """
 
     __slots__ = ("index", "type")
+    type: str
+    index: Any
 
     def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
         if isinstance(type, device):

@@ -153,7 +153,7 @@ def flip(input, dims):
     for d in dims:
         if dims.count(d) > 1:
             raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
-    return np.flip(input, dims if input.ndim else ())
+    return np.flip(input, tuple(dims) if input.ndim else ())
 
 
 @composite(method=True, samples=lambda: [case(normal(2, 3), name="plain")])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,8 @@ def add_at(shape, dim: int, index: np.ndarray, g: np.ndarray) -> np.ndarray:
     if count == 1 or (count <= extent and np.bincount(index, minlength=extent).max() == 1):
         lines[:, index] = g
     elif g.dtype.kind != "f":
-        np.add.at(lines, (slice(None), index), g)
+        places: Any = (slice(None), index)
+        np.add.at(lines, places, g)
     elif after < 8:
         where = index if after == 1 else (index[:, None] * after + np.arange(after)).reshape(-1)
         for line, part in zip(lines, g, strict=True):

@@ -68,7 +68,7 @@ def cat(tensors, dim=0):
     tensor_list(tensors, "cat")
     if not tensors:
         raise ValueError("cat(): expected a non-empty list of Tensors")
-    first = shape = None
+    first, shape = None, ()
     sizes, dtype = [], tensors[0].dtype
     for i, each in enumerate(tensors):
         own = each.shape

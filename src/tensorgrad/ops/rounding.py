@@ -10,7 +10,7 @@ from tensorgrad.core.declare import alias, between, binary, case, composite, nor
 from tensorgrad.ops._kinds import floats_only, not_bool, want_tensors
 from tensorgrad.ops.arithmetic import _keep, _zero, mul
 
-Frexp = namedtuple("frexp", ["mantissa", "exponent"])  # type: ignore[name-match]
+Frexp = namedtuple("frexp", ["mantissa", "exponent"])
 
 _between_whole = lambda: [case(between(1.1, 1.4, 3, 4), name="plain"), case(between(-1.4, -1.1), name="0-d")]
 

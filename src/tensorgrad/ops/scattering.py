@@ -79,7 +79,7 @@ def _flat_index(shape, dim: int, index: np.ndarray) -> np.ndarray:
 def _row_index(shape, dim: int, index: np.ndarray):
     """The index of whole rows, as a vector, that an index expanded over them means; None for any other."""
     if dim == 0 and index.ndim > 1 and index.shape[1:] == shape[1:] and not any(index.strides[1:]):
-        return np.ascontiguousarray(index[(slice(None), *[0] * (index.ndim - 1))], np.int64)
+        return np.ascontiguousarray(index[(slice(None),) + (0,) * (index.ndim - 1)], np.int64)
     return None
 
 

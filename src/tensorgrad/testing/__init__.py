@@ -45,7 +45,7 @@ def assert_close(
 
     >>> tg.testing.assert_close(tg.tensor([1.0]), tg.tensor([1.0 + 1e-7]))
     """
-    same = dict(
+    same: dict[str, Any] = dict(
         rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=check_dtype, check_stride=check_stride, msg=msg
     )
 

@@ -162,7 +162,7 @@ class WithModule:
         return {"hook": self.hook, "module": self.module()}
 
     def __setstate__(self, state):
-        self.__init__(state["hook"], state["module"])
+        self.__init__(state["hook"], state["module"])  # type: ignore[misc]
 
 
 # -- on all modules ---------------------------------------------------------------------------------

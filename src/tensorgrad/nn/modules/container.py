@@ -6,6 +6,7 @@ import operator
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from itertools import chain, islice
+from typing import Any
 
 from tensorgrad.core import Tensor
 from tensorgrad.nn import _module as compiled
@@ -93,7 +94,8 @@ class Sequential(_Line):
     def __init__(self, *args):
         super().__init__()
         named = len(args) == 1 and isinstance(args[0], OrderedDict)
-        for name, module in args[0].items() if named else enumerate(args):
+        entries: Iterable[tuple[Any, Module]] = args[0].items() if named else enumerate(args)
+        for name, module in entries:
             self.add_module(str(name) if not named else name, module)
 
     forward = compiled.sequential_forward
@@ -184,7 +186,7 @@ class ModuleList(_Line):
         return ModuleList(chain(self, other))
 
     def __repr__(self):
-        runs = []  # [first, last, text] of neighbours that print alike
+        runs: list[list[Any]] = []  # [first, last, text] of neighbours that print alike
         for i, text in enumerate(map(repr, self)):
             if runs and runs[-1][2] == text:
                 runs[-1][1] = i

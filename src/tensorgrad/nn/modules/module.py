@@ -106,6 +106,7 @@ class Module(compiled.ModuleBase):
     _parameters_listed_plainly = True
 
     training: bool
+    _modules: dict[str, Any]
 
     def __init__(self, *args, **kwargs):
         if not self.call_super_init:
@@ -537,7 +538,7 @@ class Module(compiled.ModuleBase):
         if type(self).get_extra_state is not Module.get_extra_state:
             destination[prefix + _EXTRA] = self.get_extra_state()
 
-    def state_dict(self, *args, destination=None, prefix: str = "", keep_vars: bool = False):
+    def state_dict(self, *args, destination: Any = None, prefix: str = "", keep_vars: bool = False):
         """All parameters and persistent buffers of the tree by dotted name, sharing memory with the module.
 
         With `keep_vars` the tensors themselves, else detached.
@@ -549,10 +550,11 @@ class Module(compiled.ModuleBase):
             warnings.warn(
                 "state_dict: give destination, prefix and keep_vars by keyword", FutureWarning, stacklevel=2
             )
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            given = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            destination, prefix, keep_vars = given
         if destination is None:
             destination = OrderedDict()
-            destination._metadata = OrderedDict()
+            destination._metadata = OrderedDict()  # type: ignore[attr-defined]
         local_metadata = {"version": self._version}
         if hasattr(destination, "_metadata"):
             destination._metadata[prefix[:-1]] = local_metadata
@@ -648,7 +650,7 @@ class Module(compiled.ModuleBase):
         unexpected: list[str] = []
         errors: list[str] = []
         metadata = getattr(state_dict, "_metadata", None)
-        state = OrderedDict(state_dict)
+        state: Any = OrderedDict(state_dict)
         if metadata is not None:
             state._metadata = metadata
 

@@ -77,7 +77,7 @@ class ConstantPad3d(_ConstantPadNd):
     dimensions = 3
 
 
-class _ZeroPadNd:
+class _ZeroPadNd(_ConstantPadNd):
     """A constant pad whose constant is 0 and goes without saying."""
 
     def __init__(self, padding):
