@@ -26,57 +26,82 @@ from tensorgrad.ops.losses import F_, _floats, _per_element, reduce_loss, reduct
 uint8, int64 = all_dtypes[1], all_dtypes[5]
 
 
-def _chosen(target: np.ndarray, ignore_index: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """The targets with the ignored ones replaced by class 0, and which are not ignored; raises IndexError
-    for no class."""
-    kept = target != ignore_index
-    target = np.where(kept, target, 0).astype(np.int64)
-    bad = kept & ((target < 0) | (target >= classes))
-    if bad.any():
-        raise IndexError(f"Target {target[bad][0]} is out of bounds: there are {classes} classes")
+def _chosen(target: np.ndarray, ignore_index: int, classes: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The targets with the ignored ones replaced by class 0, and which are not ignored (None for all).
+
+    Raises IndexError for what is no class.
+    """
+    target, kept = target.astype(np.int64, copy=False), None
+    if target.size and (0 <= ignore_index < classes or target.min() < 0 or target.max() >= classes):
+        kept = target != ignore_index
+        bad = target[kept & ((target < 0) | (target >= classes))]
+        if bad.size:
+            raise IndexError(f"Target {bad[0]} is out of bounds: there are {classes} classes")
+        target = np.where(kept, target, 0)
     return target, kept
 
 
-def _factors(target: np.ndarray, kept: np.ndarray, weight: np.ndarray | None, dtype: Any) -> np.ndarray:
-    return kept.astype(dtype) if weight is None else np.where(kept, weight[target], dtype.type(0))
+def _factors(
+    target: np.ndarray, kept: np.ndarray | None, weight: np.ndarray | None, dtype: Any
+) -> np.ndarray:
+    """What every target's score is multiplied with: minus the weight of its class, 0 where it is ignored."""
+    factors = np.full(target.shape, -1, dtype) if weight is None else -weight[target]
+    return factors if kept is None else np.where(kept, factors, dtype.type(0))
 
 
 @primitive(
     vjp=dict(
-        input=lambda g, input_shape, target, weight, ignore_index: _nll_backward(
-            g, target, weight, ignore_index, input_shape
+        input=lambda g, input_shape, target, weight, ignore_index, reduction: _nll_backward(
+            g, target, weight, ignore_index, reduction, input_shape
         )
     ),
     nograd=("target", "weight"),
     at=(),
     grad_name="NllLossBackward0",
     samples=lambda: [
-        case(normal(3, 4), integers(0, 4, 3), None, -100, name="plain"),
-        case(normal(3, 4, 2), integers(0, 4, 3, 2), None, 1, name="n-d"),
+        case(normal(3, 4), integers(0, 4, 3), None, -100, "mean", name="plain"),
+        case(normal(3, 4, 2), integers(0, 4, 3, 2), None, 1, "none", name="n-d"),
     ],
 )
-def _nll(input, target, weight=None, ignore_index=-100):
-    """Minus the weighted score of the target's class, along dimension 1; 0 where it is ignored."""
+def _nll(input, target, weight=None, ignore_index=-100, reduction="none"):
+    """Minus the weighted score of the target's class, along dimension 1 and 0 where it is ignored; "
+    "reduced."""
     target, kept = _chosen(target, ignore_index, input.shape[1])
+    factors = _factors(target, kept, weight, input.dtype)
     if not input.shape[1]:
-        return np.zeros(target.shape, input.dtype)
-    scores = np.take_along_axis(input, np.expand_dims(target, 1), 1).squeeze(1)
-    return np.where(kept, -scores * _factors(target, kept, weight, input.dtype), input.dtype.type(0))
+        loss = factors
+    elif input.ndim == 2:
+        loss = input[np.arange(target.size), target] * factors
+    else:
+        loss = np.take_along_axis(input, np.expand_dims(target, 1), 1).squeeze(1) * factors
+    if kept is not None:  # also of an infinite score
+        loss = np.where(kept, loss, input.dtype.type(0))
+    if reduction == "none":
+        return loss
+    return loss.sum() / -factors.sum() if reduction == "mean" else loss.sum()
 
 
 @primitive(
-    vjp=dict(g=lambda g, target, weight, ignore_index: _nll(g, target, weight, ignore_index)),
+    vjp=dict(
+        g=lambda g, target, weight, ignore_index, reduction: _nll(g, target, weight, ignore_index, reduction)
+    ),
     nograd=("target", "weight"),
     at=(),
-    samples=lambda: [case(normal(3), integers(0, 4, 3), None, -100, (3, 4), name="plain")],
+    samples=lambda: [case(normal(3), integers(0, 4, 3), None, -100, "none", (3, 4), name="plain")],
 )
-def _nll_backward(g, target, weight=None, ignore_index=-100, shape=()):
-    """Zeros of ``shape`` with minus the weighted gradient in the place of the target's class."""
+def _nll_backward(g, target, weight=None, ignore_index=-100, reduction="none", shape=()):
+    """Zeros of ``shape`` with what the gradient gives the score of the target's class."""
     made = np.zeros(shape, g.dtype)
     target, kept = _chosen(target, ignore_index, shape[1])
     if shape[1]:
-        value = np.where(kept, -g * _factors(target, kept, weight, g.dtype), g.dtype.type(0))
-        np.put_along_axis(made, np.expand_dims(target, 1), np.expand_dims(value, 1), 1)
+        factors = _factors(target, kept, weight, g.dtype)
+        value = g * (factors / -factors.sum() if reduction == "mean" else factors)
+        if kept is not None:
+            value = np.where(kept, value, g.dtype.type(0))
+        if len(shape) == 2:
+            made[np.arange(target.size), target] = value
+        else:
+            np.put_along_axis(made, np.expand_dims(target, 1), np.expand_dims(value, 1), 1)
     return made
 
 
@@ -88,7 +113,7 @@ def _nll_backward(g, target, weight=None, ignore_index=-100, shape=()):
 def _nll_total(input, target, weight=None, ignore_index=-100):
     """The sum of the weights of the targets' classes, in the dtype of ``input``."""
     target, kept = _chosen(target, ignore_index, input.shape[1])
-    return np.sum(_factors(target, kept, weight, input.dtype))
+    return -np.sum(_factors(target, kept, weight, input.dtype))
 
 
 def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | None) -> None:
@@ -131,21 +156,15 @@ def _check_class_weight(name: str, input: Tensor, weight: Tensor | None, classes
 
 def _nll_reduced(name, input, target, weight, ignore_index, reduction):
     """nll_loss of inputs that are sure to be log-probabilities."""
-    single = input.ndim == 1
-    if single:
+    lone = input.ndim == 1
+    if lone:
         input = shaping.unsqueeze(input, 0)
-        if target.ndim == 0:
-            target = shaping.unsqueeze(target, 0)
-            squeeze = True
-        else:
-            squeeze = False
+    scalar = lone and target.ndim == 0
+    if scalar:
+        target = shaping.unsqueeze(target, 0)
     _check_classes(name, input, target, weight)
-    loss = _nll(input, target, weight, ignore_index)
-    if reduction == "mean":
-        return reductions.sum(loss) / _nll_total(input, target, weight, ignore_index)
-    if reduction == "sum":
-        return reductions.sum(loss)
-    return shaping.squeeze(loss, 0) if single and squeeze else loss
+    loss = _nll(input, target, weight, ignore_index, reduction)
+    return shaping.squeeze(loss, 0) if scalar and reduction == "none" else loss
 
 
 @composite(

@@ -6,10 +6,8 @@ import math
 import warnings
 from typing import Any
 
-import numpy as np
-
 from tensorgrad.core import Tensor, result_type
-from tensorgrad.core.declare import between, binary, case, composite, distinct, fused, normal
+from tensorgrad.core.declare import between, case, composite, distinct, fused, normal
 from tensorgrad.ops import powers, reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
 
@@ -127,29 +125,10 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     return _weighted((input - target).abs(), weight, reduction)
 
 
-def _smooth_slope(difference, beta):
-    return difference.sign() if beta == 0 else (difference / beta).clamp(-1, 1)
-
-
-@binary(
-    vjp=dict(
-        input=lambda g, input, other, beta: g * _smooth_slope(input - other, beta),
-        other=lambda g, input, other, beta: g * -_smooth_slope(input - other, beta),
-    ),
-    rule="float",
-    at=(),
-    method=False,
-    inplace=False,
-    samples=lambda: [case(distinct(3, 4), normal(3, 4), 0.6, name="plain")],
-)
-def _smooth_l1(input, other, beta):
-    """The square over ``2 * beta`` of differences below ``beta``, the distance less ``beta / 2`` above."""
-    size = np.abs(input - other)
-    if beta == 0:
-        return size
-    return np.where(
-        size < beta, size * size * size.dtype.type(0.5 / beta), size - size.dtype.type(0.5 * beta)
-    )
+def _square_then_straight(difference: Tensor, turn: float) -> Tensor:
+    """Half the square of differences up to ``turn``, beyond it the line of that slope."""
+    cut = difference.clamp(-turn, turn)
+    return cut * (difference - cut * 0.5)
 
 
 @composite(
@@ -168,26 +147,10 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     _floats("smooth_l1_loss", input, target)
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, but got {beta}")
-    return reduce_loss(_smooth_l1(input, target, beta), reduction)
-
-
-@binary(
-    vjp=dict(
-        input=lambda g, input, other, delta: g * (input - other).clamp(-delta, delta),
-        other=lambda g, input, other, delta: g * (other - input).clamp(-delta, delta),
-    ),
-    rule="float",
-    at=(),
-    method=False,
-    inplace=False,
-    samples=lambda: [case(distinct(3, 4), normal(3, 4), 0.6, name="plain")],
-)
-def _huber(input, other, delta):
-    """Half the square of differences up to ``delta``, beyond it the line of that slope."""
-    size = np.abs(input - other)
-    delta = size.dtype.type(delta)
-    half = size.dtype.type(0.5)
-    return np.where(size <= delta, half * size * size, delta * (size - half * delta))
+    difference = input - target
+    if beta == 0:
+        return reduce_loss(difference.abs(), reduction)
+    return reduce_loss(_square_then_straight(difference, beta) / beta, reduction)
 
 
 @composite(
@@ -209,7 +172,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     _floats("huber_loss", input, target)
     if not delta > 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, but got {delta}")
-    loss = _huber(input, target, delta)
+    loss = _square_then_straight(input - target, delta)
     return reduce_loss(loss if weight is None else loss * weight, reduction)
 
 

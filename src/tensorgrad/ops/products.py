@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, bool_
+from tensorgrad.core import Tensor, _core, bool_, float32, float64
 from tensorgrad.core.declare import alias, case, composite, normal, primitive
-from tensorgrad.ops import creation, shaping
+from tensorgrad.ops import creation, reductions, shaping
 from tensorgrad.ops._kinds import together, want_tensors
 from tensorgrad.ops._tools import wrap_dim
 
@@ -172,6 +172,11 @@ def _check_mv(name, mat, vec):
         raise RuntimeError(f"{name}: size mismatch, got mat {tuple(mat.shape)}, vec {tuple(vec.shape)}")
 
 
+def _times_vector(mat: Tensor, vec: Tensor) -> Tensor:
+    """The product as one of matrices, which the kernel takes."""
+    return shaping.squeeze(matmul(mat, shaping.unsqueeze(vec, 1)), 1)
+
+
 @composite(method=True, samples=lambda: [case(normal(3, 4), normal(4), name="plain")])
 def mv(input, vec):
     """The product of a matrix and a vector.
@@ -180,7 +185,7 @@ def mv(input, vec):
     tensor([3., 7.])
     """
     _check_mv("mv", input, vec)
-    return matmul(input, vec)
+    return _times_vector(input, vec)
 
 
 @composite(method=True, samples=lambda: [case(normal(4), normal(4), name="plain")])
@@ -201,9 +206,10 @@ def dot(input, tensor):
     if input.shape != tensor.shape:
         raise RuntimeError(
             f"dot: inconsistent tensor size, expected both vectors to have the same number of elements, "
-            "but got "
-            f"{input.numel()} and {tensor.numel()}"
+            f"but got {input.numel()} and {tensor.numel()}"
         )
+    if input.dtype in (float32, float64):
+        return reductions.sum(input * tensor)
     return matmul(input, tensor)
 
 
@@ -302,7 +308,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
     _check_mv("addmv", mat, vec)
     want_tensors("addmv", input=input)
     _one_dtype("addmv", input, mat)
-    return _blend(input, matmul(mat, vec), beta, alpha)
+    return _blend(input, _times_vector(mat, vec), beta, alpha)
 
 
 @composite(
