@@ -357,8 +357,23 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     if not hasattr(ext_tensor, "__dlpack__"):
         ext_tensor = _Capsule(ext_tensor)
     array = np.from_dlpack(ext_tensor)
+    if not array.flags.writeable and OLD_DLPACK:
+        array = np.asarray(_Writable(array))
     made = _core._copy_of_array(array) if copy else _core.from_numpy(array)
     return made
+
+
+# NumPy before 2.1 does not see what DLPack says of writing, and takes all foreign memory for read-only.
+OLD_DLPACK = np.lib.NumpyVersion(np.__version__) < "2.1.0"
+
+
+class _Writable:
+    """An array's memory, to be written to."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = array
+        address, _ = array.__array_interface__["data"]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
 
 
 class _Capsule:

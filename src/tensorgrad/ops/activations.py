@@ -56,7 +56,7 @@ def tanh(input):
 
 @unary(
     vjp=dict(input=lambda g, input: mul(g, sigmoid(neg(input)))),
-    rule="free",
+    rule="same",
     at=(),
     method=False,
     inplace=False,
@@ -81,7 +81,7 @@ def logsigmoid(input):
 
 @unary(
     vjp=dict(input=lambda g, input: mul(_keep(g, logical_and(input > -3.0, input < 3.0)), 1 / 6)),
-    rule="free",
+    rule="same",
     at=LAYER,
     method=False,
     switch=True,
@@ -197,7 +197,7 @@ def _sloped(g, input, slope):
 
 @unary(
     vjp=dict(input=lambda g, input, negative_slope: _sloped(g, input, negative_slope)),
-    rule="free",
+    rule="same",
     at=LAYER,
     method=False,
     switch=True,
@@ -252,7 +252,7 @@ def _elu_slope(g, input, alpha, scale=1.0, steepness=1.0):
 
 @unary(
     vjp=dict(input=lambda g, input, alpha: _elu_slope(g, input, alpha)),
-    rule="free",
+    rule="same",
     at=LAYER,
     method=False,
     switch=True,
@@ -272,7 +272,7 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.050700987355480493
 
 @unary(
     vjp=dict(input=lambda g, input: _elu_slope(g, input, SELU_ALPHA, SELU_SCALE)),
-    rule="free",
+    rule="same",
     at=BOTH,
     method=False,
     switch=True,
@@ -292,7 +292,7 @@ def selu(input):
 
 @unary(
     vjp=dict(input=lambda g, input, alpha: _elu_slope(g, input, alpha, 1.0, 1.0 / alpha)),
-    rule="free",
+    rule="same",
     at=(),
     method=False,
     grad_name="CeluBackward0",
@@ -330,7 +330,7 @@ def _silu_slope(input):
 
 @unary(
     vjp=dict(input=lambda g, input: mul(g, _silu_slope(input))),
-    rule="free",
+    rule="same",
     at=LAYER,
     method=False,
     switch=True,
@@ -352,7 +352,7 @@ def _mish_slope(input):
 
 @unary(
     vjp=dict(input=lambda g, input: mul(g, _mish_slope(input))),
-    rule="free",
+    rule="same",
     at=LAYER,
     method=False,
     switch=True,
@@ -374,7 +374,7 @@ def _hardswish_slope(input):
 
 @unary(
     vjp=dict(input=lambda g, input: _keep(mul(g, _hardswish_slope(input)), logical_not(input <= -3))),
-    rule="free",
+    rule="same",
     at=LAYER,
     method=False,
     switch=True,
@@ -397,7 +397,7 @@ def _gelu_slope(input):
 
 @unary(
     vjp=dict(input=lambda g, input: mul(g, _gelu_slope(input))),
-    rule="free",
+    rule="same",
     at=(),
     method=False,
     inplace=False,
@@ -418,7 +418,7 @@ def _gelu_tanh_slope(input):
 
 @unary(
     vjp=dict(input=lambda g, input: mul(g, _gelu_tanh_slope(input))),
-    rule="free",
+    rule="same",
     at=(),
     method=False,
     inplace=False,
@@ -453,7 +453,7 @@ def gelu(input, *, approximate="none"):
 
 @unary(
     vjp=dict(input=lambda g, input, beta, threshold: mul(g, _softplus_slope(input, beta, threshold))),
-    rule="free",
+    rule="same",
     at=(),
     method=False,
     inplace=False,
@@ -477,7 +477,7 @@ def _softplus_slope(input, beta, threshold):
 
 @unary(
     vjp=dict(input=lambda g, input: mul(g, _softplus_slope(input, 1.0, 20.0))),
-    rule="free",
+    rule="same",
     at=(),
     method=False,
     inplace=False,
@@ -505,7 +505,7 @@ def softplus(input, beta=1.0, threshold=20.0):
     vjp=dict(
         input=lambda g, input, lambd: _keep(g, logical_not(logical_and(input >= -lambd, input <= lambd)))
     ),
-    rule="free",
+    rule="same",
     at=BOTH,
     method=True,
     inplace=False,
@@ -525,7 +525,7 @@ def hardshrink(input, lambd=0.5):
     vjp=dict(
         input=lambda g, input, lambd: _keep(g, logical_not(logical_and(input >= -lambd, input <= lambd)))
     ),
-    rule="free",
+    rule="same",
     at=LAYER,
     method=False,
     inplace=False,

@@ -244,6 +244,11 @@ def _solve_A(g_0, A, output_0):
     return _core._sum_to(-matmul(grad, output_0.mT), A.shape)
 
 
+def _numpy_solve(A, B):
+    """``A @ X = B`` by NumPy, to which a B with one dimension less means vectors before NumPy 2."""
+    return np.linalg.solve(A, B.reshape((1,) * (A.ndim - B.ndim) + B.shape))
+
+
 @primitive(
     vjp=dict(A=_solve_A, B=lambda g_0, A, B: _core._sum_to(_solve(A.mT, g_0)[0], B.shape)),
     at=(),
@@ -255,7 +260,7 @@ def _solve_A(g_0, A, output_0):
 )
 def _solve(A, B):
     """The solutions of ``A @ X = B``, NaN where A is singular, and an int32 that is not 0 there."""
-    made, failed = by_matrix(np.linalg.solve, A, B)
+    made, failed = by_matrix(_numpy_solve, A, B)
     return made, np.where(failed, A.shape[-1], 0).astype(np.int32)
 
 
@@ -346,7 +351,7 @@ def _solve_triangular(A, B, upper, unit):
     """The solutions of ``A @ X = B`` for one triangle of A."""
     A = _triangle(A, upper, unit)
     try:
-        return np.linalg.solve(A, B)
+        return _numpy_solve(A, B)
     except np.linalg.LinAlgError:  # a 0 on the diagonal gives infinities, as substitution does
         shape = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
         made = np.array(np.broadcast_to(B, shape + B.shape[-2:]))
@@ -503,7 +508,7 @@ def _from_factor(L: Tensor, change: Tensor, upper: bool) -> Tensor:
 def _cholesky_solve(B, L, upper):
     """The solutions of ``A @ X = B`` by the Cholesky factor of A."""
     lower = np.tril(L.swapaxes(-1, -2) if upper else L)
-    return np.linalg.solve(lower.swapaxes(-1, -2), np.linalg.solve(lower, B))
+    return _numpy_solve(lower.swapaxes(-1, -2), _numpy_solve(lower, B))
 
 
 @primitive(
