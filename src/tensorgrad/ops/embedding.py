@@ -8,7 +8,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, all_dtypes
 from tensorgrad.core.declare import case, composite, integers, normal, primitive
-from tensorgrad.ops import shaping
+from tensorgrad.ops import reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.indexing import INDEX_TYPES, add_at, positions
 
@@ -41,10 +41,11 @@ def _discounted(g: Tensor, index: Tensor, padding_idx: int, by_frequency: bool) 
 )
 def _embedding(weight, index, padding_idx=-1, by_frequency=False):
     """The rows of ``weight`` of the numbers ``index``."""
-    if index.size and (index.min() < 0 or index.max() >= weight.shape[0]):
-        bad = index.max() if index.max() >= weight.shape[0] else index.min()
+    # As unsigned numbers the negative ones are larger than any row.
+    if index.size and index.astype(np.int64, copy=False).view(np.uint64).max() >= weight.shape[0]:
+        bad = index[(index < 0) | (index >= weight.shape[0])][0]
         raise IndexError(f"index out of range in self: there is no row {bad} among {weight.shape[0]}")
-    return np.take(weight, index, 0)
+    return np.take(weight, index, 0, mode="clip")
 
 
 @primitive(
@@ -57,7 +58,7 @@ def _embedding(weight, index, padding_idx=-1, by_frequency=False):
 def _add_rows(rows, index, count):
     """``count`` rows of sums: every row added up where its number in ``index`` says."""
     index = positions(index, count, 0, negative=False)
-    return add_at((count, *rows.shape[index.ndim :]), 0, index, rows)
+    return add_at((count, *rows.shape[index.ndim :]), 0, index, np.ascontiguousarray(rows))
 
 
 def _check_index(name: str, index: Tensor) -> None:
@@ -245,6 +246,11 @@ def embedding_bag(
         )
     if max_norm is not None:
         _shorten(weight, input, max_norm, norm_type)
+    if mode != "max" and input.ndim == 2 and input.numel() and padding_idx is None:  # bags of one size
+        rows = _embedding(weight, input, -1, scale_grad_by_freq)
+        if per_sample_weights is not None:
+            rows = rows * shaping.unsqueeze(per_sample_weights, -1)
+        return reductions.sum(rows, 1) if mode == "sum" else reductions.mean(rows, 1)
     flat = shaping.reshape(input, (input.numel(),))
     weights = None if per_sample_weights is None else shaping.reshape(per_sample_weights, (input.numel(), 1))
     if padding_idx is not None:
