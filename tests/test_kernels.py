@@ -152,6 +152,31 @@ for _e in (2.0, 3.0, 1.0, 0.5, -0.5, -1.0, -2.0, 0.0, 2.5):
     UNARY[f"pow_scalar {_e}"] = (lambda x, e=_e: x**e, (0.2, 3), (_e,))
     BINARY[f"pow_scalar_backward {_e}"] = (lambda g, x, e=_e: g * e * x ** (e - 1), (0.2, 3), (_e,))
 
+# Slopes that vanish, or stop changing, far out: nothing there may be garbage or NaN.
+FAR_OUT = [
+    *(
+        "sigmoid_backward",
+        "tanh_backward",
+        "erf_backward",
+        "silu_backward",
+        "gelu_backward",
+        "gelu_tanh_backward",
+    ),
+    *("log_sigmoid_backward", "softplus_1_backward", "mish_backward", "elu_backward"),
+]
+
+
+@pytest.mark.parametrize("name", FAR_OUT)
+def test_slopes_far_out_agree_with_float64(name):
+    x = np.concatenate([np.linspace(-150, 150, 30_001), [-3e38, 3e38, -1e6, 1e6]]).astype(np.float32)
+    if name in ("sigmoid_backward", "tanh_backward"):
+        x = np.linspace(-1, 1, 1001).astype(np.float32)
+    g = np.full_like(x, 2.0)
+    single = run_map(name, [g, x], np.empty_like(x), (1.0,))
+    wide = run_map(name, [g.astype("f8"), x.astype("f8")], np.empty(x.shape), (1.0,))
+    np.testing.assert_allclose(single, wide, rtol=1e-5, atol=2e-6)
+
+
 COMPARISONS = {
     "eq": np.equal,
     "ne": np.not_equal,

@@ -1,9 +1,8 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# cython: embedsignature=True
+# cython: language_level=3
 """The kernels' home and door: C loops over plain buffers, chosen once for the CPU at hand.
 
-Compiled modules ask `find` for a kernel by name and call it with pointers. From Python the same kernels are functions over
-arrays of float32 or float64, checked, and with the GIL released; they need NumPy alone. Nothing here knows a Tensor.
+Compiled modules ask `find` for a kernel by name and call it with pointers. From Python the same kernels are functions
+over arrays of float32 or float64, checked, and with the GIL released; they need NumPy alone. Nothing here knows a Tensor.
 """
 import os
 

@@ -138,7 +138,7 @@ CAST_FROM_FLOAT(f16, i32_of_single, in[i])
 CAST_FROM_FLOAT(f32, i32_of_single, half_of_float(in[i]))
 CAST_FROM_FLOAT(f64, i32_of, half_of_double(in[i]))
 
-/* data = table, index (int64), out; size = {rows, bytes of a row}; stride[0][0] = bytes from one row of the table to the next.
+/* data = table, index (int64), out; size = {rows, bytes of a row}; stride[0][0] = bytes between rows of the table.
    Rows are contiguous, in `out` as well. The index was checked before. */
 static void gather_rows(const KernelArgs *a)
 {
@@ -151,7 +151,8 @@ static void gather_rows(const KernelArgs *a)
     }
 }
 
-/* data = rows to add, index (int64), table; size = {rows, elements of a row}; stride[2][0] = bytes between rows of the table. */
+/* data = rows to add, index (int64), table; size = {rows, elements of a row}; stride[2][0] = bytes between rows of the
+   table. Rows are added in their order, so the result is always the same. */
 #define SCATTER(T, type)                                                                                \
     static void scatter_add_rows_##T(const KernelArgs *a)                                               \
     {                                                                                                   \

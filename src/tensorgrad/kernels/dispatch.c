@@ -1,4 +1,4 @@
-/* Chooses the CPU level once, and finds kernels by name. Compiled without the flags of any level: it must run on every CPU. */
+/* Chooses the CPU level once, and finds kernels by name. Compiled without the flags of any level: it must run everywhere. */
 #include "dispatch.h"
 
 #include <string.h>
@@ -62,11 +62,10 @@ static int cpu_level(void)
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2")) {
         return 2;
     }
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512cd") ||
-        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) {
-        return 3;
-    }
-    return 4;
+    int has_512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+    return has_512 ? 4 : 3;
 }
 
 int kernels_start(const char *cap)

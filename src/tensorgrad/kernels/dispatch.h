@@ -4,7 +4,8 @@
 
 #include "kernel.h"
 
-/* Fills the table with the best level that the CPU has and `cap` ("", "v2", "v3", "v4") allows. 0, or -1 when none runs here. */
+/* Fills the table with the best level that the CPU has and `cap` ("", "v2", "v3", "v4") allows.
+   Gives 0, or -1 when none of them runs here. */
 int kernels_start(const char *cap);
 
 /* The name of the level in use. */

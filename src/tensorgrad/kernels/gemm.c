@@ -36,7 +36,7 @@ static void finish_plain(const Product *p)
     }
 }
 
-/* The product in plain loops: where the compiler has no vector types, when there is no memory to pack, and for depth 0. */
+/* In plain loops: where the compiler has no vector types, when there is no memory to pack, and for depth 0. */
 static void multiply_plain(const Product *p)
 {
     for (int64_t i = 0; i < p->rows; i++) {
@@ -123,16 +123,19 @@ static int multiply_tiny(const Product *p)
 }
 #endif
 
-/* With few columns most lanes would idle: computes the transpose, whose columns are the rows. 0 when that would not pay. */
+/* With few columns most lanes would idle: computes the transpose, whose columns are the rows. 0 if that would not pay. */
 static int multiply_turned(const Product *p)
 {
     int64_t as_is = divide_up(p->columns, LANES) * p->rows;
     int64_t turned = divide_up(p->rows, LANES) * p->columns;
-    if (p->columns > 3 * LANES / 2 || p->depth < 32 || p->rows < LANES || p->rows * p->columns > TURNED_FLOATS || turned * 5 >= as_is * 4) {
+    int fits = p->rows * p->columns <= TURNED_FLOATS;
+    int narrow = p->columns <= 3 * LANES / 2 && p->rows >= LANES && p->depth >= 32;
+    if (!fits || !narrow || turned * 5 >= as_is * 4) {
         return 0;
     }
     float c[TURNED_FLOATS];
-    Product other = {p->columns, p->rows, p->depth, p->b, p->b_column, p->b_row, p->a, p->a_column, p->a_row, c, p->rows, NULL, 0};
+    Product other = {p->columns, p->rows, p->depth, p->b, p->b_column, p->b_row, p->a, p->a_column, p->a_row,
+                     c, p->rows, NULL, 0};
     multiply(&other);
     for (int64_t i = 0; i < p->rows; i++) {
         float *to = p->c + i * p->c_row;
@@ -162,8 +165,9 @@ static int choose_packing(const Product *p, Packing *packing)
     packing->b = p->b_column != 1;
     packing->a = p->columns > 2 * TILE_COLUMNS;
 #if MASKED
-    /* B only when large and read often, A only where its rows would fall on the same cache sets (a multiple of 4 KiB apart). */
-    packing->b |= b_floats > 512 * 1024 && (p->rows >= 28 * TILE_ROWS || (p->rows >= 12 * TILE_ROWS && p->b_row % 1024 == 0));
+    /* B only when large and read often, A only where its rows, a multiple of 4 KiB apart, fall on the same cache sets. */
+    int often = p->rows >= 28 * TILE_ROWS || (p->rows >= 12 * TILE_ROWS && p->b_row % 1024 == 0);
+    packing->b |= b_floats > 512 * 1024 && often;
     packing->a &= a_step % 1024 == 0 && (transposed ? a_floats >= 512 * 1024 : p->rows > TILE_ROWS && p->depth >= 128);
 #else
     packing->b |= p->rows > 2 * TILE_ROWS && b_floats > 32 * 1024;
@@ -206,7 +210,8 @@ static void pack_block_of_a(const Product *p, const Rows *rows, int64_t k, int64
 {
     if (p->a_column == 1) {
         for (int64_t i = 0; i < rows->count; i++) {
-            memcpy(to + i * (depth + ROW_PADDING), p->a + (rows->first + i) * p->a_row + k, (size_t)depth * sizeof(float));
+            const float *from = p->a + (rows->first + i) * p->a_row + k;
+            memcpy(to + i * (depth + ROW_PADDING), from, (size_t)depth * sizeof(float));
         }
         return;
     }
@@ -220,8 +225,8 @@ static void pack_block_of_a(const Product *p, const Rows *rows, int64_t k, int64
 }
 
 /* All tiles of a block of rows against one panel of columns. */
-static void multiply_panel(const Product *p, const Packing *packing, const Rows *rows, int64_t k, int64_t depth, int64_t column,
-                           const float *b, int64_t b_step, int flags)
+static void multiply_panel(const Product *p, const Packing *packing, const Rows *rows, int64_t k, int64_t depth,
+                           int64_t column, const float *b, int64_t b_step, int flags)
 {
     int transposed = p->a_column != 1;
     int64_t columns = smaller(TILE_COLUMNS, p->columns - column);

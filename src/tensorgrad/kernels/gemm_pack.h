@@ -1,4 +1,4 @@
-/* Packing for the matrix product: panels of B, and blocks of A, copied to where the tile reads them one after the other. */
+/* Packing for the matrix product: panels of B and blocks of A, copied to where the tile reads them in a row. */
 #ifndef TENSORGRAD_GEMM_PACK_H
 #define TENSORGRAD_GEMM_PACK_H
 

@@ -1,7 +1,7 @@
 /* The tile of the matrix product: a few rows times two vectors of C, held in registers while k runs.
  *
- * Every number of rows up to TILE_ROWS, one vector or two, a full or a masked last vector, and two layouts of A is a function
- * of its own, so that all loops over the tile unroll and the accumulators stay in registers. `tiles` finds them.
+ * Every number of rows up to TILE_ROWS, one vector or two, a full or a masked last vector, and both layouts of A make
+ * a function of its own, so that all loops over the tile unroll and the sums stay in registers. `tiles` finds them.
  */
 #ifndef TENSORGRAD_GEMM_TILE_H
 #define TENSORGRAD_GEMM_TILE_H

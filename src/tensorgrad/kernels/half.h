@@ -6,7 +6,7 @@
 
 #include "vmath.h"
 
-/* Exact. A half's exponent and fraction, moved to a float's place, are 2^112 too small: the product mends denormals too. */
+/* Exact. A half's exponent and fraction, moved to a float's place, are 2^112 too small; the product mends denormals too. */
 ALWAYS_INLINE float float_of_half(uint16_t half)
 {
     int32_t magnitude = (int32_t)(half & 0x7fff) << 13;

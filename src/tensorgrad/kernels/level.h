@@ -36,7 +36,7 @@
 #define INDEPENDENT
 #endif
 
-/* For loops with strides: the vector scatters that compilers choose there for AVX-512 are several times slower than moves. */
+/* For loops with strides: the vector scatters that compilers choose for AVX-512 are several times slower than moves. */
 #if defined(__clang__)
 #define SCALAR_LOOPS
 #define ONE_BY_ONE _Pragma("clang loop vectorize(disable)")

@@ -14,6 +14,17 @@ INLINE_MATH64 double sigmoid64(double x)
     return (x < 0.0 ? e : 1.0) / (1.0 + e);
 }
 
+INLINE_MATH64 double ramp64(double x)
+{
+    return x < -3.0 ? 0.0 : x > 3.0 ? 6.0 : x + 3.0;
+}
+
+INLINE_MATH64 double silu_slope64(double x)
+{
+    double s = sigmoid64(x);
+    return s * (1.0 + x * (1.0 - s));
+}
+
 INLINE_MATH64 double below64(double x)
 {
     return 0.5 * erfc(-x * 0.70710678118654752440);

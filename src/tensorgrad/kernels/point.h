@@ -1,5 +1,5 @@
-/* The formulas, one line each: the kernel's name, then the expression for float32 and for float64. No include guard: map.c
- * reads this file several times. s0, s1 are the settings of the call (KernelArgs.scalar).
+/* The formulas, one line each: the kernel's name, then the expression for float32 and for float64. No include guard:
+ * map.c reads this file several times. s0, s1 are the settings of the call (KernelArgs.scalar).
  *
  * POINT1(name, single, wide)           of x
  * ANGLE1(name, single, wide, far)      of x; `far` for float32 arguments past TRIGONOMETRY_LIMIT
@@ -55,9 +55,8 @@ POINT1(gelu_tanh, x * sigmoid32(gelu_tanh_inner32(x)), x * sigmoid64(gelu_tanh_i
 POINT1(softplus_1, softplus32(x), softplus64(x))
 POINT1(log_sigmoid, log_sigmoid32(x), log_sigmoid64(x))
 POINT1(mish, mish32(x), mish64(x))
-POINT1(hardsigmoid, (x < -3.0f ? 0.0f : x > 3.0f ? 6.0f : x + 3.0f) / 6.0f, (x < -3.0 ? 0.0 : x > 3.0 ? 6.0 : x + 3.0) / 6.0)
-POINT1(hardswish, x * (x < -3.0f ? 0.0f : x > 3.0f ? 6.0f : x + 3.0f) / 6.0f,
-       x * (x < -3.0 ? 0.0 : x > 3.0 ? 6.0 : x + 3.0) / 6.0)
+POINT1(hardsigmoid, ramp32(x) / 6.0f, ramp64(x) / 6.0)
+POINT1(hardswish, x * ramp32(x) / 6.0f, x * ramp64(x) / 6.0)
 POINT1(softsign, x / (1.0f + abs32(x)), x / (1.0 + fabs(x)))
 POINT1(tanhshrink, x - tanh32(x), x - tanh(x))
 
@@ -75,10 +74,10 @@ ARITHMETIC2(sub, x - y, x - y)
 ARITHMETIC2(mul, x * y, x * y)
 ARITHMETIC2(div, x / y, x / y)
 POINT2(add_scaled, x + s0 * y, x + s0 * y)
-ARITHMETIC2(maximum, (x > y) | (x != x) ? x : y, (x > y) | (x != x) ? x : y)
-ARITHMETIC2(minimum, (x < y) | (x != x) ? x : y, (x < y) | (x != x) ? x : y)
-POINT2(fmax, (x > y) | (y != y) ? x : y, (x > y) | (y != y) ? x : y)
-POINT2(fmin, (x < y) | (y != y) ? x : y, (x < y) | (y != y) ? x : y)
+ARITHMETIC2(maximum, ((x > y) | (x != x)) ? x : y, ((x > y) | (x != x)) ? x : y)
+ARITHMETIC2(minimum, ((x < y) | (x != x)) ? x : y, ((x < y) | (x != x)) ? x : y)
+POINT2(fmax, ((x > y) | (y != y)) ? x : y, ((x > y) | (y != y)) ? x : y)
+POINT2(fmin, ((x < y) | (y != y)) ? x : y, ((x < y) | (y != y)) ? x : y)
 POINT2(copysign, with_sign(x, y), copysign(x, y))
 POINT2(logaddexp, logaddexp32(x, y), logaddexp64(x, y))
 POINT2(atan2, atan2_32(x, y), atan2(x, y))
@@ -100,8 +99,8 @@ SLOPE(abs_backward, g * ((float)(v > 0.0f) - (float)(v < 0.0f)), g * ((double)(v
 SLOPE(square_backward, 2.0f * g * v, 2.0 * g * v)
 ANGLE_SLOPE(sin_backward, g * cos32(v), g * cos(v), g * cosf(v))
 ANGLE_SLOPE(cos_backward, -g * sin32(v), -g * sin(v), -g * sinf(v))
-SLOPE(erf_backward, g * 1.12837917f * exp_of_square(at_most(abs32(v), 14.4f), 1.0f), g * 1.12837916709551257390 * exp(-v * v))
-SLOPE(silu_backward, g * sigmoid32(v) * (1.0f + v * (1.0f - sigmoid32(v))), g * sigmoid64(v) * (1.0 + v * (1.0 - sigmoid64(v))))
+SLOPE(erf_backward, g * erf_slope32(v), g * 1.12837916709551257390 * exp(-v * v))
+SLOPE(silu_backward, g * silu_slope32(v), g * silu_slope64(v))
 SLOPE(gelu_backward, g * gelu_slope32(v), g * gelu_slope64(v))
 SLOPE(gelu_tanh_backward, g * gelu_tanh_slope32(v), g * gelu_tanh_slope64(v))
 SLOPE(log_sigmoid_backward, g * sigmoid32(-v), g * sigmoid64(-v))
@@ -110,5 +109,5 @@ SLOPE(mish_backward, g * mish_slope32(v), g * mish_slope64(v))
 
 SLOPE(leaky_relu_backward, v > 0.0f ? g : g * s0, v > 0.0 ? g : g * s0)
 SLOPE(elu_backward, v <= 0.0f ? g * s0 * exp32(v) : g, v <= 0.0 ? g * s0 * exp(v) : g)
-SLOPE(clamp_backward, (v >= s0) & (v <= s1) ? g : 0.0f, (v >= s0) & (v <= s1) ? g : 0.0)
-SLOPE(hardtanh_backward, (v <= s0) | (v >= s1) ? 0.0f : g, (v <= s0) | (v >= s1) ? 0.0 : g)
+SLOPE(clamp_backward, ((v >= s0) & (v <= s1)) ? g : 0.0f, ((v >= s0) & (v <= s1)) ? g : 0.0)
+SLOPE(hardtanh_backward, ((v <= s0) | (v >= s1)) ? 0.0f : g, ((v <= s0) | (v >= s1)) ? 0.0 : g)

@@ -1,8 +1,9 @@
-/* Reductions, as macros over the element type. The input is seen as {outer, reduced, inner} with a stride for each; the output is contiguous (outer, inner).
+/* Reductions, as macros over the element type. The input is seen as {outer, reduced, inner}, with a stride for each; the
+ * output is contiguous (outer, inner).
  *
  * A row is reduced in independent lanes, which the compiler keeps in registers, and the lanes then in a tree: fast, and
- * always in the same order, which depends on the length alone. Long rows of a sum are halved first, so that rounding errors
- * grow with the logarithm of the length. Columns (what is reduced is not innermost) are reduced side by side.
+ * always in the same order, which depends on the length alone. Long rows of a sum are halved first, so that rounding
+ * errors grow with the logarithm of the length. Columns (what is reduced is not innermost) are reduced side by side.
  */
 #ifndef TENSORGRAD_REDUCE_H
 #define TENSORGRAD_REDUCE_H
@@ -76,8 +77,8 @@
         return count < WIDE(type) ? name##_short_row(in, count) : name##_long_row(in, count);           \
     }
 
-/* Columns that lie side by side: `rows` of them, `step` bytes apart, `count` <= STRIPE wide. Sums, which training needs at
-   every step, take four rows for one write. */
+/* Columns that lie side by side: `rows` of them, `step` bytes apart, `count` <= STRIPE wide. Sums, which training needs
+   at every step, take four rows for one write. */
 #define COLUMNS(name, input, type, FOUR)                                                                \
     static void name##_columns(const char *in, int64_t step, int64_t rows, int64_t count, type *out)    \
     {                                                                                                   \
@@ -176,8 +177,8 @@
     KERNEL(kernel_mean_##T, sum_##T, type, type, s / (type)count)                                       \
     REDUCE(sumsq_##T, type, type, 0, s + x * x, s + x, 1)                                               \
     REDUCE(prod_##T, type, type, 1, s * x, s * x, 0)                                                    \
-    REDUCE(amax_##T, type, type, -(type)INFINITY, (x > s) | (x != x) ? x : s, (x > s) | (x != x) ? x : s, 0) \
-    REDUCE(amin_##T, type, type, (type)INFINITY, (x < s) | (x != x) ? x : s, (x < s) | (x != x) ? x : s, 0)
+    REDUCE(amax_##T, type, type, -(type)INFINITY, ((x > s) | (x != x)) ? x : s, ((x > s) | (x != x)) ? x : s, 0) \
+    REDUCE(amin_##T, type, type, (type)INFINITY, ((x < s) | (x != x)) ? x : s, ((x < s) | (x != x)) ? x : s, 0)
 
 /* Where the extreme value first stands: finds the value, then looks for it, a block at a time. */
 #define FIND(best, type)                                                                                \

@@ -1,4 +1,4 @@
-/* Reductions of the other types. A file of its own, which setup.py compiles for size: a third of the code for most of the speed. */
+/* Reductions of the other types: a file of its own, which setup.py compiles for size, to half the code. */
 #include "reduce.h"
 
 FLOATS(f64, double)

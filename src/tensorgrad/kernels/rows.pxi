@@ -131,7 +131,8 @@ cdef object class_array(str who, object target, Py_ssize_t rows, Py_ssize_t clas
         a.scalar[1] = ignore_index
         launch(b"check_range", DT_I64, &a)
     if bad >= 0:
-        raise ValueError(f"{who}: target[{bad}] is {array[bad]}, wanted a class from 0 to {classes - 1} or {ignore_index}")
+        raise ValueError(
+            f"{who}: target[{bad}] is {array[bad]}, wanted a class from 0 to {classes - 1} or {ignore_index}")
     return array
 
 

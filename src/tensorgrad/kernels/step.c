@@ -29,28 +29,14 @@
             }                                                                                           \
             return;                                                                                     \
         }                                                                                               \
-        if (first) {                                                                                    \
-            /* Before the first step the buffer holds nothing that could be read. */                    \
-            INDEPENDENT                                                                                 \
-            for (int64_t i = 0; i < count; i++) {                                                       \
-                buffer[i] = sign * grad[i] + weight_decay * param[i];                                   \
-            }                                                                                           \
-        } else {                                                                                        \
-            INDEPENDENT                                                                                 \
-            for (int64_t i = 0; i < count; i++) {                                                       \
-                buffer[i] = momentum * buffer[i] + take * (sign * grad[i] + weight_decay * param[i]);   \
-            }                                                                                           \
-        }                                                                                               \
-        if (nesterov) {                                                                                 \
-            INDEPENDENT                                                                                 \
-            for (int64_t i = 0; i < count; i++) {                                                       \
-                param[i] -= lr * (sign * grad[i] + weight_decay * param[i] + momentum * buffer[i]);     \
-            }                                                                                           \
-        } else {                                                                                        \
-            INDEPENDENT                                                                                 \
-            for (int64_t i = 0; i < count; i++) {                                                       \
-                param[i] -= lr * buffer[i];                                                             \
-            }                                                                                           \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < count; i++) {                                                           \
+            type g = sign * grad[i] + weight_decay * param[i];                                          \
+            /* Before the first step the buffer may hold anything, NaN too: it is read, and not used. */\
+            type kept = momentum * buffer[i] + take * g;                                                \
+            type b = first ? g : kept;                                                                  \
+            buffer[i] = b;                                                                              \
+            param[i] -= lr * (nesterov ? g + momentum * b : b);                                         \
         }                                                                                               \
     }                                                                                                   \
     /* data = param, grad, m, v, largest v or NULL;                                                     \

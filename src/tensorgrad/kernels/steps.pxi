@@ -10,11 +10,13 @@ cdef object state(str who, str name, object value, object param):
 
 cdef object parameter(str who, object param):
     if not isinstance(param, np.ndarray) or (param.dtype != np.float32 and param.dtype != np.float64):
-        raise ValueError(f"{who}: param is {getattr(param, 'dtype', type(param).__name__)}, wanted an array of float32 or float64")
+        kind = getattr(param, "dtype", type(param).__name__)
+        raise ValueError(f"{who}: param is {kind}, wanted an array of float32 or float64")
     return output(who, "param", param, param.shape, param.dtype)
 
 
-def sgd_step(param, grad, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False, buffer=None, first=False):
+def sgd_step(param, grad, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False,
+             buffer=None, first=False):
     """One step of gradient descent, in place; with momentum the `buffer` remembers past steps, and is set at the `first`.
 
     >>> param = np.float32([1, 2])
@@ -71,8 +73,8 @@ def adam_step(param, grad, mean, square, step, lr=1e-3, betas=(0.9, 0.999), eps=
     launch(b"adam", code_of(p), &a)
 
 
-def rmsprop_step(param, grad, square, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, maximize=False, mean=None,
-                 buffer=None):
+def rmsprop_step(param, grad, square, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, maximize=False,
+                 mean=None, buffer=None):
     """One step of RMSprop, in place; `mean` makes it the centered one, and `buffer` remembers past steps for `momentum`.
 
     >>> param, square = np.float32([1]), np.zeros(1, np.float32)

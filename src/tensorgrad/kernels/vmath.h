@@ -335,10 +335,10 @@ INLINE_MATH float pow32(float x, float y)
     float half = 0.5f * y;
     int whole = truncf(y) == y;
     int odd = whole & (truncf(half) != half);
-    result = (bits_of(x) < 0) & odd ? -result : result;
-    result = (x < 0.0f) & !whole & (a != INF32) ? NAN32 : result;
-    result = (x != x) | (y != y) ? NAN32 : result;
-    return (y == 0.0f) | (x == 1.0f) ? 1.0f : result;
+    result = ((bits_of(x) < 0) & odd) ? -result : result;
+    result = ((x < 0.0f) & !whole & (a != INF32)) ? NAN32 : result;
+    result = ((x != x) | (y != y)) ? NAN32 : result;
+    return ((y == 0.0f) | (x == 1.0f)) ? 1.0f : result;
 }
 
 /* ---- trigonometry ------------------------------------------------------------------------------------------------- */
@@ -480,7 +480,7 @@ INLINE_MATH float atan2_32(float y, float x)
     angle = middle ? 0.25f * PI_HIGH + (0.25f * PI_LOW + angle) : angle;
     angle = steep ? 0.5f * PI_HIGH - (angle - 0.5f * PI_LOW) : angle;
     angle = bits_of(x) < 0 ? PI_HIGH - (angle - PI_LOW) : angle;
-    angle = (x != x) | (y != y) ? NAN32 : angle;
+    angle = ((x != x) | (y != y)) ? NAN32 : angle;
     return with_sign(angle, y);
 }
 
@@ -503,7 +503,7 @@ INLINE_MATH float erfcx_core(float a)
     return t * (p * q + 1.021582715f);
 }
 
-/* exp(-share a^2), share 1/2 or 1, where the rounding of a^2 alone would cost 50 ULP: its first 12 bits are squared exactly. */
+/* exp(-share a^2), share 1/2 or 1, down to e^-104. Rounding a^2 would cost 50 ULP: its first 12 bits are squared exactly. */
 INLINE_MATH float exp_of_square(float a, float share)
 {
     float high = of_bits(bits_of(a) & (int32_t)0xfffff000);
@@ -538,6 +538,12 @@ INLINE_MATH float erf32(float x)
     return with_sign(a < 0.93f ? a * p + a : 1.0f - erfc_of_positive(a), x);
 }
 
+/* 2 / sqrt(pi) exp(-x^2). */
+INLINE_MATH float erf_slope32(float x)
+{
+    return 1.12837917f * exp_of_square(at_most(abs32(x), 10.2f), 1.0f);
+}
+
 /* The normal distribution at x: its function, and its density without 1 / sqrt(2 pi). */
 typedef struct Normal {
     float below, bell;
@@ -554,6 +560,18 @@ INLINE_MATH Normal normal32(float x)
 }
 
 /* ---- activations -------------------------------------------------------------------------------------------------- */
+
+/* x + 3, no less than 0 and no more than 6. */
+INLINE_MATH float ramp32(float x)
+{
+    return x < -3.0f ? 0.0f : x > 3.0f ? 6.0f : x + 3.0f;
+}
+
+INLINE_MATH float silu_slope32(float x)
+{
+    float s = sigmoid32(x);
+    return s * (1.0f + x * (1.0f - s));
+}
 
 /* x times the share of the normal distribution below x. 4 ULP, on the negative side too. */
 INLINE_MATH float gelu32(float x)
@@ -615,7 +633,7 @@ INLINE_MATH float logaddexp32(float x, float y)
     float high = x > y ? x : y;
     float apart = x == y ? 0.0f : abs32(x - y);       /* two infinities of one sign are together */
     float sum = high + log1p_of_unit(exp_of_negative(-apart));
-    return (x != x) | (y != y) ? NAN32 : sum;
+    return ((x != x) | (y != y)) ? NAN32 : sum;
 }
 
 /* In double, where no square of a float overflows. */
@@ -624,7 +642,9 @@ INLINE_MATH float hypot32(float x, float y)
     double wide_x = x;
     double wide_y = y;
     float length = (float)sqrt(wide_x * wide_x + wide_y * wide_y);
-    return (abs32(x) == INF32) | (abs32(y) == INF32) ? INF32 : length;
+    int endless = abs32(x) == INF32;
+    endless |= abs32(y) == INF32;
+    return endless ? INF32 : length;
 }
 
 #endif

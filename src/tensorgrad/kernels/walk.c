@@ -66,7 +66,8 @@ static void repeat(char *to, const char *from, int64_t count, int width)
         *(T *)(to + i * to_step) = *(const T *)(from + i * from_step); \
     }
 
-SCALAR_LOOPS static void copy_steps(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, int width)
+SCALAR_LOOPS
+static void copy_steps(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, int width)
 {
     if (width == 4) {
         COPY_STRIDED(uint32_t)
@@ -100,7 +101,8 @@ typedef struct Plane {
 } Plane;
 
 /* One row. Operands that are not contiguous go through the buffers, in chunks. */
-static void run_row(const Span *span, char *const *data, const int64_t *step, int64_t count, Buffer *buffers, const double *scalar)
+static void run_row(const Span *span, char *const *data, const int64_t *step, int64_t count, Buffer *buffers,
+                    const double *scalar)
 {
     int last = span->operands - 1;
     int64_t chunk = count;
@@ -136,7 +138,8 @@ static void run_row(const Span *span, char *const *data, const int64_t *step, in
         }
         run(span, at, n, scalar);
         if (at[last] == buffers[last].bytes) {
-            copy_strided(data[last] + done * step[last], step[last], buffers[last].bytes, span->width[last], n, span->width[last]);
+            int width = span->width[last];
+            copy_strided(data[last] + done * step[last], step[last], buffers[last].bytes, width, n, width);
         }
     }
 }
@@ -161,9 +164,10 @@ static void copy_block(char *to, int64_t to_row, int64_t to_step, const char *fr
     }
 }
 
-/* The plane in blocks of `high` rows and `wide` columns, each laid out in the buffers as one row. Down the columns first: of
-   a turned operand the same few pages are then in use, and its lines follow one another. */
-static void run_blocks(const Span *span, const Plane *plane, int64_t high, int64_t wide, Buffer *buffers, const double *scalar)
+/* The plane in blocks of `high` rows and `wide` columns, each laid out in the buffers as one row. Down the columns first:
+   of a turned operand the same few pages are then in use, and its lines follow one another. */
+static void run_blocks(const Span *span, const Plane *plane, int64_t high, int64_t wide, Buffer *buffers,
+                       const double *scalar)
 {
     int last = span->operands - 1;
     void *at[WALK_OPERANDS];
@@ -188,7 +192,8 @@ static void run_blocks(const Span *span, const Plane *plane, int64_t high, int64
             if (at[last] == buffers[last].bytes) {
                 int width = span->width[last];
                 char *here = plane->data[last] + r * plane->row_step[last] + c * plane->step[last];
-                copy_block(here, plane->row_step[last], plane->step[last], buffers[last].bytes, n * width, width, m, n, width);
+                copy_block(here, plane->row_step[last], plane->step[last], buffers[last].bytes, n * width, width, m, n,
+                           width);
             }
         }
     }
