@@ -1,4 +1,5 @@
-# cython: language_level=3
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: embedsignature=True
 """The kernels' home and door: C loops over plain buffers, chosen once for the CPU at hand.
 
 Compiled modules ask `find` for a kernel by name and call it with pointers. From Python the same kernels are functions
