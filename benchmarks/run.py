@@ -3,10 +3,11 @@
     python benchmarks/run.py                 every op, its sample calls at small and large sizes
     python benchmarks/run.py --only relu,sum
     python benchmarks/run.py --core          what one op costs: the figures of core/README.md
-    python benchmarks/run.py --quick         a short run for continuous integration: fails if the kernels lost their lead
+    python benchmarks/run.py --quick         a short run for continuous integration: fails if the kernels lost
+    their lead
 
-A row gives the median microseconds of both paths and the ratio NumPy / kernels, median and range over the rounds: above 1 the
-kernels are ahead. Forward, and forward with backward where the op has a gradient.
+A row gives the median microseconds of both paths and the ratio NumPy / kernels, median and range over the
+rounds: above 1 the kernels are ahead. Forward, and forward with backward where the op has a gradient.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def sized(op, sample: Case, shape: tuple[int, ...]) -> Case | None:
         return None
     if not all(isinstance(a, (Draw, int, float)) for a in sample.args):
         return None
-    return replace(sample, args=tuple(replace(a, shape=shape) if isinstance(a, Draw) else a for a in sample.args))
+    return replace(
+        sample, args=tuple(replace(a, shape=shape) if isinstance(a, Draw) else a for a in sample.args)
+    )
 
 
 def work_of(op, sample: Case, backward: bool) -> Callable[[], None]:
@@ -100,7 +103,11 @@ def ops(only: str, rounds: int, seconds: float, quick: bool) -> int:
                     continue
                 middle = statistics.median(ratios)
                 logs.append(math.log(middle))
-                print(f"{name:34s} {size:12s} {way:9s} {k * 1e6:11.2f} {n * 1e6:11.2f}  {middle:.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})", flush=True)
+                print(
+                    f"{name:34s} {size:12s} {way:9s} {k * 1e6:11.2f} {n * 1e6:11.2f}  {middle:.2f} "
+                    f"({ratios[0]:.2f}-{ratios[-1]:.2f})",
+                    flush=True,
+                )
     if not logs:
         print("no such op")
         return 1
@@ -159,7 +166,9 @@ def core() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="names of ops, with commas between")
-    parser.add_argument("--quick", action="store_true", help="a short run that fails when the kernels lost their lead")
+    parser.add_argument(
+        "--quick", action="store_true", help="a short run that fails when the kernels lost their lead"
+    )
     parser.add_argument("--core", action="store_true", help="what one op costs")
     parser.add_argument("--rounds", type=int, default=7)
     a = parser.parse_args()

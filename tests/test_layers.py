@@ -1,4 +1,6 @@
-"""Imports point one way: kernels, core, ops, autograd, nn, then optim, data and io, then what is built from them."""
+"""Imports point one way: kernels, core, ops, autograd, nn, then optim, data and io, then what is built from
+them.
+"""
 
 from __future__ import annotations
 
@@ -60,13 +62,20 @@ def test_imports_point_one_way(name):
 def test_importing_loads_neither_layers_nor_optimizers():
     code = "import sys, tensorgrad; print(sorted(m for m in sys.modules if m.startswith('tensorgrad.')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    for heavy in ("tensorgrad.nn", "tensorgrad.optim", "tensorgrad.autograd", "tensorgrad.data", "tensorgrad.datasets"):
+    for heavy in (
+        "tensorgrad.nn",
+        "tensorgrad.optim",
+        "tensorgrad.autograd",
+        "tensorgrad.data",
+        "tensorgrad.datasets",
+    ):
         assert f"'{heavy}'" not in loaded
 
 
 def test_run_time_needs_numpy_alone():
     code = (
-        "import sys, numpy; had = set(sys.modules); import tensorgrad as tg; tg.nn, tg.optim, tg.autograd, tg.data, tg.io; "
+        "import sys, numpy; had = set(sys.modules); import tensorgrad as tg; tg.nn, tg.optim, tg.autograd, "
+        "tg.data, tg.io; "
         "print(sorted({m.split('.')[0] for m in set(sys.modules) - had} - set(sys.stdlib_module_names)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

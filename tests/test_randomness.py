@@ -10,7 +10,9 @@ import tensorgrad as tg
 
 def test_seed_gives_pytorchs_numbers():
     tg.manual_seed(0)
-    assert tg.rand(3).tolist() == pytest.approx([0.49625658988952637, 0.7682217955589294, 0.08847743272781372], abs=0)
+    assert tg.rand(3).tolist() == pytest.approx(
+        [0.49625658988952637, 0.7682217955589294, 0.08847743272781372], abs=0
+    )
     tg.manual_seed(0)
     assert tg.randint(10, (5,)).tolist() == [4, 9, 3, 0, 3]
     tg.manual_seed(0)

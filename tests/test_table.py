@@ -1,7 +1,7 @@
 """What must hold of every declared op, read from the declarations.
 
-A new op gets all of it by existing. Both paths (kernels, NumPy bodies) are held against each other; gradients are held against
-finite differences in float64, at first and second order.
+A new op gets all of it by existing. Both paths (kernels, NumPy bodies) are held against each other; gradients
+are held against finite differences in float64, at first and second order.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def test_other_dtypes_agree_or_are_refused_alike(op, sample, dtype):
             assert str(error)
             found.append(type(error))
     if isinstance(found[0], list) and isinstance(found[1], list):
-        same(*found, **({"rtol": 2e-3, "atol": 2e-3} if dtype is tg.float16 else {"rtol": 2e-5, "atol": 1e-6}))
+        same(
+            *found, **({"rtol": 2e-3, "atol": 2e-3} if dtype is tg.float16 else {"rtol": 2e-5, "atol": 1e-6})
+        )
     else:
         assert found[0] == found[1]
 
@@ -79,7 +81,9 @@ def test_strides_do_not_change_the_answer(op, sample, layout):
         same(run(op, sample, backend, layout=layout), run(op, sample, backend), rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (1, 1), (2, 3, 2)], ids=["0-d", "empty", "empty-2d", "one", "3-d"])
+@pytest.mark.parametrize(
+    "shape", [(), (0,), (0, 3), (1, 1), (2, 3, 2)], ids=["0-d", "empty", "empty-2d", "one", "3-d"]
+)
 @table(ELEMENTWISE)
 def test_shapes(op, sample, shape):
     sample = reshaped(sample, shape)
@@ -136,7 +140,12 @@ def test_fast_gradient_and_formula_agree(op, sample, dtype):
             outputs = [t for t in tensors_in(op(*args, **kwargs)) if t.requires_grad]
             if not outputs:
                 return
-            weights = [tg.tensor(np.random.default_rng(1).uniform(0.5, 1.5, tuple(t.shape)).astype(t.dtype.numpy_dtype)) for t in outputs]
+            weights = [
+                tg.tensor(
+                    np.random.default_rng(1).uniform(0.5, 1.5, tuple(t.shape)).astype(t.dtype.numpy_dtype)
+                )
+                for t in outputs
+            ]
             found = tg.autograd.grad(outputs, leaves, weights, create_graph=create_graph, allow_unused=True)
         grads.append([g for g in found if g is not None])
     tolerance = {"rtol": 2e-4, "atol": 2e-5} if dtype is tg.float32 else {"rtol": 1e-10, "atol": 1e-11}
@@ -157,7 +166,9 @@ def test_in_place_form_gives_the_same(op, sample):
     found = registry[op.__name__ + "_"](*args, **kwargs)
     assert found is args[0]
     assert found._version > version
-    np.testing.assert_allclose(found.numpy(), expected.numpy().astype(found.dtype.numpy_dtype), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(
+        found.numpy(), expected.numpy().astype(found.dtype.numpy_dtype), rtol=1e-12, atol=1e-13
+    )
 
 
 @table([(op, s) for op, s in ALL if op.kind_name in ("unary", "binary", "reduction")])

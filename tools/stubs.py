@@ -3,8 +3,8 @@
     python tools/stubs.py            writes them into the source tree
     python tools/stubs.py --check    fails if a file is not what it would write
 
-What is written: `core/_core.pyi` (the compiled core, with the Tensor methods that are declared as ops), `__init__.pyi`,
-`nn/functional.pyi`, and `docs/reference.md`.
+What is written: `core/_core.pyi` (the compiled core, with the Tensor methods that are declared as ops),
+`__init__.pyi`, `nn/functional.pyi`, and `docs/reference.md`.
 """
 
 from __future__ import annotations
@@ -28,23 +28,52 @@ HEAD = "# Written by tools/stubs.py from the declarations; edit those, not this 
 
 # Compiled methods whose signature Python can't read.
 NATIVE = {
-    "shape": "Size", "dtype": "dtype", "device": "Any", "layout": "Any", "ndim": "int", "itemsize": "int", "nbytes": "int",
-    "is_leaf": "bool", "output_nr": "int", "grad_fn": "Any", "requires_grad": "bool", "retains_grad": "bool",
-    "grad": "Tensor | None", "data": "Tensor", "is_cuda": "bool", "T": "Tensor", "mT": "Tensor", "H": "Tensor", "mH": "Tensor",
+    "shape": "Size", "dtype": "dtype", "device": "Any", "layout": "Any", "ndim": "int", "itemsize": "int",
+    "nbytes": "int", "is_leaf": "bool", "output_nr": "int", "grad_fn": "Any", "requires_grad": "bool",
+    "retains_grad": "bool", "grad": "Tensor | None", "data": "Tensor", "is_cuda": "bool", "T": "Tensor",
+    "mT": "Tensor", "H": "Tensor", "mH": "Tensor",
 }  # fmt: skip
 RETURNS = {
-    "item": "Any", "tolist": "Any", "numpy": "Any", "size": "Any", "stride": "Any", "dim": "int", "ndimension": "int", "numel": "int",
-    "nelement": "int", "element_size": "int", "storage_offset": "int", "data_ptr": "int", "get_device": "int", "is_contiguous": "bool",
-    "is_floating_point": "bool", "is_signed": "bool", "is_complex": "bool", "is_inference": "bool", "detach": "Tensor",
-    "detach_": "Tensor", "requires_grad_": "Tensor", "retain_grad": "None", "backward": "None", "__len__": "int", "__bool__": "bool",
-    "__int__": "int", "__float__": "float", "__index__": "int", "__contains__": "bool", "__hash__": "int", "__iter__": "Iterator[Tensor]",
-    "__dlpack__": "Any", "__dlpack_device__": "tuple[int, int]", "__getitem__": "Tensor", "__setitem__": "None", "__repr__": "str", "__format__": "str", "__array__": "Any",
+    "item": "Any", "tolist": "Any", "numpy": "Any", "size": "Any", "stride": "Any", "dim": "int",
+    "ndimension": "int", "numel": "int", "nelement": "int", "element_size": "int", "storage_offset": "int",
+    "data_ptr": "int", "get_device": "int", "is_contiguous": "bool", "is_floating_point": "bool",
+    "is_signed": "bool", "is_complex": "bool", "is_inference": "bool", "detach": "Tensor",
+    "detach_": "Tensor", "requires_grad_": "Tensor", "retain_grad": "None", "backward": "None",
+    "__len__": "int", "__bool__": "bool", "__int__": "int", "__float__": "float", "__index__": "int",
+    "__contains__": "bool", "__hash__": "int", "__iter__": "Iterator[Tensor]", "__dlpack__": "Any",
+    "__dlpack_device__": "tuple[int, int]", "__getitem__": "Tensor", "__setitem__": "None", "__repr__": "str",
+    "__format__": "str", "__array__": "Any",
 }  # fmt: skip
 OPERATORS = [
     f"__{prefix}{name}__"
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift")
+    for name in (
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "matmul",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+    )
     for prefix in ("", "r", "i")
-] + ["__neg__", "__pos__", "__abs__", "__invert__", "__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__"]
+] + [
+    "__neg__",
+    "__pos__",
+    "__abs__",
+    "__invert__",
+    "__lt__",
+    "__le__",
+    "__gt__",
+    "__ge__",
+    "__eq__",
+    "__ne__",
+]
 
 
 def result_of(op: Op) -> str:
@@ -137,7 +166,9 @@ def function_stub(name: str, function: Any) -> str:
 
 def method_stub(name: str, value: Any) -> str:
     if isinstance(value, Op):
-        return f"    def {name}({parameters(value, value.tensor_params, 'self')}) -> {result_of(value)}: ...\n"
+        return (
+            f"    def {name}({parameters(value, value.tensor_params, 'self')}) -> {result_of(value)}: ...\n"
+        )
     if isinstance(value, Callable) and inspect.isfunction(value):
         return f"    def {name}({parameters(value, first='self')}) -> {RETURNS.get(name, 'Any')}: ...\n"
     return f"    def {name}(self, *args: Any, **kwargs: Any) -> {RETURNS.get(name, 'Any')}: ...\n"
@@ -145,10 +176,16 @@ def method_stub(name: str, value: Any) -> str:
 
 def core_stub() -> str:
     lines = [HEAD, "from collections.abc import Iterator, Sequence\n", "from typing import Any\n\n"]
-    lines.append("class dtype:\n    code: int\n    itemsize: int\n    name: str\n    numpy_dtype: Any\n    is_floating_point: bool\n")
+    lines.append(
+        "class dtype:\n    code: int\n    itemsize: int\n    name: str\n    numpy_dtype: Any\n    "
+        "is_floating_point: bool\n"
+    )
     lines.append("    is_signed: bool\n    is_complex: bool\n\n")
     lines.append("class Size(tuple[int, ...]):\n    def numel(self) -> int: ...\n\n")
-    lines.append("class Tensor:\n    def __init__(self, *args: Any, dtype: Any = None, device: Any = None) -> None: ...\n")
+    lines.append(
+        "class Tensor:\n    def __init__(self, *args: Any, dtype: Any = None, device: Any = None) -> None: "
+        "...\n"
+    )
     for name, kind in sorted(NATIVE.items()):
         if hasattr(Tensor, name):
             lines.append(f"    {name}: {kind}\n")
@@ -167,20 +204,35 @@ def core_stub() -> str:
             lines.append(method_stub(name, value))
         else:
             lines.append(f"    {name}: Any\n")
-    lines.append("\nclass Op:\n    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...\n    def __getattr__(self, name: str) -> Any: ...\n")
-    lines.append("    def __setattr__(self, name: str, value: Any) -> None: ...\n    def __init__(self, body: Any, **facts: Any) -> None: ...\n    __name__: str\n\n")
+    lines.append(
+        "\nclass Op:\n    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...\n    def "
+        "__getattr__(self, name: str) -> Any: ...\n"
+    )
+    lines.append(
+        "    def __setattr__(self, name: str, value: Any) -> None: ...\n    def __init__(self, body: Any, "
+        "**facts: Any) -> None: ...\n    __name__: str\n\n"
+    )
     done = {"dtype", "Size", "Tensor", "Op"}
     for name, value in sorted(vars(_core).items()):
         if name in done or name.startswith("__") or inspect.ismodule(value) or name in ("np", "weakref"):
             continue
         if inspect.isclass(value):
             bases = ", ".join(b.__name__ for b in value.__bases__ if b is not object)
-            lines.append(f"class {name}{f'({bases})' if bases else ''}:\n    def __init__(self, *args: Any, **kwargs: Any) -> None: ...\n")
+            lines.append(
+                f"class {name}{f'({bases})' if bases else ''}:\n    def __init__(self, *args: Any, **kwargs: "
+                "Any) -> None: ...\n"
+            )
             lines.append("    def __getattr__(self, name: str) -> Any: ...\n\n" if not bases else "\n")
         elif name == "all_dtypes":
             lines.append("all_dtypes: tuple[dtype, ...]\n")
         elif callable(value):
-            result = "bool" if name.startswith("is_") else "dtype" if name in ("get_default_dtype", "promote_types", "result_type") else "Any"
+            result = (
+                "bool"
+                if name.startswith("is_")
+                else "dtype"
+                if name in ("get_default_dtype", "promote_types", "result_type")
+                else "Any"
+            )
             lines.append(f"def {name}(*args: Any, **kwargs: Any) -> {result}: ...\n")
         else:
             lines.append(f"{name}: Any\n")
@@ -190,29 +242,64 @@ def core_stub() -> str:
 def package_stub() -> str:
     source = (ROOT / "src/tensorgrad/__init__.py").read_text(encoding="utf-8")
     lines = [HEAD, "from collections.abc import Sequence\n", "from typing import Any\n\n"]
-    for name in ("autograd", "cuda", "data", "datasets", "io", "linalg", "nn", "optim", "random", "special", "testing", "utils"):
+    for name in (
+        "autograd",
+        "cuda",
+        "data",
+        "datasets",
+        "io",
+        "linalg",
+        "nn",
+        "optim",
+        "random",
+        "special",
+        "testing",
+        "utils",
+    ):
         lines.append(f"from tensorgrad import {name} as {name}\n")
     lines.append("from tensorgrad.io import load as load, save as save\n")
     for module, names in {
         "tensorgrad.core": [n for n in tg.core.__all__ if n not in ("dtype",)] + ["dtype"],
-        "tensorgrad.core.device": ["channels_last", "contiguous_format", "device", "layout", "memory_format", "preserve_format", "strided"],
+        "tensorgrad.core.device": [
+            "channels_last",
+            "contiguous_format",
+            "device",
+            "layout",
+            "memory_format",
+            "preserve_format",
+            "strided",
+        ],
         "tensorgrad.core.limits": ["finfo", "iinfo"],
         "tensorgrad.core.printing": ["get_printoptions", "set_printoptions"],
         "tensorgrad.core.threads": ["get_num_threads", "set_num_threads"],
     }.items():
-        lines.append(f"from {module} import (\n" + "".join(f"    {n} as {n},\n" for n in sorted(set(names))) + ")\n")
+        lines.append(
+            f"from {module} import (\n" + "".join(f"    {n} as {n},\n" for n in sorted(set(names))) + ")\n"
+        )
     assert "__version__" in source
     lines.append("\n__version__: str\n")
     for name, function in sorted(ops.public("tensorgrad").items()):
         lines.append(function_stub(name, function))
-    aliases = dict(bool="bool_", half="float16", float="float32", double="float64", short="int16", int="int32", long="int64")
+    aliases = dict(
+        bool="bool_",
+        half="float16",
+        float="float32",
+        double="float64",
+        short="int16",
+        int="int32",
+        long="int64",
+    )
     lines.append("".join(f"{name} = {core}\n" for name, core in aliases.items()))
     lines.append("def __getattr__(name: str) -> Any: ...\n")
     return without_shadows("".join(lines))
 
 
 def functional_stub() -> str:
-    lines = [HEAD, "from collections.abc import Sequence\nfrom typing import Any\n\nfrom tensorgrad.core import Tensor\n\n"]
+    lines = [
+        HEAD,
+        "from collections.abc import Sequence\nfrom typing import Any\n\nfrom tensorgrad.core import "
+        "Tensor\n\n",
+    ]
     for name, function in sorted(ops.public("tensorgrad.nn.functional").items()):
         lines.append(function_stub(name, function))
     lines.append("def __getattr__(name: str) -> Any: ...\n")
@@ -221,18 +308,26 @@ def functional_stub() -> str:
 
 def reference() -> str:
     """Every public op: signature, text, and which paths it has."""
-    lines = ["<!-- Written by tools/stubs.py from the declarations; edit those, not this file. -->\n# Reference of the ops\n\n"]
+    lines = [
+        "<!-- Written by tools/stubs.py from the declarations; edit those, not this file. -->\n# Reference "
+        "of the ops\n\n"
+    ]
     families: dict[str, list[tuple[str, Op]]] = {}
     for name, op in registry.items():
         if name.startswith("_") or op.kind_name == "inplace" or not (op.facts.places or op.facts.method):
             continue
         families.setdefault(op.facts.family, []).append((name, op))
     count = sum(map(len, families.values()))
-    lines.append(f"{count} ops in {len(families)} families. *kernel*: compiled loops for these dtypes; *hot*: called from C.\n")
+    lines.append(
+        f"{count} ops in {len(families)} families. *kernel*: compiled loops for these dtypes; *hot*: called "
+        "from C.\n"
+    )
     for family, members in sorted(families.items()):
         lines.append(f"\n## {family}\n")
         for name, op in sorted(members, key=lambda pair: pair[0]):
-            where = [p.replace("tensorgrad", "tg", 1) for p in op.facts.places] + (["Tensor"] if op.facts.method else [])
+            where = [p.replace("tensorgrad", "tg", 1) for p in op.facts.places] + (
+                ["Tensor"] if op.facts.method else []
+            )
             lines.append(f"\n### {name}{inspect.signature(op.definition)}\n\n")
             notes = ["in " + ", ".join(where), op.kind_name]
             if op.kernel_dtypes:
@@ -244,7 +339,12 @@ def reference() -> str:
             if op.facts.inplace:
                 notes.append(f"in place: `{name}_`")
             lines.append("; ".join(notes) + ".\n\n")
-            lines.append(inspect.cleandoc(op.__doc__ or "").replace("\n>>> ", "\n    >>> ").replace("\n... ", "\n    ... ") + "\n")
+            lines.append(
+                inspect.cleandoc(op.__doc__ or "")
+                .replace("\n>>> ", "\n    >>> ")
+                .replace("\n... ", "\n    ... ")
+                + "\n"
+            )
     return "".join(lines)
 
 

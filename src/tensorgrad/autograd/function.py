@@ -20,7 +20,9 @@ class FunctionCtx:
         """Keeps tensors for ``backward``, where they are ``ctx.saved_tensors``."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(t).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument is of type {type(t).__name__}"
+                )
         self._to_save = tensors
 
     @property
@@ -28,15 +30,18 @@ class FunctionCtx:
         """The tensors kept by ``save_for_backward``; raises RuntimeError when one was changed since."""
         if getattr(self, "_freed", False):
             raise RuntimeError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+                "Trying to backward through the graph a second time (or directly access saved tensors after "
+                "they have already "
                 "been freed). Specify retain_graph=True if you need to."
             )
         found = []
         for saved, version, output in getattr(self, "_saved", ()):
             if saved is not None and saved._version != version:
                 raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"[{list(saved.shape)}], saved by {type(self)._title}, is at version {saved._version}; expected version "
+                    "one of the variables needed for gradient computation has been modified by an inplace "
+                    "operation: "
+                    f"[{list(saved.shape)}], saved by {type(self)._title}, is at version {saved._version}; "
+                    "expected version "
                     f"{version} instead."
                 )
             if output is not None:              # an output, kept without its graph so that there is no cycle
@@ -60,7 +65,8 @@ class FunctionCtx:
 
 
 class Function:
-    """Base class for an operation with a gradient of your own: static ``forward(ctx, ...)`` and ``backward(ctx, *grads)``.
+    """Base class for an operation with a gradient of your own: static ``forward(ctx, ...)`` and
+    ``backward(ctx, *grads)``.
 
     >>> class Double(tg.autograd.Function):
     ...     @staticmethod
@@ -80,13 +86,16 @@ class Function:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke them "
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you "
+            "should invoke them "
             f"on the class itself: call {type(self).__name__}.apply(...)"
         )
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls._context = type(cls.__name__ + "Backward", (_Context,), {"_function": cls, "_title": cls.__name__ + "Backward"})
+        cls._context = type(
+            cls.__name__ + "Backward", (_Context,), {"_function": cls, "_title": cls.__name__ + "Backward"}
+        )
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -101,7 +110,9 @@ class Function:
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """Computes one gradient for every argument of ``forward``, None where there is none."""
-        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function."
+        )
 
     vjp = backward
 
@@ -125,7 +136,10 @@ class Function:
         outputs = [_own(out, tensors, dirty) for out in outputs]
         if recorded:
             constant = getattr(ctx, "_constant", ())
-            shared = [isinstance(o, Tensor) and o.is_floating_point() and not any(o is c for c in constant) for o in outputs]
+            shared = [
+                isinstance(o, Tensor) and o.is_floating_point() and not any(o is c for c in constant)
+                for o in outputs
+            ]
             if any(shared):
                 _record(ctx, args, outputs, shared)
         return outputs[0] if single else tuple(outputs)
@@ -183,11 +197,15 @@ class _Context(FunctionCtx):
             found = found[: self._count]
         if len(found) != self._count:
             raise RuntimeError(
-                f"function {self._title} returned an incorrect number of gradients (expected {self._count}, got {len(found)})"
+                f"function {self._title} returned an incorrect number of gradients (expected {self._count}, "
+                f"got {len(found)})"
             )
         for i, g in enumerate(found):
             if g is not None and not isinstance(g, Tensor):
-                raise TypeError(f"function {self._title} returned a {type(g).__name__} as gradient {i}, expected a Tensor or None")
+                raise TypeError(
+                    f"function {self._title} returned a {type(g).__name__} as gradient {i}, expected a "
+                    "Tensor or None"
+                )
         return found
 
 
@@ -222,4 +240,6 @@ class _Refuse(Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )

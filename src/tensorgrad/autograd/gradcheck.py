@@ -14,12 +14,18 @@ __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
 
 class GradcheckError(RuntimeError):
-    """A gradient that differs from what finite differences say; the text names the input, the element, the op and by how much."""
+    """A gradient that differs from what finite differences say; the text names the input, the element, the op
+    and by how much.
+    """
 
 
 def _outputs(func: Callable, inputs: Sequence[Any]) -> list[Tensor]:
     found = func(*inputs)
-    return [o for o in (found if isinstance(found, (tuple, list)) else (found,)) if isinstance(o, Tensor) and o.is_floating_point()]
+    return [
+        o
+        for o in (found if isinstance(found, (tuple, list)) else (found,))
+        if isinstance(o, Tensor) and o.is_floating_point()
+    ]
 
 
 def _checked(inputs: Any, who: str) -> tuple[tuple[Any, ...], list[int]]:
@@ -27,22 +33,32 @@ def _checked(inputs: Any, who: str) -> tuple[tuple[Any, ...], list[int]]:
     several = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     wanted = [i for i, each in enumerate(several) if isinstance(each, Tensor) and each.requires_grad]
     if not wanted:
-        raise ValueError(f"{who} expects at least one input tensor to require gradient, but none of them has requires_grad=True.")
+        raise ValueError(
+            f"{who} expects at least one input tensor to require gradient, but none of them has "
+            "requires_grad=True."
+        )
     for i in wanted:
         if several[i].dtype is not tg.float64:
             raise GradcheckError(
-                f"{who} needs double precision: input {i} is {several[i].dtype}. A finite difference of step 1e-6 keeps about 10 "
-                f"digits of float64 but none of float32, so a right gradient would look wrong. Use x.double(), and "
+                f"{who} needs double precision: input {i} is {several[i].dtype}. A finite difference of step "
+                "1e-6 keeps about 10 "
+                "digits of float64 but none of float32, so a right gradient would look wrong. Use "
+                "x.double(), and "
                 f"model.double() for a module."
             )
         strides, shape = several[i].stride(), several[i].shape
         if any(s == 0 and n > 1 for s, n in zip(strides, shape, strict=True)):
-            raise RuntimeError(f"input {i} is expanded: its elements share memory, so they can't be changed one by one. clone() it first.")
+            raise RuntimeError(
+                f"input {i} is expanded: its elements share memory, so they can't be changed one by one. "
+                "clone() it first."
+            )
     return several, wanted
 
 
 def _numerical(func: Callable, inputs: tuple[Any, ...], which: int, eps: float) -> list[np.ndarray]:
-    """For each output the matrix (elements of input ``which``, elements of the output) by central differences."""
+    """For each output the matrix (elements of input ``which``, elements of the output) by central
+    differences.
+    """
     values = _core._array_of(inputs[which])
     columns: list[list[np.ndarray]] = []
     with no_grad():
@@ -64,7 +80,9 @@ def _analytical(output: Tensor, x: Tensor) -> np.ndarray:
     for k in range(output.numel()):
         weight = np.zeros(output.numel())
         weight[k] = 1
-        (g,) = tg.autograd.grad(output, x, tg.tensor(weight.reshape(tuple(output.shape))), retain_graph=True, allow_unused=True)
+        (g,) = tg.autograd.grad(
+            output, x, tg.tensor(weight.reshape(tuple(output.shape))), retain_graph=True, allow_unused=True
+        )
         if g is not None:
             if g.shape != x.shape:
                 raise GradcheckError(f"the gradient has the shape {list(g.shape)}, the input {list(x.shape)}")
@@ -72,7 +90,16 @@ def _analytical(output: Tensor, x: Tensor) -> np.ndarray:
     return matrix
 
 
-def _compare(found: np.ndarray, expected: np.ndarray, atol: float, rtol: float, x: Tensor, output: Tensor, i: int, k: int) -> str | None:
+def _compare(
+    found: np.ndarray,
+    expected: np.ndarray,
+    atol: float,
+    rtol: float,
+    x: Tensor,
+    output: Tensor,
+    i: int,
+    k: int,
+) -> str | None:
     """None, or what is wrong."""
     if found.shape != expected.shape:
         expected = expected.reshape(found.shape)
@@ -85,9 +112,12 @@ def _compare(found: np.ndarray, expected: np.ndarray, atol: float, rtol: float, 
     to = tuple(int(n) for n in np.unravel_index(column, tuple(output.shape))) if output.ndim else ()
     op = output.grad_fn.name() if output.grad_fn is not None else "no op"
     return (
-        f"Jacobian mismatch for output {k} with respect to input {i}: the derivative of output{list(to)} by input{list(at)} is "
-        f"{found[row, column]:.10g} by backward and {expected[row, column]:.10g} by finite differences, a difference of "
-        f"{abs(found[row, column] - expected[row, column]):.3g}. The output was made by {op}; {int(wrong.sum())} of {wrong.size} "
+        f"Jacobian mismatch for output {k} with respect to input {i}: the derivative of output{list(to)} by "
+        f"input{list(at)} is "
+        f"{found[row, column]:.10g} by backward and {expected[row, column]:.10g} by finite differences, a "
+        "difference of "
+        f"{abs(found[row, column] - expected[row, column]):.3g}. The output was made by {op}; "
+        f"{int(wrong.sum())} of {wrong.size} "
         f"derivatives differ."
     )
 
@@ -108,10 +138,12 @@ def gradcheck(
     check_backward_ad: bool = True,
     fast_mode: bool = False,
 ) -> bool:
-    """True when the gradients of ``func`` agree with central differences ``(f(x + eps) - f(x - eps)) / (2 eps)``.
+    """True when the gradients of ``func`` agree with central differences ``(f(x + eps) - f(x - eps)) / (2
+    eps)``.
 
-    Raises GradcheckError, which names input, element, op and difference (False with ``raise_exception=False``). The inputs must be
-    float64. ``fast_mode`` and the checks of batched and forward gradients change nothing.
+    Raises GradcheckError, which names input, element, op and difference (False with
+    ``raise_exception=False``). The inputs must be float64. ``fast_mode`` and the checks of batched and
+    forward gradients change nothing.
 
     >>> x = tg.tensor([1.0, 2.0], dtype=tg.float64, requires_grad=True)
     >>> tg.autograd.gradcheck(tg.sigmoid, x)
@@ -129,14 +161,21 @@ def gradcheck(
         for i in wanted:
             numerical = _numerical(func, several, i, eps)
             for k, output in enumerate(outputs):
-                analytical = _analytical(output, several[i]) if output.requires_grad else np.zeros((several[i].numel(), output.numel()))
+                analytical = (
+                    _analytical(output, several[i])
+                    if output.requires_grad
+                    else np.zeros((several[i].numel(), output.numel()))
+                )
                 text = _compare(analytical, numerical[k], atol, rtol, several[i], output, i, k)
                 if text:
                     raise GradcheckError(text)
                 if output.requires_grad:
                     again = _analytical(output, several[i])
                     if np.abs(analytical - again).max(initial=0) > nondet_tol:
-                        raise GradcheckError(f"Backward is not reentrant: two passes gave different gradients for output {k}, input {i}")
+                        raise GradcheckError(
+                            f"Backward is not reentrant: two passes gave different gradients for output {k}, "
+                            f"input {i}"
+                        )
     except GradcheckError:
         if raise_exception:
             raise
@@ -186,14 +225,17 @@ def gradgradcheck(
 
     def gradients(*arguments: Any) -> tuple[Tensor, ...]:
         starts = tuple(
-            a.detach().requires_grad_() if i in wanted and not a.requires_grad else a for i, a in enumerate(arguments[:count])
+            a.detach().requires_grad_() if i in wanted and not a.requires_grad else a
+            for i, a in enumerate(arguments[:count])
         )
         with enable_grad():
             made = [o for o in _outputs(func, starts) if o.requires_grad]
-            found = tg.autograd.grad(made, [starts[i] for i in wanted], arguments[count:], create_graph=True, allow_unused=True)
+            found = tg.autograd.grad(
+                made, [starts[i] for i in wanted], arguments[count:], create_graph=True, allow_unused=True
+            )
         return tuple(g for g in found if g is not None)
 
     return gradcheck(
-        gradients, several + weights, eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol,
-        check_undefined_grad=check_undefined_grad,
+        gradients, several + weights, eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
+        nondet_tol=nondet_tol, check_undefined_grad=check_undefined_grad,
     )  # fmt: skip

@@ -24,8 +24,12 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     'MulBackward0'
     """
     if not tensor.requires_grad:
-        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
-    return GradientEdge((tensor.grad_fn if tensor.grad_fn is not None else AccumulateGrad(tensor), tensor.output_nr))
+        raise RuntimeError(
+            "It is not possible to get the gradient edge for a Tensor that does not require gradients"
+        )
+    return GradientEdge(
+        (tensor.grad_fn if tensor.grad_fn is not None else AccumulateGrad(tensor), tensor.output_nr)
+    )
 
 
 def increment_version(tensor: Tensor | Sequence[Tensor]) -> None:
@@ -53,7 +57,9 @@ class _Handles:
 
 
 def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable, *, mode: str = "all") -> _Handles:
-    """Calls ``fn`` with the gradients of all ``tensors`` once they are known (mode "all"), or with the first of them ("any")."""
+    """Calls ``fn`` with the gradients of all ``tensors`` once they are known (mode "all"), or with the first
+    of them ("any").
+    """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
     wanted = [t for t in tensors if t.requires_grad]

@@ -1,8 +1,9 @@
 """The decorators that declare an op: once, for every reader.
 
-`@unary`, `@binary`, `@reduction`, `@primitive` and `@view` take a NumPy body and gradient formulas written in ops;
-`@composite` takes a function of tensors; `@fused` is a composite that a kernel may stand in for. Each gives an `Op`, which is
-the public function, and keeps it in `registry`, where tests, benchmarks, documentation and stubs find it.
+`@unary`, `@binary`, `@reduction`, `@primitive` and `@view` take a NumPy body and gradient formulas written in
+ops; `@composite` takes a function of tensors; `@fused` is a composite that a kernel may stand in for. Each
+gives an `Op`, which is the public function, and keeps it in `registry`, where tests, benchmarks,
+documentation and stubs find it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ aliases: dict[str, dict[str, Op]] = {}      # second names, by the address that 
 
 @dataclass(frozen=True)
 class Draw:
-    """A random array to be made for a test or a benchmark: floats in [low, high), or integers, or truth values."""
+    """A random array to be made for a test or a benchmark: floats in [low, high), or integers, or truth
+    values.
+    """
 
     shape: tuple[int, ...]
     kind: str = "float"
@@ -140,7 +143,9 @@ def _declare(
         for each in argument if isinstance(argument, tuple) else (argument,):
             formulas[each] = formula
     nograd = tuple(nograd)
-    tensor_params = tuple(n for n in names if n in formulas or n in nograd) if tensors is None else tuple(tensors)
+    tensor_params = (
+        tuple(n for n in names if n in formulas or n in nograd) if tensors is None else tuple(tensors)
+    )
     unknown = (set(formulas) | set(nograd)) - set(names)
     if unknown:
         raise TypeError(f"{name}: no parameter {sorted(unknown)}")
@@ -180,8 +185,8 @@ def in_place(target: Op, name: str | None = None, *, method: bool = True) -> Op:
     name = name or target.__name__ + "_"
     op = Op(
         target.body, name=name, kind="inplace", rule="free", params=target.params, defaults=target.defaults,
-        positional=len(target.params), variadic=-1, tensor_params=(), formulas=(), formula_args=(), list_arg=None,
-        grad_name="", rules=target,
+        positional=len(target.params), variadic=-1, tensor_params=(), formulas=(), formula_args=(),
+        list_arg=None, grad_name="", rules=target,
     )  # fmt: skip
     op.__doc__ = f"``{target.__name__}``, written into the first argument, which is returned."
     op.facts = Facts(None, target.facts.places, method, target.facts.family, True, False)
@@ -195,7 +200,9 @@ def in_place(target: Op, name: str | None = None, *, method: bool = True) -> Op:
 
 
 def alias(name: str, op: Op, *, at: str | Iterable[str] | None = None, method: bool | None = None) -> Op:
-    """Offers an op under a second name: at its own places unless ``at`` says others, as a method if it is one."""
+    """Offers an op under a second name: at its own places unless ``at`` says others, as a method if it is
+    one.
+    """
     facts = op.facts
     places = facts.places if at is None else (at,) if isinstance(at, str) else tuple(at)
     forms = {name: op}
@@ -214,34 +221,39 @@ def _decorator(**fixed: Any) -> Callable[[Callable], Op]:
 
 
 def unary(
-    vjp: dict[str, Callable] | None = None, *, rule: str = "float", samples=None, at="tensorgrad", method=True, inplace=True,
-    grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None, switch=False,
+    vjp: dict[str, Callable] | None = None, *, rule: str = "float", samples=None, at="tensorgrad",
+    method=True, inplace=True, grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0),
+    name=None, switch=False,
 ):  # fmt: skip
     """An op of one tensor, element by element; its other parameters are numbers.
 
-    ``rule``: "float" (integers become the default float), "same", "no bool", "bool" (answers bool), "free". ``domain`` is
-    where the default samples lie. The kernel of the same name, if there is one, takes the other parameters in order.
-    ``switch``: a call may say ``inplace=True`` after the op's own arguments, as those of activations do.
+    ``rule``: "float" (integers become the default float), "same", "no bool", "bool" (answers bool), "free".
+    ``domain`` is where the default samples lie. The kernel of the same name, if there is one, takes the other
+    parameters in order. ``switch``: a call may say ``inplace=True`` after the op's own arguments, as those of
+    activations do.
     """
-    samples = samples or (lambda: [case(between(*domain, 3, 4), name="plain"), case(between(*domain), name="0-d")])
+    samples = samples or (
+        lambda: [case(between(*domain, 3, 4), name="plain"), case(between(*domain), name="0-d")]
+    )
     nograd = () if vjp else ("input",)
     return _decorator(
-        kind="unary", rule=rule, vjp=vjp, nograd=nograd, samples=samples, at=at, method=method, inplace=inplace,
-        grad_name=grad_name, smooth=smooth, name=name, checks=True if switch else None,
+        kind="unary", rule=rule, vjp=vjp, nograd=nograd, samples=samples, at=at, method=method,
+        inplace=inplace, grad_name=grad_name, smooth=smooth, name=name, checks=True if switch else None,
     )  # fmt: skip
 
 
 def binary(
-    vjp: dict[str, Callable] | None = None, *, rule: str = "same", samples=None, at="tensorgrad", method=True, inplace=True,
-    grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None, checks: Callable | None = None,
-    numbers: str = "both",
+    vjp: dict[str, Callable] | None = None, *, rule: str = "same", samples=None, at="tensorgrad", method=True,
+    inplace=True, grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None,
+    checks: Callable | None = None, numbers: str = "both",
 ):  # fmt: skip
     """An op of two tensors (or a tensor and a number), element by element, with broadcasting and promotion.
 
-    ``numbers`` says where a call may have a number for a tensor: in "both" places (but one at a time), for the "other" operand
-    alone, or in "none".
+    ``numbers`` says where a call may have a number for a tensor: in "both" places (but one at a time), for
+    the "other" operand alone, or in "none".
 
-    ``checks`` sees the arguments as given before the body runs (not before a kernel): it may raise, or answer in the op's place.
+    ``checks`` sees the arguments as given before the body runs (not before a kernel): it may raise, or answer
+    in the op's place.
     """
     samples = samples or (
         lambda: [
@@ -251,20 +263,22 @@ def binary(
         + ([] if numbers == "none" else [case(between(*domain, 2, 3), 1.5, name="number")])
     )
     return lambda body: _declare(
-        body, kind="binary", rule=rule, vjp=vjp, nograd=[n for n in _parameters(body)[0][:2] if n not in (vjp or {})],
-        samples=samples, at=at, method=method, inplace=inplace, grad_name=grad_name, smooth=smooth, name=name, checks=checks,
+        body, kind="binary", rule=rule, vjp=vjp,
+        nograd=[n for n in _parameters(body)[0][:2] if n not in (vjp or {})], samples=samples, at=at,
+        method=method, inplace=inplace, grad_name=grad_name, smooth=smooth, name=name, checks=checks,
         numbers=numbers,
     )  # fmt: skip
 
 
 def reduction(
-    vjp: dict[str, Callable] | None = None, *, rule: str = "same", samples=None, at="tensorgrad", method=True, grad_name=None,
-    smooth=True, checks=None, name=None, draw: Callable[..., Draw] = normal,
+    vjp: dict[str, Callable] | None = None, *, rule: str = "same", samples=None, at="tensorgrad", method=True,
+    grad_name=None, smooth=True, checks=None, name=None, draw: Callable[..., Draw] = normal,
 ):  # fmt: skip
     """An op over some dimensions of one tensor: ``(input, dim=None, keepdim=False, ...)``.
 
-    The body gets ``dim`` as a tuple of every dimension to reduce, and the formulas may ask for ``input_shape``. ``rule``: "same",
-    "float" (integers are refused), "wide" (integers are added up in int64), "bool", "free".
+    The body gets ``dim`` as a tuple of every dimension to reduce, and the formulas may ask for
+    ``input_shape``. ``rule``: "same", "float" (integers are refused), "wide" (integers are added up in
+    int64), "bool", "free".
     """
     samples = samples or (
         lambda: [
@@ -275,51 +289,73 @@ def reduction(
         ]
     )
     return _decorator(
-        kind="reduction", rule=rule, vjp=vjp, nograd=() if vjp else ("input",), samples=samples, at=at, method=method,
-        inplace=False, grad_name=grad_name, smooth=smooth, checks=checks, name=name,
+        kind="reduction", rule=rule, vjp=vjp, nograd=() if vjp else ("input",), samples=samples, at=at,
+        method=method, inplace=False, grad_name=grad_name, smooth=smooth, checks=checks, name=name,
     )  # fmt: skip
 
 
 def primitive(
-    vjp: dict[Any, Callable] | None = None, *, nograd: Iterable[str] = (), samples=None, at: Any = "tensorgrad", method=False,
-    inplace=False, variadic=None, list_arg=None, grad_name=None, smooth=True, name=None,
+    vjp: dict[Any, Callable] | None = None, *, nograd: Iterable[str] = (), samples=None,
+    at: Any = "tensorgrad", method=False, inplace=False, variadic=None, list_arg=None, grad_name=None,
+    smooth=True, name=None,
 ):  # fmt: skip
     """An op with a NumPy body of its own shape. Every tensor parameter is in ``vjp`` or in ``nograd``.
 
-    A formula's parameters say what the tape keeps: ``g`` (the output's gradient; ``g_0``, ``g_1`` of several), ``output``
-    (``output_0``), parameters of the op by name, ``input_shape``. One formula for several arguments: ``vjp={("a", "b"): f}``
-    gives a tuple with one gradient for every tensor parameter of the op.
+    A formula's parameters say what the tape keeps: ``g`` (the output's gradient; ``g_0``, ``g_1`` of
+    several), ``output`` (``output_0``), parameters of the op by name, ``input_shape``. One formula for
+    several arguments: ``vjp={("a", "b"): f}`` gives a tuple with one gradient for every tensor parameter of
+    the op.
     """
     return _decorator(
-        kind="primitive", rule="free", vjp=vjp, nograd=nograd, samples=samples, at=at, method=method, inplace=inplace,
-        variadic=variadic, list_arg=list_arg, grad_name=grad_name, smooth=smooth, name=name,
+        kind="primitive", rule="free", vjp=vjp, nograd=nograd, samples=samples, at=at, method=method,
+        inplace=inplace, variadic=variadic, list_arg=list_arg, grad_name=grad_name, smooth=smooth, name=name,
     )  # fmt: skip
 
 
-def view(vjp: dict[str, Callable], *, samples=None, at: Any = "tensorgrad", method=True, variadic=None, grad_name=None, name=None):
+def view(
+    vjp: dict[str, Callable],
+    *,
+    samples=None,
+    at: Any = "tensorgrad",
+    method=True,
+    variadic=None,
+    grad_name=None,
+    name=None,
+):
     """An op whose body gives a view of its input's array: the result shares the input's memory."""
     return _decorator(
-        kind="view", rule="free", vjp=vjp, nograd=(), samples=samples, at=at, method=method, inplace=False, variadic=variadic,
-        grad_name=grad_name, name=name,
+        kind="view", rule="free", vjp=vjp, nograd=(), samples=samples, at=at, method=method, inplace=False,
+        variadic=variadic, grad_name=grad_name, name=name,
     )  # fmt: skip
 
 
 def composite(*, samples=None, at: Any = "tensorgrad", method=False, inplace=False, smooth=True, name=None):
     """An op built from other ops: a plain function of tensors, with no formula of its own."""
     return _decorator(
-        kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method, inplace=inplace, smooth=smooth,
-        name=name,
+        kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method,
+        inplace=inplace, smooth=smooth, name=name,
     )  # fmt: skip
 
 
-def fused(*, tensors: Iterable[str], samples=None, at: Any = "tensorgrad", method=False, grad_name=None, smooth=True, name=None):
-    """A composite that a kernel of the core stands in for where it can; ``tensors`` names its tensor parameters.
+def fused(
+    *,
+    tensors: Iterable[str],
+    samples=None,
+    at: Any = "tensorgrad",
+    method=False,
+    grad_name=None,
+    smooth=True,
+    name=None,
+):
+    """A composite that a kernel of the core stands in for where it can; ``tensors`` names its tensor
+    parameters.
 
-    The body is the definition: it runs on the NumPy path, for what the kernel declines, and to be differentiated twice.
+    The body is the definition: it runs on the NumPy path, for what the kernel declines, and to be
+    differentiated twice.
     """
     return _decorator(
-        kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method, inplace=False,
-        grad_name=grad_name, smooth=smooth, name=name, tensors=tensors,
+        kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method,
+        inplace=False, grad_name=grad_name, smooth=smooth, name=name, tensors=tensors,
     )  # fmt: skip
 
 

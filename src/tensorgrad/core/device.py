@@ -29,12 +29,18 @@ class device:
                 raise RuntimeError(f"Invalid device string: '{type}'")
             index = int(number)
         if name != "cpu":
-            raise RuntimeError(f"there is no device {type!r} here: tensorgrad computes on the CPU only, use device='cpu'")
+            raise RuntimeError(
+                f"there is no device {type!r} here: tensorgrad computes on the CPU only, use device='cpu'"
+            )
         self.type = name
         self.index = index
 
     def __repr__(self) -> str:
-        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+        return (
+            f"device(type='{self.type}')"
+            if self.index is None
+            else f"device(type='{self.type}', index={self.index})"
+        )
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"

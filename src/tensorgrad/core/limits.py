@@ -10,7 +10,8 @@ from tensorgrad.core import _core
 
 
 class finfo:
-    """The limits of a float dtype: ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``smallest_normal``, ``resolution``, ``dtype``.
+    """The limits of a float dtype: ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``smallest_normal``,
+    ``resolution``, ``dtype``.
 
     >>> tg.finfo(tg.float32).eps
     1.1920928955078125e-07
@@ -19,7 +20,10 @@ class finfo:
     def __init__(self, type: Any = None) -> None:
         wanted = _core.get_default_dtype() if type is None else type
         if not isinstance(wanted, _core.dtype) or not wanted.is_floating_point:
-            raise TypeError(f"tensorgrad.finfo() requires a floating point input type, not {wanted!r}. Use iinfo for integers.")
+            raise TypeError(
+                f"tensorgrad.finfo() requires a floating point input type, not {wanted!r}. Use iinfo for "
+                "integers."
+            )
         limits = np.finfo(wanted.numpy_dtype)
         self.bits = wanted.itemsize * 8
         self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
@@ -43,9 +47,16 @@ class iinfo:
 
     def __init__(self, type: Any) -> None:
         if not isinstance(type, _core.dtype) or type.is_floating_point or type.name == "bool":
-            raise TypeError(f"tensorgrad.iinfo() requires an integer input type, not {type!r}. Use finfo for floats.")
+            raise TypeError(
+                f"tensorgrad.iinfo() requires an integer input type, not {type!r}. Use finfo for floats."
+            )
         limits = np.iinfo(type.numpy_dtype)
-        self.bits, self.max, self.min, self.dtype = int(limits.bits), int(limits.max), int(limits.min), type.name
+        self.bits, self.max, self.min, self.dtype = (
+            int(limits.bits),
+            int(limits.max),
+            int(limits.min),
+            type.name,
+        )
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

@@ -133,7 +133,11 @@ class inference_mode(_Mode):
         return inference_mode(self.mode)
 
     def __enter__(self) -> None:
-        self.before = _core._set_modes(grad=False, inference=True) if self.mode else _core._set_modes(grad=True, inference=False)
+        self.before = (
+            _core._set_modes(grad=False, inference=True)
+            if self.mode
+            else _core._set_modes(grad=True, inference=False)
+        )
 
 
 class backend(_Mode):

@@ -26,6 +26,8 @@ def install() -> None:
     """Gives the compiled core the functions of Python that it calls."""
     from tensorgrad.ops.creation import legacy_constructor
 
-    _core._install(legacy_constructor=legacy_constructor, represent=represent, cpu=CPU, strided_layout=strided)
+    _core._install(
+        legacy_constructor=legacy_constructor, represent=represent, cpu=CPU, strided_layout=strided
+    )
     probe = [_core._copy_of_array(np.zeros(2, np.float32)).requires_grad_() for _ in range(2)]
     _core._learn_ownership(*probe)

@@ -54,9 +54,11 @@ FAMILIES = (
 
 
 def public(place: str) -> dict[str, Any]:
-    """What is offered at a public address, such as "tensorgrad" or "tensorgrad.nn.functional": ops declared for it, and the plain
-    functions that a family lists in its PUBLIC dictionary under that address."""
-    found: dict[str, Any] = {name: op for name, op in registry.items() if place in op.facts.places and not name.startswith("_")}
+    """What is offered at a public address, such as "tensorgrad" or "tensorgrad.nn.functional": ops declared
+    for it, and the plain functions that a family lists in its PUBLIC dictionary under that address."""
+    found: dict[str, Any] = {
+        name: op for name, op in registry.items() if place in op.facts.places and not name.startswith("_")
+    }
     found.update(aliases.get(place, {}))
     for family in FAMILIES:
         for function in getattr(family, "PUBLIC", {}).get(place, ()):

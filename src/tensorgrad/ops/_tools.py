@@ -16,7 +16,9 @@ def wrap_dim(dim: Any, ndim: int) -> int:
         raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}")
     count = max(ndim, 1)
     if not -count <= dim < count:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})"
+        )
     return dim + count if dim < 0 else int(dim)
 
 

@@ -51,7 +51,14 @@ def _numpy_data(data: Any, wanted: dtype | None) -> np.ndarray:
     return array if wanted is None else array.astype(wanted.numpy_dtype, copy=False)
 
 
-def tensor(data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False):
+def tensor(
+    data: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+):
     """A new tensor with a copy of ``data``: a number, nested lists, or an array.
 
     >>> tg.tensor([[1, 2], [3, 4]])
@@ -79,7 +86,14 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None):
     return tensor(data, dtype=dtype)
 
 
-def asarray(obj: Any, *, dtype: dtype | None = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False):
+def asarray(
+    obj: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+):
     """``obj`` as a tensor; ``copy`` says whether memory must (True) or must not (False) be copied.
 
     >>> tg.asarray([1, 2])
@@ -103,7 +117,15 @@ def dtype_of(obj: Any) -> dtype | None:
     return obj.dtype if isinstance(obj, Tensor) else _core.dtype_of_numpy(obj.dtype)
 
 
-def scalar_tensor(s: Any, *, dtype: dtype | None = None, layout=None, device: Any = None, pin_memory=False, requires_grad: bool = False):
+def scalar_tensor(
+    s: Any,
+    *,
+    dtype: dtype | None = None,
+    layout=None,
+    device: Any = None,
+    pin_memory=False,
+    requires_grad: bool = False,
+):
     """A 0-d tensor of a number, of the default float dtype unless told.
 
     >>> tg.scalar_tensor(3)
@@ -115,7 +137,9 @@ def scalar_tensor(s: Any, *, dtype: dtype | None = None, layout=None, device: An
 def _size(size: tuple, keyword: Any = None) -> tuple:
     if keyword is not None:
         size = (keyword,)
-    if len(size) == 1 and (isinstance(size[0], (tuple, list)) or (isinstance(size[0], np.ndarray) and size[0].ndim == 1)):
+    if len(size) == 1 and (
+        isinstance(size[0], (tuple, list)) or (isinstance(size[0], np.ndarray) and size[0].ndim == 1)
+    ):
         return tuple(size[0])
     return size
 
@@ -124,7 +148,11 @@ def _default(dtype: Any) -> dtype:
     if dtype is None:
         return get_default_dtype()
     if type(dtype) is not _core.dtype:
-        return _core.all_dtypes[{builtins.bool: 0, builtins.int: 5, builtins.float: 8}[dtype]] if dtype in _PYTHON_TYPES else _no_dtype(dtype)
+        return (
+            _core.all_dtypes[{builtins.bool: 0, builtins.int: 5, builtins.float: 8}[dtype]]
+            if dtype in _PYTHON_TYPES
+            else _no_dtype(dtype)
+        )
     return dtype
 
 
@@ -155,7 +183,16 @@ def _finish(made: Tensor, out: Any, requires_grad: bool):
     return made.requires_grad_() if requires_grad else made
 
 
-def empty(*size: Any, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, memory_format=None):
+def empty(
+    *size: Any,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+    memory_format=None,
+):
     """A tensor whose values are not set.
 
     >>> tg.empty(2, 3).shape
@@ -190,7 +227,17 @@ def _dtype_of_value(value: Any) -> dtype:
     return _core.all_dtypes[5] if isinstance(value, (builtins.int, np.integer)) else get_default_dtype()
 
 
-def full(size: Any, fill_value: Any, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """A tensor of one value, whose type gives the dtype unless told.
 
     >>> tg.full((2,), 7)
@@ -204,7 +251,9 @@ def full(size: Any, fill_value: Any, *, out=None, dtype=None, layout=None, devic
 def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any):
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-    return _new(tuple(input.shape), fill, input.dtype if dtype is None else dtype, requires_grad, None, device)
+    return _new(
+        tuple(input.shape), fill, input.dtype if dtype is None else dtype, requires_grad, None, device
+    )
 
 
 def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
@@ -234,7 +283,9 @@ def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
     return _like(input, 1, dtype, requires_grad, device)
 
 
-def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def full_like(
+    input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
+):
     """One value, in the shape and dtype of ``input``.
 
     >>> tg.full_like(tg.ones(2), 5)
@@ -249,7 +300,9 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
     >>> tg.ones(1).new_tensor([2, 3])
     tensor([2., 3.])
     """
-    return tensor(data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad)
+    return tensor(
+        data, dtype=self.dtype if dtype is None else dtype, device=device, requires_grad=requires_grad
+    )
 
 
 def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
@@ -279,16 +332,22 @@ def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=N
     return _new(_size(size), 1, self.dtype if dtype is None else dtype, requires_grad, None, device)
 
 
-def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def new_full(
+    self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
+):
     """One value, in this dtype.
 
     >>> tg.zeros(1).new_full((2,), 3)
     tensor([3., 3.])
     """
-    return _new(_size((size,)), fill_value, self.dtype if dtype is None else dtype, requires_grad, None, device)
+    return _new(
+        _size((size,)), fill_value, self.dtype if dtype is None else dtype, requires_grad, None, device
+    )
 
 
-def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def empty_strided(
+    size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """A tensor whose values are not set, with these strides in elements.
 
     >>> tg.empty_strided((2, 3), (1, 2)).stride()
@@ -307,7 +366,18 @@ def _range_dtype(*values: Any) -> dtype:
     return get_default_dtype() if any(isinstance(v, builtins.float) for v in values) else _core.all_dtypes[5]
 
 
-def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def arange(
+    start,
+    end=None,
+    step=1,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """Numbers from ``start`` (0) up to but without ``end``, in steps of ``step``.
 
     >>> tg.arange(1, 2.5, 0.5)
@@ -331,15 +401,32 @@ def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device
     dtype = _default(dtype)
     count = math.ceil((end - start) / step)
     if count > 1 << 60:
-        raise RuntimeError(f"invalid size, possible overflow: arange({start}, {end}, {step}) has {count} elements")
+        raise RuntimeError(
+            f"invalid size, possible overflow: arange({start}, {end}, {step}) has {count} elements"
+        )
     made = _core._empty((count,), dtype.code)
     if count:
         exact = np.int64 if all(isinstance(v, builtins.int) for v in (start, end, step)) else np.float64
-        np.copyto(_core._array_of(made), exact(start) + np.arange(count, dtype=exact) * exact(step), casting="unsafe")
+        np.copyto(
+            _core._array_of(made),
+            exact(start) + np.arange(count, dtype=exact) * exact(step),
+            casting="unsafe",
+        )
     return _finish(made, out, requires_grad)
 
 
-def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def linspace(
+    start,
+    end,
+    steps,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """``steps`` numbers from ``start`` to ``end``, evenly spaced.
 
     >>> tg.linspace(0, 1, 3)
@@ -360,7 +447,11 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
             step = (kind(end) - kind(start)) / kind(steps - 1)
             half = steps // 2
             index = np.arange(steps, dtype=kind)
-            values = np.where(np.arange(steps) < half, kind(start) + step * index, kind(end) - step * (kind(steps - 1) - index))
+            values = np.where(
+                np.arange(steps) < half,
+                kind(start) + step * index,
+                kind(end) - step * (kind(steps - 1) - index),
+            )
         else:
             step = (end - start) / (steps - 1)
             index = np.arange(steps)
@@ -370,7 +461,19 @@ def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=Non
     return _finish(made, out, requires_grad)
 
 
-def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def logspace(
+    start,
+    end,
+    steps,
+    base=10.0,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """``steps`` powers of ``base`` whose exponents are evenly spaced from ``start`` to ``end``.
 
     >>> tg.logspace(0, 2, 3)
@@ -455,8 +558,9 @@ def numel(input: Tensor) -> builtins.int:
 
 PUBLIC = {
     "tensorgrad": (
-        tensor, as_tensor, asarray, scalar_tensor, empty, zeros, ones, full, empty_like, zeros_like, ones_like, full_like,
-        empty_strided, arange, linspace, logspace, eye, is_tensor, is_floating_point, is_complex, is_nonzero, numel,
+        tensor, as_tensor, asarray, scalar_tensor, empty, zeros, ones, full, empty_like, zeros_like,
+        ones_like, full_like, empty_strided, arange, linspace, logspace, eye, is_tensor, is_floating_point,
+        is_complex, is_nonzero, numel,
     ),
 }  # fmt: skip
 METHODS = (new_tensor, new_empty, new_zeros, new_ones, new_full)

@@ -39,7 +39,8 @@ def assert_close(
     check_stride: bool = False,
     msg: str | Callable[[str], str] | None = None,
 ) -> None:
-    """Raises AssertionError unless ``|actual - expected| <= atol + rtol * |expected|`` everywhere, in sequences and mappings too.
+    """Raises AssertionError unless ``|actual - expected| <= atol + rtol * |expected|`` everywhere, in
+    sequences and mappings too.
 
     The default tolerances go by dtype: 1e-3, 1.3e-6 and 1e-7 relative for float16, float32 and float64.
 
@@ -53,10 +54,15 @@ def assert_close(
         raise AssertionError(msg(text) if callable(msg) else msg or text)
 
     if (rtol is None) != (atol is None):
-        raise ValueError(f"rtol and atol must both be given or both be left out, not rtol={rtol} and atol={atol}")
+        raise ValueError(
+            f"rtol and atol must both be given or both be left out, not rtol={rtol} and atol={atol}"
+        )
     if isinstance(actual, Mapping) and isinstance(expected, Mapping):
         if actual.keys() != expected.keys():
-            fail(f"The keys of the mappings do not match: {sorted(map(str, actual))} and {sorted(map(str, expected))}")
+            fail(
+                f"The keys of the mappings do not match: {sorted(map(str, actual))} and "
+                f"{sorted(map(str, expected))}"
+            )
         for key in actual:
             assert_close(actual[key], expected[key], **same)
         return
@@ -85,19 +91,29 @@ def assert_close(
     if not close.all():
         with np.errstate(all="ignore"):
             difference = np.where(close, -1, np.abs(x - y))
-        at = np.unravel_index(np.nanargmax(np.where(np.isnan(difference), np.inf, difference)), difference.shape) if x.ndim else ()
+        at = (
+            np.unravel_index(
+                np.nanargmax(np.where(np.isnan(difference), np.inf, difference)), difference.shape
+            )
+            if x.ndim
+            else ()
+        )
         fail(
-            f"Tensor-likes are not close!\n\nMismatched elements: {int((~close).sum())} / {close.size}\nGreatest absolute difference: "
-            f"{abs(x[at] - y[at])} at index {tuple(int(i) for i in at)} ({x[at]} and {y[at]}; up to {absolute} absolute and {relative} "
+            f"Tensor-likes are not close!\n\nMismatched elements: {int((~close).sum())} / "
+            f"{close.size}\nGreatest absolute difference: "
+            f"{abs(x[at] - y[at])} at index {tuple(int(i) for i in at)} ({x[at]} and {y[at]}; up to "
+            f"{absolute} absolute and {relative} "
             f"relative allowed)"
         )
 
 
 def make_tensor(
-    *shape: Any, dtype: Any, device: Any = "cpu", low: float | None = None, high: float | None = None, requires_grad: bool = False,
-    noncontiguous: bool = False, exclude_zero: bool = False, memory_format: Any = None,
+    *shape: Any, dtype: Any, device: Any = "cpu", low: float | None = None, high: float | None = None,
+    requires_grad: bool = False, noncontiguous: bool = False, exclude_zero: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
-    """A tensor of uniform random values in [low, high): by default [-9, 9), whole numbers in [-9, 10), or truth values.
+    """A tensor of uniform random values in [low, high): by default [-9, 9), whole numbers in [-9, 10), or
+    truth values.
 
     >>> tg.testing.make_tensor(2, 3, dtype=tg.float32).shape
     tensorgrad.Size([2, 3])
@@ -109,7 +125,10 @@ def make_tensor(
         bottom, top = (-9.0 if low is None else low), (9.0 if high is None else high)
         made = (tg.rand(size, dtype=tg.float64) * (top - bottom) + bottom).to(dtype)
     else:
-        bottom, top = (-9 if dtype.is_signed else 0) if low is None else int(low), 10 if high is None else int(high)
+        bottom, top = (
+            (-9 if dtype.is_signed else 0) if low is None else int(low),
+            10 if high is None else int(high),
+        )
         made = tg.randint(bottom, top, size, dtype=tg.int64).to(dtype)
     if exclude_zero:
         made = tg.where(made == 0, tg.ones_like(made), made)

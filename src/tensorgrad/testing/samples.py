@@ -1,4 +1,6 @@
-"""Makes tensors of the sample calls that ops are declared with: for the tests and the benchmarks that read the declarations."""
+"""Makes tensors of the sample calls that ops are declared with: for the tests and the benchmarks that read
+the declarations.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +46,16 @@ def laid_out(array: np.ndarray, layout: str) -> Tensor:
 
 
 def materialize(
-    sample: Case, *, seed: int = 0, dtype: dtype = tg.float64, layout: str = "contiguous", requires_grad: bool = False
+    sample: Case,
+    *,
+    seed: int = 0,
+    dtype: dtype = tg.float64,
+    layout: str = "contiguous",
+    requires_grad: bool = False,
 ) -> tuple[list[Any], dict[str, Any], list[Tensor]]:
-    """The arguments of a sample call with tensors in the place of Draws, and the tensors that need a gradient."""
+    """The arguments of a sample call with tensors in the place of Draws, and the tensors that need a
+    gradient.
+    """
     rng = np.random.default_rng(seed)
     leaves: list[Tensor] = []
 
@@ -58,7 +67,11 @@ def materialize(
                 leaves.append(t)
             return t
         if isinstance(value, (list, tuple)) and any(isinstance(v, (Draw, list, tuple)) for v in value):
-            return type(value)(make(v) for v in value) if not hasattr(value, "_fields") else type(value)(*map(make, value))
+            return (
+                type(value)(make(v) for v in value)
+                if not hasattr(value, "_fields")
+                else type(value)(*map(make, value))
+            )
         return value
 
     args = [make(a) for a in sample.args]
@@ -77,7 +90,9 @@ def cases(select: Callable[[Op], bool] = lambda op: True) -> Iterator[tuple[Op, 
 
 def reshaped(sample: Case, shape: tuple[int, ...]) -> Case:
     """The same call with every Draw in another shape."""
-    return replace(sample, args=tuple(replace(a, shape=shape) if isinstance(a, Draw) else a for a in sample.args))
+    return replace(
+        sample, args=tuple(replace(a, shape=shape) if isinstance(a, Draw) else a for a in sample.args)
+    )
 
 
 def tensors_in(result: Any) -> list[Tensor]:
