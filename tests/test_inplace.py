@@ -520,3 +520,64 @@ def test_resize_keeps_elements_and_refuses_what_needs_a_gradient():
     assert y.resize_(100).tolist()[:4] == [0, 1, 2, 3]
     with pytest.raises(RuntimeError, match="cannot resize variables that require grad"):
         tg.ones(2, requires_grad=True).resize_(3)
+
+
+# ------------------------------------------------------------------ views whose base, or memory, is another by now
+
+
+def test_view_with_memory_of_its_own_is_written_apart_from_its_base():
+    base = tg.ones(4, 4, requires_grad=True) * 1
+    view = base[0]
+    view.data = tg.ones(5)
+    w = tg.ones(5, requires_grad=True)
+    view.mul_(w)
+    view.sum().backward()
+    assert w.grad.tolist() == [1.0] * 5
+
+
+def test_view_keeps_its_graph_when_its_base_gets_other_memory():
+    x = tg.ones(4, 4, requires_grad=True)
+    base = x * 1
+    view = base[0]
+    base.data = tg.ones(4, 4)
+    base.mul_(2)
+    view.sum().backward()
+    assert x.grad.sum() == 4
+
+
+def test_view_of_what_its_base_no_longer_has_is_not_part_of_it():
+    base = tg.ones(400, 4)
+    view = base[399]
+    base.resize_(2)
+    base.copy_(tg.ones(2, requires_grad=True))
+    assert base.requires_grad
+    assert not view.requires_grad
+
+
+def test_views_of_what_a_function_writes_get_its_gradient():
+    class Triple(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            x.mul_(3)
+            ctx.mark_dirty(x)
+            return x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 3
+
+    x = tg.ones(4, requires_grad=True)
+    y = x * 1
+    view = y[:2]
+    Triple.apply(y)
+    view.sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(("to", "source"), [(slice(1, None), slice(None, -1)), (slice(None, -3), slice(3, None))])
+def test_copy_between_overlapping_parts(to, source):
+    x = tg.arange(100_000.0)
+    expected = x.numpy().copy()
+    expected[to] = expected[source].copy()
+    x[to].copy_(x[source])
+    np.testing.assert_array_equal(x.numpy(), expected)

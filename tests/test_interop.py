@@ -2,6 +2,11 @@
 work.
 """
 
+import ctypes
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -125,8 +130,8 @@ def test_dlpack_both_ways():
     a[0] = 7
     assert t.tolist() == [7.0, 1.0, 2.0]
     back = np.from_dlpack(t)
-    back[1] = 8
-    assert a[1] == 8
+    t[1] = 8
+    assert back[1] == a[1] == 8
     assert tg.from_dlpack(tg.to_dlpack(tg.ones(2))).tolist() == [1.0, 1.0]
 
 
@@ -135,3 +140,55 @@ def test_writing_to_an_array_in_place_with_a_tensor():
     a += tg.ones(2)
     assert isinstance(a, np.ndarray)
     assert a.tolist() == [1.0, 1.0]
+
+
+def test_array_of_a_tensor_comes_back_as_the_same_memory():
+    x = tg.ones(3, requires_grad=True)
+    z = tg.ones(3)
+    y = x * z
+    tg.from_numpy(z.numpy()[1:]).zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+    read_only = z.numpy()
+    read_only.flags.writeable = False
+    with pytest.raises(RuntimeError, match="read-only"):
+        tg.from_numpy(read_only).zero_()
+
+
+def test_going_back_and_forth_leaves_no_chain():
+    program = """
+import tensorgrad as tg
+t = tg.ones(100)
+for _ in range(200_000):
+    t = tg.from_numpy(t.numpy())
+"""
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_buffer_of_what_is_not_contiguous_is_not_given_as_if_it_were():
+    get = ctypes.pythonapi.PyObject_GetBuffer
+    get.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
+    room = (ctypes.c_char * 256)()
+    strides, c_order, f_order, any_order = 0x18, 0x38, 0x58, 0x98
+    turned = tg.arange(6.0).reshape(2, 3).t()
+    for flags in (c_order, any_order):
+        with pytest.raises(BufferError, match="contiguous"):
+            get(turned, ctypes.addressof(room), flags)
+    with pytest.raises(BufferError, match="Fortran"):
+        get(tg.ones(2, 3), ctypes.addressof(room), f_order)
+    assert get(turned, ctypes.addressof(room), strides) == 0
+
+
+def test_tensor_that_only_new_made_is_empty():
+    class Own(tg.Tensor):
+        def __init__(self, note):
+            self.note = note
+
+    for made in (tg.Tensor.__new__(tg.Tensor), Own("x")):
+        assert made.shape == (0,)
+        assert (made + 1).tolist() == []
+        assert made.numpy().size == 0
+
+
+def test_number_survives_pickling_as_a_number():
+    assert pickle.loads(pickle.dumps(tg.tensor(5.0))).shape == ()

@@ -1594,3 +1594,15 @@ def test_state_that_does_not_match_leaves_the_module_as_it_was(damage, assign):
         model.load_state_dict(state, assign=assign)
     assert all(p is q for p, q in zip(model.parameters(), parameters))
     assert all((p == q).all() for p, q in zip(model.parameters(), before))
+
+
+def test_walk_over_too_deep_a_tree_is_a_recursion_error():
+    tree = nn.Module()
+    for _ in range(20_000):
+        above = nn.Module()
+        above.child = tree
+        tree = above
+    with pytest.raises(RecursionError):
+        list(tree.parameters())
+    with pytest.raises(RecursionError):
+        tree.zero_grad()

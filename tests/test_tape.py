@@ -643,3 +643,231 @@ def test_data_of_itself_changes_nothing():
     x = tg.ones(2, 3)
     x.data = x
     assert x.shape == (2, 3)
+
+
+# --------------------------------------------------------------------- hooks and Functions that give nonsense
+
+
+class Passing(autograd.Function):
+    """Its backward gives what the test wants."""
+
+    gives = None
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, g):
+        return Passing.gives
+
+
+@pytest.mark.parametrize("shape", [(10000,), (1000, 1000), (0,), (4, 4)])
+def test_function_whose_gradient_has_another_shape_is_refused(shape):
+    x = tg.randn(4, 5, requires_grad=True)
+    Passing.gives = tg.ones(shape)
+    with pytest.raises(RuntimeError, match="invalid gradient at index 0"):
+        Passing.apply(tg.softmax(x, -1)).sum().backward()
+
+
+def test_gradient_of_a_function_is_summed_to_the_shape_of_its_input():
+    x = tg.randn(2, 1, requires_grad=True)
+    Passing.gives = tg.ones(3, 2, 4)
+    Passing.apply(x).sum().backward()
+    assert x.grad.tolist() == [[12.0], [12.0]]
+
+
+def test_array_that_a_function_gives_as_gradient_is_not_written():
+    cache = np.ones(100, np.float32)
+
+    class Cached(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            return tg.from_numpy(cache)
+
+    x = tg.randn(100, requires_grad=True)
+    y = x * 2.0
+    (Cached.apply(y) + y * 3 + y * 4).sum().backward()
+    (y * 3 + Cached.apply(y)).sum().backward()
+    assert (cache == 1).all()
+    assert x.grad[0] == 24
+
+
+def test_leaf_with_a_hook_gets_its_gradient_when_another_node_has_none_for_it():
+    x = tg.ones(2, requires_grad=True)
+    x.register_hook(lambda g: g * 3)
+    Passing.gives = None
+    (Passing.apply(x) + x * 2).sum().backward()
+    assert x.grad.tolist() == [6.0, 6.0]
+
+
+def test_gradient_that_a_hook_keeps_does_not_change_later():
+    x = tg.ones(2, requires_grad=True)
+    kept = []
+    x.register_hook(kept.append)
+    (x * 2 + x * 3).sum().backward()
+    (x * 2).sum().backward()
+    assert kept[0].tolist() == [5.0, 5.0]
+
+
+@pytest.mark.parametrize("dtype", [tg.int64, tg.float16, tg.float64])
+def test_hook_that_changes_the_dtype_is_refused(dtype):
+    x = tg.randn(4, 5, requires_grad=True)
+    y = x @ tg.randn(5, 6)
+    y.register_hook(lambda g: g.to(dtype))
+    with pytest.raises(RuntimeError, match="changed the type of value"):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize("given", [(), (1, 2), ("a",), tg.ones(5), tg.ones(4, dtype=tg.int64)])
+def test_node_hooks_that_give_nonsense_are_refused(given):
+    x = tg.randn(4, requires_grad=True)
+    z = tg.randn(4, requires_grad=True)
+    for register in ("register_prehook", "register_hook"):
+        y = x * z
+        getattr(y.grad_fn, register)(lambda *grads: given)
+        with pytest.raises((RuntimeError, TypeError)):
+            y.sum().backward()
+
+
+def test_hook_may_register_a_hook_on_another_output_of_its_node():
+    x = tg.ones(3, requires_grad=True)
+    a, b, c = (x * 2).unbind()
+    a.register_hook(lambda g: b.register_hook(lambda g: g) and None)
+    (a + b + c).backward()
+    assert x.grad.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_refused_backward_inside_a_hook_takes_nothing_from_the_one_around_it():
+    x = leaf(1.0, 2.0)
+    a = x * 3
+    b = a * a
+    inner = (a * 5).sum() + (b * 1).sum()
+    seen = []
+
+    def hook(g):
+        with pytest.raises(RuntimeError, match="already running"):
+            inner.backward()
+        seen.append(True)
+
+    c = b * 2
+    c.register_hook(hook)
+    for order in (b * 7 + c, c + b * 7):
+        x.grad = None
+        order.sum().backward(retain_graph=True)
+        assert x.grad.tolist() == [162.0, 324.0]
+    assert seen == [True, True]
+
+
+def test_backward_passes_in_several_threads_do_not_mix():
+    lost = []
+
+    def work(collect):
+        for _ in range(10):
+            x, w = tg.ones(200, 300, requires_grad=True), tg.ones(300, 200, requires_grad=True)
+            y = (x @ w).sum()
+            if collect:
+                found = autograd.grad(y, [w])[0]
+            else:
+                y.backward()
+                found = x.grad
+            if found is None or found[0, 0] != 200:
+                lost.append(collect)
+
+    threads = [threading.Thread(target=work, args=(k % 2,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not lost
+
+
+# --------------------------------------------------------------------- memory that was replaced
+
+
+@pytest.mark.parametrize("make", [tg.nn.functional.mse_loss, lambda x, y: (x @ y).sum()], ids=["mse", "matmul"])
+def test_backward_notices_that_a_saved_tensor_was_given_other_memory(make):
+    x, y = tg.ones(3, 3, requires_grad=True), tg.ones(3, 3, requires_grad=True)
+    loss = make(x, y)
+    y.data = tg.ones(0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_tensor_whose_memory_another_takes_over_is_not_changed_by_that():
+    a = leaf(1.0, 2.0)
+    b = a.exp()
+    parameter = leaf(0.0, 0.0)
+    parameter.data = b.detach()
+    b.sum().backward()
+    assert a.grad.tolist() == b.tolist()
+
+
+def test_array_that_was_multiplied_with_may_change_before_backward():
+    array = np.full(3, 5.0, np.float32)
+    x = tg.ones(3, requires_grad=True)
+    y = x * array
+    array[:] = 0
+    y.sum().backward()
+    assert x.grad.tolist() == [5.0, 5.0, 5.0]
+
+
+def test_class_written_over_through_numpy_is_refused_by_backward():
+    classes = np.zeros(4, np.int64)
+    x = tg.randn(4, 5, requires_grad=True)
+    loss = tg.nn.functional.cross_entropy(x, tg.from_numpy(classes))
+    classes[0] = 10**12
+    with pytest.raises(IndexError, match="out of bounds"):
+        loss.backward()
+
+
+def test_memory_stays_while_a_kernel_of_another_thread_reads_it():
+    run_apart(
+        """
+        import threading
+        import tensorgrad as tg
+        x, going = tg.ones(2000, 1000), [True]
+        def swap():
+            while going:
+                x.data = tg.ones(2000, 1000)
+                tg.core.empty_cache()
+        thread = threading.Thread(target=swap)
+        thread.start()
+        wrong = sum((x * 2).sum().item() != 4_000_000 for _ in range(30))
+        going.clear()
+        thread.join()
+        assert not wrong
+        """
+    )
+
+
+def run_apart(program):
+    """In a process of its own, as what went wrong here was a crash."""
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_long_chain_of_gradients_of_gradients_is_freed():
+    run_apart(
+        """
+        import tensorgrad as tg
+        t = tg.ones(1)
+        for _ in range(200_000):
+            u = tg.ones(1)
+            u.grad, t = t, u
+        del t, u
+        """
+    )
+
+
+def test_tensor_in_its_own_dict_is_collected():
+    t = tg.ones(2)
+    t.__dict__["itself"] = t
+    gone = weakref.ref(t)
+    del t
+    gc.collect()
+    assert gone() is None

@@ -237,3 +237,44 @@ def test_set_shows_other_memory():
 def test_impossible_views_say_what_is_wrong(call, error, text):
     with pytest.raises(error, match=text):
         call(tg.arange(6).reshape(2, 3))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tg.ones(1).expand(2**40, 2**40),
+        lambda: tg.empty(0).reshape(2**32, 2**32),
+        lambda: tg.ones(4).resize_(2**32, 2**32),
+    ],
+    ids=["expand", "reshape", "resize_"],
+)
+def test_more_elements_than_64_bits_count_are_refused(make):
+    with pytest.raises(RuntimeError, match="overflow"):
+        make()
+
+
+def test_no_elements_may_have_any_other_extents():
+    assert tg.empty(0, 2**31, 2**31).shape == (0, 2**31, 2**31)
+
+
+def test_64_dimensions_are_taken_and_one_more_is_refused():
+    ones = [1] * 64
+    assert tg.ones(1).view(*ones).expand(*ones).ndim == 64
+    x = tg.ones(ones)
+    for more in (lambda: x.unsqueeze(0), lambda: tg.stack([x, x]), lambda: x[None]):
+        with pytest.raises(RuntimeError, match="at most 64 dimensions"):
+            more()
+
+
+def test_step_of_a_slice_may_be_huge():
+    assert tg.arange(5)[::2**63 - 1].tolist() == [0]
+
+
+def test_list_that_empties_itself_while_it_is_read_is_read_whole():
+    class Emptying:
+        def __index__(self):
+            sizes.clear()
+            return 2
+
+    sizes = [Emptying(), 3, 4]
+    assert tg.ones(24).reshape(sizes).shape == (2, 3, 4)

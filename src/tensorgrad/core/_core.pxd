@@ -39,6 +39,7 @@ cdef class Tensor:
     cdef uint32_t nr
     cdef uint32_t history           # of a base: how often a recorded in-place write changed its graph
     cdef uint32_t seen              # of a view: the base's history that its node belongs to
+    cdef uint32_t moved             # what its version has beyond its block's: it may have been given other memory
     cdef Tensor grad_
     cdef Node node
     cdef Tensor base

@@ -125,7 +125,7 @@ cdef inline Tensor added(Tensor sum, Tensor g):
     if PROBED is not None:
         PROBED.append(tg_refcount(<PyObject *>sum))
     if (not tg_grad and tg_kernels and sum.contiguous and g.contiguous and sum.code == g.code
-            and tg_refcount(<PyObject *>sum) <= SOLE_SUM and sum.block.refs == 1 and sum.count == g.count and OP_ADD.kernels[sum.code] is not NULL):
+            and tg_refcount(<PyObject *>sum) <= SOLE_SUM and sum.block.refs == 1 and sum.block.bin >= 0 and sum.count == g.count and OP_ADD.kernels[sum.code] is not NULL):
         flat_args2(&a, sum, g, sum)
         launch(OP_ADD.kernels[sum.code], &a, <double>sum.count)
         return sum
@@ -154,26 +154,30 @@ cdef int deliver(object edge, int number, Tensor g) except -1:
     return leaf_gradient(<Tensor>edge, g)
 
 
-cdef Walk CURRENT = None                # the walk that accumulate() works for; saved and restored around nested ones
-
-
 cdef int leaf_gradient(Tensor leaf, Tensor g) except -1:
-    cdef Walk walk = CURRENT
+    cdef Walk walk = <Walk><PyObject *>tg_walk
     cdef list entry
     if leaf.extra is not None and id(leaf) in walk.leaf_waiting:
         entry = walk.leaf_waiting[id(leaf)]
         entry[2] = g if entry[2] is None else binary(OP_ADD, entry[2], g)
         entry[1] -= 1
         if entry[1] == 0:
-            g = <Tensor>entry[2]
-            entry[2] = None
-            g = run_tensor_hooks(<TensorExtra>leaf.extra, g)
-            store_leaf(walk, leaf, g)
-            if walk.wanted is None or (walk.caught is None and (id(leaf), 0) in walk.wanted):
-                for hook in list((<TensorExtra>leaf.extra).accumulated.values()):
-                    hook(leaf)
+            finish_leaf(walk, entry)
         return 0
     return store_leaf(walk, leaf, g)
+
+
+cdef int finish_leaf(Walk walk, list entry) except -1:
+    """Runs the hooks of a leaf, whose gradient is complete."""
+    cdef Tensor leaf = <Tensor>entry[0], g = <Tensor>entry[2]
+    entry[2] = None
+    g = run_tensor_hooks(<TensorExtra>leaf.extra, g)
+    held = g                            # the reference that a gradient on its way has: a third is a hook's that kept it
+    store_leaf(walk, leaf, g)
+    if walk.wanted is None or (walk.caught is None and (id(leaf), 0) in walk.wanted):
+        for hook in list((<TensorExtra>leaf.extra).accumulated.values()):
+            hook(leaf)
+    return 0
 
 
 cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
@@ -215,13 +219,39 @@ cdef Tensor run_tensor_hooks(TensorExtra extra, Tensor g):
     for hook in list(extra.hooks.values()):
         changed = hook(g)
         if changed is not None:
-            if not isinstance(changed, Tensor):
-                raise TypeError(f"a hook on a tensor must return None or a Tensor, not {type(changed).__name__}")
-            if not same_shape(<Tensor>changed, g):
-                raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has changed the size of value: {list(g.shape)} became "
-                                   f"{list(changed.shape)}")
+            check_changed(hook, changed, g)
             g = <Tensor>changed
     return g
+
+
+cdef int check_changed(object hook, object changed, Tensor g) except -1:
+    """What a hook gives in the place of a gradient must be like it: kernels rely on that."""
+    name = getattr(hook, "__name__", hook)
+    if not isinstance(changed, Tensor):
+        raise TypeError(f"hook '{name}' must return None or a Tensor, not {type(changed).__name__}")
+    if not same_shape(<Tensor>changed, g):
+        raise RuntimeError(f"hook '{name}' has changed the size of value: {list(g.shape)} became {list(changed.shape)}")
+    if (<Tensor>changed).code != g.code:
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {g.dtype} got {changed.dtype})")
+    return 0
+
+
+cdef list changed_grads(object hook, object changed, list grads):
+    """What a node's hook gives in the place of all its gradients."""
+    cdef list after = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+    cdef Py_ssize_t i
+    while len(after) < len(grads) and grads[len(after)] is None:
+        after.append(None)
+    if len(after) != len(grads):
+        raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of values (got {len(after)}, "
+                           f"but expected {len(grads)})")
+    for i in range(len(grads)):
+        if after[i] is None:
+            continue
+        if grads[i] is None:
+            raise RuntimeError("can't replace a None gradient with a non-None value")
+        check_changed(hook, after[i], <Tensor>grads[i])
+    return after
 
 
 cdef int node_hooks(Walk walk, Node node) except -1:
@@ -231,7 +261,7 @@ cdef int node_hooks(Walk walk, Node node) except -1:
     cdef Tensor t
     cdef list grads
     if extra.tensor_hooks is not None:
-        for number, each in extra.tensor_hooks.items():
+        for number, each in list(extra.tensor_hooks.items()):
             tensor_extra = <TensorExtra>each
             g = node.buffer if node.outputs == 1 else node.buffer[number]
             if g is None:
@@ -253,7 +283,7 @@ cdef int node_hooks(Walk walk, Node node) except -1:
         for hook in list(extra.pre_hooks.values()):
             changed = hook(tuple(grads))
             if changed is not None:
-                grads = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+                grads = changed_grads(hook, changed, grads)
         node.buffer = grads[0] if node.outputs == 1 else grads
     return 0
 
@@ -318,10 +348,10 @@ cdef int run_general(Walk walk, Node node, NodeExtra extra, object g) except -1:
     for hook in list(extra.post_hooks.values()):
         changed = hook(tuple(grads), outer)
         if changed is not None:
-            grads = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+            grads = changed_grads(hook, changed, grads)
     for i in range(len(held)):
         if held[i] is not None and grads[i] is not None:
-            deliver(held[i], edge_number(node, i), <Tensor>grads[i])
+            accumulate(node, i, <Tensor>grads[i])
     return 0
 
 
@@ -346,13 +376,26 @@ cdef int swap_edges(Node node, list edges) except -1:
 cdef int run_function(Node node, NodeExtra extra, object g) except -1:
     """A user's Function: its backward gets a gradient for every output."""
     cdef Py_ssize_t i
+    cdef Tensor part
     grads = [output_gradient(node, g, i) if extra.context.materialize_grads or (g if node.outputs == 1 else g[i]) is not None else None
              for i in range(node.outputs)]
     found = extra.context._run_backward(node, grads)
     for i in range(len(found)):
         if found[i] is not None and edge_at(node, i) is not None:
-            accumulate(node, i, <Tensor>found[i])
+            part = <Tensor>found[i]
+            if shape_tuple(part) != extra.shapes[i]:
+                part = reduced_to(node, i, part, extra.shapes[i])
+            accumulate(node, i, part)
     return 0
+
+
+cdef Tensor reduced_to(Node node, Py_ssize_t i, Tensor g, tuple shape):
+    """A gradient that a Function gave in a shape that its input broadcasts to."""
+    cdef Py_ssize_t lead = g.nd - len(shape), k
+    if lead < 0 or any([shape[k] != 1 and shape[k] != shape_of(g)[lead + k] for k in range(len(shape))]):
+        raise RuntimeError(f"Function {node.name()} returned an invalid gradient at index {i} - got {list(shape_tuple(g))} but expected "
+                           f"shape compatible with {list(shape)}")
+    return sum_to(g, shape)
 
 
 cdef int look_for_nan(Node node) except -1:
@@ -509,9 +552,9 @@ cdef Tensor seed_gradient(Tensor root, object given, bint create_graph):
 cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint create_graph, object inputs, bint collect,
                          bint bounded):
     """The backward pass. With ``collect`` the gradients of ``inputs`` are returned; else they, or all leaves', are added up."""
-    global EPOCH, CURRENT, tg_grad
+    global EPOCH, tg_walk, tg_grad
     cdef Walk walk = Walk.__new__(Walk)
-    cdef Walk outer = CURRENT
+    cdef void *outer = tg_walk
     cdef Node node
     cdef Tensor root, t
     cdef list starts = [], seeds = [], numbers = []
@@ -558,7 +601,7 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
         explore(walk, starts)
         if inputs is not None:
             mark_needed(walk)
-        CURRENT = walk
+        tg_walk = <void *><PyObject *>walk
         tg_grad = create_graph
         for i in range(len(starts)):
             deliver(starts[i], numbers[i], <Tensor>seeds[i])
@@ -571,16 +614,19 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
                 node.buffer = None
             else:
                 run_node(walk, node)
-                CURRENT = walk
                 tg_grad = create_graph
             if not (bounded and (id(node), 0) in walk.wanted):
                 release_edges(walk, node)
+        for entry in list(walk.leaf_waiting.values()):      # some node had no gradient to give
+            if entry[2] is not None:
+                finish_leaf(walk, <list>entry)
+                tg_grad = create_graph
     except BaseException:
         clear_buffers(walk, starts)
         raise
     finally:
         ACTIVE.discard(walk.epoch)
-        CURRENT = outer
+        tg_walk = outer
         tg_grad = grad
     if inputs is None:
         return None
@@ -607,7 +653,7 @@ cdef int clear_buffers(Walk walk, list starts) except -1:
     cdef list left = [s for s in starts if type(s) is Node]
     while left:
         node = <Node>left.pop()
-        if id(node) in seen:
+        if id(node) in seen or node.epoch != walk.epoch:        # another's: a walk around this one, or in another thread
             continue
         seen.add(id(node))
         node.buffer = None
@@ -645,10 +691,12 @@ def _make_function_node(context, inputs, outputs, list shared):
     extra.codes = []
     extra.saved = []
     extra.versions = []
+    extra.shapes = []
     for i in range(len(inputs)):
         edge = None
         number = 0
         code = F32
+        extra.shapes.append(shape_tuple(<Tensor>inputs[i]) if isinstance(inputs[i], Tensor) else None)
         if isinstance(inputs[i], Tensor):
             t = <Tensor>inputs[i]
             edge = edge_of(t)
@@ -680,4 +728,5 @@ def _make_function_node(context, inputs, outputs, list shared):
             t.nr = i
             t.requires = True
             t.base = None
+            t.history += 1              # its views, if it was written in place
     return node

@@ -167,8 +167,8 @@ cdef inline object operand_of(object value):
     """A Tensor or a number, or None when it is neither."""
     if isinstance(value, Tensor) or type(value) is float or type(value) is int or is_number(value):
         return value
-    if isinstance(value, np.ndarray):
-        return borrow_array(value)
+    if isinstance(value, np.ndarray):       # the tape may keep it, and would not notice a later change
+        return copy_array(value) if tg_grad else borrow_array(value)
     return None
 
 
@@ -207,11 +207,16 @@ cdef object hot_binary(Op op, void **args, Py_ssize_t count):
             return DECLINED
     a = <object><PyObject *>args[0]
     b = <object><PyObject *>args[1]
-    if not (isinstance(a, Tensor) or isinstance(b, Tensor)) or operand_of(a) is None or operand_of(b) is None:
+    if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
         return DECLINED
-    if not (isinstance(a, Tensor) and isinstance(b, Tensor)) and not takes_numbers(op, a, b):
-        return DECLINED
-    return binary(op, operand_of(a), operand_of(b))
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        if not takes_numbers(op, a, b):
+            return DECLINED
+        a = operand_of(a)
+        b = operand_of(b)
+        if a is None or b is None:
+            return DECLINED
+    return binary(op, a, b)
 
 
 cdef bint takes_numbers(Op op, object a, object b) except -1:
@@ -420,9 +425,7 @@ cdef int check_broadcast(Op op, Tensor x, Tensor y) except -1:
 
 cdef object compare(object a, object b, int which):
     cdef str name = ("lt", "le", "eq", "ne", "gt", "ge")[which]
-    if operand_of(b) is None:
-        return NotImplemented
-    return binary(<Op>CORE_OPS[name], a, operand_of(b))
+    return binary_operator(<Op>CORE_OPS[name], a, b)
 
 
 # ---------------------------------------------------------------------------- a choice between two operands

@@ -171,7 +171,6 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     cdef Py_ssize_t i
     cdef double scale = 1
     cdef long long ignore = -100
-    cdef int64_t bad = -1
     if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
@@ -193,17 +192,7 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
             ignore = value
         elif value is not op.defaults[i] and value != op.defaults[i]:
             return DECLINED
-    a.ndim = 1
-    a.size[0] = y.count
-    a.stride[0][0] = 8
-    a.data[0] = y.at
-    a.data[1] = &bad
-    a.scalar[0] = shape_of(x)[1]
-    a.scalar[1] = ignore
-    CHECK_RANGE(&a)
-    if bad >= 0:
-        raise IndexError(f"Target {(<int64_t *>y.at)[bad]} is out of bounds: cross_entropy() has {shape_of(x)[1]} classes, and row {bad} "
-                         f"names another")
+    check_classes(y, shape_of(x)[1], ignore)
     out = new_scalar(x.code)
     logs = new_like(x, x.code)
     row_args(&a, x)
@@ -220,16 +209,35 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
         keep0(node, x)
         keep1(node, y)
         node.output = logs
-        node.v_output = logs.block.version
+        node.v_output = version_of(logs)
         if scale != 1 or ignore != -100:
             node.settings = ("mean" if scale else "sum", ignore)
     return out
+
+
+cdef int check_classes(Tensor y, Py_ssize_t classes, long long ignore) except -1:
+    """Raises IndexError for a class that there is not."""
+    cdef KernelArgs a
+    cdef int64_t bad = -1
+    a.ndim = 1
+    a.size[0] = y.count
+    a.stride[0][0] = 8
+    a.data[0] = y.at
+    a.data[1] = &bad
+    a.scalar[0] = classes
+    a.scalar[1] = ignore
+    CHECK_RANGE(&a)
+    if bad >= 0:
+        raise IndexError(f"Target {(<int64_t *>y.at)[bad]} is out of bounds: cross_entropy() has {classes} classes, and row {bad} "
+                         f"names another")
+    return 0
 
 
 cdef int cross_entropy_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
     cdef Tensor logs = node.output
     cdef Tensor out = new_like(logs, logs.code)
+    check_classes(<Tensor>node.s1, shape_of(logs)[1], -100 if node.settings is None else node.settings[1])  # NumPy may have written there
     row_args(&a, logs)
     a.data[0] = g.at
     a.data[1] = logs.at
@@ -300,7 +308,7 @@ cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
             set_edge2(node, b)
             keep2(node, b)
         node.output = stats
-        node.v_output = stats.block.version
+        node.v_output = version_of(stats)
         node.settings = [None, tuple(shape), None, None, eps]
     return out
 

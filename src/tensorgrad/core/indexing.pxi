@@ -65,7 +65,7 @@ cdef Tensor basic_view(Tensor x, tuple parts):
                 raise ValueError("step must be greater than zero")
             start, stop, step = slice(whole(part.start), whole(part.stop), step).indices(extent)
             if start != 0 or stop != extent or step != 1:
-                out = slice_dim(OP_SLICE, out, dim, start, max(0, (stop - start + step - 1) // step), step)
+                out = slice_dim(OP_SLICE, out, dim, start, (stop - start - 1) // step + 1 if stop > start else 0, step)
             dim += 1
         else:
             extent = shape_of(out)[dim]
@@ -164,6 +164,11 @@ def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray
             or not cnp.PyArray_IS_C_CONTIGUOUS(full) or not cnp.PyArray_IS_C_CONTIGUOUS(rows) or not cnp.PyArray_IS_C_CONTIGUOUS(index)
             or index.dtype.num != NUMPY_TYPE[I64]):
         return False
+    limit = cnp.PyArray_DIM(full, 0)
+    if cnp.PyArray_SIZE(index) and (index.min() < 0 or index.max() >= limit):      # NumPy may have written there since it was checked
+        raise IndexError(f"index out of range: rows from {index.min()} to {index.max()} of {limit}")
+    if cnp.PyArray_DIM(rows, 0) != cnp.PyArray_DIM(index, 0) or cnp.PyArray_DIM(rows, 1) != cnp.PyArray_DIM(full, 1):
+        raise RuntimeError(f"rows of shape {(<object>rows).shape} do not go into {(<object>full).shape} at {cnp.PyArray_DIM(index, 0)} places")
     a.ndim = 2
     a.size[0] = cnp.PyArray_DIM(index, 0)
     a.size[1] = cnp.PyArray_DIM(full, 1)

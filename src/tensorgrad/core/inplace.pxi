@@ -69,6 +69,8 @@ cdef int take_history(Tensor x, Tensor value) except -1:
     cdef Tensor scattered
     if x.flags & FLAG_NO_GRAD_VIEW:
         refuse_unrecorded_view()
+    if base is not None and not shows_part_of(x, base):
+        base = x.base = None
     if base is None:
         hand_over(x, value if needs_grad(value) else (<Op>CORE_OPS["_filled"])(x, value))
         return 0
@@ -107,6 +109,21 @@ cdef int move_to(Tensor x, Tensor value) except -1:
     return 0
 
 
+cdef bint shows_part_of(Tensor view, Tensor base) noexcept:
+    """Whether a view still shows elements of its base: either may have been given other memory, or another size."""
+    return view.block is base.block and (view.count == 0 or (base.count != 0 and base.at <= view.at
+                                                             and view.at + reach_of(view) <= base.at + reach_of(base)))
+
+
+cdef Py_ssize_t reach_of(Tensor t) noexcept:
+    """Bytes from the first element to the end of the last."""
+    cdef Py_ssize_t reach = ITEMSIZE[t.code]
+    cdef int i
+    for i in range(t.nd):
+        reach += (shape_of(t)[i] - 1) * strides_of(t)[i]
+    return reach
+
+
 cdef tuple geometry(Tensor view):
     """Where a view's elements are among its base's: (shape, strides, offset) in elements of a contiguous base, or the flat
     indices themselves when the base is not contiguous."""
@@ -132,6 +149,8 @@ cdef int refresh_view(Tensor t) except -1:
     cdef int grad = tg_grad
     global tg_grad
     t.seen = base.history
+    if not shows_part_of(t, base):
+        return 0
     if base.flags & FLAG_RETAINS_GRAD or base.node is not None or base.requires:
         tg_grad = True
         try:
@@ -260,7 +279,7 @@ def _resize(Tensor x not None, shape):
     if ndim == x.nd and shape_tuple(x) == tuple(shape):
         return x
     for i in range(ndim):
-        count *= dims[i]
+        count = times(count, dims[i])
     if count <= _room_of(x)[1]:
         made = alias_of(x)
         if made.nd > INLINE_DIMS:

@@ -13,6 +13,7 @@ cdef object hot_join(Op op, void **args, Py_ssize_t count):
     given = <object><PyObject *>args[0]
     if type(given) is not list and type(given) is not tuple:
         return DECLINED
+    given = tuple(given)                # a thread may change the list while the GIL is released
     n = len(given)
     if n == 0 or not isinstance(given[0], Tensor):
         return DECLINED
@@ -70,9 +71,11 @@ cdef int copy_piece(Tensor out, Tensor x, int dim, Py_ssize_t start, bint stacke
             for i in range(rows):
                 memcpy(to + i * row, source + i * chunk, chunk)
         else:
+            begin_unlocked()
             with nogil:
                 for i in range(rows):
                     memcpy(to + i * row, source + i * chunk, chunk)
+            end_unlocked()
         return 0
     for d in range(out.nd):
         if d == dim and stacked:

@@ -1,7 +1,6 @@
 # Calling kernels: every call is one KernelArgs and goes through launch().
 
 cdef double RELEASE_GIL_FROM = 40000.0      # elements of light work, about 10 microseconds
-cdef object launch_listener = None
 
 
 cdef int launch(kernel_fn fn, KernelArgs *a, double work) except -1:
@@ -9,8 +8,10 @@ cdef int launch(kernel_fn fn, KernelArgs *a, double work) except -1:
     if work < RELEASE_GIL_FROM:
         fn(a)
     else:
+        begin_unlocked()
         with nogil:
             fn(a)
+        end_unlocked()
     return 0
 
 
@@ -111,7 +112,7 @@ cdef int copy_into(Tensor out, Tensor x) except -1:
         return 0
     if x.code == out.code and x.contiguous and out.contiguous and x.count == out.count:
         if x.at != out.at:
-            memcpy(out.at, x.at, x.count * ITEMSIZE[x.code])
+            memmove(out.at, x.at, x.count * ITEMSIZE[x.code])
         return 0
     if tg_kernels:
         fn = COPY[x.code] if x.code == out.code else CAST[x.code][out.code]

@@ -10,11 +10,13 @@ cdef extern from *:
     static TG_THREAD_LOCAL int tg_grad = 1;
     static TG_THREAD_LOCAL int tg_inference = 0;
     static TG_THREAD_LOCAL int tg_anomaly = 0;
+    static TG_THREAD_LOCAL void *tg_walk = NULL;    /* the backward that runs in this thread; its caller keeps it alive */
     static int tg_kernels = 1;
     """
     int tg_grad
     int tg_inference
     int tg_anomaly
+    void *tg_walk
     int tg_kernels
 
 

@@ -546,7 +546,7 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
                     save(t)
                     node.state |= NODE_SAVED
                     extra.saved.append(t)
-                    extra.versions.append(t.block.version)
+                    extra.versions.append(version_of(t))
                 else:
                     extra.saved.append(None)
                     extra.versions.append(0)
@@ -590,7 +590,7 @@ cdef int record_list(Op op, Node node, list values, list inputs) except -1:
         for each in inputs:
             save(<Tensor>each)
             extra.saved.append(each)
-            extra.versions.append((<Tensor>each).block.version)
+            extra.versions.append(version_of(<Tensor>each))
         node.state |= NODE_SAVED
     return 0
 
@@ -611,7 +611,8 @@ cdef int record_outputs(Node node, list outs, int keep) except -1:
             t.nr = i
             t.requires = True
         if keep & 8:
-            extra.output_aliases.append((alias_of(t), t.block.version))
+            alias = alias_of(t)
+            extra.output_aliases.append((alias, version_of(<Tensor>alias)))
     if keep & 8:
         node.state |= NODE_SAVED
     return 0

@@ -49,6 +49,8 @@ cdef Tensor gemm(Tensor x, Tensor y, Tensor bias, bint transpose_y):
     cdef Tensor out
     cdef int64_t kept
     cdef int inner = 1 if transpose_y else 0
+    if shape_of(x)[1] != shape_of(y)[inner] or x.code != y.code:
+        raise RuntimeError("a matrix that a product needs was given another shape or dtype, perhaps by a hook")
     if not unit_strided(x):
         x = clone_raw(x)
     if not unit_strided(y):
@@ -87,7 +89,12 @@ cdef Tensor batched_gemm(Tensor x, Tensor y):
     cdef KernelArgs a
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Tensor out
-    cdef int n = x.nd
+    cdef int n = x.nd, i
+    for i in range(n - 2):
+        if n != y.nd or shape_of(x)[i] != shape_of(y)[i]:
+            raise RuntimeError("a stack of matrices that a product needs was given another shape, perhaps by a hook")
+    if shape_of(x)[n - 1] != shape_of(y)[n - 2] or x.code != y.code:
+        raise RuntimeError("a stack of matrices that a product needs was given another shape or dtype, perhaps by a hook")
     if not unit_strided(x) or not collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2]):
         x = clone_raw(x)
         collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2])

@@ -24,6 +24,7 @@ class AllocationError(RuntimeError, MemoryError):
     """Memory that the system does not have; the text names the bytes."""
 
 
+@cython.freelist(64)
 cdef class BlockHolder:
     """Keeps a block alive for an array that shows its memory."""
     cdef Block *block
@@ -31,6 +32,31 @@ cdef class BlockHolder:
     def __dealloc__(self):
         if self.block is not NULL:
             block_drop(self.block)
+
+
+cdef int KERNELS_RUNNING = 0            # without the GIL
+cdef list RETIRED = []                  # holders of blocks that a tensor gave up meanwhile
+
+
+cdef inline void begin_unlocked() noexcept:
+    global KERNELS_RUNNING
+    KERNELS_RUNNING += 1
+
+
+cdef inline int end_unlocked() except -1:
+    global KERNELS_RUNNING
+    KERNELS_RUNNING -= 1
+    if KERNELS_RUNNING == 0 and len(RETIRED):
+        RETIRED.clear()
+    return 0
+
+
+cdef int retire(Block *block) except -1:
+    """Drops a block that another thread's kernel, which knows only addresses, may still be reading or writing."""
+    if KERNELS_RUNNING:
+        RETIRED.append(holder_of(block))
+    block_drop(block)
+    return 0
 
 
 cdef BlockHolder holder_of(Block *block):

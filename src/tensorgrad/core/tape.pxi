@@ -9,6 +9,7 @@ cdef enum:
     FLAG_INFERENCE = 1
     FLAG_RETAINS_GRAD = 2
     FLAG_NO_GRAD_VIEW = 4       # a view made while nothing was recorded
+    FLAG_BLANK = 8              # made by __new__ alone: nothing was put in yet
 
 
 cdef class NodeExtra:
@@ -211,6 +212,11 @@ cdef Py_ssize_t input_count(Node node) except -1:
     return 1
 
 
+cdef inline uint32_t version_of(Tensor t) noexcept:
+    """Grows whenever its memory is written, or replaced."""
+    return t.block.version + t.moved
+
+
 cdef inline int save(Tensor t) except -1:
     """What every tensor that goes on the tape must pass."""
     if t.flags & FLAG_INFERENCE:
@@ -256,7 +262,7 @@ cdef inline void set_edge2(Node node, Tensor t):
 cdef inline int keep0(Node node, Tensor t) except -1:
     save(t)
     node.s0 = t
-    node.v0 = t.block.version
+    node.v0 = version_of(t)
     node.state |= NODE_SAVED
     return 0
 
@@ -264,7 +270,7 @@ cdef inline int keep0(Node node, Tensor t) except -1:
 cdef inline int keep1(Node node, Tensor t) except -1:
     save(t)
     node.s1 = t
-    node.v1 = t.block.version
+    node.v1 = version_of(t)
     node.state |= NODE_SAVED
     return 0
 
@@ -272,14 +278,14 @@ cdef inline int keep1(Node node, Tensor t) except -1:
 cdef inline int keep2(Node node, Tensor t) except -1:
     save(t)
     node.s2 = t
-    node.v2 = t.block.version
+    node.v2 = version_of(t)
     node.state |= NODE_SAVED
     return 0
 
 
 cdef inline int keep_output(Node node, Tensor out) except -1:
     node.output = alias_of(out)
-    node.v_output = out.block.version
+    node.v_output = version_of(node.output)
     node.state |= NODE_SAVED
     return 0
 
@@ -295,7 +301,7 @@ cdef int changed(Node node, Tensor t, uint32_t had) except -1:
     shape = ", ".join(map(str, shape_tuple(t)))
     text = (f"one of the variables needed for gradient computation has been modified by an inplace operation: "
             f"[tensorgrad.{tensor_type_name(t.code)} [{shape}]], saved by {node.name()} of {op_title(node)}, is at version "
-            f"{t.block.version}; expected version {had} instead.")
+            f"{version_of(t)}; expected version {had} instead.")
     if node.state & NODE_GENERAL and (<NodeExtra>node.more).traceback:
         text += " The forward call that saved it:\n" + "".join((<NodeExtra>node.more).traceback)
     else:
@@ -320,13 +326,13 @@ cdef int check_saved(Node node) except -1:
             f"been freed), at {node.name()}. Saved intermediate values of the graph are freed when you call .backward() or "
             f"autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you "
             f"need to access saved tensors after calling backward.")
-    if type(node.s0) is not float and isinstance(node.s0, Tensor) and (<Tensor>node.s0).block.version != node.v0:
+    if isinstance(node.s0, Tensor) and version_of(<Tensor>node.s0) != node.v0:
         changed(node, <Tensor>node.s0, node.v0)
-    if node.s1 is not None and isinstance(node.s1, Tensor) and (<Tensor>node.s1).block.version != node.v1:
+    if isinstance(node.s1, Tensor) and version_of(<Tensor>node.s1) != node.v1:
         changed(node, <Tensor>node.s1, node.v1)
-    if node.s2 is not None and isinstance(node.s2, Tensor) and (<Tensor>node.s2).block.version != node.v2:
+    if isinstance(node.s2, Tensor) and version_of(<Tensor>node.s2) != node.v2:
         changed(node, <Tensor>node.s2, node.v2)
-    if node.output is not None and node.output.block.version != node.v_output:
+    if node.output is not None and version_of(node.output) != node.v_output:
         changed(node, node.output, node.v_output)
     if node.state & NODE_GENERAL:
         extra = <NodeExtra>node.more
@@ -334,12 +340,12 @@ cdef int check_saved(Node node) except -1:
             for saved, version in zip(extra.saved, extra.versions):
                 if isinstance(saved, Tensor):
                     t = <Tensor>saved
-                    if t.block.version != <uint32_t>version:
+                    if version_of(t) != <uint32_t>version:
                         changed(node, t, version)
         if extra.output_aliases is not None:
             for saved, version in extra.output_aliases:
                 t = <Tensor>saved
-                if t.block.version != <uint32_t>version:
+                if version_of(t) != <uint32_t>version:
                     changed(node, t, version)
     return 0
 

@@ -48,8 +48,8 @@ cdef Tensor new_tensor(int ndim, const Py_ssize_t *shape, int code):
                 exact = itemsize
                 for i in range(ndim):
                     exact = exact * shape[i]
-                t.nd = 0 if ndim <= INLINE_DIMS else t.nd
                 if exact == 0:
+                    size = 0
                     break
                 raise AllocationError(f"Storage size calculation overflowed with sizes="
                                       f"{[shape[i] for i in range(ndim)]}: {exact} bytes")
@@ -223,8 +223,8 @@ cdef object array_over(Tensor t, object owner):
 
 
 cdef inline object array_of(Tensor t):
-    """For a body: lives no longer than the call."""
-    return array_over(t, t)
+    """For a body, which may release the GIL: the memory stays even if another thread gives the tensor other memory."""
+    return array_over(t, holder_of(t.block))
 
 
 cdef Tensor borrow_array(cnp.ndarray array):
@@ -252,12 +252,29 @@ cdef Tensor borrow_array(cnp.ndarray array):
         t.count *= shape[i]
     t.contiguous = looks_contiguous(t)
     t.at = <char *>cnp.PyArray_DATA(array)
-    t.block = block_borrow(<PyObject *>array, cnp.PyArray_NBYTES(array), not cnp.PyArray_ISWRITEABLE(array))
+    t.block = block_behind(array)
+    if t.block is NULL:
+        t.block = block_borrow(<PyObject *>array, cnp.PyArray_NBYTES(array), not cnp.PyArray_ISWRITEABLE(array))
     if t.block is NULL:
         raise MemoryError()
     if tg_inference:
         t.flags = FLAG_INFERENCE
     return t
+
+
+cdef Block *block_behind(cnp.ndarray array) noexcept:
+    """The block that the array shows, if it came from a tensor; NULL when it may do less with it than the block allows."""
+    cdef PyObject *owner = <PyObject *>array
+    cdef Block *block
+    while owner is not NULL and cnp.PyArray_Check(<object>owner):
+        owner = cnp.PyArray_BASE(<cnp.ndarray>owner)
+    if owner is NULL or type(<object>owner) is not BlockHolder:
+        return NULL
+    block = (<BlockHolder><object>owner).block
+    if block.frozen == cnp.PyArray_ISWRITEABLE(array):
+        return NULL
+    block_keep(block)
+    return block
 
 
 cdef Tensor copy_array(object source):
@@ -339,6 +356,7 @@ def _empty(shape, int code):
 cdef int read_shape(object shape, Py_ssize_t *dims, str who) except -1:
     """Checks a shape argument and writes it to ``dims``; gives the number of dimensions."""
     cdef Py_ssize_t ndim, i
+    shape = tuple(shape)                # a list may be changed by what reading its elements runs
     if len(shape) > MAX_DIMS:
         raise RuntimeError(f"{who}(): a tensor has at most {MAX_DIMS} dimensions, not {len(shape)}")
     ndim = len(shape)
@@ -436,13 +454,20 @@ cdef class Tensor:
         pass
 
     def __init__(self, *args, dtype=None, device=None):
-        if self.block is not NULL:
+        if not self.flags & FLAG_BLANK:
             return
         cdef Tensor made = _legacy_constructor(args, dtype)
         share_memory(self, made)
         track(self)
 
     def __dealloc__(self):
+        cdef Tensor grad = self.grad_, following
+        self.grad_ = None
+        while grad is not None and tg_refcount(<PyObject *>grad) == 1:      # a chain of gradients must not end in recursion
+            following = grad.grad_
+            grad.grad_ = None
+            grad = following
+            following = None
         if self.block is not NULL:
             block_drop(self.block)
         if self.nd > INLINE_DIMS:
@@ -563,7 +588,7 @@ cdef class Tensor:
     @property
     def _version(self):
         """How often its memory was written in place."""
-        return self.block.version
+        return version_of(self)
 
     @property
     def _base(self):
@@ -705,6 +730,11 @@ cdef class Tensor:
             raise BufferError("the memory of this tensor is read-only")
         if not self.contiguous and flags & PyBUF_STRIDES != PyBUF_STRIDES:
             raise BufferError("this tensor is not contiguous, and the reader asked for contiguous memory")
+        if not self.contiguous and ((flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS
+                                    or (flags & PyBUF_ANY_CONTIGUOUS) == PyBUF_ANY_CONTIGUOUS):
+            raise BufferError("this tensor is not contiguous, and the reader asked for contiguous memory")
+        if self.nd > 1 and (flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS:
+            raise BufferError("the reader asked for memory in the order of Fortran")
         dims = <Py_ssize_t *>malloc((1 + 2 * self.nd) * sizeof(Py_ssize_t))
         if dims is NULL:
             raise MemoryError()
@@ -802,21 +832,21 @@ cdef class Tensor:
                                "tensor that an op made being one of its attributes; detach() it first.")
         if id(self) in memo:
             return memo[id(self)]
+        import copy
         cdef Tensor t = type(self).__new__(type(self))
         share_memory(t, clone_raw(self))
         t.requires = self.requires
         memo[id(self)] = t
         if self.grad_ is not None:
-            t.grad_ = self.grad_.__deepcopy__(memo)
+            t.grad_ = copy.deepcopy(self.grad_, memo)
         for name, value in vars(self).items():
-            import copy
             setattr(t, name, copy.deepcopy(value, memo))
         return t
 
     def __reduce_ex__(self, protocol):
         if self.node is not None:
             raise RuntimeError("a tensor that an op made can't be pickled with its graph; detach() it first")
-        return _rebuild, (type(self), np.ascontiguousarray(array_of(self)), bool(self.requires), dict(vars(self)))
+        return _rebuild, (type(self), np.asarray(array_of(self), order="C"), bool(self.requires), dict(vars(self)))
 
     # ---- autograd
 
@@ -1036,9 +1066,7 @@ cdef class Tensor:
 
 cdef object named_operator(str name, object a, object b):
     """An operator whose op is looked up by name, for those that no hot loop uses."""
-    if operand_of(a) is None or operand_of(b) is None:
-        return NotImplemented
-    return binary(<Op>CORE_OPS[name], operand_of(a), operand_of(b))
+    return binary_operator(<Op>CORE_OPS[name], a, b)
 
 
 cdef extern from *:
@@ -1057,8 +1085,22 @@ cdef extern from *:
         Py_CLEAR(*(PyObject **)((char *)self + tg_attributes));
         return tg_own_clear(self);
     }
-    static PyGetSetDef tg_dict_entry = {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL};
-    static int tg_tensor_type(PyTypeObject *type, Py_ssize_t offset)
+    static PyObject *tg_dict(PyObject *self, void *context)
+    {
+        if (!PyObject_GC_IsTracked(self)) PyObject_GC_Track(self);
+        return PyObject_GenericGetDict(self, context);
+    }
+    static PyGetSetDef tg_dict_entry = {"__dict__", tg_dict, PyObject_GenericSetDict, NULL, NULL};
+    /* What Python makes by __new__ has memory from the start, whether or not an __init__ gives it some. */
+    static newfunc tg_own_new;
+    static int (*tg_fill_blank)(PyObject *);
+    static PyObject *tg_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+    {
+        PyObject *made = tg_own_new(type, args, keywords);
+        if (made != NULL && tg_fill_blank(made) < 0) Py_CLEAR(made);
+        return made;
+    }
+    static int tg_tensor_type(PyTypeObject *type, Py_ssize_t offset, int (*fill_blank)(PyObject *))
     {
         PyObject *entry = PyDescr_NewGetSet(type, &tg_dict_entry);
         if (entry == NULL || PyDict_SetItemString(type->tp_dict, "__dict__", entry) < 0) return -1;
@@ -1068,18 +1110,36 @@ cdef extern from *:
         tg_own_clear = type->tp_clear;
         type->tp_traverse = tg_traverse;
         type->tp_clear = tg_clear;
+        tg_own_new = type->tp_new;
+        tg_fill_blank = fill_blank;
+        type->tp_new = tg_new;
         type->tp_dictoffset = offset;
         PyType_Modified(type);
         return 0;
     }
     """
-    int tg_tensor_type(PyTypeObject *cls, Py_ssize_t offset) except -1
+    int tg_tensor_type(PyTypeObject *cls, Py_ssize_t offset, int (*fill_blank)(PyObject *) except -1) except -1
+
+
+cdef int fill_blank(PyObject *made) except -1:
+    """Makes a tensor that has nothing yet an empty one."""
+    cdef Tensor t = <Tensor>made
+    t.block = block_new(0)
+    if t.block is NULL:
+        raise MemoryError()
+    t.at = block_data(t.block)
+    t.code = default_code
+    t.nd = 1
+    t.dims[INLINE_DIMS] = ITEMSIZE[t.code]
+    t.contiguous = True
+    t.flags = FLAG_BLANK
+    return 0
 
 
 def _set_tensor_type():
-    """Gives Tensor its lazy __dict__."""
+    """Gives Tensor its lazy __dict__, and memory to what Python makes."""
     cdef Tensor t = Tensor.__new__(Tensor)
-    tg_tensor_type(<PyTypeObject *>Tensor, <char *>&t.attributes - <char *><PyObject *>t)
+    tg_tensor_type(<PyTypeObject *>Tensor, <char *>&t.attributes - <char *><PyObject *>t, fill_blank)
 
 
 _set_tensor_type()
@@ -1094,9 +1154,14 @@ cdef int share_memory(Tensor t, Tensor source) except -1:
     cdef int i
     if t is source:
         return 0
+    if t.flags & FLAG_BLANK:
+        t.flags &= ~FLAG_BLANK
+    else:
+        t.moved = version_of(t) + 1 - source.block.version
+        if t.base is not None and t.base.block is not source.block:
+            t.base = None
     block_keep(source.block)
-    if t.block is not NULL:
-        block_drop(t.block)
+    retire(t.block)
     if t.nd > INLINE_DIMS:
         free(<void *>t.dims[0])
     t.nd = 0

@@ -81,6 +81,13 @@ cdef bint reshaped_strides(Tensor x, int ndim, const Py_ssize_t *shape, Py_ssize
     return True
 
 
+cdef inline Py_ssize_t times(Py_ssize_t a, Py_ssize_t b) except -1:
+    """The product of two extents; refuses what does not fit in 64 bits."""
+    if (a | b) >> 31 and b > 0 and a > PY_SSIZE_T_MAX // b:
+        raise RuntimeError("numel: integer multiplication overflow")
+    return a * b
+
+
 cdef int infer_shape(Tensor x, Py_ssize_t *shape, int ndim) except -1:
     """Fills in a -1 and checks that the sizes agree."""
     cdef Py_ssize_t known = 1
@@ -93,7 +100,7 @@ cdef int infer_shape(Tensor x, Py_ssize_t *shape, int ndim) except -1:
         elif shape[i] < 0:
             raise RuntimeError(f"invalid shape dimension {shape[i]} at index {i} of shape {[shape[k] for k in range(ndim)]}")
         else:
-            known *= shape[i]
+            known = times(known, shape[i])
     if unknown >= 0:
         if known == 0:
             raise RuntimeError(f"cannot reshape tensor of {x.count} elements into shape {[shape[i] for i in range(ndim)]} because the "
@@ -156,7 +163,9 @@ cdef inline Py_ssize_t one_dim(object value, Py_ssize_t position, str who) excep
 
 cdef int read_dims(object sizes, Py_ssize_t *dims, str who) except -1:
     """Writes a sequence of ints to ``dims``; gives its length."""
-    cdef Py_ssize_t i, count = len(sizes)
+    cdef Py_ssize_t i, count
+    sizes = tuple(sizes)                # a list may be changed by what reading its elements runs
+    count = len(sizes)
     if count > MAX_DIMS:
         raise RuntimeError(f"{who}(): a tensor has at most {MAX_DIMS} dimensions, not {count}")
     for i in range(count):
@@ -169,7 +178,7 @@ cdef int read_sizes(void **args, Py_ssize_t count, Py_ssize_t *dims, str who) ex
     cdef Py_ssize_t i
     if count == 2 and isinstance(<object><PyObject *>args[1], (tuple, list)):
         return read_dims(<object><PyObject *>args[1], dims, who)
-    if count > MAX_DIMS:
+    if count > MAX_DIMS + 1:
         raise RuntimeError(f"{who}(): a tensor has at most {MAX_DIMS} dimensions, not {count - 1}")
     for i in range(1, count):
         dims[i - 1] = one_dim(<object><PyObject *>args[i], i - 1, who)
@@ -315,6 +324,7 @@ cdef Tensor expand(Op op, Tensor x, object sizes):
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t strides[MAX_DIMS]
     cdef int i, old, ndim = read_dims(sizes, shape, op.__name__)
+    cdef Py_ssize_t elements = 1
     cdef Tensor out
     if ndim < x.nd:
         raise RuntimeError(f"expand({DTYPE_LIST[x.code].name}{list(shape_tuple(x))}, size={list(sizes)}): the number of sizes provided "
@@ -334,6 +344,8 @@ cdef Tensor expand(Op op, Tensor x, object sizes):
         else:
             raise RuntimeError(f"The expanded size of the tensor ({shape[i]}) must match the existing size ({shape_of(x)[old]}) at "
                                f"non-singleton dimension {i}.  Target sizes: {list(sizes)}.  Tensor sizes: {list(shape_tuple(x))}")
+    for i in range(ndim):
+        elements = times(elements, shape[i])
     out = view_of(x, ndim, shape, strides, x.at)
     if tg_grad and needs_grad(x):
         record_view(op, out, x, [None, shape_tuple(out), shape_tuple(x)], expand_vjp)
@@ -427,10 +439,12 @@ cdef Tensor view_from_array(Tensor x, cnp.ndarray array):
     """The view of ``x`` that a body's array shows."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t strides[MAX_DIMS]
+    cdef Py_ssize_t elements = 1
     cdef int i
     for i in range(array.ndim):
         shape[i] = cnp.PyArray_DIM(array, i)
         strides[i] = cnp.PyArray_STRIDE(array, i)
+        elements = times(elements, shape[i])
     return view_of(x, array.ndim, shape, strides, <char *>cnp.PyArray_DATA(array) if array.size else x.at)
 
 

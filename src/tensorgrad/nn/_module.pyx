@@ -53,6 +53,8 @@ cdef extern from *:
         for (; entry != NULL && entry->name != NULL; entry++)
             if (strcmp(entry->name, "__dict__") == 0) entry->set = PyObject_GenericSetDict;
     }
+    /* Python's own answers 1 where it has raised, in some versions. */
+    static CYTHON_INLINE int module_enter(const char *where) { return Py_EnterRecursiveCall(where) ? -1 : 0; }
     /* Cython would empty the dict first, and others may hold it. */
     static CYTHON_INLINE void module_drop_state(PyObject *self) { Py_CLEAR(*module_state(self)); }
     """
@@ -73,7 +75,7 @@ cdef extern from *:
     int PyObject_GenericSetAttr(object o, object name, object value) except -1
     object PyObject_Call(object f, object args, PyObject *kwargs)
     PyObject *PyTuple_GET_ITEM(PyObject *t, Py_ssize_t i) noexcept
-    int Py_EnterRecursiveCall(const char *where) except -1
+    int module_enter(const char *where) except -1
     void Py_LeaveRecursiveCall() noexcept
     void Py_DECREF(PyObject *o) noexcept
     void PyType_Modified(PyTypeObject *tp) noexcept
@@ -154,7 +156,7 @@ cdef object call_forward(ModuleBase self, tuple args, dict kwargs):
     for i in range(n):
         stack[i + 1] = PyTuple_GET_ITEM(<PyObject *>args, i)
     method = <object>forward        # held: forward may replace itself on the class
-    Py_EnterRecursiveCall(" in Module.__call__")
+    module_enter(" in Module.__call__")
     try:
         if kwargs:
             result = PyObject_VectorcallDict(forward, stack, n + 1, <PyObject *>kwargs)
@@ -182,7 +184,7 @@ cdef object call_one(object module, object input):
     stack[0] = <PyObject *>module
     stack[1] = <PyObject *>input
     method = <object>forward
-    Py_EnterRecursiveCall(" in Module.__call__")
+    module_enter(" in Module.__call__")
     try:
         result = PyObject_Vectorcall(forward, stack, 2, NULL)
     finally:
@@ -368,6 +370,14 @@ cdef int walk(ModuleBase self, dict found, Path *above) except -1:
 
     Without `found` it sets their gradients to None; a parameter that is met twice does not mind.
     """
+    module_enter(" in a walk over modules")
+    try:
+        return walk_into(self, found, above)
+    finally:
+        Py_LeaveRecursiveCall()
+
+
+cdef int walk_into(ModuleBase self, dict found, Path *above) except -1:
     cdef Path here = Path(<PyObject *>self, above)
     cdef PyObject *parameters = module_find(self, PARAMETERS)
     cdef PyObject *modules = module_find(self, MODULES)
