@@ -6,16 +6,26 @@ environment those modules alone are built.
 
 import os
 import platform
+import shutil
 import sys
+import sysconfig
+import tempfile
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from glob import glob
 
 import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build import build
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, ExecError, PlatformError
+
+# setuptools' own copy, for it has no public name for these two.
+from distutils.ccompiler import new_compiler  # isort: skip
+from distutils.sysconfig import customize_compiler  # isort: skip
 
 PACKAGE = "src/tensorgrad"
 KERNELS = f"{PACKAGE}/kernels"
@@ -58,18 +68,8 @@ MODULES = {
     "tensorgrad.optim._step": CORE_FACE,
 }
 
-DIRECTIVES = {
-    "language_level": 3,
-    "boundscheck": False,
-    "wraparound": False,
-    "cdivision": True,
-    "initializedcheck": False,
-    "embedsignature": True,
-}
-
 NO_COMPILER = """
 tensorgrad could not be built: {error}
-
 It is compiled from C, and needs a C compiler and Python's headers. Install them, then run the command again:
   Debian, Ubuntu   sudo apt install build-essential python3-dev
   Fedora, RHEL     sudo dnf install gcc python3-devel
@@ -82,7 +82,8 @@ FAILURES = (CompileError, ExecError, PlatformError)
 
 def explain(error):
     """Ends the build in one paragraph that says what to install."""
-    sys.exit(NO_COMPILER.format(error=str(error).strip() or type(error).__name__))
+    reason = textwrap.shorten(str(error), 160) or type(error).__name__
+    sys.exit(NO_COMPILER.format(error=reason))
 
 
 def c_libraries():
@@ -118,18 +119,42 @@ def extension(module, parts):
         extra_compile_args=FOR_MODULES + (["-Os"] if holds_kernels and not WINDOWS else []),
         extra_link_args=["-s"] if LINUX else [],
         libraries=libraries,
-        depends=["setup.py", f"{KERNELS}/kernel.h", f"{PACKAGE}/_kernels.pxd"]
+        depends=[f"{KERNELS}/kernel.h", f"{PACKAGE}/_kernels.pxd"]
         + [path for part in parts for path in glob(part)],
     )
 
 
 def extensions():
-    """The modules whose source is there, translated to C where that is out of date."""
+    """The modules to build: those asked for whose source is there."""
     chosen = os.environ.get("TENSORGRAD_MODULES", ",".join(MODULES)).split(",")
-    present = [
+    return [
         extension(m, parts) for m, parts in MODULES.items() if m in chosen and os.path.exists(source_of(m))
     ]
-    return cythonize(present, compiler_directives=DIRECTIVES, include_path=["src"], build_dir="build/cython")
+
+
+@cache
+def try_compiler():
+    """Compiles a line that includes Python's header, so that a machine that can't build says so at once."""
+    compiler = new_compiler()
+    customize_compiler(compiler)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = os.path.join(folder, "trial.c")
+        with open(trial, "w") as file:
+            file.write("#include <Python.h>\n")
+        try:
+            compiler.compile([trial], output_dir=folder, include_dirs=[sysconfig.get_path("include")])
+        except FAILURES:
+            name = getattr(compiler, "compiler", ["cl"])[0]
+            fault = "does not compile a line that includes Python.h" if shutil.which(name) else "is not there"
+            explain(f"the C compiler, {name}, {fault}.")
+
+
+class Build(build):
+    """Tries the compiler before anything is copied or translated."""
+
+    def run(self):
+        try_compiler()
+        super().run()
 
 
 class BuildLibraries(build_clib):
@@ -179,13 +204,18 @@ class BuildLibraries(build_clib):
 
 
 class BuildModules(build_ext):
-    """Builds the libraries first, which `build_ext` alone does not, and names what is missing."""
+    """Translates the modules to C, and builds the libraries first, which `build_ext` alone would not."""
 
     def finalize_options(self):
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
 
     def run(self):
+        try_compiler()
+        translated = cythonize(self.extensions, include_path=["src"], build_dir="build/cython")
+        sources = {module.name: module.sources for module in translated}
+        for module in self.extensions:
+            module.sources = sources[module.name]
         self.run_command("build_clib")
         self.library_dirs.append(self.get_finalized_command("build_clib").build_clib)
         super().run()
@@ -200,5 +230,5 @@ class BuildModules(build_ext):
 setup(
     libraries=list(LIBRARIES.items()),
     ext_modules=extensions(),
-    cmdclass={"build_clib": BuildLibraries, "build_ext": BuildModules},
+    cmdclass={"build": Build, "build_clib": BuildLibraries, "build_ext": BuildModules},
 )
