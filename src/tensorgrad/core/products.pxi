@@ -14,7 +14,9 @@ find_products()
 
 
 cdef inline bint unit_strided(Tensor x) noexcept:
-    """Whether the last two dimensions have a stride of one element in one of them, and could be a matrix of the kernel."""
+    """Whether the last two dimensions have a stride of one element in one of them, and could be a matrix of
+    the kernel.
+    """
     cdef Py_ssize_t *shape = shape_of(x)
     cdef Py_ssize_t *strides = strides_of(x)
     cdef int itemsize = ITEMSIZE[x.code], n = x.nd
@@ -26,7 +28,9 @@ cdef inline bint unit_strided(Tensor x) noexcept:
 
 
 cdef inline void matrix_strides(Tensor x, int64_t *rows, int64_t *columns) noexcept:
-    """Strides of the last two dimensions; an extent of 1 gets the stride that keeps one of them at one element."""
+    """Strides of the last two dimensions; an extent of 1 gets the stride that keeps one of them at one
+    element.
+    """
     cdef Py_ssize_t *shape = shape_of(x)
     cdef Py_ssize_t *strides = strides_of(x)
     cdef int n = x.nd, itemsize = ITEMSIZE[x.code]
@@ -134,8 +138,10 @@ cdef object matmul(Op op, Tensor x, Tensor y):
     cdef Tensor out
     cdef Node node
     cdef int i
-    if not tg_kernels or x.code != y.code or MATMUL[x.code] is NULL or x.nd < 2 or x.nd != y.nd:
+    if not tg_kernels or x.code != y.code or MATMUL[x.code] is NULL or x.nd == 0 or y.nd == 0:
         return run(op, [x, y])
+    if x.nd != y.nd or x.nd == 1:
+        return matmul_by_matrices(op, x, y)
     if shape_of(x)[x.nd - 1] != shape_of(y)[y.nd - 2]:
         return run(op, [x, y])
     if x.nd == 2:
@@ -155,6 +161,28 @@ cdef object matmul(Op op, Tensor x, Tensor y):
             keep0(node, x)
         node.settings = shape_tuple(x)
     return out
+
+
+cdef object matmul_by_matrices(Op op, Tensor x, Tensor y):
+    """Vectors as matrices of one row or column, and a stack times one matrix as a taller matrix."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Tensor rows = x, columns = y, out
+    cdef int n = 0
+    if shape_of(x)[x.nd - 1] != shape_of(y)[y.nd - 2 if y.nd > 1 else 0] or y.nd > 2 or not x.count:
+        return run(op, [x, y])
+    if x.nd != 2:
+        shape[1] = shape_of(x)[x.nd - 1]
+        shape[0] = x.count // shape[1]
+        rows = reshape_as(OP_RESHAPE, x, 2, shape, False)
+    if y.nd == 1:
+        columns = unsqueeze(<Op>CORE_OPS["unsqueeze"], y, 1)
+    out = matmul(op, rows, columns)
+    memcpy(shape, shape_of(x), (x.nd - 1) * sizeof(Py_ssize_t))
+    n = x.nd - 1
+    if y.nd == 2:
+        shape[n] = shape_of(y)[1]
+        n += 1
+    return reshape_as(OP_RESHAPE, out, n, shape, False)
 
 
 cdef inline Tensor turned(Tensor x):
@@ -195,7 +223,8 @@ cdef object linear(Op op, Tensor x, Tensor weight, Tensor bias):
     if (not tg_kernels or x.code != weight.code or MATMUL[x.code] is NULL or weight.nd != 2 or x.nd < 2
             or shape_of(x)[x.nd - 1] != shape_of(weight)[1]):
         return run(op, [x, weight, bias])
-    if bias is not None and (bias.code != x.code or bias.nd != 1 or not bias.contiguous or shape_of(bias)[0] != shape_of(weight)[0]):
+    if bias is not None and (bias.code != x.code or bias.nd != 1 or not bias.contiguous
+                             or shape_of(bias)[0] != shape_of(weight)[0]):
         return run(op, [x, weight, bias])
     if x.nd > 2:
         rows = as_rows(x)
