@@ -13,8 +13,7 @@ def pytest_report_header():
 def same_start():
     """The random state is fixed; default dtype, backend and recording are put back after the test."""
     dtype, backend, recording = tg.get_default_dtype(), tg.get_backend(), tg.is_grad_enabled()
-    if hasattr(tg, "manual_seed"):
-        tg.manual_seed(0)
+    tg.manual_seed(0)
     yield
     tg.set_default_dtype(dtype)
     tg.set_backend(backend)
