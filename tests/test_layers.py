@@ -18,7 +18,7 @@ ORDER = [
     {"_kernels", "version"},
     {"core"},
     {"ops"},
-    {"autograd", "linalg", "special", "random", "cuda"},
+    {"autograd", "func", "linalg", "special", "random", "amp", "backends", "cuda"},
     {"nn"},
     {"optim", "data", "io", "utils", "testing"},
     {"datasets", "demo", "__main__"},

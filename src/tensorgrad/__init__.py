@@ -9,6 +9,7 @@ tensor([2., 4.])
 from __future__ import annotations
 
 import importlib as _importlib
+from math import e, inf, nan, pi
 from typing import Any as _Any
 
 from tensorgrad import core, ops
@@ -26,9 +27,11 @@ from tensorgrad.core.device import (
     strided,
 )
 from tensorgrad.core.interop import from_dlpack, to_dlpack
+from tensorgrad.core.legacy import *  # noqa: F403
 from tensorgrad.core.limits import finfo, iinfo
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.core.printing import get_printoptions, set_printoptions
+from tensorgrad.core.settings import *  # noqa: F403
 from tensorgrad.core.threads import get_num_threads, set_num_threads
 from tensorgrad.version import __version__
 
@@ -42,6 +45,7 @@ double = core.float64
 short = core.int16
 int = core.int32
 long = core.int64
+newaxis = None
 
 for _name, _value in ops.public("tensorgrad").items():
     globals()[_name] = _value
@@ -51,10 +55,14 @@ del _name, _value
 _LAZY = {
     **{
         name: f"tensorgrad.{name}"
-        for name in ("autograd", "cuda", "data", "datasets", "io", "linalg", "nn", "optim", "random", "special", "testing", "utils")
+        for name in (
+            "amp", "autograd", "backends", "cuda", "data", "datasets", "func", "io", "linalg", "nn", "optim",
+            "random", "special", "testing", "utils",
+        )  # fmt: skip
     },
     "save": "tensorgrad.io:save",
     "load": "tensorgrad.io:load",
+    "autocast": "tensorgrad.amp:autocast",
 }
 
 

@@ -1,4 +1,6 @@
-"""Automatic differentiation: backward passes, gradients of gradients, your own differentiable functions, and checks of them."""
+"""Automatic differentiation: backward passes, gradients of gradients, your own differentiable functions, and
+checks of them.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,32 @@ from tensorgrad.core import Tensor, _core, enable_grad, inference_mode, no_grad,
 from tensorgrad.core.modes import _Anomaly
 
 __all__ = [
-    "Function", "FunctionCtx", "GradcheckError", "Variable", "backward", "detect_anomaly", "enable_grad", "function", "functional",
-    "grad", "gradcheck", "gradgradcheck", "graph", "inference_mode", "no_grad", "once_differentiable", "set_detect_anomaly",
-    "set_grad_enabled",
+    "Function", "FunctionCtx", "GradcheckError", "Variable", "backward", "detect_anomaly", "enable_grad",
+    "function", "functional", "grad", "gradcheck", "gradgradcheck", "graph", "inference_mode", "no_grad",
+    "once_differentiable", "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip
 
-Variable = Tensor
+
+class _OfTensors(type):
+    """What makes every tensor an instance of `Variable`."""
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, Tensor)
+
+    def __call__(cls, data: Any = None, requires_grad: bool = False, volatile: Any = None) -> Tensor:
+        if data is None:
+            return Tensor().requires_grad_(requires_grad)
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
+        return data.detach().requires_grad_(requires_grad)
+
+
+class Variable(metaclass=_OfTensors):
+    """PyTorch's old name for a tensor on the tape: ``data`` as a leaf that shares its memory.
+
+    >>> tg.autograd.Variable(tg.ones(2), requires_grad=True)
+    tensor([1., 1.], requires_grad=True)
+    """
 
 
 def _several(value: Any) -> tuple:
@@ -43,7 +65,8 @@ def backward(
     grad_variables: Any = None,
     inputs: Any = None,
 ) -> None:
-    """Adds the gradients of ``tensors``, each weighted by its ``grad_tensors``, to the ``.grad`` of the graph's leaves.
+    """Adds the gradients of ``tensors``, each weighted by its ``grad_tensors``, to the ``.grad`` of the
+    graph's leaves.
 
     >>> x = tg.ones(2, requires_grad=True)
     >>> tg.autograd.backward([(x * 2).sum(), (x * 3).sum()]); x.grad
@@ -67,8 +90,8 @@ def grad(
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the sum of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
 
-    Raises RuntimeError for an input that the outputs do not depend on, unless ``allow_unused`` (it gets None) or
-    ``materialize_grads`` (it gets zeros).
+    Raises RuntimeError for an input that the outputs do not depend on, unless ``allow_unused`` (it gets None)
+    or ``materialize_grads`` (it gets zeros).
 
     >>> x = tg.tensor(3.0, requires_grad=True)
     >>> tg.autograd.grad(x ** 2, x)
@@ -76,30 +99,48 @@ def grad(
     """
     outputs, inputs = _several(outputs), _several(inputs)
     if allow_unused is False and materialize_grads:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
     weights = _gradients(grad_outputs, len(outputs))
     if is_grads_batched:
         rows = [
-            grad(outputs, inputs, [None if w is None else w[i] for w in weights], True, create_graph, True, allow_unused)
+            grad(
+                outputs,
+                inputs,
+                [None if w is None else w[i] for w in weights],
+                True,
+                create_graph,
+                True,
+                allow_unused,
+            )
             for i in range(next(w.shape[0] for w in weights if w is not None))
         ]
         import tensorgrad
 
-        return tuple(None if column[0] is None else tensorgrad.stack(column) for column in zip(*rows, strict=True))
+        return tuple(
+            None if column[0] is None else tensorgrad.stack(column) for column in zip(*rows, strict=True)
+        )
     found = _core._backward(outputs, weights, retain_graph, create_graph, inputs, True)
     if materialize_grads:
-        return tuple(i.new_zeros(i.shape, requires_grad=create_graph) if g is None else g for i, g in zip(inputs, found, strict=True))
+        return tuple(
+            i.new_zeros(i.shape, requires_grad=create_graph) if g is None else g
+            for i, g in zip(inputs, found, strict=True)
+        )
     if not allow_unused and any(g is None for g in found):
         unused = [n for n, g in enumerate(found) if g is None]
         raise RuntimeError(
-            f"One of the differentiated Tensors appears to not have been used in the graph (input {unused[0]}). "
+            "One of the differentiated Tensors appears to not have been used in the graph (input "
+            f"{unused[0]}). "
             f"Set allow_unused=True if this is the desired behavior."
         )
     return tuple(found)
 
 
 class detect_anomaly(_Anomaly):
-    """Inside, every op remembers its forward line, and a backward stops at the first gradient that is NaN and names both.
+    """Inside, every op remembers its forward line, and a backward stops at the first gradient that is NaN and
+    names both.
 
     >>> x = tg.tensor([-1.0], requires_grad=True)
     >>> with tg.autograd.detect_anomaly():

@@ -1,14 +1,42 @@
-"""The answer to a name that is not there: which name is nearest."""
+"""The answer to a name that is not there: what is not in yet, or else which name is nearest."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+# Families of PyTorch's names that have no nearest name here, because the whole family is not in yet.
+NOT_YET = [
+    (
+        r"(lazy)?_?conv(_transpose|transpose)?[1-3]d|(conv_tbc|convolution)|(un)?fold|channel_norm",
+        "convolutions are",
+    ),
+    (r"(adaptive|fractional|lp)?_?(avg|max|lp)?_?(un)?pool[1-3]d(_with_indices)?", "pooling is"),
+    (r"(interpolate|upsample.*|grid_sample|affine_grid)", "resampling is"),
+    (r"(rnn|lstm|gru)(_?cell|base|cellbase)?|rnn_(tanh|relu)(_cell)?", "recurrent layers are"),
+    (r"(multiheadattention|transformer.*|multi_head_attention_forward)", "attention layers are"),
+    (
+        r"(complex(32|64|128)?|c(half|float|double)|view_as_(real|complex)|polar|imag|fft|stft|istft)",
+        "complex numbers are",
+    ),
+    (r"bfloat16|float8_.*", "bfloat16 and 8-bit floats are"),
+    (r"u?int(1|2|3|4|5|6|7|16|32|64)|q(u?int\w+)|quantiz.*|dequantize", "that dtype is"),
+    (r"sparse(_.*|embedding)?|to_sparse.*", "sparse tensors are"),
+    (r"distributions", "distributions are"),
+    (r"(jit|compile|compiler|export|fx|onnx|_dynamo)", "compiling a program is"),
+    (r"(distributed|dataparallel)", "training on several machines is"),
+    (r"(vmap|jvp|jacfwd|forward_ad)", "batched and forward-mode derivatives are"),
+]
 
 
 def missing(owner: str, name: str, names: Iterable[str]) -> AttributeError:
     """The error for ``owner.name``, where ``names`` are those that exist."""
     from difflib import get_close_matches
 
+    start = f"{owner} has no attribute {name!r}"
+    for pattern, what in NOT_YET:
+        if re.fullmatch(pattern, name, re.IGNORECASE):
+            return AttributeError(f"{start}: {what} not in tensorgrad yet")
     near = get_close_matches(name, [n for n in names if not n.startswith("_")], n=1, cutoff=0.6)
     hint = f"; the nearest name that it has is {near[0]!r}" if near else ""
-    return AttributeError(f"{owner} has no attribute {name!r}{hint}")
+    return AttributeError(start + hint)

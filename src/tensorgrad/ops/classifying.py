@@ -135,7 +135,11 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | No
             f"{list(input.shape)}"
         )
     if target.dtype is not int64 and target.dtype is not uint8:
-        raise RuntimeError(f"{name}: expected target dtype to be Long or Byte, but got {target.dtype.name}")
+        instead = ", or give probabilities of the input's shape" if name == "cross_entropy" else ""
+        raise RuntimeError(
+            f"{name}: expected target dtype to be Long or Byte, but got {target.dtype.name}: "
+            f"give class numbers, target.long(){instead}"
+        )
     _check_class_weight(name, input, weight, classes)
 
 
@@ -371,7 +375,15 @@ def _unit(name: str, x: Tensor) -> None:
     with np.errstate(invalid="ignore"):
         array = _core._array_of(x)
         if not ((array >= 0) & (array <= 1)).all():
-            raise RuntimeError(f"binary_cross_entropy: all elements of {name} should be between 0 and 1")
+            hint = (
+                "; for scores before sigmoid(), use binary_cross_entropy_with_logits"
+                if name == "input"
+                else ""
+            )
+            raise RuntimeError(
+                f"binary_cross_entropy: all elements of {name} should be between 0 and 1, "
+                f"and they are from {array.min():g} to {array.max():g}{hint}"
+            )
 
 
 @composite(

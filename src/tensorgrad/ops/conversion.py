@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, all_dtypes, dtype
-from tensorgrad.core.declare import case, composite, in_place, integers, normal, primitive
-from tensorgrad.core.device import check_device, device
+from tensorgrad.core.declare import case, composite, normal, primitive
+from tensorgrad.core.device import check_device
+from tensorgrad.core.legacy import TensorType
 from tensorgrad.ops import creation, shaping
 from tensorgrad.ops.shaping import _cast
 
@@ -30,7 +31,16 @@ def as_dtype(wanted: Any) -> dtype:
         return _OF_NAME[wanted.rsplit(".", 1)[-1]]
     if isinstance(wanted, type) and wanted in _OF_TYPE:
         return _OF_TYPE[wanted]
-    raise TypeError(f"argument 'dtype' must be tensorgrad.dtype, not {wanted!r}")
+    if isinstance(wanted, TensorType):
+        return wanted.dtype
+    hint = ""
+    if isinstance(wanted, (str, type, np.dtype)):
+        try:
+            same = str(np.dtype(wanted))
+        except TypeError:
+            same = ""
+        hint = f"; write tensorgrad.{same}" if any(d.name == same for d in all_dtypes) else ""
+    raise TypeError(f"argument 'dtype' must be tensorgrad.dtype, not {wanted!r}{hint}")
 
 
 @composite(
@@ -47,10 +57,12 @@ def to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, me
     for value in args:
         if isinstance(value, Tensor):
             dtype = value.dtype
-        elif type(value) is _core.dtype or (isinstance(value, type) and value in _OF_TYPE):
+        elif type(value) is _core.dtype or isinstance(value, (type, np.dtype)):
             dtype = value
         elif isinstance(value, builtins.bool):
-            non_blocking, copy = (value, copy) if len(args) > 1 and value is args[1] else (non_blocking, value)
+            non_blocking, copy = (
+                (value, copy) if len(args) > 1 and value is args[1] else (non_blocking, value)
+            )
         elif value is not None:
             check_device(value)
     check_device(device)
@@ -82,8 +94,8 @@ def _conversion(name: str, wanted: dtype):
 CONVERSIONS = [
     _conversion(name, wanted)
     for name, wanted in [
-        ("float", float32), ("double", float64), ("half", float16), ("int", int32), ("long", int64), ("short", int16),
-        ("byte", uint8), ("char", int8), ("bool", bool_),
+        ("float", float32), ("double", float64), ("half", float16), ("int", int32), ("long", int64),
+        ("short", int16), ("byte", uint8), ("char", int8), ("bool", bool_),
     ]
 ]  # fmt: skip
 
@@ -149,7 +161,9 @@ def fill_(self, value):
     """
     if isinstance(value, Tensor):
         if value.ndim:
-            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+            raise RuntimeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            )
         return _core._write(self, _cast(value, self.dtype))
     return _core._fill_in_place(self, value)
 
@@ -186,6 +200,37 @@ def fill(input, value):
     return fill_(shaping.clone(input), value)
 
 
+def fill_diagonal_(self, fill_value, wrap=False):
+    """Sets the elements whose indices are all the same to ``fill_value``, a number.
+
+    With ``wrap`` the diagonal of a matrix that is higher than wide starts again below, after a row that it
+    leaves out. Raises RuntimeError for a vector, and for more than two dimensions unless their sizes are the
+    same.
+
+    >>> tg.zeros(2, 3).fill_diagonal_(5)
+    tensor([[5., 0., 0.],
+            [0., 5., 0.]])
+    """
+    shape = self.shape
+    if self.ndim < 2:
+        raise RuntimeError(
+            f"fill_diagonal_: dimensions must larger than 1, got a tensor of shape {list(shape)}"
+        )
+    if self.ndim > 2 and len(set(shape)) > 1:
+        raise RuntimeError(
+            f"fill_diagonal_: all dimensions of input must be of equal length, got {list(shape)}"
+        )
+    if wrap and self.ndim == 2 and shape[0] > shape[1] + 1 and shape[1]:
+        rows, columns = np.divmod(np.arange(0, self.numel(), shape[1] + 1), shape[1])
+        self[_core.from_numpy(rows), _core.from_numpy(columns)] = fill_value
+        return self
+    diagonal = self
+    for _ in range(self.ndim - 1):
+        diagonal = diagonal.diagonal(0, -1, -2)
+    fill_(diagonal, fill_value)
+    return self
+
+
 def share_memory_(self):
     """The tensor itself: tensors are not moved to shared memory."""
     return self
@@ -201,5 +246,15 @@ def is_same_size(self, other):
     return self.shape == other.shape
 
 
-for _method in (cuda, pin_memory, copy_, fill_, zero_, share_memory_, is_shared, is_same_size):
+for _method in (
+    cuda,
+    pin_memory,
+    copy_,
+    fill_,
+    zero_,
+    fill_diagonal_,
+    share_memory_,
+    is_shared,
+    is_same_size,
+):
     _core._add_method(_method.__name__, _method)

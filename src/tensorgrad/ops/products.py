@@ -47,7 +47,9 @@ def _check_matmul(input, other):
         )
     if input.dtype != other.dtype:
         raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}"
+            f"matmul: expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}; "
+            "convert one with "
+            f".to(dtype)"
         )
     if input.dtype == np.bool_:
         raise NotImplementedError("matmul: not implemented for bool; convert with .to(dtype)")

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Size, Tensor, _core, _random, all_dtypes
-from tensorgrad.core.declare import case, composite, normal
+from tensorgrad.core import Tensor, _core, _random, all_dtypes
 from tensorgrad.ops import creation
 from tensorgrad.ops.creation import _default, _finish, _new, _size
 
@@ -102,31 +101,67 @@ def _drawn(shape: tuple, fill: Any, dtype: Any, out: Any, requires_grad: builtin
 def _float(name: str, dtype: Any, out: Any = None):
     wanted = _default(dtype if dtype is not None or out is None else out.dtype)
     if not wanted.is_floating_point:
-        raise RuntimeError(f"\"{name}\" not implemented for '{wanted.name}': random floats need a float dtype")
+        raise RuntimeError(
+            f"\"{name}\" not implemented for '{wanted.name}': random floats need a float dtype"
+        )
     return wanted
 
 
-def rand(*size: Any, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def rand(
+    *size: Any,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Numbers uniform in [0, 1).
 
     >>> bool((tg.rand(100) < 1).all())
     True
     """
     stream = _stream(generator)
-    return _drawn(_size(size), lambda a: stream.fill_uniform(a), _float("rand", dtype, out), out, requires_grad, device)
+    return _drawn(
+        _size(size), lambda a: stream.fill_uniform(a), _float("rand", dtype, out), out, requires_grad, device
+    )
 
 
-def randn(*size: Any, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def randn(
+    *size: Any,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Numbers of the standard normal distribution.
 
     >>> tg.randn(2, 3).shape
     tensorgrad.Size([2, 3])
     """
     stream = _stream(generator)
-    return _drawn(_size(size), lambda a: stream.fill_normal(a), _float("randn", dtype, out), out, requires_grad, device)
+    return _drawn(
+        _size(size), lambda a: stream.fill_normal(a), _float("randn", dtype, out), out, requires_grad, device
+    )
 
 
-def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def randint(
+    low,
+    high=None,
+    size=None,
+    *,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Whole numbers uniform in [low, high), ``low`` being 0 if left out.
 
     >>> tg.randint(3, (4,)).dtype
@@ -142,10 +177,27 @@ def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, 
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     stream = _stream(generator)
     wanted = int64 if dtype is None and out is None else dtype if dtype is not None else out.dtype
-    return _drawn(tuple(size), lambda a: stream.fill_randint(a, builtins.int(low), builtins.int(high)), wanted, out, requires_grad, device)
+    return _drawn(
+        tuple(size),
+        lambda a: stream.fill_randint(a, builtins.int(low), builtins.int(high)),
+        wanted,
+        out,
+        requires_grad,
+        device,
+    )
 
 
-def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def randperm(
+    n,
+    *,
+    generator=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """The numbers from 0 to ``n`` - 1 in random order.
 
     >>> tg.randperm(4).sort().values
@@ -158,25 +210,52 @@ def randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=Non
     return _finish(made, out, requires_grad)
 
 
-def rand_like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def rand_like(
+    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
+):
     """Numbers uniform in [0, 1), in the shape and dtype of ``input``.
 
     >>> tg.rand_like(tg.ones(2)).shape
     tensorgrad.Size([2])
     """
-    return rand(tuple(input.shape), generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return rand(
+        tuple(input.shape),
+        generator=generator,
+        dtype=dtype or input.dtype,
+        device=device,
+        requires_grad=requires_grad,
+    )
 
 
-def randn_like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def randn_like(
+    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
+):
     """Numbers of the standard normal distribution, in the shape and dtype of ``input``.
 
     >>> tg.randn_like(tg.ones(2)).shape
     tensorgrad.Size([2])
     """
-    return randn(tuple(input.shape), generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return randn(
+        tuple(input.shape),
+        generator=generator,
+        dtype=dtype or input.dtype,
+        device=device,
+        requires_grad=requires_grad,
+    )
 
 
-def randint_like(input, low, high=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def randint_like(
+    input,
+    low,
+    high=None,
+    *,
+    generator=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad=False,
+    memory_format=None,
+):
     """Whole numbers uniform in [low, high), in the shape and dtype of ``input``.
 
     >>> tg.randint_like(tg.ones(2), 3).shape
@@ -184,10 +263,30 @@ def randint_like(input, low, high=None, *, generator=None, dtype=None, layout=No
     """
     if high is None:
         low, high = 0, low
-    return randint(low, high, tuple(input.shape), generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return randint(
+        low,
+        high,
+        tuple(input.shape),
+        generator=generator,
+        dtype=dtype or input.dtype,
+        device=device,
+        requires_grad=requires_grad,
+    )
 
 
-def normal_numbers(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None, layout=None, requires_grad=False, pin_memory=False):
+def normal_numbers(
+    mean,
+    std=1.0,
+    size=None,
+    *,
+    generator=None,
+    out=None,
+    dtype=None,
+    device=None,
+    layout=None,
+    requires_grad=False,
+    pin_memory=False,
+):
     """Numbers of normal distributions: ``mean`` and ``std`` are tensors, or numbers with ``size``.
 
     >>> tg.normal(0.0, 1.0, (2, 3)).shape
@@ -202,7 +301,14 @@ def normal_numbers(mean, std=1.0, size=None, *, generator=None, out=None, dtype=
         if size is None:
             raise TypeError("normal() of two numbers needs a size")
         stream = _stream(generator)
-        return _drawn(tuple(size), lambda a: stream.fill_normal(a, mean, std), _float("normal", dtype, out), out, requires_grad, device)
+        return _drawn(
+            tuple(size),
+            lambda a: stream.fill_normal(a, mean, std),
+            _float("normal", dtype, out),
+            out,
+            requires_grad,
+            device,
+        )
     like = mean if isinstance(mean, Tensor) else std
     if isinstance(mean, Tensor) and isinstance(std, Tensor):
         shape = np.broadcast_shapes(tuple(mean.shape), tuple(std.shape))
@@ -391,13 +497,32 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     return _finish(made, out, False)
 
 
+def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
+    r"""Random shares that add up to 1, nearer to one class of the softmax the smaller ``tau`` is, with
+    gradients to ``logits``.
+
+    :math:`\mathrm{softmax}((x + g) / \tau)` with numbers :math:`g` of the Gumbel distribution. With ``hard``
+    the value is exactly 1 for one class and 0 for the others, and the gradient is that of the shares.
+
+    >>> tg.nn.functional.gumbel_softmax(tg.tensor([0.0, 99.0]), hard=True)
+    tensor([0., 1.])
+    """
+    noise = -exponential_(creation.empty_like(logits)).log()
+    soft = ((logits + noise) / tau).softmax(dim)
+    if not hard:
+        return soft
+    index = soft.max(dim, keepdim=True)[1]
+    return creation.zeros_like(logits).scatter_(dim, index, 1.0) - soft.detach() + soft
+
+
 IN_PLACE = (uniform_, normal_, random_, bernoulli_, exponential_, geometric_, cauchy_, log_normal_)
 for _method in (*IN_PLACE, bernoulli, multinomial):
     _core._add_method(_method.__name__, _method)
 
 PUBLIC = {
     "tensorgrad": (
-        Generator, manual_seed, seed, initial_seed, get_rng_state, set_rng_state, rand, randn, randint, randperm, rand_like,
-        randn_like, randint_like, normal_numbers, bernoulli, multinomial,
+        Generator, manual_seed, seed, initial_seed, get_rng_state, set_rng_state, rand, randn, randint,
+        randperm, rand_like, randn_like, randint_like, normal_numbers, bernoulli, multinomial,
     ),
+    "tensorgrad.nn.functional": (gumbel_softmax,),
 }  # fmt: skip

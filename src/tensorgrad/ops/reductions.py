@@ -16,9 +16,18 @@ from tensorgrad.ops._tools import wrap_dim, wrap_dims
 
 
 def named(name: str, *fields: str) -> Any:
-    """The type of an op's several answers: a tuple with names for its places."""
+    """The type of an op's several answers: a tuple with names for its places, printed as PyTorch prints it.
+    """
     make: Any = namedtuple
-    return make(name, fields)
+    plain = make(name, fields)
+
+    def represent(self) -> str:
+        parts = ",\n".join(f"{field}={value!r}" for field, value in zip(fields, self, strict=True))
+        return f"tensorgrad.return_types.{name}(\n{parts})"
+
+    return type(
+        name, (plain,), {"__slots__": (), "__repr__": represent, "__module__": "tensorgrad.return_types"}
+    )
 
 
 Max = named("max", "values", "indices")

@@ -29,4 +29,8 @@ __all__ = [
 
 
 def __getattr__(name: str):
+    if name == "swa_utils":  # needs nn, which the optimizers do without
+        import importlib
+
+        return importlib.import_module("tensorgrad.optim.swa_utils")
     raise _missing("module 'tensorgrad.optim'", name, globals())

@@ -181,7 +181,13 @@ class Module(compiled.ModuleBase):
     def add_module(self, name: str, module: Module | None) -> None:
         """Adds a submodule under a name that need not be a Python identifier."""
         if not (module is None or isinstance(module, Module)):
-            raise TypeError(f"{compiled.type_name(module)} is not a Module subclass")
+            kind = compiled.type_name(module)
+            if callable(module) and hasattr(module, "__name__"):
+                kind = f"the function or class {module.__name__!r}"
+            advice = "give an instance of one, such as nn.ReLU() for relu"
+            if isinstance(module, (list, tuple)):
+                advice = "unpack it, as in Sequential(*layers)"
+            raise TypeError(f"{kind} is not a Module subclass: {advice}")
         _check_name(self, "module", name, "_modules")
         self._modules[name] = compiled.announced(self, name, module, compiled.on_module)
 

@@ -1,0 +1,81 @@
+"""PyTorch's switches for the whole program, of which there is one position here.
+
+Every run gives the same bits, products of float32 are computed in float32, and tensors are made on the CPU. A
+program that asks for this is served; one that asks for something else is told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .device import CPU, check_device, device
+
+__all__ = [
+    "are_deterministic_algorithms_enabled", "get_default_device", "get_float32_matmul_precision",
+    "is_deterministic_algorithms_warn_only_enabled", "set_default_device", "set_float32_matmul_precision",
+    "use_deterministic_algorithms",
+]  # fmt: skip
+
+_chosen: dict[str, Any] = {"deterministic": False, "warn_only": False, "precision": "highest"}
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Changes nothing but what `are_deterministic_algorithms_enabled` says: all algorithms are deterministic.
+
+    >>> tg.use_deterministic_algorithms(True)
+    """
+    _chosen.update(deterministic=bool(mode), warn_only=bool(warn_only))
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What `use_deterministic_algorithms` was last told; False at first.
+
+    >>> tg.use_deterministic_algorithms(False)
+    >>> tg.are_deterministic_algorithms_enabled()
+    False
+    """
+    return _chosen["deterministic"]
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """What `use_deterministic_algorithms` was last told to only warn of; False at first."""
+    return _chosen["warn_only"]
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Changes nothing but what `get_float32_matmul_precision` says: lower precisions than "highest" are
+    leave, not command.
+
+    Raises ValueError unless ``precision`` is "highest", "high" or "medium".
+
+    >>> tg.set_float32_matmul_precision("highest")
+    """
+    if precision not in ("highest", "high", "medium"):
+        raise ValueError(f"precision must be 'highest', 'high' or 'medium', not {precision!r}")
+    _chosen["precision"] = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` was last told; "highest" at first.
+
+    >>> tg.get_float32_matmul_precision()
+    'highest'
+    """
+    return _chosen["precision"]
+
+
+def set_default_device(device: Any) -> None:
+    """Does nothing for the CPU (or None), and raises RuntimeError for every other device.
+
+    >>> tg.set_default_device("cpu")
+    """
+    check_device(device)
+
+
+def get_default_device() -> device:
+    """The CPU.
+
+    >>> tg.get_default_device()
+    device(type='cpu')
+    """
+    return CPU
