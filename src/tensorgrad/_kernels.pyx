@@ -54,7 +54,7 @@ def call(str name, int dtype, addresses, size, strides, scalar=(), int flags=0, 
     cdef KernelArgs a
     cdef kernel_fn fn = kernels_find(name.encode(), dtype)
     cdef int i, d
-    cdef long r
+    cdef long _r
     if fn is NULL:
         raise KeyError(f"there is no kernel {name!r} for element type {dtype}")
     for i in range(KERNEL_OPERANDS):
@@ -68,7 +68,7 @@ def call(str name, int dtype, addresses, size, strides, scalar=(), int flags=0, 
     a.ndim = len(size)
     a.flags = flags
     with nogil:
-        for r in range(repeat):
+        for _r in range(repeat):
             fn(&a)
 
 

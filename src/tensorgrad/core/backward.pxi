@@ -48,7 +48,8 @@ cdef inline int meet(Walk walk, object edge) except -1:
             node.waiting += 1
             return 0
         if len(ACTIVE) > 1 and node.epoch in ACTIVE:
-            raise RuntimeError("backward is already running through this part of the graph, in another thread or around this hook; "
+            raise RuntimeError("backward is already running through this part of the graph, in another "
+                               "thread or around this hook; "
                                "one graph takes one backward at a time")
         node.epoch = walk.epoch
         node.waiting = 1
@@ -85,7 +86,9 @@ cdef list PROBED = None
 
 
 def _learn_ownership(Tensor x not None, Tensor y not None):
-    """Runs four small backward passes and reads the reference counts: of gradients held by the walk alone, and of shared ones."""
+    """Runs four small backward passes and reads the reference counts: of gradients held by the walk alone,
+    and of shared ones.
+    """
     global PROBED, SOLE_GRADIENT, SOLE_SUM
     counts = []
     for make in (lambda: x * 2, lambda: (x + y) * 2, lambda: (a := x * 2) * 3 + a * 5, shared_sum(x, y)):
@@ -125,7 +128,8 @@ cdef inline Tensor added(Tensor sum, Tensor g):
     if PROBED is not None:
         PROBED.append(tg_refcount(<PyObject *>sum))
     if (not tg_grad and tg_kernels and sum.contiguous and g.contiguous and sum.code == g.code
-            and tg_refcount(<PyObject *>sum) <= SOLE_SUM and sum.block.refs == 1 and sum.block.bin >= 0 and sum.count == g.count and OP_ADD.kernels[sum.code] is not NULL):
+            and tg_refcount(<PyObject *>sum) <= SOLE_SUM and sum.block.refs == 1 and sum.block.bin >= 0
+            and sum.count == g.count and OP_ADD.kernels[sum.code] is not NULL):
         flat_args2(&a, sum, g, sum)
         launch(OP_ADD.kernels[sum.code], &a, <double>sum.count)
         return sum
@@ -243,7 +247,8 @@ cdef list changed_grads(object hook, object changed, list grads):
     while len(after) < len(grads) and grads[len(after)] is None:
         after.append(None)
     if len(after) != len(grads):
-        raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of values (got {len(after)}, "
+        raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of "
+                           f"values (got {len(after)}, "
                            f"but expected {len(grads)})")
     for i in range(len(grads)):
         if after[i] is None:
@@ -255,7 +260,8 @@ cdef list changed_grads(object hook, object changed, list grads):
 
 
 cdef int node_hooks(Walk walk, Node node) except -1:
-    """Hooks of the tensors that the node made, retained gradients and the node's own hooks, before it runs."""
+    """Hooks of the tensors that the node made, retained gradients and the node's own hooks, before it runs.
+    """
     cdef NodeExtra extra = <NodeExtra>node.more
     cdef TensorExtra tensor_extra
     cdef Tensor t
@@ -322,7 +328,8 @@ cdef int run_node(Walk walk, Node node) except -1:
 
 
 cdef int run_general(Walk walk, Node node, NodeExtra extra, object g) except -1:
-    """A user's Function, a node with several outputs, or one whose hooks want to see its inputs' gradients."""
+    """A user's Function, a node with several outputs, or one whose hooks want to see its inputs' gradients.
+    """
     cdef Py_ssize_t i
     cdef list targets, grads, held
     if extra is None or not extra.post_hooks:
@@ -377,7 +384,8 @@ cdef int run_function(Node node, NodeExtra extra, object g) except -1:
     """A user's Function: its backward gets a gradient for every output."""
     cdef Py_ssize_t i
     cdef Tensor part
-    grads = [output_gradient(node, g, i) if extra.context.materialize_grads or (g if node.outputs == 1 else g[i]) is not None else None
+    grads = [output_gradient(node, g, i)
+             if extra.context.materialize_grads or (g if node.outputs == 1 else g[i]) is not None else None
              for i in range(node.outputs)]
     found = extra.context._run_backward(node, grads)
     for i in range(len(found)):
@@ -393,7 +401,8 @@ cdef Tensor reduced_to(Node node, Py_ssize_t i, Tensor g, tuple shape):
     """A gradient that a Function gave in a shape that its input broadcasts to."""
     cdef Py_ssize_t lead = g.nd - len(shape), k
     if lead < 0 or any([shape[k] != 1 and shape[k] != shape_of(g)[lead + k] for k in range(len(shape))]):
-        raise RuntimeError(f"Function {node.name()} returned an invalid gradient at index {i} - got {list(shape_tuple(g))} but expected "
+        raise RuntimeError(f"Function {node.name()} returned an invalid gradient at index {i} - got "
+                           f"{list(shape_tuple(g))} but expected "
                            f"shape compatible with {list(shape)}")
     return sum_to(g, shape)
 
@@ -542,7 +551,8 @@ cdef Tensor seed_gradient(Tensor root, object given, bint create_graph):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(given).__name__}")
     g = <Tensor>given
     if not same_shape(g, root):
-        raise RuntimeError(f"Mismatch in shape: grad_output[0] has a shape of {list(shape_tuple(g))} and output[0] has a shape of "
+        raise RuntimeError(f"Mismatch in shape: grad_output[0] has a shape of {list(shape_tuple(g))} and "
+                           "output[0] has a shape of "
                            f"{list(shape_tuple(root))}.")
     if g.code != root.code:
         g = OP_CAST(g, DTYPE_LIST[root.code])
@@ -551,7 +561,9 @@ cdef Tensor seed_gradient(Tensor root, object given, bint create_graph):
 
 cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint create_graph, object inputs, bint collect,
                          bint bounded):
-    """The backward pass. With ``collect`` the gradients of ``inputs`` are returned; else they, or all leaves', are added up."""
+    """The backward pass. With ``collect`` the gradients of ``inputs`` are returned; else they, or all
+    leaves', are added up.
+    """
     global EPOCH, tg_walk, tg_grad
     cdef Walk walk = Walk.__new__(Walk)
     cdef void *outer = tg_walk
@@ -679,7 +691,9 @@ def _attach(Tensor saved not None, Node node, int number):
 
 
 def _make_function_node(context, inputs, outputs, list shared):
-    """Puts a user's Function on the tape: a node with ``context`` between the tensors ``inputs`` and ``outputs``."""
+    """Puts a user's Function on the tape: a node with ``context`` between the tensors ``inputs`` and
+    ``outputs``.
+    """
     cdef Node node
     cdef NodeExtra extra
     cdef Tensor t
@@ -721,7 +735,8 @@ def _make_function_node(context, inputs, outputs, list shared):
     node.outputs = len(outputs)
     extra.outputs_meta = []
     for i in range(len(outputs)):
-        extra.outputs_meta.append((shape_tuple(<Tensor>outputs[i]), (<Tensor>outputs[i]).code) if isinstance(outputs[i], Tensor) else ((), F32))
+        extra.outputs_meta.append((shape_tuple(<Tensor>outputs[i]), (<Tensor>outputs[i]).code)
+                                  if isinstance(outputs[i], Tensor) else ((), F32))
         if isinstance(outputs[i], Tensor) and shared[i]:
             t = <Tensor>outputs[i]
             t.node = node

@@ -110,7 +110,8 @@ cdef inline int promoted(int a, int b) noexcept:
 
 
 cdef int combine(int higher, int lower) noexcept:
-    """The category rule: what ranks lower counts only when it is of a higher kind (bool < integer < float)."""
+    """The category rule: what ranks lower counts only when it is of a higher kind (bool < integer < float).
+    """
     if higher == NO_DTYPE:
         return lower
     if lower == NO_DTYPE or higher >= F16:

@@ -268,7 +268,8 @@ cdef object binary(Op op, object a, object b):
     x = as_operand(a, code)
     y = as_operand(b, code)
     out = map_two(op.kernels[code], x, y, BOOL if op.rule == TO_BOOL else code, &args, op.__name__)
-    if tg_grad and op.formulas and ((isinstance(a, Tensor) and needs_grad(<Tensor>a)) or (isinstance(b, Tensor) and needs_grad(<Tensor>b))):
+    if tg_grad and op.formulas and ((isinstance(a, Tensor) and needs_grad(<Tensor>a))
+                                    or (isinstance(b, Tensor) and needs_grad(<Tensor>b))):
         record_binary(op, out, a, b)
     return out
 
@@ -325,7 +326,8 @@ cdef int record_binary(Op op, Tensor out, object a, object b) except -1:
         keep_output(node, out)
     if node.broadcast:
         extra = node_extra(node)
-        extra.shapes = [shape_tuple(<Tensor>a) if node.broadcast & 1 else None, shape_tuple(<Tensor>b) if node.broadcast & 2 else None]
+        extra.shapes = [shape_tuple(<Tensor>a) if node.broadcast & 1 else None,
+                        shape_tuple(<Tensor>b) if node.broadcast & 2 else None]
     return 0
 
 
@@ -472,7 +474,9 @@ cdef object hot_keep(Op op, void **args, Py_ssize_t count):
 # ---------------------------------------------------------------------------- two operands, in place
 
 cdef object inplace_binary(Op op, Tensor x, object other):
-    """``x`` becomes ``op(x, other)``; straight into its memory where nothing is recorded and the dtypes agree."""
+    """``x`` becomes ``op(x, other)``; straight into its memory where nothing is recorded and the dtypes
+    agree.
+    """
     cdef KernelArgs args
     cdef PyObject *operands[2]
     cdef Tensor y
@@ -480,7 +484,8 @@ cdef object inplace_binary(Op op, Tensor x, object other):
     if other is None:
         return NotImplemented
     enter_inplace(x)
-    if tg_kernels and op.kernels[x.code] is not NULL and pair_code(x, other) == x.code and op.rule in (SAME, NO_BOOL, FLOAT) and not (
+    if tg_kernels and op.kernels[x.code] is not NULL and pair_code(x, other) == x.code and op.rule in (
+            SAME, NO_BOOL, FLOAT) and not (
             op.rule == NO_BOOL and is_bool(other)) and not (
             tg_grad and (needs_grad(x) or (isinstance(other, Tensor) and needs_grad(<Tensor>other)))):
         y = as_operand(other, x.code)

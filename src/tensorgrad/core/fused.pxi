@@ -118,7 +118,8 @@ cdef object hot_mse(Op op, void **args, Py_ssize_t count):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
     y = <Tensor><PyObject *>args[1]
-    if not tg_kernels or x.code != y.code or MSE[x.code] is NULL or not same_shape(x, y) or not x.contiguous or not y.contiguous or not x.count:
+    if (not tg_kernels or x.code != y.code or MSE[x.code] is NULL or not same_shape(x, y)
+            or not x.contiguous or not y.contiguous or not x.count):
         return DECLINED
     scale = reduction_scale(op, args, count, None) if count > 2 else 1
     if scale < 0:
@@ -175,7 +176,8 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
     y = <Tensor><PyObject *>args[1]
-    if (not tg_kernels or CROSS_ENTROPY[x.code] is NULL or CHECK_RANGE is NULL or y.code != I64 or x.nd != 2 or y.nd != 1 or not x.count
+    if (not tg_kernels or CROSS_ENTROPY[x.code] is NULL or CHECK_RANGE is NULL or y.code != I64
+            or x.nd != 2 or y.nd != 1 or not x.count
             or shape_of(x)[0] != y.count or not x.contiguous or not y.contiguous):
         return DECLINED
     for i in range(2, count):
@@ -228,7 +230,8 @@ cdef int check_classes(Tensor y, Py_ssize_t classes, long long ignore) except -1
     a.scalar[1] = ignore
     CHECK_RANGE(&a)
     if bad >= 0:
-        raise IndexError(f"Target {(<int64_t *>y.at)[bad]} is out of bounds: cross_entropy() has {classes} classes, and row {bad} "
+        raise IndexError(f"Target {(<int64_t *>y.at)[bad]} is out of bounds: cross_entropy() has {classes} "
+                         f"classes, and row {bad} "
                          f"names another")
     return 0
 
@@ -237,7 +240,8 @@ cdef int cross_entropy_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
     cdef Tensor logs = node.output
     cdef Tensor out = new_like(logs, logs.code)
-    check_classes(<Tensor>node.s1, shape_of(logs)[1], -100 if node.settings is None else node.settings[1])  # NumPy may have written there
+    # NumPy may have written there
+    check_classes(<Tensor>node.s1, shape_of(logs)[1], -100 if node.settings is None else node.settings[1])
     row_args(&a, logs)
     a.data[0] = g.at
     a.data[1] = logs.at
@@ -252,7 +256,9 @@ cdef int cross_entropy_vjp(Node node, Tensor g) except -1:
 # ---------------------------------------------------------------------------- layer_norm
 
 cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
-    """Over the last dimensions of a contiguous input; weight and bias, where given, contiguous and of its dtype."""
+    """Over the last dimensions of a contiguous input; weight and bias, where given, contiguous and of its
+    dtype.
+    """
     cdef Tensor x, w = None, b = None, out, stats
     cdef KernelArgs a
     cdef Node node
@@ -463,7 +469,8 @@ cdef object hot_permute(Op op, void **args, Py_ssize_t count):
         return DECLINED
     dims = rest_of(args, count)
     if len(dims) != x.nd:
-        raise RuntimeError(f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+        raise RuntimeError("permute(sparse_coo): number of dimensions in the tensor input does not match "
+                           "the length of the desired "
                            f"ordering of dimensions i.e. input.dim() = {x.nd} is not equal to len(dims) = {len(dims)}"
                            .replace("(sparse_coo)", ""))
     for d in dims:
@@ -521,7 +528,8 @@ cdef object hot_slice(Op op, void **args, Py_ssize_t count):
     cdef Tensor x = tensor_at(args, count)
     if x is None or count != 5:
         return DECLINED
-    return slice_dim(op, x, <object><PyObject *>args[1], <object><PyObject *>args[2], <object><PyObject *>args[3], <object><PyObject *>args[4])
+    return slice_dim(op, x, <object><PyObject *>args[1], <object><PyObject *>args[2],
+                     <object><PyObject *>args[3], <object><PyObject *>args[4])
 
 
 cdef object hot_contiguous(Op op, void **args, Py_ssize_t count):

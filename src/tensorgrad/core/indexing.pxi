@@ -125,7 +125,8 @@ cdef Tensor trimmed(Tensor source, Tensor target):
     if i:
         source = reshape(OP_RESHAPE, source, shape_tuple(source)[i:], False)
     if not fits_into(source, target):
-        raise RuntimeError(f"shape mismatch: value tensor of shape {list(shape_tuple(source))} cannot be broadcast to indexing result of "
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(shape_tuple(source))} cannot be "
+                           "broadcast to indexing result of "
                            f"shape {list(shape_tuple(target))}")
     return source
 
@@ -161,14 +162,17 @@ def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray
     cdef int number = cnp.PyArray_TYPE(full)
     cdef int code = CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
     if (not tg_kernels or code == NO_DTYPE or ADD_ROWS[code] is NULL or cnp.PyArray_TYPE(rows) != number
-            or not cnp.PyArray_IS_C_CONTIGUOUS(full) or not cnp.PyArray_IS_C_CONTIGUOUS(rows) or not cnp.PyArray_IS_C_CONTIGUOUS(index)
+            or not cnp.PyArray_IS_C_CONTIGUOUS(full) or not cnp.PyArray_IS_C_CONTIGUOUS(rows)
+            or not cnp.PyArray_IS_C_CONTIGUOUS(index)
             or index.dtype.num != NUMPY_TYPE[I64]):
         return False
     limit = cnp.PyArray_DIM(full, 0)
-    if cnp.PyArray_SIZE(index) and (index.min() < 0 or index.max() >= limit):      # NumPy may have written there since it was checked
+    # NumPy may have written there since it was checked
+    if cnp.PyArray_SIZE(index) and (index.min() < 0 or index.max() >= limit):
         raise IndexError(f"index out of range: rows from {index.min()} to {index.max()} of {limit}")
     if cnp.PyArray_DIM(rows, 0) != cnp.PyArray_DIM(index, 0) or cnp.PyArray_DIM(rows, 1) != cnp.PyArray_DIM(full, 1):
-        raise RuntimeError(f"rows of shape {(<object>rows).shape} do not go into {(<object>full).shape} at {cnp.PyArray_DIM(index, 0)} places")
+        raise RuntimeError(f"rows of shape {(<object>rows).shape} do not go into {(<object>full).shape} at "
+                           f"{cnp.PyArray_DIM(index, 0)} places")
     a.ndim = 2
     a.size[0] = cnp.PyArray_DIM(index, 0)
     a.size[1] = cnp.PyArray_DIM(full, 1)

@@ -13,7 +13,8 @@ cdef int enter_inplace(Tensor x) except -1:
 
 
 cdef int enter_write(Tensor x) except -1:
-    """What has to hold before every element is set to one value: elements that share memory do no harm then."""
+    """What has to hold before every element is set to one value: elements that share memory do no harm then.
+    """
     if x.block.frozen:
         raise RuntimeError("the memory of this tensor is read-only (it came from a read-only array); clone() it before writing")
     if tg_grad and needs_grad(x):
@@ -26,7 +27,8 @@ cdef int enter_write(Tensor x) except -1:
     elif tg_grad and x.base is not None and x.base.requires and x.base.node is None:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     if x.flags & FLAG_INFERENCE and not tg_inference and tg_grad:
-        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
+        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. You can "
+                           "make a clone to get a "
                            "normal tensor before doing inplace update.")
     return 0
 
@@ -56,7 +58,9 @@ cdef Tensor assign(Tensor x, Tensor value):
 
 
 cdef Tensor linked(Tensor value):
-    """``value`` with a node of its own, so that the gradient of what takes it over is told apart from that of ``value``."""
+    """``value`` with a node of its own, so that the gradient of what takes it over is told apart from that of
+    ``value``.
+    """
     cdef Tensor link = alias_of(value)
     if tg_grad and needs_grad(value):
         set_edge0(new_node(OP_CLONE, link, add_vjp), value)
@@ -83,7 +87,8 @@ cdef int take_history(Tensor x, Tensor value) except -1:
 
 
 cdef int refuse_unrecorded_view() except -1:
-    raise RuntimeError("A view was created in no_grad mode and is being modified inplace with grad mode enabled. This view was not "
+    raise RuntimeError("A view was created in no_grad mode and is being modified inplace with grad mode "
+                       "enabled. This view was not "
                        "recorded, so the gradient could not follow; make the view while grad mode is enabled, or write into it "
                        "inside no_grad().")
 
@@ -94,7 +99,9 @@ cdef int hand_over(Tensor x, Tensor value) except -1:
 
 
 cdef int move_to(Tensor x, Tensor value) except -1:
-    """``x`` gets the node of ``value``. Hooks stay with the node that they were registered on; a retained gradient moves along."""
+    """``x`` gets the node of ``value``. Hooks stay with the node that they were registered on; a retained
+    gradient moves along.
+    """
     cdef TensorExtra fresh
     x.node = value.node
     x.nr = value.nr
@@ -110,7 +117,9 @@ cdef int move_to(Tensor x, Tensor value) except -1:
 
 
 cdef bint shows_part_of(Tensor view, Tensor base) noexcept:
-    """Whether a view still shows elements of its base: either may have been given other memory, or another size."""
+    """Whether a view still shows elements of its base: either may have been given other memory, or another
+    size.
+    """
     return view.block is base.block and (view.count == 0 or (base.count != 0 and base.at <= view.at
                                                              and view.at + reach_of(view) <= base.at + reach_of(base)))
 
@@ -170,11 +179,13 @@ cdef str title(int code):
 
 
 cdef int resize_out(Tensor out, Tensor value, str who) except -1:
-    """Makes ``out=`` the shape of the result, as PyTorch does for an empty one; refuses what would not fit."""
+    """Makes ``out=`` the shape of the result, as PyTorch does for an empty one; refuses what would not fit.
+    """
     if same_shape(out, value):
         return 0
     if out.count and out.count != value.count:
-        raise RuntimeError(f"{who}(): out= has the shape {list(shape_tuple(out))}, the result {list(shape_tuple(value))}. Give an out of "
+        raise RuntimeError(f"{who}(): out= has the shape {list(shape_tuple(out))}, the result "
+                           f"{list(shape_tuple(value))}. Give an out of "
                            f"that shape, or an empty one, which is resized.")
     share_memory(out, new_tensor(value.nd, shape_of(value), out.code))
     return 0
@@ -208,7 +219,9 @@ def _fill(Tensor t not None, value):
 
 
 def _fill_in_place(Tensor t not None, value):
-    """Sets every element to a number (or, for None, takes the elements as they were just written); no gradient flows from before."""
+    """Sets every element to a number (or, for None, takes the elements as they were just written); no
+    gradient flows from before.
+    """
     cdef Tensor number
     enter_write(t)
     if value is not None:
@@ -244,7 +257,9 @@ def _enter_inplace(Tensor x not None):
 
 
 def _array_of(Tensor t not None):
-    """An array over the tensor's memory, whether or not it needs a gradient: for bodies and in-place writes of the library."""
+    """An array over the tensor's memory, whether or not it needs a gradient: for bodies and in-place writes
+    of the library.
+    """
     return array_over(t, holder_of(t.block))
 
 
@@ -267,7 +282,9 @@ def _room_of(Tensor x not None):
 
 
 def _resize(Tensor x not None, shape):
-    """Another shape, in place; what was not there before is not set. Views of the old memory keep it when the new one is larger."""
+    """Another shape, in place; what was not there before is not set. Views of the old memory keep it when the
+    new one is larger.
+    """
     cdef Py_ssize_t dims[MAX_DIMS]
     cdef int i, ndim = read_shape(shape, dims, "resize_")
     cdef Py_ssize_t step = ITEMSIZE[x.code], count = 1

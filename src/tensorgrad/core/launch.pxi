@@ -4,7 +4,9 @@ cdef double RELEASE_GIL_FROM = 40000.0      # elements of light work, about 10 m
 
 
 cdef int launch(kernel_fn fn, KernelArgs *a, double work) except -1:
-    """Runs a kernel; ``work`` is about how many elements it touches, which decides whether the GIL is worth releasing."""
+    """Runs a kernel; ``work`` is about how many elements it touches, which decides whether the GIL is worth
+    releasing.
+    """
     if work < RELEASE_GIL_FROM:
         fn(a)
     else:
@@ -104,7 +106,9 @@ find_copies()
 
 
 cdef int copy_into(Tensor out, Tensor x) except -1:
-    """Writes the values of ``x``, broadcast and converted, into ``out``; versions and graphs are the caller's."""
+    """Writes the values of ``x``, broadcast and converted, into ``out``; versions and graphs are the
+    caller's.
+    """
     cdef KernelArgs a
     cdef PyObject *operands[1]
     cdef kernel_fn fn = NULL

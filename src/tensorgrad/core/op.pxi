@@ -112,7 +112,9 @@ cdef object DECLINED = object()
 
 
 cdef object call_switched(Op op, PyObject **args, Py_ssize_t count, tuple names):
-    """A call of an op that takes ``inplace`` after its own arguments: that word is taken off, and says which form runs."""
+    """A call of an op that takes ``inplace`` after its own arguments: that word is taken off, and says which
+    form runs.
+    """
     cdef dict keywords = {}
     cdef list values = [<object>args[i] for i in range(count)]
     cdef Py_ssize_t i
@@ -736,7 +738,8 @@ cdef dict CORE_OPS = {}
 cdef void register_core_op(Op op):
     """Ops that the core itself calls are kept where C finds them."""
     global OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_CLONE, OP_CAST, OP_CONTIGUOUS, OP_RESHAPE, OP_PERMUTE
-    global OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_VIEW_SCATTER, OP_VIEW_GATHER, OP_SUM, OP_MEAN, OP_INDEX, OP_INDEX_PUT, OP_VIEW
+    global OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_VIEW_SCATTER, OP_VIEW_GATHER, OP_SUM, OP_MEAN
+    global OP_INDEX, OP_INDEX_PUT, OP_VIEW
     cdef str name = op.__name__
     CORE_OPS[name] = op
     if name == "add": OP_ADD = op
@@ -765,4 +768,5 @@ cdef void register_core_op(Op op):
 
 
 cdef Op OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_CLONE, OP_CAST, OP_CONTIGUOUS, OP_RESHAPE, OP_PERMUTE
-cdef Op OP_VIEW, OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_VIEW_SCATTER, OP_VIEW_GATHER, OP_SUM, OP_MEAN, OP_INDEX, OP_INDEX_PUT
+cdef Op OP_VIEW, OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_VIEW_SCATTER, OP_VIEW_GATHER, OP_SUM, OP_MEAN
+cdef Op OP_INDEX, OP_INDEX_PUT

@@ -22,7 +22,8 @@ cdef int reduced_dims(object dim, Tensor x, uint8_t *mask, str who) except -1:
 
 
 cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, int out_code):
-    """By the kernel, which reduces one run of dimensions; several runs take several calls, innermost first."""
+    """By the kernel, which reduces one run of dimensions; several runs take several calls, innermost first.
+    """
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t kept[MAX_DIMS]
     cdef Py_ssize_t *own = shape_of(x)
@@ -171,7 +172,8 @@ cdef object run_reduction(Op op, list values):
             if found is not DECLINED:
                 return found
     if op.rule == FLOAT and x.code < F16:
-        raise RuntimeError(f"{op.__name__}(): could not infer output dtype. Input dtype must be either a floating point or complex "
+        raise RuntimeError(f"{op.__name__}(): could not infer output dtype. Input dtype must be either a "
+                           "floating point or complex "
                            f"dtype. Got: {title(x.code)}")
     reduced_dims(values[1], x, mask, op.__name__)
     values[0] = x

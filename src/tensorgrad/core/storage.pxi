@@ -52,7 +52,9 @@ cdef inline int end_unlocked() except -1:
 
 
 cdef int retire(Block *block) except -1:
-    """Drops a block that another thread's kernel, which knows only addresses, may still be reading or writing."""
+    """Drops a block that another thread's kernel, which knows only addresses, may still be reading or
+    writing.
+    """
     if KERNELS_RUNNING:
         RETIRED.append(holder_of(block))
     block_drop(block)
@@ -67,14 +69,16 @@ cdef BlockHolder holder_of(Block *block):
 
 
 def empty_cache():
-    """Gives the memory that waits in the block cache back to the system, and tells how many bytes that were."""
+    """Gives the memory that waits in the block cache back to the system, and tells how many bytes that were.
+    """
     cdef size_t had = storage_cached()
     storage_trim()
     return had - storage_cached()
 
 
 cdef inline void untrack(object o):
-    """Takes an object out of the cycle collector's lists: graphs of a million nodes cost it nothing that way."""
+    """Takes an object out of the cycle collector's lists: graphs of a million nodes cost it nothing that way.
+    """
     PyObject_GC_UnTrack(<PyObject *>o)
 
 

@@ -56,7 +56,9 @@ cdef class Node:
 
     @property
     def next_functions(self):
-        """The nodes that the inputs came from, as ``(node, output number)`` pairs; leaves show as AccumulateGrad."""
+        """The nodes that the inputs came from, as ``(node, output number)`` pairs; leaves show as
+        AccumulateGrad.
+        """
         cdef list edges = []
         cdef Py_ssize_t i
         for i in range(input_count(self)):
@@ -95,7 +97,8 @@ cdef class Node:
         return found
 
     def register_hook(self, hook):
-        """Calls ``hook(grad_inputs, grad_outputs)`` after the node has run; it may return other grad_inputs."""
+        """Calls ``hook(grad_inputs, grad_outputs)`` after the node has run; it may return other grad_inputs.
+        """
         cdef NodeExtra extra = node_extra(self)
         track(self)
         if extra.post_hooks is None:
@@ -109,7 +112,6 @@ cdef class Node:
         if extra.pre_hooks is None:
             extra.pre_hooks = {}
         return RemovableHandle(extra.pre_hooks, hook)
-
 
 
 cdef NodeExtra node_extra(Node node):
@@ -141,7 +143,9 @@ class AccumulateGrad:
 
 
 class RemovableHandle:
-    """What registering a hook returns; ``remove()`` takes the hook away again, and so does leaving a ``with``."""
+    """What registering a hook returns; ``remove()`` takes the hook away again, and so does leaving a
+    ``with``.
+    """
 
     next_id = 0
 

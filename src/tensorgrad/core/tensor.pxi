@@ -223,7 +223,9 @@ cdef object array_over(Tensor t, object owner):
 
 
 cdef inline object array_of(Tensor t):
-    """For a body, which may release the GIL: the memory stays even if another thread gives the tensor other memory."""
+    """For a body, which may release the GIL: the memory stays even if another thread gives the tensor other
+    memory.
+    """
     return array_over(t, holder_of(t.block))
 
 
@@ -263,7 +265,9 @@ cdef Tensor borrow_array(cnp.ndarray array):
 
 
 cdef Block *block_behind(cnp.ndarray array) noexcept:
-    """The block that the array shows, if it came from a tensor; NULL when it may do less with it than the block allows."""
+    """The block that the array shows, if it came from a tensor; NULL when it may do less with it than the
+    block allows.
+    """
     cdef PyObject *owner = <PyObject *>array
     cdef Block *block
     while owner is not NULL and cnp.PyArray_Check(<object>owner):

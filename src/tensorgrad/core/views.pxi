@@ -30,7 +30,6 @@ cdef Tensor view_of(Tensor x, int ndim, const Py_ssize_t *shape, const Py_ssize_
     return t
 
 
-
 cdef inline int record_view(Op op, Tensor out, Tensor x, object settings, vjp_fn vjp) except -1:
     """Puts a view on the tape."""
     cdef Node node
@@ -103,7 +102,8 @@ cdef int infer_shape(Tensor x, Py_ssize_t *shape, int ndim) except -1:
             known = times(known, shape[i])
     if unknown >= 0:
         if known == 0:
-            raise RuntimeError(f"cannot reshape tensor of {x.count} elements into shape {[shape[i] for i in range(ndim)]} because the "
+            raise RuntimeError(f"cannot reshape tensor of {x.count} elements into shape "
+                               f"{[shape[i] for i in range(ndim)]} because the "
                                f"unspecified dimension size -1 can be any value and is ambiguous")
         if x.count % known:
             known = -1
@@ -139,7 +139,8 @@ cdef Tensor view_as_dtype(Op op, Tensor x, int code):
             if shape_of(x)[last] % ratio:
                 raise RuntimeError(f"self.size(-1) must be divisible by {ratio} to view {names}, but got {shape_of(x)[last]}")
             if <size_t>x.at % new:
-                raise RuntimeError(f"self.storage_offset() must be divisible by {ratio} to view {names}, but got {x.storage_offset()}")
+                raise RuntimeError(
+                    f"self.storage_offset() must be divisible by {ratio} to view {names}, but got {x.storage_offset()}")
             for i in range(last):
                 if strides_of(x)[i] % new:
                     raise RuntimeError(f"self.stride({i}) must be divisible by {ratio} to view {names}, but got "
@@ -327,7 +328,8 @@ cdef Tensor expand(Op op, Tensor x, object sizes):
     cdef Py_ssize_t elements = 1
     cdef Tensor out
     if ndim < x.nd:
-        raise RuntimeError(f"expand({DTYPE_LIST[x.code].name}{list(shape_tuple(x))}, size={list(sizes)}): the number of sizes provided "
+        raise RuntimeError(f"expand({DTYPE_LIST[x.code].name}{list(shape_tuple(x))}, size={list(sizes)}): "
+                           "the number of sizes provided "
                            f"({ndim}) must be greater or equal to the number of dimensions in the tensor ({x.nd})")
     for i in range(ndim):
         old = i - (ndim - x.nd)
@@ -342,8 +344,10 @@ cdef Tensor expand(Op op, Tensor x, object sizes):
         elif shape_of(x)[old] == 1 and shape[i] >= 0:
             strides[i] = 0
         else:
-            raise RuntimeError(f"The expanded size of the tensor ({shape[i]}) must match the existing size ({shape_of(x)[old]}) at "
-                               f"non-singleton dimension {i}.  Target sizes: {list(sizes)}.  Tensor sizes: {list(shape_tuple(x))}")
+            raise RuntimeError(f"The expanded size of the tensor ({shape[i]}) must match the existing size "
+                               f"({shape_of(x)[old]}) at "
+                               f"non-singleton dimension {i}.  Target sizes: {list(sizes)}.  Tensor sizes: "
+                               f"{list(shape_tuple(x))}")
     for i in range(ndim):
         elements = times(elements, shape[i])
     out = view_of(x, ndim, shape, strides, x.at)

@@ -105,6 +105,7 @@ cdef dict post_everywhere = everywhere["_forward_hooks"]
 cdef dict back_everywhere = everywhere["_backward_hooks"]
 cdef dict back_pre_everywhere = everywhere["_backward_pre_hooks"]
 
+
 @cython.auto_pickle(False)
 cdef class ModuleBase:
     """What `Module` is built on: `module(x)` and nothing else."""
@@ -155,7 +156,7 @@ cdef object call_forward(ModuleBase self, tuple args, dict kwargs):
     stack[0] = <PyObject *>self
     for i in range(n):
         stack[i + 1] = PyTuple_GET_ITEM(<PyObject *>args, i)
-    method = <object>forward        # held: forward may replace itself on the class
+    _method = <object>forward       # held: forward may replace itself on the class
     module_enter(" in Module.__call__")
     try:
         if kwargs:
@@ -183,7 +184,7 @@ cdef object call_one(object module, object input):
         return module(input)
     stack[0] = <PyObject *>module
     stack[1] = <PyObject *>input
-    method = <object>forward
+    _method = <object>forward
     module_enter(" in Module.__call__")
     try:
         result = PyObject_Vectorcall(forward, stack, 2, NULL)
@@ -241,7 +242,7 @@ cdef object getattro(ModuleBase self, object name):
 
 
 cdef object call_get(ModuleBase self, PyObject *descr, object name):
-    held = <object>descr
+    _held = <object>descr
     return module_get(descr, self)
 
 
