@@ -1,7 +1,7 @@
 """Linear algebra, under torch.linalg's names. The functions are declared in `tensorgrad.ops`."""
 
-from tensorgrad.core.names import missing as _missing
 from tensorgrad import ops
+from tensorgrad.core.names import missing as _missing
 
 _functions = ops.public("tensorgrad.linalg")
 __all__ = sorted(_functions)

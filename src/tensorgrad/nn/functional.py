@@ -2,8 +2,8 @@
 `tensorgrad.ops`.
 """
 
-from tensorgrad.core.names import missing as _missing
 from tensorgrad import ops
+from tensorgrad.core.names import missing as _missing
 
 _functions = ops.public("tensorgrad.nn.functional")
 __all__ = sorted(_functions)
