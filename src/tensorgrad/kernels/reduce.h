@@ -180,7 +180,7 @@
     REDUCE(amax_##T, type, type, -(type)INFINITY, ((x > s) | (x != x)) ? x : s, ((x > s) | (x != x)) ? x : s, 0) \
     REDUCE(amin_##T, type, type, (type)INFINITY, ((x < s) | (x != x)) ? x : s, ((x < s) | (x != x)) ? x : s, 0)
 
-/* Where the extreme value first stands: finds the value, then looks for it, a block at a time. */
+/* Where the extreme value first stands, in one pass: a chunk is searched only if its extreme beats those before it. */
 #define FIND(best, type)                                                                                \
     static int64_t find_##best(const type *in, int64_t count, type value)                               \
     {                                                                                                   \
@@ -204,18 +204,20 @@
         type chunk[CHUNK];                                                                              \
         int64_t at = 0;                                                                                 \
         type top = best##_start;                                                                        \
-        if (step == sizeof(type)) {                                                                     \
-            return find_##best((const type *)in, count, best##_row((const type *)in, count));           \
-        }                                                                                               \
-        for (int64_t done = 0; done < count; done += CHUNK) {                                           \
-            int64_t n = count - done < CHUNK ? count - done : CHUNK;                                    \
-            for (int64_t i = 0; i < n; i++) {                                                           \
-                chunk[i] = *(const type *)(in + (done + i) * step);                                     \
+        const int64_t most = step == sizeof(type) ? 16 * CHUNK : CHUNK;                                 \
+        for (int64_t done = 0; done < count; done += most) {                                            \
+            int64_t n = count - done < most ? count - done : most;                                      \
+            const type *here = (const type *)in + done;                                                 \
+            if (step != sizeof(type)) {                                                                 \
+                for (int64_t i = 0; i < n; i++) {                                                       \
+                    chunk[i] = *(const type *)(in + (done + i) * step);                                 \
+                }                                                                                       \
+                here = chunk;                                                                           \
             }                                                                                           \
-            type here = best##_row(chunk, n);                                                           \
-            if (done == 0 || (top == top && best##_join(top, here) != top)) {                           \
-                top = here;                                                                             \
-                at = done + find_##best(chunk, n, here);                                                \
+            type value = best##_row(here, n);                                                           \
+            if (done == 0 || (top == top && best##_join(top, value) != top)) {                          \
+                top = value;                                                                            \
+                at = done + find_##best(here, n, value);                                                \
             }                                                                                           \
         }                                                                                               \
         return at;                                                                                      \
