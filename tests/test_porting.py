@@ -1,4 +1,4 @@
-"""Programs that were written for PyTorch: its constants, old names, switches, and mistakes that are made often."""
+"""Programs that were written for PyTorch: constants, old names, switches, and frequent mistakes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tensorgrad.nn import functional as F
 
 LEGACY = {
     "BoolTensor": tg.bool, "ByteTensor": tg.uint8, "CharTensor": tg.int8, "ShortTensor": tg.int16,
-    "IntTensor": tg.int32, "LongTensor": tg.int64, "HalfTensor": tg.float16, "FloatTensor": tg.float32, "DoubleTensor": tg.float64,
+    "IntTensor": tg.int32, "LongTensor": tg.int64, "HalfTensor": tg.float16,
+    "FloatTensor": tg.float32, "DoubleTensor": tg.float64,
 }  # fmt: skip
 
 
@@ -317,3 +318,76 @@ def test_what_is_not_there_is_told(ask, says):
 def test_mistakes_are_explained(do, error, says):
     with pytest.raises(error, match=says):
         do()
+
+
+# ---------------------------------------------------------------------------- attention, padding, membership
+
+
+def attended(q, k, v, mask=None, scale=None):
+    scores = q @ np.swapaxes(k, -1, -2) * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+    with np.errstate(invalid="ignore"):
+        weights = np.exp(scores - scores.max(-1, keepdims=True))
+        weights = weights / weights.sum(-1, keepdims=True)
+    return np.nan_to_num(weights) @ v
+
+
+def test_scaled_dot_product_attention():
+    tg.manual_seed(0)
+    q, k, v = tg.randn(2, 3, 5, 4).double(), tg.randn(2, 3, 6, 4).double(), tg.randn(2, 3, 6, 2).double()
+    arrays = [x.numpy() for x in (q, k, v)]
+    sdpa = F.scaled_dot_product_attention
+    seen = np.tril(np.ones((5, 6), bool), -1)  # the first query sees nothing
+    bias = np.linspace(-1, 1, 30).reshape(5, 6)
+    np.testing.assert_allclose(sdpa(q, k, v).numpy(), attended(*arrays))
+    np.testing.assert_allclose(sdpa(q, k, v, scale=0.1).numpy(), attended(*arrays, scale=0.1))
+    np.testing.assert_allclose(sdpa(q, k, v, tg.from_numpy(seen)).numpy(), attended(*arrays, mask=seen))
+    np.testing.assert_allclose(sdpa(q, k, v, tg.from_numpy(bias)).numpy(), attended(*arrays, mask=bias))
+    causal = np.tril(np.ones((5, 6), bool))
+    np.testing.assert_allclose(sdpa(q, k, v, is_causal=True).numpy(), attended(*arrays, mask=causal))
+    assert sdpa(q, k, v, dropout_p=1.0).abs().sum() == 0
+    grouped = sdpa(q.repeat(1, 2, 1, 1), k, v, enable_gqa=True)
+    np.testing.assert_allclose(
+        grouped.numpy(), sdpa(q.repeat(1, 2, 1, 1), *(x.repeat_interleave(2, 1) for x in (k, v))).numpy()
+    )
+    with pytest.raises(RuntimeError, match="not both"):
+        sdpa(q, k, v, tg.from_numpy(seen), is_causal=True)
+    with pytest.raises(RuntimeError, match="float64 key.dtype: .*float32"):
+        sdpa(q, k.float(), v)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_pad_sequence(batch_first, side):
+    parts = [tg.arange(6.0).reshape(3, 2), tg.ones(1, 2, requires_grad=True)]
+    padded = nn.utils.rnn.pad_sequence(parts, batch_first, -1.0, side)
+    rows = padded if batch_first else padded.transpose(0, 1)
+    assert rows[0].tolist() == parts[0].tolist()
+    assert rows[1].tolist() == (
+        [[1, 1], [-1, -1], [-1, -1]] if side == "right" else [[-1, -1], [-1, -1], [1, 1]]
+    )
+    padded.sum().backward()
+    assert parts[1].grad.tolist() == [[1, 1]]
+    if side == "right":
+        again = nn.utils.rnn.unpad_sequence(padded, tg.tensor([3, 1]), batch_first)
+        assert [tg.equal(a, b) for a, b in zip(again, parts, strict=True)] == [True, True]
+    with pytest.raises(RuntimeError, match="empty"):
+        nn.utils.rnn.pad_sequence([])
+
+
+def test_isin():
+    x = tg.tensor([[1, 2], [3, 1]])
+    assert tg.isin(x, tg.tensor([1, 5])).tolist() == [[True, False], [False, True]]
+    assert tg.isin(x, 3, invert=True).tolist() == [[True, True], [False, True]]
+    assert tg.isin(3, x).item() is True
+    with pytest.raises(TypeError, match="tensor"):
+        tg.isin(1, 2)
+
+
+def test_one_draw_without_replacement_is_the_first_of_several():
+    weights = tg.rand(50, 7)
+    tg.manual_seed(3)
+    one = tg.multinomial(weights, 1)
+    tg.manual_seed(3)
+    assert tg.equal(one, tg.multinomial(weights, 4)[:, :1])

@@ -1,4 +1,4 @@
-"""torch.backends: which libraries may be asked for, none of which is there, and switches that change nothing."""
+"""torch.backends: libraries that may be asked for, none of which is there, and switches without effect."""
 
 from __future__ import annotations
 

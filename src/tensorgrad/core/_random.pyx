@@ -1182,7 +1182,10 @@ cdef class Generator:
             # The race of exponential clocks: the fastest `count` win.
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 speed = rows / self.fill_exponential(np.empty(rows.shape, rows.dtype))
-            picked = np.argsort(-speed, axis=1, kind="stable")[:, :count]
+            if count == 1:      # what is not a number loses, as it does when sorted
+                picked = np.argmax(np.where(speed == speed, speed, -1), axis=1)[:, None]
+            else:
+                picked = np.argsort(-speed, axis=1, kind="stable")[:, :count]
         return picked.reshape(weights.shape[:-1] + (count,))
 
 

@@ -10,6 +10,7 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     aligning,
     arithmetic,
     arranging,
+    attention,
     bessel,
     choosing,
     classifying,
@@ -46,10 +47,10 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
 )
 
 FAMILIES = (
-    activations, aligning, arithmetic, arranging, bessel, choosing, classifying, comparison, contractions,
-    conversion, creation, distances, dropout, embedding, factorizing, gating, indexing, joining, linalg,
-    losses, margins, normalizing, padding, powers, products, randomness, reductions, rounding, scans,
-    scattering, selecting, shaping, sorting, special, statistics, striding, trigonometry,
+    activations, aligning, arithmetic, arranging, attention, bessel, choosing, classifying, comparison,
+    contractions, conversion, creation, distances, dropout, embedding, factorizing, gating, indexing,
+    joining, linalg, losses, margins, normalizing, padding, powers, products, randomness, reductions,
+    rounding, scans, scattering, selecting, shaping, sorting, special, statistics, striding, trigonometry,
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor
+from tensorgrad.core import Tensor, _core
 from tensorgrad.core.declare import case, composite, distinct, integers, primitive
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reductions import check_tensor, named, pick, place
@@ -185,6 +185,27 @@ def _check_slices(name, input, dim):
             f"{name}(): there are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
         )
     return dim
+
+
+@composite(
+    samples=lambda: [
+        case(integers(0, 4, 3, 4), integers(0, 4, 2), name="plain"),
+        case(integers(0, 4, 5), 2, invert=True, name="number"),
+    ],
+    smooth=False,
+)
+def isin(elements, test_elements, *, assume_unique=False, invert=False):
+    """Whether each of ``elements`` is among ``test_elements``, or with ``invert`` is not. One of them may be
+    a number.
+
+    >>> tg.isin(tg.tensor([1, 2, 3]), tg.tensor([3, 1]))
+    tensor([ True, False,  True])
+    """
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError("isin(): elements or test_elements must be a tensor, and both are numbers")
+    both = (elements, test_elements)
+    arrays = [_core._array_of(x) if isinstance(x, Tensor) else np.asarray(x) for x in both]
+    return _core._copy_of_array(np.asarray(np.isin(*arrays, assume_unique=assume_unique, invert=invert)))
 
 
 @composite(

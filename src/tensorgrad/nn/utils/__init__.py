@@ -1,5 +1,6 @@
 """Work on all of a model's gradients or parameters at once."""
 
+from tensorgrad.nn.utils import rnn
 from tensorgrad.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -16,5 +17,6 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "rnn",
     "vector_to_parameters",
 ]
