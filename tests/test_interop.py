@@ -2,6 +2,7 @@
 work.
 """
 
+import copy
 import ctypes
 import pickle
 import subprocess
@@ -192,3 +193,18 @@ def test_tensor_that_only_new_made_is_empty():
 
 def test_number_survives_pickling_as_a_number():
     assert pickle.loads(pickle.dumps(tg.tensor(5.0))).shape == ()
+
+
+class Noted(tg.Tensor):
+    __slots__ = ("note",)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_copies_of_a_subclass_keep_class_slots_and_attributes(again):
+    t = Noted([1.0, 2.0])
+    t.note = "slot"
+    t.other = "attribute"
+    found = again(t)
+    assert type(found) is Noted
+    assert found.tolist() == [1.0, 2.0]
+    assert (found.note, found.other) == ("slot", "attribute")

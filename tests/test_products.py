@@ -1,5 +1,7 @@
 """Products of matrices and contractions: against NumPy, against paper, and what is refused."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -243,3 +245,11 @@ def test_large_products_agree_with_numpy():
         for x, y in ((a, b), (np.asfortranarray(a), np.asfortranarray(b))):
             found = tg.from_numpy(x) @ tg.from_numpy(y)
             np.testing.assert_allclose(found.numpy(), a.astype("f8") @ b.astype("f8"), rtol=1e-4, atol=1e-4)
+
+
+def test_product_of_a_chain_holds_its_matrices_no_longer_than_needed():
+    chain = [tg.ones(2, 3), tg.ones(3, 4), tg.ones(4, 2)]
+    before = sys.getrefcount(chain[0])
+    tg.linalg.multi_dot(chain)
+    after = sys.getrefcount(chain[0])
+    assert after == before

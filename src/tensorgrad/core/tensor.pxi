@@ -823,10 +823,17 @@ cdef class Tensor:
         return sorted(set(object.__dir__(self)))
 
     def __copy__(self):
-        cdef Tensor t = alias_of(self)
+        cdef Tensor t
+        if type(self) is Tensor:
+            t = alias_of(self)
+        else:
+            t = type(self).__new__(type(self))
+            share_memory(t, self)
         t.requires = self.requires
         t.node = self.node
         t.nr = self.nr
+        for name, value in attributes_of(self).items():
+            setattr(t, name, value)
         return t
 
     def __deepcopy__(self, memo):
@@ -843,14 +850,14 @@ cdef class Tensor:
         memo[id(self)] = t
         if self.grad_ is not None:
             t.grad_ = copy.deepcopy(self.grad_, memo)
-        for name, value in vars(self).items():
+        for name, value in attributes_of(self).items():
             setattr(t, name, copy.deepcopy(value, memo))
         return t
 
     def __reduce_ex__(self, protocol):
         if self.node is not None:
             raise RuntimeError("a tensor that an op made can't be pickled with its graph; detach() it first")
-        return _rebuild, (type(self), np.asarray(array_of(self), order="C"), bool(self.requires), dict(vars(self)))
+        return _rebuild, (type(self), np.asarray(array_of(self), order="C"), bool(self.requires), attributes_of(self))
 
     # ---- autograd
 
@@ -1066,6 +1073,17 @@ cdef class Tensor:
 
     def __delitem__(self, index):
         raise TypeError("Tensor does not support deleting items")
+
+
+cdef dict attributes_of(Tensor t):
+    """What users and subclasses put on a tensor, in its dict or in slots."""
+    cdef dict found = {} if t.attributes is NULL else dict(vars(t))
+    if type(t) is not Tensor:
+        import copyreg
+        for name in copyreg._slotnames(type(t)):
+            if hasattr(t, name):
+                found[name] = getattr(t, name)
+    return found
 
 
 cdef object named_operator(str name, object a, object b):

@@ -461,13 +461,15 @@ def _best_order(sizes: list[int]) -> list[list[int]]:
 
 def _chained(matrices: Sequence[Tensor]) -> Tensor:
     split = _best_order([matrices[0].shape[0], *(each.shape[1] for each in matrices)])
+    return _product_of(matrices, split, 0, len(matrices) - 1)
 
-    def product(i: int, j: int) -> Tensor:
-        if i == j:
-            return matrices[i]
-        return matmul(product(i, split[i][j]), product(split[i][j] + 1, j))
 
-    return product(0, len(matrices) - 1)
+def _product_of(matrices: Sequence[Tensor], split: Sequence[Sequence[int]], i: int, j: int) -> Tensor:
+    """Not a closure: one that calls itself is a cycle, which would hold the matrices."""
+    if i == j:
+        return matrices[i]
+    k = split[i][j]
+    return matmul(_product_of(matrices, split, i, k), _product_of(matrices, split, k + 1, j))
 
 
 @composite(
