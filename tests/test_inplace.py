@@ -522,7 +522,8 @@ def test_resize_keeps_elements_and_refuses_what_needs_a_gradient():
         tg.ones(2, requires_grad=True).resize_(3)
 
 
-# ------------------------------------------------------------------ views whose base, or memory, is another by now
+# ------------------------------------------------------------------ views whose base, or memory, is another
+# by now
 
 
 def test_view_with_memory_of_its_own_is_written_apart_from_its_base():
@@ -574,10 +575,21 @@ def test_views_of_what_a_function_writes_get_its_gradient():
     assert x.grad.tolist() == [3.0, 3.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize(("to", "source"), [(slice(1, None), slice(None, -1)), (slice(None, -3), slice(3, None))])
-def test_copy_between_overlapping_parts(to, source):
-    x = tg.arange(100_000.0)
-    expected = x.numpy().copy()
-    expected[to] = expected[source].copy()
-    x[to].copy_(x[source])
+@pytest.mark.parametrize(
+    ("to", "source"),
+    [
+        (slice(1, None), slice(None, -1)),
+        (slice(None, -3), slice(3, None)),
+        (slice(None, None, 2), slice(None, 50_000)),
+        (slice(None, 50_000), slice(1, None, 2)),
+    ],
+)
+@pytest.mark.parametrize("same_block", [True, False])
+def test_copy_between_overlapping_parts(to, source, same_block):
+    array = np.arange(100_000, dtype=np.float32)
+    x = tg.from_numpy(array)
+    y = x if same_block else tg.from_numpy(array)
+    expected = array.copy()
+    expected[to] = array[source].copy()
+    x[to].copy_(y[source])
     np.testing.assert_array_equal(x.numpy(), expected)

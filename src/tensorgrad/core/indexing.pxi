@@ -110,8 +110,6 @@ cdef int set_item(Tensor x, object index, object value) except -1:
             source = OP_CAST(source, DTYPE_LIST[x.code])
         assign(target, linked(source))
         return 0
-    if source.block is target.block:
-        source = clone_raw(source)
     copy_into(target, source)
     x.block.version += 1
     return 0

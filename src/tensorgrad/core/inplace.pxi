@@ -120,17 +120,15 @@ cdef bint shows_part_of(Tensor view, Tensor base) noexcept:
     """Whether a view still shows elements of its base: either may have been given other memory, or another
     size.
     """
-    return view.block is base.block and (view.count == 0 or (base.count != 0 and base.at <= view.at
-                                                             and view.at + reach_of(view) <= base.at + reach_of(base)))
-
-
-cdef Py_ssize_t reach_of(Tensor t) noexcept:
-    """Bytes from the first element to the end of the last."""
-    cdef Py_ssize_t reach = ITEMSIZE[t.code]
-    cdef int i
-    for i in range(t.nd):
-        reach += (shape_of(t)[i] - 1) * strides_of(t)[i]
-    return reach
+    cdef char *low
+    cdef char *high
+    cdef char *start
+    cdef char *end
+    if view.block is not base.block or view.count == 0 or base.count == 0:
+        return view.block is base.block and view.count == 0
+    span_of(view, &low, &high)
+    span_of(base, &start, &end)
+    return start <= low and high <= end
 
 
 cdef tuple geometry(Tensor view):

@@ -105,6 +105,31 @@ cdef void find_copies() noexcept:
 find_copies()
 
 
+cdef inline void span_of(Tensor t, char **low, char **high) noexcept:
+    """Where its elements begin and end in memory; NumPy's arrays may have negative strides."""
+    cdef Py_ssize_t step
+    cdef int i
+    low[0] = t.at
+    high[0] = t.at + ITEMSIZE[t.code]
+    for i in range(t.nd):
+        step = (shape_of(t)[i] - 1) * strides_of(t)[i]
+        if step < 0:
+            low[0] += step
+        else:
+            high[0] += step
+
+
+cdef bint overlap(Tensor x, Tensor y) noexcept:
+    """Whether elements of the two may share memory; both have some."""
+    cdef char *from_x
+    cdef char *to_x
+    cdef char *from_y
+    cdef char *to_y
+    span_of(x, &from_x, &to_x)
+    span_of(y, &from_y, &to_y)
+    return from_x < to_y and from_y < to_x
+
+
 cdef int copy_into(Tensor out, Tensor x) except -1:
     """Writes the values of ``x``, broadcast and converted, into ``out``; versions and graphs are the
     caller's.
@@ -120,8 +145,10 @@ cdef int copy_into(Tensor out, Tensor x) except -1:
         return 0
     if tg_kernels:
         fn = COPY[x.code] if x.code == out.code else CAST[x.code][out.code]
+    if overlap(x, out):                 # NumPy does not look out for every such case either
+        x = clone_raw(x)
     operands[0] = <PyObject *>x
-    if fn is NULL or x.block is out.block or not map_args(&a, operands, 1, out):
+    if fn is NULL or not map_args(&a, operands, 1, out):
         source = array_of(x)
         with np.errstate(all="ignore"):
             np.copyto(array_of(out), source, casting="unsafe")
