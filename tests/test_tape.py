@@ -224,7 +224,9 @@ def test_changed_saved_tensor_is_named():
     y = x * 1
     z = y * y
     y.add_(1)
-    with pytest.raises(RuntimeError, match=r"inplace operation.*\[2\].*mul\(\).*version 1; expected version 0"):
+    with pytest.raises(
+        RuntimeError, match=r"inplace operation.*\[2\].*mul\(\).*version 1; expected version 0"
+    ):
         z.sum().backward()
 
 
@@ -260,7 +262,9 @@ def test_leaf_that_needs_a_gradient_can_not_be_written():
 
 def peak(code: str) -> float:
     """What a program prints, run by itself."""
-    found = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
     return float(found.stdout)
 
 
@@ -559,7 +563,9 @@ def test_gradcheck_names_what_is_wrong():
             return g * y, g * x * tg.tensor([1.0, 1.0, 1.25], dtype=tg.float64)
 
     x, y = leaf(1.0, 2.0, 4.0, dtype=tg.float64), leaf(3.0, 4.0, 5.0, dtype=tg.float64)
-    with pytest.raises(autograd.GradcheckError, match=r"input 1.*output\[2\] by input\[2\] is 5.*4\.0*.*BadBackward"):
+    with pytest.raises(
+        autograd.GradcheckError, match=r"input 1.*output\[2\] by input\[2\] is 5.*4\.0*.*BadBackward"
+    ):
         autograd.gradcheck(Bad.apply, (x, y))
     assert not autograd.gradcheck(Bad.apply, (x, y), raise_exception=False)
 
@@ -586,7 +592,8 @@ def test_memory_that_the_system_refuses_is_an_error_naming_the_bytes():
     code = """
 import resource, tensorgrad as tg
 resource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31))
-for make in (lambda: tg.empty(1 << 30), lambda: tg.zeros(1 << 30), lambda: tg.ones(1 << 15, 1) + tg.ones(1 << 15)):
+for make in (lambda: tg.empty(1 << 30), lambda: tg.zeros(1 << 30), lambda: tg.ones(1 << 15, 1) + tg.ones(1 <<
+15)):
     try:
         make()
     except RuntimeError as error:
@@ -789,10 +796,13 @@ def test_backward_passes_in_several_threads_do_not_mix():
 # --------------------------------------------------------------------- memory that was replaced
 
 
-@pytest.mark.parametrize("make", [tg.nn.functional.mse_loss, lambda x, y: (x @ y).sum()], ids=["mse", "matmul"])
+@pytest.mark.parametrize(
+    "make", [tg.nn.functional.mse_loss, lambda x, y: (x @ y).sum()], ids=["mse", "matmul"]
+)
 def test_backward_notices_that_a_saved_tensor_was_given_other_memory(make):
     x, y = tg.ones(3, 3, requires_grad=True), tg.ones(3, 3, requires_grad=True)
-    loss = make(x, y)
+    with tg.backend("kernels"):             # the NumPy path of mse_loss keeps the difference alone
+        loss = make(x, y)
     y.data = tg.ones(0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()

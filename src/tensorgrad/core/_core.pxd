@@ -102,6 +102,7 @@ cdef class Op:
     cdef int variadic
     cdef int list_arg
     cdef int backward_needs
+    cdef bint plain                 # all parameters are tensors, at most two, and no formula asks for a shape
     cdef dict __dict__
 
 cdef int enter_inplace(Tensor x) except -1

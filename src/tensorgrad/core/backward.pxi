@@ -203,14 +203,38 @@ cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
         if walk.create_graph or (tg_refcount(<PyObject *>g) <= SOLE_GRADIENT and g.block.refs == 1 and g.contiguous
                                  and g.block.bin >= 0 and own_object(g)):
             leaf.grad_ = g if not walk.create_graph or g.contiguous else OP_CONTIGUOUS(g)
-        else:
-            leaf.grad_ = clone_raw(g)
-        return 0
+            return 0
+        first = clone_raw(g)
+        if leaf.grad_ is None:              # another thread may have been quicker
+            leaf.grad_ = first
+            return 0
     if walk.create_graph:
         leaf.grad_ = <Tensor>binary(OP_ADD, leaf.grad_, g)
         return 0
-    enter_inplace(leaf.grad_)
-    inplace_binary(OP_ADD, leaf.grad_, g)
+    return add_to_leaf(leaf.grad_, g)
+
+
+cdef object LEAF_LOCK = threading.Lock()
+
+
+def _fresh_lock():
+    """In a forked child: a lock that a thread held which is not there."""
+    global LEAF_LOCK
+    LEAF_LOCK = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fresh_lock)
+
+
+cdef int add_to_leaf(Tensor total, Tensor g) except -1:
+    """Adds to a leaf's gradient in place; of two threads that do so at once, one waits."""
+    enter_inplace(total)
+    LEAF_LOCK.acquire()
+    try:
+        inplace_binary(OP_ADD, total, g)
+    finally:
+        LEAF_LOCK.release()
     return 0
 
 

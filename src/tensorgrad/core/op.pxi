@@ -295,6 +295,8 @@ cdef class Op:
             codes.append(tuple(row))
             keeps.append(mask)
         self.formula_args = tuple(codes)
+        self.plain = (list_arg is None and len(tensor_params) == len(params) <= 2
+                      and not any([ARG_SHAPE in row for row in codes]))
         self.keeps = tuple(keeps)
         if self.kind in (UNARY, BINARY, REDUCTION):
             for i in range(DTYPES):
@@ -440,8 +442,15 @@ cdef object run(Op op, list values):
 
 
 cdef object call_body(Op op, list arguments):
-    with np.errstate(all="ignore"):
-        return op.body(*arguments)
+    try:
+        with np.errstate(all="ignore"):
+            return op.body(*arguments)
+    except MemoryError as error:
+        shape, kind = getattr(error, "shape", None), getattr(error, "dtype", None)
+        if isinstance(error, AllocationError) or shape is None or kind is None:
+            raise
+        nbytes = int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize
+        raise AllocationError(f"can't allocate memory: {op.__name__} needs {nbytes} bytes for an array of size {list(shape)}") from None
 
 
 cdef object finish(Op op, list values, list inputs, object result):
@@ -502,10 +511,12 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
         if out.code < F16:
             return out
     node = new_node(op, first, formula_vjp)
-    settings = list(values)
-    for i in op.tensor_index:
-        settings[i] = None
-    node.settings = settings
+    settings = None
+    if not op.plain:
+        settings = list(values)
+        for i in op.tensor_index:
+            settings[i] = None
+        node.settings = settings
     if op.list_arg >= 0:
         record_list(op, node, values, inputs)
     else:
@@ -513,7 +524,12 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
             operand = inputs[i]
             if not isinstance(operand, Tensor):
                 if is_number(operand):          # a Python number in a tensor's place
-                    settings[op.tensor_index[i]] = operand
+                    if i == 0:
+                        node.s0 = operand
+                    elif i == 1:
+                        node.s1 = operand
+                    else:
+                        settings[op.tensor_index[i]] = operand
                 continue
             t = <Tensor>operand
             if i < 3:
@@ -559,7 +575,7 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
                 if extra.shapes is None:
                     extra.shapes = [None] * n
                 extra.shapes[i] = shape_tuple(t)
-    if isinstance(inputs[0], Tensor):
+    if settings is not None and isinstance(inputs[0], Tensor):
         settings.append(shape_tuple(<Tensor>inputs[0]))
     if outs is not None:
         record_outputs(node, outs, keep)
