@@ -1,0 +1,220 @@
+# Tensors of NumPy arrays, arrays of tensors, and single elements.
+
+cdef object array_over(Tensor t, object owner):
+    """An array that shows the tensor's memory; ``owner`` keeps it alive."""
+    cdef cnp.npy_intp shape[MAX_DIMS]
+    cdef cnp.npy_intp strides[MAX_DIMS]
+    cdef Py_ssize_t *own_shape = shape_of(t)
+    cdef Py_ssize_t *own_strides = strides_of(t)
+    cdef int i, flags
+    cdef cnp.ndarray array
+    for i in range(t.nd):
+        shape[i] = own_shape[i]
+        strides[i] = own_strides[i]
+    flags = cnp.NPY_ARRAY_ALIGNED if t.block.frozen else cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE
+    array = cnp.PyArray_New(cnp.ndarray, t.nd, shape, NUMPY_TYPE[t.code], strides, t.at, 0, flags, <object>NULL)
+    cnp.PyArray_UpdateFlags(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS)
+    cnp.set_array_base(array, owner)
+    return array
+
+
+cdef inline object array_of(Tensor t):
+    """For a body, which may release the GIL: the memory stays even if another thread gives the tensor other
+    memory.
+    """
+    return array_over(t, holder_of(t.block))
+
+
+cdef Tensor borrow_array(cnp.ndarray array):
+    """A tensor on the array's memory."""
+    cdef Tensor t
+    cdef int i, code, ndim = cnp.PyArray_NDIM(array), number = cnp.PyArray_TYPE(array)
+    cdef Py_ssize_t *shape
+    cdef Py_ssize_t *strides
+    code = CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
+    if code == NO_DTYPE:
+        names = ", ".join(d.name for d in DTYPE_LIST)
+        raise TypeError(f"can't convert np.ndarray of type {(<object>array).dtype}. The only supported types are: {names}.")
+    if not cnp.PyArray_ISBEHAVED_RO(array):
+        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).reshape((<object>array).shape)
+    t = Tensor.__new__(Tensor)
+    untrack(t)
+    set_ndim(t, ndim)
+    t.code = code
+    shape = shape_of(t)
+    strides = strides_of(t)
+    t.count = 1
+    for i in range(ndim):
+        shape[i] = cnp.PyArray_DIM(array, i)
+        strides[i] = cnp.PyArray_STRIDE(array, i)
+        t.count *= shape[i]
+    t.contiguous = looks_contiguous(t)
+    t.at = <char *>cnp.PyArray_DATA(array)
+    t.block = block_behind(array)
+    if t.block is NULL:
+        t.block = block_borrow(<PyObject *>array, cnp.PyArray_NBYTES(array), not cnp.PyArray_ISWRITEABLE(array))
+    if t.block is NULL:
+        raise MemoryError()
+    if tg_inference:
+        t.flags = FLAG_INFERENCE
+    return t
+
+
+cdef Block *block_behind(cnp.ndarray array) noexcept:
+    """The block that the array shows, if it came from a tensor; NULL when it may do less with it than the
+    block allows.
+    """
+    cdef PyObject *owner = <PyObject *>array
+    cdef Block *block
+    while owner is not NULL and cnp.PyArray_Check(<object>owner):
+        owner = cnp.PyArray_BASE(<cnp.ndarray>owner)
+    if owner is NULL or type(<object>owner) is not BlockHolder:
+        return NULL
+    block = (<BlockHolder><object>owner).block
+    if block.frozen == cnp.PyArray_ISWRITEABLE(array):
+        return NULL
+    block_keep(block)
+    return block
+
+
+cdef Tensor copy_array(object source):
+    """A new contiguous tensor with the array's values."""
+    cdef cnp.ndarray array = np.asarray(source)
+    cdef Tensor t
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef int i, code, number = cnp.PyArray_TYPE(array)
+    code = CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
+    if code == NO_DTYPE or array.ndim > MAX_DIMS:
+        return borrow_array(array)
+    for i in range(cnp.PyArray_NDIM(array)):
+        shape[i] = cnp.PyArray_DIM(array, i)
+    t = new_tensor(cnp.PyArray_NDIM(array), shape, code)
+    if cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_ISBEHAVED_RO(array):
+        memcpy(t.at, cnp.PyArray_DATA(array), t.count * ITEMSIZE[code])
+    else:
+        np.copyto(array_of(t), array, casting="unsafe")
+    return t
+
+
+cdef Tensor result_tensor(object value, list inputs):
+    """What a body gave, as a tensor that shares memory with no input."""
+    cdef cnp.ndarray array
+    cdef Tensor x
+    cdef char *at
+    cdef char *start
+    if type(value) is not cnp.ndarray:
+        return copy_array(value)
+    array = <cnp.ndarray>value
+    if cnp.PyArray_NBYTES(array) <= 48:
+        return copy_array(array)
+    at = <char *>cnp.PyArray_DATA(array)
+    for operand in inputs:
+        if isinstance(operand, Tensor):
+            x = <Tensor>operand
+            start = block_data(x.block) if x.block.bin >= 0 else x.at
+            if start <= at < start + block_nbytes(x.block) or not cnp.PyArray_ISWRITEABLE(array):
+                return copy_array(array)
+    return borrow_array(array)
+
+
+def from_numpy(ndarray):
+    """A tensor that shares the array's memory, both ways.
+
+    >>> a = np.zeros(2); t = tg.from_numpy(a); a[0] = 1; t
+    tensor([1., 0.], dtype=tensorgrad.float64)
+    """
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    if ndarray.size and min(ndarray.strides, default=0) < 0:
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
+            "supported. (You can work around this by making a copy of your array with array.copy().)")
+    if not ndarray.dtype.isnative:
+        raise ValueError("given numpy array has byte order different from the native byte order. Conversion between byte "
+                         "orders is not supported: use array.astype(array.dtype.newbyteorder('=')).")
+    for extent in ndarray.strides:
+        if extent % ndarray.itemsize:
+            raise ValueError("given numpy array strides not a multiple of the element byte size. Copy array to reset "
+                             "element strides.")
+    cdef Tensor t = borrow_array(ndarray)
+    track(t)
+    return t
+
+
+def _copy_of_array(array):
+    """A new tensor with the values of a NumPy array."""
+    return copy_array(array)
+
+
+def _empty(shape, int code):
+    """A new tensor whose values are not set."""
+    cdef Py_ssize_t dims[MAX_DIMS]
+    cdef int ndim = read_shape(shape, dims, "empty")
+    return new_tensor(ndim, dims, code)
+
+
+cdef int read_shape(object shape, Py_ssize_t *dims, str who) except -1:
+    """Checks a shape argument and writes it to ``dims``; gives the number of dimensions."""
+    cdef Py_ssize_t ndim, i
+    shape = tuple(shape)                # a list may be changed by what reading its elements runs
+    if len(shape) > MAX_DIMS:
+        raise RuntimeError(f"{who}(): a tensor has at most {MAX_DIMS} dimensions, not {len(shape)}")
+    ndim = len(shape)
+    for i in range(ndim):
+        extent = shape[i]
+        if isinstance(extent, float) or isinstance(extent, bool):
+            raise TypeError(f"{who}(): argument 'size' must be tuple of ints, but found element of type "
+                            f"{type(extent).__name__} at pos {i}")
+        try:
+            dims[i] = extent
+        except OverflowError:
+            raise RuntimeError(f"{who}(): the size {extent} does not fit in 64 bits") from None
+        except TypeError:
+            raise TypeError(f"{who}(): argument 'size' must be tuple of ints, but found element of type "
+                            f"{type(extent).__name__} at pos {i}") from None
+        if dims[i] < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {extent}: {list(shape)}")
+    return <int>ndim
+
+
+# ---------------------------------------------------------------------------- one element
+
+cdef object element(int code, char *at):
+    if code == F32:
+        return <double>(<float *>at)[0]
+    if code == F64:
+        return (<double *>at)[0]
+    if code == I64:
+        return (<int64_t *>at)[0]
+    if code == I32:
+        return (<int32_t *>at)[0]
+    if code == BOOL:
+        return (<uint8_t *>at)[0] != 0
+    if code == U8:
+        return (<uint8_t *>at)[0]
+    if code == I8:
+        return (<int8_t *>at)[0]
+    if code == I16:
+        return (<int16_t *>at)[0]
+    return float(np.frombuffer((<char *>at)[:2], np.float16)[0])
+
+
+cdef Tensor number_tensor(object value, int code):
+    """A 0-d tensor of a number."""
+    cdef Tensor t = new_scalar(code)
+    if code == F32:
+        (<float *>t.at)[0] = <float><double>value
+    elif code == F64:
+        (<double *>t.at)[0] = value
+    elif code == I64 and type(value) is int and -(1 << 63) <= value < (1 << 63):
+        (<int64_t *>t.at)[0] = value
+    elif code == BOOL:
+        (<uint8_t *>t.at)[0] = bool(value)
+    else:
+        if code < F16 and not isinstance(value, (float, np.floating)):
+            low, high = (0, 255) if code == U8 else (-(1 << (8 * ITEMSIZE[code] - 1)), (1 << (8 * ITEMSIZE[code] - 1)) - 1)
+            if not low <= value <= high:
+                raise RuntimeError(f"value cannot be converted to type {DTYPE_LIST[code].name} without overflow: {value}")
+        with np.errstate(all="ignore"):
+            array_of(t)[()] = np.asarray(value).astype(DTYPE_LIST[code].numpy_dtype)
+    return t

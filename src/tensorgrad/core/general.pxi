@@ -1,0 +1,353 @@
+# The general path of an op: its body on arrays, and what goes on the tape.
+
+cdef Tensor want_tensor(Op op, object value, Py_ssize_t position):
+    if isinstance(value, Tensor):
+        return <Tensor>value
+    raise TypeError(f"{op.__name__}(): argument '{op.params[position]}' (position {position + 1}) must be Tensor, not "
+                    f"{type(value).__name__}")
+
+
+cdef object run(Op op, list values):
+    """Runs an op's body on its bound arguments and records it."""
+    cdef Py_ssize_t i
+    cdef list inputs
+    cdef object result
+    if op.kind == UNARY:
+        return run_unary(op, values)
+    if op.kind == BINARY:
+        if not takes_numbers(op, values[0], values[1]):
+            want_tensor(op, values[0], 0)
+            want_tensor(op, values[1], 1)
+        return run_binary(op, values)
+    if op.kind == REDUCTION:
+        return run_reduction(op, values)
+    if op.kind == COMPOSITE:
+        return op.body(*values)
+    inputs = []
+    bodies = list(values)
+    for i in op.tensor_index:
+        value = values[i]
+        if i == op.list_arg:
+            if not isinstance(value, (list, tuple)):
+                raise TypeError(f"{op.__name__}(): argument '{op.params[i]}' (position {i + 1}) must be tuple of Tensors, not "
+                                f"{type(value).__name__}")
+            for k, each in enumerate(value):
+                if not isinstance(each, Tensor):
+                    raise TypeError(f"expected Tensor as element {k} in argument {i}, but got {type(each).__name__}")
+            inputs.extend(value)
+            values[i] = list(value)
+            bodies[i] = [array_of(each) for each in value]
+        elif value is None and op.defaults[i] is None:
+            inputs.append(None)
+        else:
+            inputs.append(want_tensor(op, value, i))
+            bodies[i] = array_of(<Tensor>value)
+    result = call_body(op, bodies)
+    return finish(op, values, inputs, result)
+
+
+cdef object call_body(Op op, list arguments):
+    try:
+        with np.errstate(all="ignore"):
+            return op.body(*arguments)
+    except MemoryError as error:
+        shape, kind = getattr(error, "shape", None), getattr(error, "dtype", None)
+        if isinstance(error, AllocationError) or shape is None or kind is None:
+            raise
+        nbytes = int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize
+        raise AllocationError(f"can't allocate memory: {op.__name__} needs {nbytes} bytes for an array of size {list(shape)}") from None
+
+
+cdef object finish(Op op, list values, list inputs, object result):
+    """Wraps what a body gave and records it."""
+    cdef Tensor out, x
+    cdef list outs
+    if op.kind == VIEW:
+        x = <Tensor>inputs[0]
+        if type(result) is list:
+            outs = [view_from_array(x, <cnp.ndarray?>each) for each in result]
+            if outs:
+                record(op, values, inputs, None, outs)
+            return tuple(outs)
+        if within(x, <cnp.ndarray?>result):
+            out = view_from_array(x, result)
+        else:
+            out = result_tensor(result, inputs)
+        return record(op, values, inputs, out, None)
+    if type(result) is tuple or isinstance(result, (tuple, list)):
+        outs = [result_tensor(each, inputs) for each in result]
+        record(op, values, inputs, None, outs)
+        if hasattr(result, "_fields"):
+            return type(result)(*outs)
+        return tuple(outs)
+    out = result_tensor(result, inputs)
+    return record(op, values, inputs, out, None)
+
+
+cdef object record(Op op, list values, list inputs, Tensor out, list outs):
+    """Puts a general op on the tape if one of its inputs needs a gradient that a formula gives."""
+    cdef Node node
+    cdef NodeExtra extra
+    cdef Tensor t, first
+    cdef Py_ssize_t i, n, per
+    cdef int keep = 0
+    cdef bint wanted = False
+    if not tg_grad or not op.formulas:
+        return out
+    n = len(inputs)
+    for i in range(n):
+        operand = inputs[i]
+        per = 0 if op.list_arg >= 0 else i
+        if isinstance(operand, Tensor) and op.formulas[per] is not None and needs_grad(<Tensor>operand):
+            wanted = True
+            keep |= <int>op.keeps[per]
+    if not wanted:
+        return out
+    if out is None:
+        first = None
+        for each in outs:
+            if (<Tensor>each).code >= F16:
+                first = <Tensor>each
+                break
+        if first is None:
+            return None
+    else:
+        first = out
+        if out.code < F16:
+            return out
+    node = new_node(op, first, formula_vjp)
+    settings = None
+    if not op.plain:
+        settings = list(values)
+        for i in op.tensor_index:
+            settings[i] = None
+        node.settings = settings
+    if op.list_arg >= 0:
+        record_list(op, node, values, inputs)
+    else:
+        for i in range(n):
+            operand = inputs[i]
+            if not isinstance(operand, Tensor):
+                if is_number(operand):          # a Python number in a tensor's place
+                    if i == 0:
+                        node.s0 = operand
+                    elif i == 1:
+                        node.s1 = operand
+                    else:
+                        settings[op.tensor_index[i]] = operand
+                continue
+            t = <Tensor>operand
+            if i < 3:
+                if op.formulas[i] is not None:
+                    if i == 0:
+                        set_edge0(node, t)
+                    elif i == 1:
+                        set_edge1(node, t)
+                    else:
+                        set_edge2(node, t)
+                if keep & (1 << i):
+                    if i == 0:
+                        keep0(node, t)
+                    elif i == 1:
+                        keep1(node, t)
+                    else:
+                        keep2(node, t)
+            else:
+                extra = node_extra(node)
+                if extra.edges is None:
+                    extra.edges = []
+                    extra.saved = []
+                    extra.versions = []
+                    extra.codes = []
+                while len(extra.edges) < i - 3:
+                    extra.edges.append((None, 0))
+                    extra.saved.append(None)
+                    extra.versions.append(0)
+                    extra.codes.append(F32)
+                extra.edges.append((edge_of(t) if op.formulas[i] is not None else None, t.nr))
+                if keep & (16 << i):
+                    save(t)
+                    node.state |= NODE_SAVED
+                    extra.saved.append(t)
+                    extra.versions.append(version_of(t))
+                else:
+                    extra.saved.append(None)
+                    extra.versions.append(0)
+                extra.codes.append(t.code)
+            if op.formulas[i] is not None and not same_shape(t, first) and op.kind == BINARY:
+                node.broadcast |= 1
+                extra = node_extra(node)
+                if extra.shapes is None:
+                    extra.shapes = [None] * n
+                extra.shapes[i] = shape_tuple(t)
+    if settings is not None and isinstance(inputs[0], Tensor):
+        settings.append(shape_tuple(<Tensor>inputs[0]))
+    if outs is not None:
+        record_outputs(node, outs, keep)
+    elif keep & 8:
+        keep_output(node, out)
+    return out
+
+
+cdef int record_list(Op op, Node node, list values, list inputs) except -1:
+    """Edges of an op whose one tensor argument is a list."""
+    cdef NodeExtra extra = node_extra(node)
+    cdef Py_ssize_t i
+    cdef Tensor t
+    extra.edges = []
+    extra.saved = []
+    extra.versions = []
+    extra.codes = []
+    for i in range(len(inputs)):
+        t = <Tensor>inputs[i]
+        if i == 0:
+            set_edge0(node, t)
+        elif i == 1:
+            set_edge1(node, t)
+        elif i == 2:
+            set_edge2(node, t)
+        else:
+            extra.edges.append((edge_of(t), t.nr))
+            extra.codes.append(t.code)
+    if op.keeps[0] & 1:
+        for each in inputs:
+            save(<Tensor>each)
+            extra.saved.append(each)
+            extra.versions.append(version_of(<Tensor>each))
+        node.state |= NODE_SAVED
+    return 0
+
+
+cdef int record_outputs(Node node, list outs, int keep) except -1:
+    """Several outputs of one node."""
+    cdef NodeExtra extra = node_extra(node)
+    cdef Tensor t
+    cdef Py_ssize_t i
+    extra.outputs_meta = []
+    extra.output_aliases = []
+    node.outputs = len(outs)
+    for i in range(len(outs)):
+        t = <Tensor>outs[i]
+        extra.outputs_meta.append((shape_tuple(t), t.code))
+        if t.code >= F16:
+            t.node = node
+            t.nr = i
+            t.requires = True
+        if keep & 8:
+            alias = alias_of(t)
+            extra.output_aliases.append((alias, version_of(<Tensor>alias)))
+    if keep & 8:
+        node.state |= NODE_SAVED
+    return 0
+
+
+cdef object node_value(Node node, int code, object g):
+    """One argument of a formula."""
+    cdef NodeExtra extra
+    cdef Tensor out
+    cdef Py_ssize_t slot, i
+    cdef Op op = node.op
+    if code == ARG_G:
+        return g if node.outputs == 1 else first_gradient(node, g)
+    if code == ARG_OUTPUT:
+        out = alias_of(node.output)
+        if tg_grad:
+            out.node = node
+            out.requires = True
+        return out
+    if code == ARG_SHAPE:
+        if type(node.settings) is tuple:        # a hot path that keeps the shape alone
+            return node.settings
+        return node.settings[len(op.params)]
+    if code == ARG_GRADS:
+        return [output_gradient(node, g, i) for i in range(node.outputs)]
+    if code <= ARG_G_N:
+        return output_gradient(node, g, ARG_G_N - code)
+    if code <= ARG_OUTPUT_N:
+        extra = <NodeExtra>node.more
+        out = alias_of(extra.output_aliases[ARG_OUTPUT_N - code][0])
+        if tg_grad and out.code >= F16:
+            out.node = node
+            out.nr = ARG_OUTPUT_N - code
+            out.requires = True
+        return out
+    if op.list_arg == code:
+        return (<NodeExtra>node.more).saved
+    if code in op.tensor_index:
+        slot = op.tensor_index.index(code)
+        if slot == 0:
+            value = node.s0
+        elif slot == 1:
+            value = node.s1
+        elif slot == 2:
+            value = node.s2
+        else:
+            extra = <NodeExtra>node.more
+            value = extra.saved[slot - 3] if extra.saved is not None and len(extra.saved) > slot - 3 else None
+        if value is not None:
+            return value
+    if type(node.settings) is not list:
+        return op.defaults[code]
+    return node.settings[code]
+
+
+cdef object output_gradient(Node node, object g, int i):
+    """The gradient of output i of several; zeros where none arrived."""
+    cdef NodeExtra extra = <NodeExtra>node.more
+    cdef Tensor zeros
+    if node.outputs == 1:
+        return g
+    if g[i] is not None:
+        return g[i]
+    zeros = _empty(extra.outputs_meta[i][0], extra.outputs_meta[i][1])
+    fill_raw(zeros, 0.0)
+    return zeros
+
+
+cdef object first_gradient(Node node, object g):
+    cdef Py_ssize_t i
+    for i in range(len(g)):
+        if (<NodeExtra>node.more).outputs_meta[i][1] >= F16:
+            return output_gradient(node, g, i)
+    return g[0]
+
+
+cdef int formula_vjp(Node node, Tensor g) except -1:
+    """The gradients by the declared formulas, which are written in ops: right at every order."""
+    return formulas_of(node, g)
+
+
+cdef int formulas_of(Node node, object g) except -1:
+    cdef Op op = node.op
+    cdef Py_ssize_t i, k, n = len(op.formulas)
+    cdef NodeExtra extra = None
+    if node.state & NODE_GENERAL:
+        extra = <NodeExtra>node.more
+    if op.list_arg >= 0:
+        grads = op.formulas[0](*[node_value(node, code, g) for code in op.formula_args[0]])
+        for i in range(len(grads)):
+            if grads[i] is not None and edge_at(node, i) is not None:
+                accumulate(node, i, <Tensor>grads[i])
+        return 0
+    done = None
+    for i in range(n):
+        formula = op.formulas[i]
+        if formula is None or (i >= 3 and (extra is None or extra.edges is None or i - 3 >= len(extra.edges))):
+            continue
+        if edge_at(node, i) is None:
+            continue
+        if done is not None and formula is done[0]:
+            value = done[1][i]
+        else:
+            value = formula(*[node_value(node, code, g) for code in op.formula_args[i]])
+            if type(value) is tuple:            # one formula for several arguments
+                done = (formula, value)
+                value = value[i]
+        if value is None:
+            continue
+        if not isinstance(value, Tensor):
+            raise RuntimeError(f"the gradient formula of {op.__name__}() for '{op.tensor_params[i]}' gave {type(value).__name__}")
+        if node.broadcast and extra.shapes is not None and extra.shapes[i] is not None:
+            value = sum_to(<Tensor>value, extra.shapes[i])
+        accumulate(node, i, <Tensor>value)
+    return 0

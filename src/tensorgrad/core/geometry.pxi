@@ -1,0 +1,202 @@
+# Shapes, strides and new memory of tensors; Size.
+
+cdef inline Py_ssize_t *shape_of(Tensor t) noexcept:
+    if t.nd <= INLINE_DIMS:
+        return &t.dims[0]
+    return <Py_ssize_t *>t.dims[0]
+
+
+cdef inline Py_ssize_t *strides_of(Tensor t) noexcept:
+    if t.nd <= INLINE_DIMS:
+        return &t.dims[INLINE_DIMS]
+    return <Py_ssize_t *>t.dims[0] + t.nd
+
+
+cdef inline int set_ndim(Tensor t, int ndim) except -1:
+    """Makes room for a new tensor's shape and strides."""
+    if ndim > INLINE_DIMS:
+        if ndim > MAX_DIMS:
+            raise RuntimeError(f"a tensor has at most {MAX_DIMS} dimensions, not {ndim}")
+        t.dims[0] = <Py_ssize_t>malloc(2 * ndim * sizeof(Py_ssize_t))
+        if t.dims[0] == 0:
+            raise MemoryError()
+    t.nd = ndim
+    return 0
+
+
+cdef int fail_allocation(int ndim, const Py_ssize_t *shape, int code, object nbytes) except -1:
+    sizes = [shape[i] for i in range(ndim)]
+    raise AllocationError(f"can't allocate memory: a {DTYPE_LIST[code].name} tensor of size {sizes} needs {nbytes} bytes")
+
+
+cdef Tensor new_tensor(int ndim, const Py_ssize_t *shape, int code):
+    """A contiguous tensor of memory that is not set yet; refuses sizes that overflow or can't be had."""
+    cdef Tensor t = Tensor.__new__(Tensor)
+    cdef Py_ssize_t *own
+    cdef Py_ssize_t *strides
+    cdef Py_ssize_t size = 1, itemsize = ITEMSIZE[code]
+    cdef int i
+    untrack(t)
+    set_ndim(t, ndim)
+    own = shape_of(t)
+    strides = strides_of(t)
+    for i in range(ndim - 1, -1, -1):
+        own[i] = shape[i]
+        strides[i] = size * itemsize
+        if shape[i] > 1:
+            if size > 0 and shape[i] > (<Py_ssize_t>1 << 60) // size:
+                exact = itemsize
+                for i in range(ndim):
+                    exact = exact * shape[i]
+                if exact == 0:
+                    size = 0
+                    break
+                raise AllocationError(f"Storage size calculation overflowed with sizes="
+                                      f"{[shape[i] for i in range(ndim)]}: {exact} bytes")
+            size *= shape[i]
+        elif shape[i] == 0:
+            size = 0
+    if size == 0:                      # an extent of 0: strides as if it were 1
+        size = itemsize
+        for i in range(ndim - 1, -1, -1):
+            own[i] = shape[i]
+            strides[i] = size
+            size = size * shape[i] if 1 < shape[i] < (<Py_ssize_t>1 << 40) and size < (<Py_ssize_t>1 << 20) else size
+        size = 0
+    t.count = size
+    t.code = code
+    t.contiguous = True
+    t.block = block_new(size * itemsize)
+    if t.block is NULL:
+        fail_allocation(ndim, shape, code, size * itemsize)
+    t.at = block_data(t.block)
+    if tg_inference:
+        t.flags = FLAG_INFERENCE
+    return t
+
+
+cdef inline Tensor new_like(Tensor x, int code):
+    """A contiguous tensor of the shape of ``x``."""
+    cdef Tensor t
+    cdef int i
+    if x.contiguous and x.nd <= INLINE_DIMS and x.code == code:
+        t = Tensor.__new__(Tensor)
+        untrack(t)
+        t.nd = x.nd
+        for i in range(6):
+            t.dims[i] = x.dims[i]
+        t.count = x.count
+        t.code = code
+        t.contiguous = True
+        t.block = block_new(x.count * ITEMSIZE[code])
+        if t.block is NULL:
+            fail_allocation(x.nd, shape_of(x), code, x.count * ITEMSIZE[code])
+        t.at = block_data(t.block)
+        if tg_inference:
+            t.flags = FLAG_INFERENCE
+        return t
+    return new_tensor(x.nd, shape_of(x), code)
+
+
+cdef inline Tensor new_scalar(int code):
+    return new_tensor(0, NULL, code)
+
+
+cdef Tensor alias_of(Tensor x):
+    """Another tensor on the same memory, with no graph."""
+    cdef Tensor t = Tensor.__new__(Tensor)
+    cdef int i
+    untrack(t)
+    if x.nd <= INLINE_DIMS:
+        t.nd = x.nd
+        for i in range(6):
+            t.dims[i] = x.dims[i]
+    else:
+        set_ndim(t, x.nd)
+        memcpy(shape_of(t), shape_of(x), 2 * x.nd * sizeof(Py_ssize_t))
+    t.count = x.count
+    t.code = x.code
+    t.contiguous = x.contiguous
+    t.flags = x.flags & FLAG_INFERENCE
+    t.block = x.block
+    block_keep(t.block)
+    t.at = x.at
+    return t
+
+
+cdef bint looks_contiguous(Tensor t) noexcept:
+    cdef Py_ssize_t expected = ITEMSIZE[t.code]
+    cdef Py_ssize_t *shape = shape_of(t)
+    cdef Py_ssize_t *strides = strides_of(t)
+    cdef int i
+    if t.count == 0:
+        return True
+    for i in range(t.nd - 1, -1, -1):
+        if shape[i] != 1:
+            if strides[i] != expected:
+                return False
+            expected *= shape[i]
+    return True
+
+
+cdef inline bint same_shape(Tensor a, Tensor b) noexcept:
+    cdef int i
+    cdef Py_ssize_t *p
+    cdef Py_ssize_t *q
+    if a.nd != b.nd or a.count != b.count:
+        return False
+    p = shape_of(a)
+    q = shape_of(b)
+    for i in range(a.nd):
+        if p[i] != q[i]:
+            return False
+    return True
+
+
+cdef tuple shape_tuple(Tensor t):
+    cdef Py_ssize_t *shape = shape_of(t)
+    return tuple([shape[i] for i in range(t.nd)])
+
+
+cdef object size_object(Tensor t):
+    return tuple.__new__(Size, shape_tuple(t))
+
+
+cdef str tensor_type_name(int code):
+    return ("BoolTensor", "ByteTensor", "CharTensor", "ShortTensor", "IntTensor", "LongTensor", "HalfTensor", "FloatTensor",
+            "DoubleTensor")[code]
+
+
+class Size(tuple):
+    """The shape of a tensor: a tuple of ints that prints as one.
+
+    >>> tg.ones(2, 3).shape
+    tensorgrad.Size([2, 3])
+    """
+
+    __slots__ = ()
+
+    def numel(self):
+        """How many elements a tensor of this shape has."""
+        cdef object count = 1
+        for extent in self:
+            count *= extent
+        return count
+
+    def __repr__(self):
+        return f"tensorgrad.Size([{', '.join(map(str, self))}])"
+
+    def __getitem__(self, index):
+        got = tuple.__getitem__(self, index)
+        return Size(got) if isinstance(index, slice) else got
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other))) if isinstance(other, tuple) else NotImplemented
+
+    def __mul__(self, count):
+        return Size(tuple.__mul__(self, count))
+
+    __rmul__ = __mul__
+
+    def __reduce__(self):
+        return Size, (tuple(self),)

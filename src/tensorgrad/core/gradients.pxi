@@ -1,0 +1,318 @@
+# Gradients on their way: where each one goes, what is added up, whose hooks see it.
+
+cdef uint32_t EPOCH = 0
+cdef set ACTIVE = set()                 # the epochs of walks that have begun and not ended
+
+
+cdef class Walk:
+    """One backward: what it waits for, what it catches, what it has to clean up."""
+    cdef uint32_t epoch
+    cdef bint create_graph
+    cdef bint retain
+    cdef void **stack
+    cdef Py_ssize_t held
+    cdef Py_ssize_t room
+    cdef list ready
+    cdef dict leaf_waiting      # leaves with hooks: id -> [leaf, gradients still to come, their sum]
+    cdef dict caught            # for autograd.grad and inputs=: (id, output number) -> gradient
+    cdef dict wanted
+    cdef list visited
+    cdef bint bounded           # the wanted nodes are where the walk ends
+
+    def __dealloc__(self):
+        free(self.stack)
+
+
+cdef inline int push(Walk walk, object node) except -1:
+    cdef Py_ssize_t room
+    cdef void **stack
+    if walk.held == walk.room:
+        room = 64 if walk.room == 0 else walk.room * 2
+        stack = <void **>realloc(walk.stack, room * sizeof(void *))
+        if stack is NULL:
+            raise MemoryError()
+        walk.stack = stack
+        walk.room = room
+    walk.stack[walk.held] = <void *><PyObject *>node
+    walk.held += 1
+    return 0
+
+
+cdef inline int meet(Walk walk, object edge) except -1:
+    """Counts one gradient that a node will wait for; the first time, looks at the node too."""
+    cdef Node node
+    cdef Tensor leaf
+    if type(edge) is Node:
+        node = <Node>edge
+        if node.epoch == walk.epoch:
+            node.waiting += 1
+            return 0
+        if len(ACTIVE) > 1 and node.epoch in ACTIVE:
+            raise RuntimeError("backward is already running through this part of the graph, in another "
+                               "thread or around this hook; "
+                               "one graph takes one backward at a time")
+        node.epoch = walk.epoch
+        node.waiting = 1
+        node.needed = 0
+        push(walk, node)
+        return 0
+    leaf = <Tensor>edge
+    if leaf.extra is not None:
+        key = id(leaf)
+        if key in walk.leaf_waiting:
+            walk.leaf_waiting[key][1] += 1
+        else:
+            walk.leaf_waiting[key] = [leaf, 1, None]
+    return 0
+
+
+cdef int accumulate(Node node, Py_ssize_t i, Tensor g) except -1:
+    """Hands the gradient of input ``i`` of ``node`` on to where that input came from."""
+    cdef object edge = edge_at(node, i)
+    cdef int code
+    if edge is None:
+        return 0
+    code = node.codes[i] if i < 3 else (<NodeExtra>node.more).codes[i - 3]
+    if g.code != code:
+        g = OP_CAST(g, DTYPE_LIST[code])
+    return deliver(edge, edge_number(node, i), g)
+
+
+# How many references a gradient has, at two places, when nobody but the walk holds it: then its memory can be taken over.
+# The number depends on the C that Cython makes of this file, so it is learned at import; 0 means never to take over.
+cdef Py_ssize_t SOLE_GRADIENT = 0
+cdef Py_ssize_t SOLE_SUM = 0
+cdef list PROBED = None
+
+
+def _learn_ownership(Tensor x not None, Tensor y not None):
+    """Runs four small backward passes and reads the reference counts: of gradients held by the walk alone,
+    and of shared ones.
+    """
+    global PROBED, SOLE_GRADIENT, SOLE_SUM
+    counts = []
+    for make in (lambda: x * 2, lambda: (x + y) * 2, lambda: (a := x * 2) * 3 + a * 5, shared_sum(x, y)):
+        x.grad_ = None
+        y.grad_ = None
+        root = make()
+        PROBED = []
+        try:
+            root.backward(new_filled_like(root, 1.0))
+            counts.append(list(PROBED))
+        finally:
+            PROBED = None
+    if counts[0][0] < min(counts[1]):
+        SOLE_GRADIENT = counts[0][0]
+    if counts[2][0] < counts[3][0]:
+        SOLE_SUM = counts[2][0]
+    return counts
+
+
+cdef object shared_sum(Tensor x, Tensor y):
+    def make():
+        a = x * 2
+        b = y * 2
+        return (a * 5 + b * 5) + (a + b) * 2
+    return make
+
+
+cdef Tensor new_filled_like(Tensor x, double value):
+    cdef Tensor t = new_like(x, x.code)
+    fill_raw(t, value)
+    return t
+
+
+cdef inline Tensor added(Tensor sum, Tensor g):
+    """The sum of two gradients, in the memory of the first where nobody else sees it."""
+    cdef KernelArgs a
+    if PROBED is not None:
+        PROBED.append(tg_refcount(<PyObject *>sum))
+    if (not tg_grad and tg_kernels and sum.contiguous and g.contiguous and sum.code == g.code
+            and tg_refcount(<PyObject *>sum) <= SOLE_SUM and sum.block.refs == 1 and sum.block.bin >= 0
+            and sum.count == g.count and OP_ADD.kernels[sum.code] is not NULL):
+        flat_args2(&a, sum, g, sum)
+        launch(OP_ADD.kernels[sum.code], &a, <double>sum.count)
+        return sum
+    return <Tensor>binary(OP_ADD, sum, g)
+
+
+cdef int deliver(object edge, int number, Tensor g) except -1:
+    cdef Node node
+    cdef Tensor sum
+    cdef list buffers
+    if type(edge) is Node:
+        node = <Node>edge
+        if node.outputs == 1:
+            if node.buffer is None:
+                node.buffer = g
+            else:
+                sum = <Tensor>node.buffer
+                node.buffer = None
+                node.buffer = added(sum, g)
+        else:
+            if node.buffer is None:
+                node.buffer = [None] * node.outputs
+            buffers = <list>node.buffer
+            buffers[number] = g if buffers[number] is None else <Tensor>binary(OP_ADD, buffers[number], g)
+        return 0
+    return leaf_gradient(<Tensor>edge, g)
+
+
+cdef int leaf_gradient(Tensor leaf, Tensor g) except -1:
+    cdef Walk walk = <Walk><PyObject *>tg_walk
+    cdef list entry
+    if leaf.extra is not None and id(leaf) in walk.leaf_waiting:
+        entry = walk.leaf_waiting[id(leaf)]
+        entry[2] = g if entry[2] is None else binary(OP_ADD, entry[2], g)
+        entry[1] -= 1
+        if entry[1] == 0:
+            finish_leaf(walk, entry)
+        return 0
+    return store_leaf(walk, leaf, g)
+
+
+cdef int finish_leaf(Walk walk, list entry) except -1:
+    """Runs the hooks of a leaf, whose gradient is complete."""
+    cdef Tensor leaf = <Tensor>entry[0], g = <Tensor>entry[2]
+    entry[2] = None
+    g = run_tensor_hooks(<TensorExtra>leaf.extra, g)
+    held = g                            # the reference that a gradient on its way has: a third is a hook's that kept it
+    store_leaf(walk, leaf, g)
+    if walk.wanted is None or (walk.caught is None and (id(leaf), 0) in walk.wanted):
+        for hook in list((<TensorExtra>leaf.extra).accumulated.values()):
+            hook(leaf)
+    return 0
+
+
+cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
+    """Adds to a leaf's ``.grad``, or catches the gradient for autograd.grad."""
+    cdef KernelArgs a
+    if walk.wanted is not None:
+        key = (id(leaf), 0)
+        if key not in walk.wanted:
+            return 0
+        if walk.caught is not None:
+            had = walk.caught.get(key)
+            walk.caught[key] = g if had is None else binary(OP_ADD, had, g)
+            return 0
+    if not same_shape(leaf, g):
+        raise RuntimeError(f"a gradient of shape {list(shape_tuple(g))} arrived at a leaf of shape {list(shape_tuple(leaf))}")
+    if leaf.grad_ is None:
+        if PROBED is not None:
+            PROBED.append(tg_refcount(<PyObject *>g))
+        if walk.create_graph or (tg_refcount(<PyObject *>g) <= SOLE_GRADIENT and g.block.refs == 1 and g.contiguous
+                                 and g.block.bin >= 0 and own_object(g)):
+            leaf.grad_ = g if not walk.create_graph or g.contiguous else OP_CONTIGUOUS(g)
+            return 0
+        first = clone_raw(g)
+        if leaf.grad_ is None:              # another thread may have been quicker
+            leaf.grad_ = first
+            return 0
+    if walk.create_graph:
+        leaf.grad_ = <Tensor>binary(OP_ADD, leaf.grad_, g)
+        return 0
+    return add_to_leaf(leaf.grad_, g)
+
+
+cdef object LEAF_LOCK = threading.Lock()
+
+
+def _fresh_lock():
+    """In a forked child: a lock that a thread held which is not there."""
+    global LEAF_LOCK
+    LEAF_LOCK = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fresh_lock)
+
+
+cdef int add_to_leaf(Tensor total, Tensor g) except -1:
+    """Adds to a leaf's gradient in place; of two threads that do so at once, one waits."""
+    enter_inplace(total)
+    LEAF_LOCK.acquire()
+    try:
+        inplace_binary(OP_ADD, total, g)
+    finally:
+        LEAF_LOCK.release()
+    return 0
+
+
+cdef inline bint own_object(Tensor g) noexcept:
+    """Whether only the walk holds this gradient: it can become a leaf's .grad as it is."""
+    return g.node is None and g.base is None and g.extra is None
+
+
+cdef Tensor run_tensor_hooks(TensorExtra extra, Tensor g):
+    for hook in list(extra.hooks.values()):
+        changed = hook(g)
+        if changed is not None:
+            check_changed(hook, changed, g)
+            g = <Tensor>changed
+    return g
+
+
+cdef int check_changed(object hook, object changed, Tensor g) except -1:
+    """What a hook gives in the place of a gradient must be like it: kernels rely on that."""
+    name = getattr(hook, "__name__", hook)
+    if not isinstance(changed, Tensor):
+        raise TypeError(f"hook '{name}' must return None or a Tensor, not {type(changed).__name__}")
+    if not same_shape(<Tensor>changed, g):
+        raise RuntimeError(f"hook '{name}' has changed the size of value: {list(g.shape)} became {list(changed.shape)}")
+    if (<Tensor>changed).code != g.code:
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {g.dtype} got {changed.dtype})")
+    return 0
+
+
+cdef list changed_grads(object hook, object changed, list grads):
+    """What a node's hook gives in the place of all its gradients."""
+    cdef list after = list(changed) if isinstance(changed, (tuple, list)) else [changed]
+    cdef Py_ssize_t i
+    while len(after) < len(grads) and grads[len(after)] is None:
+        after.append(None)
+    if len(after) != len(grads):
+        raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of "
+                           f"values (got {len(after)}, "
+                           f"but expected {len(grads)})")
+    for i in range(len(grads)):
+        if after[i] is None:
+            continue
+        if grads[i] is None:
+            raise RuntimeError("can't replace a None gradient with a non-None value")
+        check_changed(hook, after[i], <Tensor>grads[i])
+    return after
+
+
+cdef int node_hooks(Walk walk, Node node) except -1:
+    """Hooks of the tensors that the node made, retained gradients and the node's own hooks, before it runs.
+    """
+    cdef NodeExtra extra = <NodeExtra>node.more
+    cdef TensorExtra tensor_extra
+    cdef Tensor t
+    cdef list grads
+    if extra.tensor_hooks is not None:
+        for number, each in list(extra.tensor_hooks.items()):
+            tensor_extra = <TensorExtra>each
+            g = node.buffer if node.outputs == 1 else node.buffer[number]
+            if g is None:
+                continue
+            g = run_tensor_hooks(tensor_extra, <Tensor>g)
+            if node.outputs == 1:
+                node.buffer = g
+            else:
+                node.buffer[number] = g
+            if tensor_extra.tensor is not None and walk.wanted is None:
+                t = tensor_extra.tensor()
+                if t is not None:
+                    if t.grad_ is None:
+                        t.grad_ = g if walk.create_graph else clone_raw(<Tensor>g)
+                    else:
+                        t.grad_ = binary(OP_ADD, t.grad_, g)
+    if extra.pre_hooks:
+        grads = [node.buffer] if node.outputs == 1 else list(node.buffer)
+        for hook in list(extra.pre_hooks.values()):
+            changed = hook(tuple(grads))
+            if changed is not None:
+                grads = changed_grads(hook, changed, grads)
+        node.buffer = grads[0] if node.outputs == 1 else grads
+    return 0

@@ -1,0 +1,206 @@
+# Behind Tensor's methods: its lazy __dict__, other memory for an instance, copies and subclasses.
+
+cdef dict attributes_of(Tensor t):
+    """What users and subclasses put on a tensor, in its dict or in slots."""
+    cdef dict found = {} if t.attributes is NULL else dict(vars(t))
+    if type(t) is not Tensor:
+        import copyreg
+        for name in copyreg._slotnames(type(t)):
+            if hasattr(t, name):
+                found[name] = getattr(t, name)
+    return found
+
+
+cdef object named_operator(str name, object a, object b):
+    """An operator whose op is looked up by name, for those that no hot loop uses."""
+    return binary_operator(<Op>CORE_OPS[name], a, b)
+
+
+cdef extern from *:
+    """
+    /* Tensors have a __dict__ that is made when it is first needed: Cython's own would cost every tensor 64 bytes and 20 ns. */
+    static Py_ssize_t tg_attributes;
+    static traverseproc tg_own_traverse;
+    static inquiry tg_own_clear;
+    static int tg_traverse(PyObject *self, visitproc visit, void *arg)
+    {
+        Py_VISIT(*(PyObject **)((char *)self + tg_attributes));
+        return tg_own_traverse(self, visit, arg);
+    }
+    static int tg_clear(PyObject *self)
+    {
+        Py_CLEAR(*(PyObject **)((char *)self + tg_attributes));
+        return tg_own_clear(self);
+    }
+    static PyObject *tg_dict(PyObject *self, void *context)
+    {
+        if (!PyObject_GC_IsTracked(self)) PyObject_GC_Track(self);
+        return PyObject_GenericGetDict(self, context);
+    }
+    static PyGetSetDef tg_dict_entry = {"__dict__", tg_dict, PyObject_GenericSetDict, NULL, NULL};
+    /* What Python makes by __new__ has memory from the start, whether or not an __init__ gives it some. */
+    static newfunc tg_own_new;
+    static int (*tg_fill_blank)(PyObject *);
+    static PyObject *tg_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+    {
+        PyObject *made = tg_own_new(type, args, keywords);
+        if (made != NULL && tg_fill_blank(made) < 0) Py_CLEAR(made);
+        return made;
+    }
+    static int tg_tensor_type(PyTypeObject *type, Py_ssize_t offset, int (*fill_blank)(PyObject *))
+    {
+        PyObject *entry = PyDescr_NewGetSet(type, &tg_dict_entry);
+        if (entry == NULL || PyDict_SetItemString(type->tp_dict, "__dict__", entry) < 0) return -1;
+        Py_DECREF(entry);
+        tg_attributes = offset;
+        tg_own_traverse = type->tp_traverse;
+        tg_own_clear = type->tp_clear;
+        type->tp_traverse = tg_traverse;
+        type->tp_clear = tg_clear;
+        tg_own_new = type->tp_new;
+        tg_fill_blank = fill_blank;
+        type->tp_new = tg_new;
+        type->tp_dictoffset = offset;
+        PyType_Modified(type);
+        return 0;
+    }
+    """
+    int tg_tensor_type(PyTypeObject *cls, Py_ssize_t offset, int (*fill_blank)(PyObject *) except -1) except -1
+
+
+cdef int fill_blank(PyObject *made) except -1:
+    """Makes a tensor that has nothing yet an empty one."""
+    cdef Tensor t = <Tensor>made
+    t.block = block_new(0)
+    if t.block is NULL:
+        raise MemoryError()
+    t.at = block_data(t.block)
+    t.code = default_code
+    t.nd = 1
+    t.dims[INLINE_DIMS] = ITEMSIZE[t.code]
+    t.contiguous = True
+    t.flags = FLAG_BLANK
+    return 0
+
+
+def _set_tensor_type():
+    """Gives Tensor its lazy __dict__, and memory to what Python makes."""
+    cdef Tensor t = Tensor.__new__(Tensor)
+    tg_tensor_type(<PyTypeObject *>Tensor, <char *>&t.attributes - <char *><PyObject *>t, fill_blank)
+
+
+_set_tensor_type()
+
+
+cdef extern from "Python.h":
+    int generic_setattr "PyObject_GenericSetAttr"(object target, object attribute, object value) except -1
+
+
+cdef int share_memory(Tensor t, Tensor source) except -1:
+    """Makes ``t`` show the memory of ``source``."""
+    cdef int i
+    if t is source:
+        return 0
+    if t.flags & FLAG_BLANK:
+        t.flags &= ~FLAG_BLANK
+    else:
+        t.moved = version_of(t) + 1 - source.block.version
+        if t.base is not None and t.base.block is not source.block:
+            t.base = None
+    block_keep(source.block)
+    retire(t.block)
+    if t.nd > INLINE_DIMS:
+        free(<void *>t.dims[0])
+    t.nd = 0
+    set_ndim(t, source.nd)
+    for i in range(source.nd):
+        shape_of(t)[i] = shape_of(source)[i]
+        strides_of(t)[i] = strides_of(source)[i]
+    t.block = source.block
+    t.at = source.at
+    t.count = source.count
+    t.code = source.code
+    t.contiguous = source.contiguous
+    return 0
+
+
+cdef int set_requires_grad(Tensor t, bint value) except -1:
+    if value == needs_grad(t):
+        return 0
+    if t.node is not None:
+        raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed "
+                           "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().")
+    if value and t.code < F16:
+        raise RuntimeError(f"only Tensors of floating point dtype can require gradients, not {DTYPE_LIST[t.code]}")
+    if value and t.flags & FLAG_INFERENCE and not tg_inference:
+        raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+    t.requires = value
+    if value:
+        track(t)
+    return 0
+
+
+cdef int hook_node(Tensor t) except -1:
+    """Tells the node of a non-leaf tensor that the tensor has hooks."""
+    cdef NodeExtra extra = node_extra(t.node)
+    if extra.tensor_hooks is None:
+        extra.tensor_hooks = {}
+    extra.tensor_hooks[t.nr] = extra_of(t)
+    track(t.node)
+    return 0
+
+
+def _rebuild(cls, array, requires_grad, attributes):
+    """A tensor from its pickled parts."""
+    cdef Tensor t = cls.__new__(cls)
+    share_memory(t, copy_array(array))
+    t.requires = requires_grad
+    for name, value in attributes.items():
+        setattr(t, name, value)
+    return t
+
+
+def _make_subclass(cls, Tensor data not None, bint requires_grad=False):
+    """A tensor of class ``cls`` on the memory of ``data``: a leaf, for nn.Parameter."""
+    cdef Tensor t = cls.__new__(cls)
+    share_memory(t, data)
+    if requires_grad:
+        set_requires_grad(t, True)
+    return t
+
+
+def _as_subclass_of(Tensor t not None, cls):
+    """Another tensor of class ``cls`` with the same memory, graph and requires_grad."""
+    cdef Tensor made = cls.__new__(cls)
+    share_memory(made, t)
+    made.node = t.node
+    made.nr = t.nr
+    made.requires = t.requires
+    return made
+
+
+cdef object _legacy_constructor = None
+cdef object _represent = None
+cdef object CPU = None
+cdef object strided = None
+
+
+def _install(*, legacy_constructor, represent, cpu, strided_layout):
+    """Gives the core the few functions written in Python that it calls."""
+    global _legacy_constructor, _represent, CPU, strided
+    _legacy_constructor = legacy_constructor
+    _represent = represent
+    CPU = cpu
+    strided = strided_layout
+
+
+cdef Py_ssize_t wrap_dim(object dim, int ndim) except -1:
+    """A dimension's number counted from 0; IndexError when there is none of that number."""
+    cdef Py_ssize_t wrapped
+    cdef Py_ssize_t count = ndim if ndim else 1
+    if isinstance(dim, (float, bool)):
+        raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}")
+    wrapped = dim
+    if not -count <= wrapped < count:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})")
+    return wrapped + count if wrapped < 0 else wrapped
