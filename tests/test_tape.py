@@ -592,8 +592,8 @@ def test_memory_that_the_system_refuses_is_an_error_naming_the_bytes():
     code = """
 import resource, tensorgrad as tg
 resource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31))
-for make in (lambda: tg.empty(1 << 30), lambda: tg.zeros(1 << 30), lambda: tg.ones(1 << 15, 1) + tg.ones(1 <<
-15)):
+wide, tall = tg.ones(1 << 15), tg.ones(1 << 15, 1)
+for make in (lambda: tg.empty(1 << 30), lambda: tg.zeros(1 << 30), lambda: tall + wide):
     try:
         make()
     except RuntimeError as error:

@@ -164,6 +164,8 @@ def stack(tensors, dim=0):
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
                 f"{list(each.shape)} at entry {i}"
             )
+    if len(shape) == 64:
+        raise RuntimeError("stack(): a tensor has at most 64 dimensions, not 65")
     return _stack(tensors, wrap_dim(dim, len(shape) + 1), _common_dtype(tensors).numpy_dtype)
 
 
