@@ -282,3 +282,11 @@ def test_list_that_empties_itself_while_it_is_read_is_read_whole():
 
     sizes = [Emptying(), 3, 4]
     assert tg.ones(24).reshape(sizes).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize("count", [1, 3, 12, 13, 100, 5000])
+def test_strided_view_past_the_last_element_is_refused(count):
+    x = tg.ones(count)
+    assert x.as_strided((count,), (1,)).sum().item() == count
+    with pytest.raises(RuntimeError):
+        x.as_strided((count + 1,), (1,))

@@ -9,7 +9,7 @@ cdef extern from "block.h" nogil:
         uint32_t refs
         uint32_t version
         int32_t bin
-        int32_t frozen
+        int frozen
 
 cdef enum:
     INLINE_DIMS = 3

@@ -199,6 +199,13 @@ cdef object element(int code, char *at):
     return float(np.frombuffer((<char *>at)[:2], np.float16)[0])
 
 
+cdef object only_element(Tensor t):
+    """The element of a tensor that has one, for Python's own conversions."""
+    if t.count != 1:
+        raise ValueError(f"only one element tensors can be converted to Python scalars, not one of shape {list(shape_tuple(t))}")
+    return element(t.code, t.at)
+
+
 cdef Tensor number_tensor(object value, int code):
     """A 0-d tensor of a number."""
     cdef Tensor t = new_scalar(code)

@@ -8,7 +8,8 @@ typedef struct Block {
     uint32_t refs;
     uint32_t version; /* counts in-place writes */
     int32_t bin;
-    int32_t frozen; /* memory that must not be written: a read-only array */
+    int16_t frozen; /* memory that must not be written: a read-only array */
+    int16_t slack;  /* of a small block: bytes of its cell beyond those asked for */
 } Block;
 
 #endif

@@ -30,6 +30,11 @@ typedef struct ForeignBlock {
     size_t nbytes;
 } ForeignBlock;
 
+typedef struct LargeBlock {
+    Block head;
+    size_t nbytes; /* as asked for: the room may be larger */
+} LargeBlock;
+
 typedef struct FreeBlock {
     Block head;
     struct FreeBlock *next;
@@ -150,6 +155,9 @@ static Block *block_new(size_t nbytes)
     block->version = 0;
     block->bin = bin;
     block->frozen = 0;
+    block->slack = 0;
+    if (bin < SMALL_BINS) block->slack = (int16_t)(room - nbytes);
+    else ((LargeBlock *)block)->nbytes = nbytes;
     return block;
 }
 
@@ -160,7 +168,8 @@ static Block *block_borrow(PyObject *owner, size_t nbytes, int frozen)
     block->head.refs = 1;
     block->head.version = 0;
     block->head.bin = BLOCK_FOREIGN;
-    block->head.frozen = frozen;
+    block->head.frozen = (int16_t)frozen;
+    block->head.slack = 0;
     block->owner = owner;
     block->nbytes = nbytes;
     Py_INCREF(owner);
@@ -197,9 +206,12 @@ static inline void block_drop(Block *block)
     if (--block->refs == 0) block_free(block);
 }
 
+/* The bytes that were asked for; those of the room beyond them hold nothing. */
 static size_t block_nbytes(Block *block)
 {
-    return block->bin == BLOCK_FOREIGN ? ((ForeignBlock *)block)->nbytes : block_room(block->bin);
+    if (block->bin == BLOCK_FOREIGN) return ((ForeignBlock *)block)->nbytes;
+    if (block->bin < SMALL_BINS) return block_room(block->bin) - (size_t)block->slack;
+    return ((LargeBlock *)block)->nbytes;
 }
 
 static size_t storage_cached(void) { return cached_bytes; }

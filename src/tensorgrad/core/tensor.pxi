@@ -361,13 +361,13 @@ cdef class Tensor:
         return bool(element(self.code, self.at))
 
     def __int__(self):
-        return int(self.item())
+        return int(only_element(self))
 
     def __float__(self):
-        return float(self.item())
+        return float(only_element(self))
 
     def __complex__(self):
-        return complex(self.item())
+        return complex(only_element(self))
 
     def __index__(self):
         if self.code >= F16 or self.count != 1:
