@@ -74,13 +74,13 @@ def test_more_starts_come_to_xor_with_biases_than_without():
 
 
 def test_eight_hidden_units_learn_xor_from_every_start():
-    results = xor_seeds.outcomes(hidden=8)
+    results = xor_seeds.outcomes(8)
     assert [learned for learned, _ in results] == [True] * 20
     assert max(loss for _, loss in results) < 1e-4
 
 
 def test_two_hidden_units_learn_xor_from_the_nine_starts_that_pytorch_does():
-    results = xor_seeds.outcomes(hidden=2)
+    results = xor_seeds.outcomes(2)
     assert [seed for seed, (learned, _) in enumerate(results) if learned] == [1, 2, 3, 4, 5, 11, 12, 14, 16]
     stuck = np.array([loss for learned, loss in results if not learned])
     assert np.minimum(abs(stuck - 1 / 6), abs(stuck - 1 / 8)).max() < 1e-3
