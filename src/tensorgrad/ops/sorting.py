@@ -203,9 +203,12 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError("isin(): elements or test_elements must be a tensor, and both are numbers")
-    both = (elements, test_elements)
-    arrays = [_core._array_of(x) if isinstance(x, Tensor) else np.asarray(x) for x in both]
-    return _core._copy_of_array(np.asarray(np.isin(*arrays, assume_unique=assume_unique, invert=invert)))
+    among, wanted = (
+        _core._array_of(x) if isinstance(x, Tensor) else np.asarray(x) for x in (elements, test_elements)
+    )
+    return _core._copy_of_array(
+        np.asarray(np.isin(among, wanted, assume_unique=assume_unique, invert=invert))
+    )
 
 
 @composite(
