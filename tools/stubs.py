@@ -13,6 +13,7 @@ import argparse
 import inspect
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,9 @@ def result_of(op: Op) -> str:
         return "Any"
     args, kwargs, _ = materialize(op.facts.samples()[0])
     try:
-        found = op(*args, **kwargs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)        # some ops are deprecated, and say so
+            found = op(*args, **kwargs)
     except Exception as error:
         raise SystemExit(f"the first sample call of {op.__name__} fails: {error}") from error
     if isinstance(found, Tensor):

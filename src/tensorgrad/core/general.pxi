@@ -55,7 +55,8 @@ cdef object call_body(Op op, list arguments):
         if isinstance(error, AllocationError) or shape is None or kind is None:
             raise
         nbytes = int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize
-        raise AllocationError(f"can't allocate memory: {op.__name__} needs {nbytes} bytes for an array of size {list(shape)}") from None
+        raise AllocationError(f"can't allocate memory: {op.__name__} needs {nbytes} bytes for an array of size "
+                              f"{list(shape)}") from None
 
 
 cdef object finish(Op op, list values, list inputs, object result):
