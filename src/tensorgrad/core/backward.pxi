@@ -270,7 +270,7 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
     """The backward pass. With ``collect`` the gradients of ``inputs`` are returned; else they, or all
     leaves', are added up.
     """
-    global EPOCH, tg_walk, tg_grad
+    global tg_walk, tg_grad
     cdef Walk walk = Walk.__new__(Walk)
     cdef void *outer = tg_walk
     cdef Node node
@@ -280,7 +280,6 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
     cdef Py_ssize_t i
     walk.create_graph = create_graph
     walk.retain = create_graph if retain_graph is None else bool(retain_graph)
-    walk.leaf_waiting = {}
     walk.bounded = bounded
     for i in range(len(roots)):
         if not isinstance(roots[i], Tensor):
@@ -309,12 +308,8 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
             walk.wanted[(id(edge_of(t)), t.nr if t.node is not None else 0)] = i
         walk.caught = {}
         walk.visited = []
-    EPOCH += 1
-    if EPOCH == 0:
-        EPOCH = 1
-    walk.epoch = EPOCH
-    ACTIVE.add(walk.epoch)
     walk.ready = []
+    begin_walk(walk)
     try:
         explore(walk, starts)
         if inputs is not None:
@@ -335,15 +330,16 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
                 tg_grad = create_graph
             if not (bounded and (id(node), 0) in walk.wanted):
                 release_edges(walk, node)
-        for entry in list(walk.leaf_waiting.values()):      # some node had no gradient to give
-            if entry[2] is not None:
-                finish_leaf(walk, <list>entry)
-                tg_grad = create_graph
+        if walk.leaf_waiting is not None:
+            for entry in list(walk.leaf_waiting.values()):      # some node had no gradient to give
+                if entry[2] is not None:
+                    finish_leaf(walk, <list>entry)
+                    tg_grad = create_graph
     except BaseException:
         clear_buffers(walk, starts)
         raise
     finally:
-        ACTIVE.discard(walk.epoch)
+        end_walk(walk)
         tg_walk = outer
         tg_grad = grad
     if inputs is None:

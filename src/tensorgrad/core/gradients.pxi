@@ -1,36 +1,71 @@
 # Gradients on their way: where each one goes, what is added up, whose hooks see it.
 
 cdef uint32_t EPOCH = 0
-cdef set ACTIVE = set()                 # the epochs of walks that have begun and not ended
+cdef int WALKS = 0                      # walks that have begun and not ended; their epochs are
+cdef uint32_t ALONE = 0                 # that of the one that began when there was no other,
+cdef set OTHERS = set()                 # and these
 
 
+cdef int begin_walk(Walk walk) except -1:
+    global EPOCH, WALKS, ALONE
+    EPOCH += 1
+    if EPOCH == 0:
+        EPOCH = 1
+    walk.epoch = EPOCH
+    if ALONE:
+        OTHERS.add(walk.epoch)
+    else:
+        ALONE = walk.epoch
+    WALKS += 1
+    return 0
+
+
+cdef int end_walk(Walk walk) except -1:
+    global WALKS, ALONE
+    WALKS -= 1
+    if ALONE == walk.epoch:
+        ALONE = 0
+    else:
+        OTHERS.discard(walk.epoch)
+    return 0
+
+
+@cython.freelist(8)
 cdef class Walk:
     """One backward: what it waits for, what it catches, what it has to clean up."""
     cdef uint32_t epoch
     cdef bint create_graph
     cdef bint retain
     cdef void **stack
+    cdef void *first[64]        # the stack until it has to grow
     cdef Py_ssize_t held
     cdef Py_ssize_t room
     cdef list ready
-    cdef dict leaf_waiting      # leaves with hooks: id -> [leaf, gradients still to come, their sum]
+    cdef dict leaf_waiting      # leaves with hooks: id -> [leaf, gradients still to come, their sum]; None without any
     cdef dict caught            # for autograd.grad and inputs=: (id, output number) -> gradient
     cdef dict wanted
     cdef list visited
     cdef bint bounded           # the wanted nodes are where the walk ends
 
+    def __cinit__(self):
+        self.stack = self.first
+        self.room = 64
+
     def __dealloc__(self):
-        free(self.stack)
+        if self.stack is not self.first:
+            free(self.stack)
 
 
 cdef inline int push(Walk walk, object node) except -1:
     cdef Py_ssize_t room
     cdef void **stack
     if walk.held == walk.room:
-        room = 64 if walk.room == 0 else walk.room * 2
-        stack = <void **>realloc(walk.stack, room * sizeof(void *))
+        room = walk.room * 2
+        stack = <void **>realloc(NULL if walk.stack is walk.first else walk.stack, room * sizeof(void *))
         if stack is NULL:
             raise MemoryError()
+        if walk.stack is walk.first:
+            memcpy(stack, walk.first, walk.held * sizeof(void *))
         walk.stack = stack
         walk.room = room
     walk.stack[walk.held] = <void *><PyObject *>node
@@ -47,7 +82,7 @@ cdef inline int meet(Walk walk, object edge) except -1:
         if node.epoch == walk.epoch:
             node.waiting += 1
             return 0
-        if len(ACTIVE) > 1 and node.epoch in ACTIVE:
+        if WALKS > 1 and node.epoch and (node.epoch == ALONE or node.epoch in OTHERS):
             raise RuntimeError("backward is already running through this part of the graph, in another "
                                "thread or around this hook; "
                                "one graph takes one backward at a time")
@@ -59,6 +94,8 @@ cdef inline int meet(Walk walk, object edge) except -1:
     leaf = <Tensor>edge
     if leaf.extra is not None:
         key = id(leaf)
+        if walk.leaf_waiting is None:
+            walk.leaf_waiting = {}
         if key in walk.leaf_waiting:
             walk.leaf_waiting[key][1] += 1
         else:
@@ -161,7 +198,7 @@ cdef int deliver(object edge, int number, Tensor g) except -1:
 cdef int leaf_gradient(Tensor leaf, Tensor g) except -1:
     cdef Walk walk = <Walk><PyObject *>tg_walk
     cdef list entry
-    if leaf.extra is not None and id(leaf) in walk.leaf_waiting:
+    if leaf.extra is not None and walk.leaf_waiting is not None and id(leaf) in walk.leaf_waiting:
         entry = walk.leaf_waiting[id(leaf)]
         entry[2] = g if entry[2] is None else binary(OP_ADD, entry[2], g)
         entry[1] -= 1

@@ -280,7 +280,7 @@ cdef int linear_vjp(Node node, Tensor g) except -1:
     if node.e1 is not None:
         accumulate(node, 1, gemm(turned(rows), as_rows(<Tensor>node.s0), None, False))
     if node.e2 is not None:
-        accumulate(node, 2, <Tensor>OP_SUM(rows, 0))
+        accumulate(node, 2, reduction(OP_SUM, rows, 0, False) if rows.count else <Tensor>OP_SUM(rows, 0))
     return 0
 
 
