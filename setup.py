@@ -63,7 +63,7 @@ CORE_FACE = [f"{PACKAGE}/core/*.pxd", f"{PACKAGE}/core/*.h"]
 MODULES = {
     "tensorgrad._kernels": [f"{KERNELS}/*.pxi", f"{KERNELS}/*.h", f"{KERNELS}/*.c"],
     "tensorgrad.core._core": [f"{PACKAGE}/core/*.pxi", *CORE_FACE],
-    "tensorgrad.core._random": CORE_FACE,
+    "tensorgrad.core._random": [f"{PACKAGE}/core/random_*.pxi", *CORE_FACE],
     "tensorgrad.nn._module": CORE_FACE,
     "tensorgrad.optim._step": CORE_FACE,
 }

@@ -1,0 +1,126 @@
+# The Mersenne twister, and the dtypes that it fills.
+
+cdef enum:
+    WORDS = 624             # of state
+    CHUNK = 512             # elements drawn at a time; a multiple of 16, the block of the normal path
+    LARGE = 2048            # from here on a fill lets other threads run
+
+
+cdef void engine_seed(Engine *e, uint64_t seed) noexcept nogil:
+    cdef uint32_t i
+    e.seed = seed
+    e.state[0] = <uint32_t>seed
+    for i in range(1, <uint32_t>WORDS):
+        e.state[i] = 1812433253u * (e.state[i - 1] ^ (e.state[i - 1] >> 30)) + i
+    e.left, e.next = 1, 0
+    e.has_normal = e.has_normal32 = False
+
+
+cdef inline uint32_t word(Engine *e) noexcept nogil:
+    cdef uint32_t y
+    e.left -= 1
+    if e.left == 0:
+        tg_refill(e.state)
+        e.left, e.next = WORDS, 0
+    y = e.state[e.next]
+    e.next += 1
+    return tg_temper_one(y)
+
+
+cdef inline uint64_t wide_word(Engine *e) noexcept nogil:
+    cdef uint64_t high = word(e)
+    return high << 32 | word(e)
+
+
+cdef void words(Engine *e, uint32_t *out, Py_ssize_t n) noexcept nogil:
+    """`n` calls of `word`, in runs that do not cross a refill."""
+    cdef Py_ssize_t run
+    while n > 0:
+        if e.left == 1:
+            tg_refill(e.state)
+            e.left, e.next = WORDS + 1, 0
+        run = min(n, <Py_ssize_t>e.left - 1)
+        tg_temper(e.state + e.next, out, run)
+        e.next += <uint32_t>run
+        e.left -= <int>run
+        out += run
+        n -= run
+
+
+cdef inline double unit(Engine *e) noexcept nogil:
+    return <double>(<int64_t>(wide_word(e) & ((<uint64_t>1 << 53) - 1))) * (1.0 / 9007199254740992.0)
+
+
+cdef inline double normal_one(Engine *e) noexcept nogil:
+    """A standard normal, from a pair of which the second is kept for the next call."""
+    cdef double u, v, radius, angle
+    if e.has_normal:
+        e.has_normal = False
+        return e.normal
+    u = unit(e)
+    v = unit(e)
+    radius = sqrt(-2.0 * log1p(-v))
+    angle = 6.283185307179586 * u
+    e.normal = radius * sin(angle)
+    e.has_normal = True
+    return radius * cos(angle)
+
+
+# ---- dtypes ------------------------------------------------------------------------------------------------
+
+# The codes of tensorgrad's dtypes; float16 travels as its 16 bits.
+cdef enum:
+    BOOL, U8, I8, I16, I32, I64, F16, F32, F64
+
+cdef int[32] code_of                                    # by NumPy's type number; -1: not one of ours
+cdef int[9] SIZES = [1, 1, 1, 2, 4, 8, 2, 4, 8]
+cdef int[9] DIGITS = [0, 0, 0, 0, 0, 0, 11, 24, 53]     # bits of a float's significand
+for number in range(32):
+    code_of[number] = -1
+for code, name in enumerate(("?", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8")):
+    for letter in "?bBhHiIlLqQefd":
+        if np.dtype(letter) == np.dtype(name):
+            code_of[np.dtype(letter).num] = code
+
+ctypedef fused source:
+    int64_t
+    double
+
+ctypedef fused element:
+    uint8_t
+    int8_t
+    int16_t
+    int32_t
+    int64_t
+    float
+    double
+
+
+cdef void convert(const source *x, element *out, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = <element>x[i]
+
+
+cdef void store(int dtype, void *out, const source *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    if dtype == F32:
+        convert(x, <float *>out, n)
+    elif dtype == F64:
+        convert(x, <double *>out, n)
+    elif dtype == I64:
+        convert(x, <int64_t *>out, n)
+    elif dtype == BOOL:
+        for i in range(n):
+            (<uint8_t *>out)[i] = x[i] != 0
+    elif dtype == U8:
+        convert(x, <uint8_t *>out, n)
+    elif dtype == I8:
+        convert(x, <int8_t *>out, n)
+    elif dtype == I16:
+        convert(x, <int16_t *>out, n)
+    elif dtype == I32:
+        convert(x, <int32_t *>out, n)
+    else:
+        for i in range(n):
+            (<uint16_t *>out)[i] = tg_half(<float>x[i])
