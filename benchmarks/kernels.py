@@ -18,9 +18,9 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
-import numpy as np  # noqa: E402
+import numpy as np  # noqa: E402 - after the environment that it reads
 
-from tensorgrad import _kernels  # noqa: E402
+from tensorgrad import _kernels  # noqa: E402 - as above
 
 try:
     import torch

@@ -592,3 +592,12 @@ def test_copy_between_overlapping_parts(to, source, same_block):
     expected[to] = array[source].copy()
     x[to].copy_(y[source])
     np.testing.assert_array_equal(x.numpy(), expected)
+
+
+def test_gradient_of_a_view_that_was_given_another_size_is_refused_at_its_base():
+    x = tg.ones(4, 4, requires_grad=True)
+    view = (x * 1)[0]
+    view.data = tg.ones(5)
+    with pytest.raises(RuntimeError):
+        (view * 2).sum().backward()
+    assert x.grad is None

@@ -13,7 +13,7 @@ from math import e, inf, nan, pi
 from typing import Any as _Any
 
 from tensorgrad import core, ops
-from tensorgrad.core import *  # noqa: F403
+from tensorgrad.core import *  # noqa: F403 - the names are in its __all__
 from tensorgrad.core import device as _device
 from tensorgrad.core import modes as _modes
 from tensorgrad.core import text as _text
@@ -27,11 +27,11 @@ from tensorgrad.core.device import (
     strided,
 )
 from tensorgrad.core.interop import from_dlpack, to_dlpack
-from tensorgrad.core.legacy import *  # noqa: F403
+from tensorgrad.core.legacy import *  # noqa: F403 - the names are in its __all__
 from tensorgrad.core.limits import finfo, iinfo
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.core.printing import get_printoptions, set_printoptions
-from tensorgrad.core.settings import *  # noqa: F403
+from tensorgrad.core.settings import *  # noqa: F403 - the names are in its __all__
 from tensorgrad.core.threads import get_num_threads, set_num_threads
 from tensorgrad.version import __version__
 

@@ -93,7 +93,7 @@ cdef int rows_vjp(Node node, Tensor g) except -1:
 
 # ---------------------------------------------------------------------------- mse_loss
 
-cdef double reduction_scale(Op op, void **args, Py_ssize_t count, object name) except -2:
+cdef double reduction_scale(Op op, void **args, Py_ssize_t count) except -2:
     """1 for a mean, 0 for a sum, -1 for what has no kernel (no reduction, or a bad name, which the body reports)."""
     cdef Py_ssize_t i
     reduction = "mean"
@@ -121,7 +121,7 @@ cdef object hot_mse(Op op, void **args, Py_ssize_t count):
     if (not tg_kernels or x.code != y.code or MSE[x.code] is NULL or not same_shape(x, y)
             or not x.contiguous or not y.contiguous or not x.count):
         return DECLINED
-    scale = reduction_scale(op, args, count, None) if count > 2 else 1
+    scale = reduction_scale(op, args, count) if count > 2 else 1
     if scale < 0:
         return DECLINED
     out = new_scalar(x.code)

@@ -160,25 +160,6 @@ def _rebuild(cls, array, requires_grad, attributes):
     return t
 
 
-def _make_subclass(cls, Tensor data not None, bint requires_grad=False):
-    """A tensor of class ``cls`` on the memory of ``data``: a leaf, for nn.Parameter."""
-    cdef Tensor t = cls.__new__(cls)
-    share_memory(t, data)
-    if requires_grad:
-        set_requires_grad(t, True)
-    return t
-
-
-def _as_subclass_of(Tensor t not None, cls):
-    """Another tensor of class ``cls`` with the same memory, graph and requires_grad."""
-    cdef Tensor made = cls.__new__(cls)
-    share_memory(made, t)
-    made.node = t.node
-    made.nr = t.nr
-    made.requires = t.requires
-    return made
-
-
 cdef object _legacy_constructor = None
 cdef object _represent = None
 cdef object CPU = None

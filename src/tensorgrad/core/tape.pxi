@@ -19,7 +19,6 @@ cdef class NodeExtra:
     cdef list versions
     cdef list codes
     cdef list shapes            # the shape of every input whose gradient may need summing, else None
-    cdef list list_lengths
     cdef dict tensor_hooks      # output number -> TensorExtra of the tensor that had hooks
     cdef dict pre_hooks
     cdef dict post_hooks

@@ -304,6 +304,9 @@ cdef int slice_vjp(Node node, Tensor g) except -1:
     full = new_tensor(ndim, dims, g.code)
     fill_raw(full, 0.0)
     part = place_of_slice(full, settings)
+    if not same_shape(part, g):
+        raise RuntimeError(f"a gradient of shape {list(shape_tuple(g))} arrived at a view of shape {list(shape_tuple(part))}: "
+                           f"was its .data replaced?")
     copy_into(part, g)
     return accumulate(node, 0, full)
 

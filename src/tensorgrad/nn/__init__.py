@@ -2,7 +2,7 @@
 
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.nn import functional, init, modules, parameter, utils
-from tensorgrad.nn.modules import *  # noqa: F403
+from tensorgrad.nn.modules import *  # noqa: F403 - the names are in its __all__
 from tensorgrad.nn.parameter import Buffer, Parameter
 
 __all__ = ["Buffer", "Parameter", "functional", "init", "modules", "parameter", "utils", *modules.__all__]

@@ -305,6 +305,7 @@ def t(input):
 
 
 @composite(
+    at=(),
     samples=lambda: [
         case(normal(2, 3), name="plain"),
         case(normal(2, 3, 4), name="3-d"),
@@ -320,7 +321,7 @@ def T(input):
     return permute(input, tuple(range(input.ndim - 1, -1, -1)))
 
 
-@composite(samples=lambda: [case(normal(2, 3), name="plain"), case(normal(2, 3, 4), name="batch")])
+@composite(at=(), samples=lambda: [case(normal(2, 3), name="plain"), case(normal(2, 3, 4), name="batch")])
 def mT(input):
     """The last two dimensions swapped, as a view: ``x.mT``. Raises RuntimeError for fewer than two.
 
@@ -334,7 +335,7 @@ def mT(input):
     return transpose(input, -2, -1)
 
 
-@composite(samples=lambda: [case(normal(2, 3), name="plain"), case(normal(), name="0-d")])
+@composite(at=(), samples=lambda: [case(normal(2, 3), name="plain"), case(normal(), name="0-d")])
 def H(input):
     """A matrix transposed (there are no complex numbers to conjugate): ``x.H``. Raises RuntimeError for
     other than 2 dimensions.
@@ -349,7 +350,7 @@ def H(input):
     return t(input)
 
 
-@composite(samples=lambda: [case(normal(2, 3), name="plain"), case(normal(2, 3, 4), name="batch")])
+@composite(at=(), samples=lambda: [case(normal(2, 3), name="plain"), case(normal(2, 3, 4), name="batch")])
 def mH(input):
     """The last two dimensions swapped (there are no complex numbers to conjugate): ``x.mH``.
 
@@ -365,7 +366,7 @@ def mH(input):
 
 for _name in ("T", "mT", "H", "mH"):
     _core._add_method(_name, property(registry[_name].body, doc=registry[_name].__doc__))
-alias("adjoint", mH, method=True)
+alias("adjoint", mH, method=True, at="tensorgrad")
 
 
 @composite(method=True, at=(), samples=lambda: [case(normal(2, 6), normal(3, 4), name="plain")])
@@ -618,14 +619,12 @@ def bounds(start, end, step, extent: int) -> tuple[int, int, int]:
 
 
 @composite(
-    name="slice", samples=lambda: [case(normal(3, 7), 1, 1, 6, 2, name="plain"), case(normal(3), name="all")]
+    name="slice",
+    at=(),
+    samples=lambda: [case(normal(3, 7), 1, 1, 6, 2, name="plain"), case(normal(3), name="all")],
 )
 def slice_(input, dim=0, start=None, end=None, step=1):
-    """The indices ``start:end:step`` of one dimension, as a view.
-
-    >>> tg.slice(tg.arange(6), 0, 1, 5, 2)
-    tensor([1, 3])
-    """
+    """The indices ``start:end:step`` of one dimension, as a view: what ``slice_copy`` copies."""
     if input.ndim == 0:
         raise RuntimeError("slice() cannot be applied to a 0-dim tensor.")
     dim = wrap_dim(dim, input.ndim)

@@ -1,3 +1,3 @@
 """PyTorch's address for samplers."""
 
-from tensorgrad.data.samplers import *  # noqa: F403
+from tensorgrad.data.samplers import *  # noqa: F403 - the names are in its __all__
