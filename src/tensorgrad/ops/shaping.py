@@ -142,6 +142,17 @@ def _at(array, dim, index):
     return (slice(None),) * wrap_dim(dim, array.ndim) + (index,)
 
 
+def _put(full, where, g):
+    """``full`` with ``g``, which must have just that shape, in one place."""
+    if full[where].shape != g.shape:
+        raise RuntimeError(
+            f"a gradient of shape {list(g.shape)} arrived at a view of shape {list(full[where].shape)}: "
+            f"was its .data replaced?"
+        )
+    full[where] = g
+    return full
+
+
 @primitive(
     vjp=dict(g=lambda g, dim, index: select(g, dim, index)),
     at=(),
@@ -150,8 +161,7 @@ def _at(array, dim, index):
 def _select_backward(g, shape, dim, index):
     """Zeros of ``shape`` with ``g`` at one index of one dimension."""
     full = np.zeros(shape, g.dtype)
-    full[_at(full, dim, int(index))] = g
-    return full
+    return _put(full, _at(full, dim, int(index)), g)
 
 
 @declare_view(
@@ -178,8 +188,7 @@ def _slice(input, dim, start, length, step):
 def _slice_backward(g, shape, dim, start, length, step):
     """Zeros of ``shape`` with ``g`` in the place of a slice."""
     full = np.zeros(shape, g.dtype)
-    full[_at(full, dim, slice(start, start + length * step, step))] = g
-    return full
+    return _put(full, _at(full, dim, slice(start, start + length * step, step)), g)
 
 
 @primitive(vjp=dict(input=lambda g: g), method=True, samples=lambda: [case(normal(2, 3), name="plain")])
