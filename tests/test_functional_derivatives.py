@@ -101,3 +101,97 @@ def test_increment_version_is_noticed():
     graph.increment_version(y)
     with pytest.raises(RuntimeError, match="inplace"):
         z.sum().backward()
+
+
+# ---------------------------------------------------------------------------- torch.func
+
+
+def cube(x):
+    return (x**3).sum()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_transforms_record_inside_whatever_the_mode_outside(enabled):
+    with tg.set_grad_enabled(enabled):
+        gradient, value = tg.func.grad_and_value(cube)(X)
+        jacobian = tg.func.jacrev(lambda x: x**2)(X)
+        hessian = tg.func.hessian(cube)(X)
+    assert gradient.tolist() == [3.0, 12.0]
+    assert value.item() == 9.0
+    assert jacobian.tolist() == [[2.0, 0.0], [0.0, 4.0]]
+    assert hessian.tolist() == [[6.0, 0.0], [0.0, 12.0]]
+    assert not any(t.requires_grad for t in (gradient, value, jacobian, hessian))
+
+
+def test_no_grad_inside_of_a_transformed_function_is_kept_to():
+    def f(x):
+        with tg.no_grad():
+            c = x**2
+        return (x - c).sum()
+
+    assert tg.func.grad(f)(X).tolist() == [1.0, 1.0]
+
+
+def test_a_transform_can_be_differentiated_by_a_captured_leaf():
+    w = tg.tensor([2.0, 3.0], dtype=tg.float64, requires_grad=True)
+    gradient, value = tg.func.grad_and_value(lambda x: (x**2 * w**2).sum())(X)
+    assert tg.autograd.grad(gradient.sum(), w, retain_graph=True)[0].tolist() == [8.0, 24.0]
+    assert tg.autograd.grad(value, w)[0].tolist() == [4.0, 24.0]
+    jacobian = tg.func.jacrev(lambda x: x**2 * w)(X)
+    assert tg.autograd.grad(jacobian.sum(), w)[0].tolist() == [2.0, 4.0]
+    hessian = tg.func.hessian(lambda x: (x**3 * w**2).sum())(X)
+    assert tg.autograd.grad(hessian.sum(), w)[0].tolist() == [24.0, 72.0]
+    with tg.no_grad():
+        assert not tg.func.grad(lambda x: (x * w).sum())(X).requires_grad
+
+
+def test_transforms_nest_and_capture_each_other():
+    two, three = tg.tensor(2.0), tg.tensor(3.0)
+    grad = tg.func.grad
+    found = grad(lambda x: grad(lambda y: x * y**2)(three))(two)
+    assert found.item() == 6.0
+    assert not found.requires_grad
+    assert grad(grad(grad(lambda x: x**4)))(two).item() == 48.0
+    assert grad(lambda x: tg.func.jacrev(lambda y: y**2 * x)(two))(two).item() == 4.0
+
+
+def test_transforms_take_several_arguments_and_give_what_comes_beside():
+    def f(x, y, scale=1.0):
+        return (x**2 * y).sum() * scale, {"double": x * 2}
+
+    (by_x, by_y), aux = tg.func.grad(f, argnums=(0, -1), has_aux=True)(X, Y, scale=2.0)
+    assert by_x.tolist() == [12.0, 40.0]
+    assert by_y.tolist() == [2.0, 8.0]
+    assert aux["double"].tolist() == [2.0, 4.0]
+    assert not aux["double"].requires_grad
+    answer, (value, _) = tg.func.grad_and_value(f, has_aux=True)(X, Y)
+    assert value.item() == 23.0
+    (xx, xy), (yx, yy) = tg.func.hessian(lambda x, y: (x**2 * y).sum(), argnums=(0, 1))(X, Y)
+    assert xx.tolist() == [[6.0, 0.0], [0.0, 10.0]]
+    assert xy.tolist() == yx.tolist() == [[2.0, 0.0], [0.0, 4.0]]
+    assert yy.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    nest = tg.func.jacrev(lambda d: (d["a"] * d["b"][0], d["a"].sum()))({"a": X, "b": [Y]})
+    assert nest[0]["b"][0].tolist() == [[1.0, 0.0], [0.0, 2.0]]
+    assert nest[1]["a"].tolist() == [1.0, 1.0]
+
+
+def test_transforms_of_what_does_not_depend_give_zeros():
+    w = tg.ones(2, requires_grad=True)
+    for f in (lambda x: w.sum(), lambda x: tg.tensor(1.0)):
+        assert tg.func.grad(f)(X).tolist() == [0.0, 0.0]
+    assert tg.func.jacrev(lambda x: tg.ones(2))(X).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert tg.func.jacrev(lambda x: x[:0])(X).shape == (0, 2)
+
+
+def test_transforms_refuse_what_they_can_not_do():
+    grad = tg.func.grad
+    for bad in (lambda x: x, lambda x: x[:1], lambda x: 3.0):
+        with pytest.raises(RuntimeError, match="Expected f"):
+            grad(bad)(X)
+    for argnums in (2, -3, (), (0, 0), "0"):
+        with pytest.raises(RuntimeError, match="argnum"):
+            grad(lambda x, y: (x * y).sum(), argnums)(X, Y)
+    with pytest.raises(RuntimeError, match="tuple"):
+        grad(cube, has_aux=True)(X)
+    with pytest.raises(ValueError, match="must be Tensor"):
+        grad(lambda x: x)(3.0)

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tensorgrad.autograd import functional
 from tensorgrad.autograd import grad as _gradients
-from tensorgrad.core import Tensor
+from tensorgrad.core import Tensor, enable_grad, is_grad_enabled
 from tensorgrad.core.names import missing as _missing
+from tensorgrad.ops.creation import zeros_like
+from tensorgrad.ops.joining import stack
 
 __all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacrev"]
 
@@ -81,26 +82,120 @@ def functional_call(
             held[last] = before
 
 
-def _leaf(x: Any, outer: bool) -> Any:
+def _mapped(function: Callable, x: Any, strict: bool = True) -> Any:
+    """A nest of dicts, lists and tuples with ``function`` applied to its tensors, the only leaves it may have
+    if ``strict``.
+    """
     if isinstance(x, Tensor):
-        return x.view_as(x) if x.requires_grad and outer else x.detach().requires_grad_()
+        return function(x)
     if isinstance(x, dict):
-        return {key: _leaf(value, outer) for key, value in x.items()}
-    return type(x)(_leaf(value, outer) for value in x)
+        return type(x)((key, _mapped(function, value, strict)) for key, value in x.items())
+    if isinstance(x, (list, tuple)):
+        values = [_mapped(function, value, strict) for value in x]
+        return type(x)(*values) if hasattr(x, "_fields") else type(x)(values)
+    if strict:
+        raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
+    return x
 
 
 def _flat(x: Any) -> list[Tensor]:
-    if isinstance(x, Tensor):
-        return [x]
-    return [t for value in (x.values() if isinstance(x, dict) else x) for t in _flat(value)]
+    found: list[Tensor] = []
+    _mapped(found.append, x)
+    return found
 
 
-def _like(x: Any, values: Any) -> Any:
-    if isinstance(x, Tensor):
-        return next(values)
-    if isinstance(x, dict):
-        return {key: _like(value, values) for key, value in x.items()}
-    return type(x)(_like(value, values) for value in x)
+class _Transform:
+    """One call of a transformed function: the arguments it is differentiated in, and whether what comes out
+    can be differentiated further, by what lies outside of it.
+
+    As in PyTorch, gradients are recorded inside whatever the mode outside, and the mode outside says whether
+    the answers are.
+    """
+
+    def __init__(self, name: str, args: tuple, argnums: Any) -> None:
+        if not isinstance(argnums, (int, tuple)):
+            raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
+        places = (argnums,) if isinstance(argnums, int) else argnums
+        for n in places:
+            if not isinstance(n, int):
+                raise RuntimeError(f"argnum must be int, got: {type(n)}")
+            if not -len(args) <= n < len(args):
+                raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs")
+        places = tuple(n % len(args) for n in places)
+        if not places:
+            raise RuntimeError("argnums must be non-empty")
+        if len(set(places)) < len(places):
+            raise RuntimeError(f"argnums elements must be unique, got {argnums}")
+        self.name = name
+        self.recorded = is_grad_enabled()
+        made = {n: _mapped(self._started, args[n]) for n in places}
+        self.args = tuple(made.get(n, a) for n, a in enumerate(args))
+        self.inputs = made[places[0]] if isinstance(argnums, int) else tuple(made[n] for n in places)
+        self.tensors = _flat(self.inputs)
+        self.own = {id(t) for t in self.tensors}
+
+    def _started(self, x: Tensor) -> Tensor:
+        return x.view_as(x) if self.recorded and x.requires_grad else x.detach().requires_grad_()
+
+    def call(self, func: Callable, kwargs: dict[str, Any], has_aux: bool) -> tuple[Any, Any]:
+        """What the function gives, and what it gives beside that."""
+        found = func(*self.args, **kwargs)
+        if not has_aux:
+            return found, None
+        if not (isinstance(found, tuple) and len(found) == 2):
+            raise RuntimeError(
+                f"{self.name}(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is "
+                "True"
+            )
+        return found
+
+    def lives(self, x: Tensor) -> bool:
+        """Whether a tensor depends on a leaf that lies outside."""
+        if not self.recorded or not x.requires_grad:
+            return False
+        if x.grad_fn is None:
+            return self._outside(x)
+        seen, waiting = set(), [x.grad_fn]
+        while waiting:
+            node = waiting.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            for edge, _ in node.next_functions:
+                if hasattr(edge, "variable"):
+                    if self._outside(edge.variable):
+                        return True
+                elif edge is not None:
+                    waiting.append(edge)
+        return False
+
+    def _outside(self, leaf: Tensor) -> bool:
+        """Whether a leaf is not of this transform, nor of one within it that has ended."""
+        return leaf.requires_grad and id(leaf) not in self.own
+
+    def end(self) -> None:
+        """Gives up the leaves made for this call: what came out does not depend on them."""
+        for t in self.tensors:
+            if t.is_leaf:
+                t.requires_grad_(False)
+
+    def left(self, x: Any) -> Any:
+        """What goes out: cut from the graph, unless that leads further out."""
+        return _mapped(lambda t: t if self.lives(t) else t.detach(), x, strict=False)
+
+    def gradients(self, value: Tensor, live: bool, retain: bool) -> tuple[Tensor, ...]:
+        """The gradients of one number, in the order of ``tensors``."""
+        if not value.requires_grad:
+            return tuple(zeros_like(t) for t in self.tensors)
+        found = _gradients(
+            value, self.tensors, retain_graph=retain or live, create_graph=live, allow_unused=True
+        )
+        return tuple(zeros_like(t) if g is None else g for t, g in zip(self.tensors, found, strict=True))
+
+    def like_inputs(self, values: Any) -> Any:
+        """Values, one for each tensor, in the nest that the inputs are."""
+        each = iter(values)
+        return _mapped(lambda _: next(each), self.inputs)
 
 
 def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
@@ -108,28 +203,28 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
     value.
 
     The arguments may be tensors or dicts, lists and tuples of them. It may be applied again, for gradients of
-    gradients.
+    gradients, and what it gives can be differentiated by tensors that ``func`` took from elsewhere.
 
     >>> tg.func.grad_and_value(lambda x: (x ** 2).sum())(tg.ones(2))
     (tensor([2., 2.]), tensor(2.))
     """
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        places = (argnums,) if isinstance(argnums, int) else argnums
-        outer = any(t.requires_grad for n in places for t in _flat(args[n]))
-        made = {n % len(args): _leaf(args[n], outer) for n in places}
-        found = func(*(made.get(n, a) for n, a in enumerate(args)), **kwargs)
-        value, aux = found if has_aux else (found, None)
-        if not isinstance(value, Tensor) or value.numel() != 1:
-            what = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise RuntimeError(
-                f"Expected f(*args) to return a scalar tensor, got {what}: reduce it with .sum() or .mean()"
-            )
-        wanted = [t for x in made.values() for t in _flat(x)]
-        gradients = iter(_gradients(value, wanted, create_graph=outer, materialize_grads=True))
-        answers = tuple(_like(x, gradients) for x in made.values())
-        answer = answers[0] if isinstance(argnums, int) else answers
-        value = value if outer else value.detach()
+        run = _Transform("grad_and_value", args, argnums)
+        with enable_grad():
+            value, aux = run.call(func, kwargs, has_aux)
+            if not isinstance(value, Tensor):
+                raise RuntimeError(
+                    f"grad_and_value(f)(*args): Expected f(*args) to return a Tensor, got {type(value)}"
+                )
+            if value.ndim:
+                raise RuntimeError(
+                    "grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, got a tensor of "
+                    f"shape {list(value.shape)}: reduce it with .sum() or .mean(), or use jacrev"
+                )
+            found = run.gradients(value, run.lives(value), False)
+            answer, value, aux = run.like_inputs(run.left(found)), run.left(value), run.left(aux)
+            run.end()
         return (answer, (value, aux)) if has_aux else (answer, value)
 
     return wrapper
@@ -150,38 +245,45 @@ def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = Fal
     return wrapper
 
 
-def jacrev(func: Callable, argnums: int = 0) -> Callable:
-    """A function that gives the Jacobian of ``func`` with respect to one argument.
+def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False) -> Callable:
+    """A function that gives the Jacobian of ``func`` with respect to some arguments: for every tensor that it
+    gives and every tensor it is given, one of their shapes joined.
 
     >>> tg.func.jacrev(lambda x: x * 2)(tg.ones(2))
     tensor([[2., 0.],
             [0., 2.]])
     """
 
-    def wrapper(*args: Any) -> Any:
-        def of_one(x: Tensor) -> Any:
-            return func(*args[:argnums], x, *args[argnums + 1 :])
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        run = _Transform("jacrev", args, argnums)
 
-        return functional.jacobian(of_one, args[argnums], create_graph=args[argnums].requires_grad)
+        def jacobian(out: Tensor) -> Any:
+            live, flat = run.lives(out), out.reshape(-1)
+            rows = [run.gradients(flat[i], live, True) for i in range(out.numel())]
+            columns = zip(*rows, strict=True) if rows else ([] for _ in run.tensors)
+            joined = (
+                stack(column).reshape(out.shape + x.shape) if column else x.new_zeros(out.shape + x.shape)
+                for column, x in zip(columns, run.tensors, strict=True)
+            )
+            return run.left(run.like_inputs(joined))
+
+        with enable_grad():
+            found, aux = run.call(func, kwargs, has_aux)
+            answer, aux = _mapped(jacobian, found), run.left(aux)
+            run.end()
+        return (answer, aux) if has_aux else answer
 
     return wrapper
 
 
-def hessian(func: Callable, argnums: int = 0) -> Callable:
-    """A function that gives the second derivatives of ``func``, a scalar, with respect to one argument.
+def hessian(func: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
+    """A function that gives the second derivatives of ``func`` with respect to some arguments.
 
     >>> tg.func.hessian(lambda x: (x ** 3).sum())(tg.ones(2))
     tensor([[6., 0.],
             [0., 6.]])
     """
-
-    def wrapper(*args: Any) -> Any:
-        def of_one(x: Tensor) -> Any:
-            return func(*args[:argnums], x, *args[argnums + 1 :])
-
-        return functional.hessian(of_one, args[argnums], create_graph=args[argnums].requires_grad)
-
-    return wrapper
+    return jacrev(jacrev(func, argnums), argnums)
 
 
 def __getattr__(name: str) -> Any:
