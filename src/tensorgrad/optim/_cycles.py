@@ -15,9 +15,11 @@ from ._schedules import (
     LRScheduler,
     _attributes,
     _begin_momentum,
+    _given,
     _per_group,
     _put,
     _set_momentum,
+    _split,
     _uses_betas,
     _values,
 )
@@ -52,8 +54,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.T_cur: float = last_epoch
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr, base):
-        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
+    def get_lr(self) -> list[float | Tensor]:
+        self._warn_outside_step()
+        height = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
+        bases = self._one_each("base_lrs", self.base_lrs)
+        return [self.eta_min + (base - self.eta_min) * height for base in bases]
 
     def step(self, epoch: float | None = None) -> None:
         """Sets the next rates; `epoch` may be a fraction, to move within an epoch."""
@@ -83,7 +88,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 class CyclicLR(LRScheduler):
     """The rate going straight from `base_lr` to `max_lr` in `step_size_up` steps and back, over and over.
 
-    The momentum goes the other way.     `mode` is "triangular", "triangular2" (every round half as high) or
+    The momentum goes the other way. `mode` is "triangular", "triangular2" (every round half as high) or
     "exp_range" (`gamma ** step` as high); `scale_fn` says it otherwise, of the round or of the step
     (`scale_mode` "cycle" or "iterations"). Smith, 2015.
 
@@ -153,11 +158,12 @@ class CyclicLR(LRScheduler):
         cycle = math.floor(1 + self.last_epoch / self.total_size)
         x = 1.0 + self.last_epoch / self.total_size - cycle
         height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
+        bases = self._one_each("base_lrs", self.base_lrs)
         height *= self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
         if self.cycle_momentum:
             for group, low, high in zip(self.optimizer.param_groups, self.base_momentums, self.max_momentums):
                 _set_momentum(group, self.use_beta1, high - (high - low) * height)
-        return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lrs)]
+        return [low + (high - low) * height for low, high in zip(bases, self.max_lrs)]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer and a plain `scale_fn`; of a callable object its attributes."""
@@ -165,17 +171,16 @@ class CyclicLR(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over what `state_dict()` gave; `scale_fn` stays as it is."""
-        super().load_state_dict(
-            {key: value for key, value in state_dict.items() if key != "_scale_fn_custom"}
-        )
-        if state_dict["_scale_fn_custom"] is not None:
-            vars(self._scale_fn_custom).update(state_dict["_scale_fn_custom"])
+        rest, attributes = _split(state_dict, "_scale_fn_custom")
+        super().load_state_dict(rest)
+        if attributes is not None:
+            vars(self._scale_fn_custom).update(attributes)
 
 
 class OneCycleLR(LRScheduler):
     """The rate up to `max_lr` in the first `pct_start` of all steps, then down to almost nothing.
 
-    The momentum goes the other way.     It begins at `max_lr / div_factor` and ends at that over
+    The momentum goes the other way. It begins at `max_lr / div_factor` and ends at that over
     `final_div_factor`. Step it after every batch, `total_steps` (or `epochs * steps_per_epoch`) times. Smith
     and Topin, 2017.
 
@@ -263,14 +268,20 @@ class OneCycleLR(LRScheduler):
             begin = phase["end_step"]
         part = (now - begin) / (phase["end_step"] - begin)
         groups = self.optimizer.param_groups
+        rates = [
+            self._between(_given(group, phase["start_lr"]), _given(group, phase["end_lr"]), part)
+            for group in groups
+        ]
         if self.cycle_momentum:
             for group in groups:
                 _set_momentum(
                     group,
                     self.use_beta1,
-                    self._between(group[phase["start_momentum"]], group[phase["end_momentum"]], part),
+                    self._between(
+                        _given(group, phase["start_momentum"]), _given(group, phase["end_momentum"]), part
+                    ),
                 )
-        return [self._between(group[phase["start_lr"]], group[phase["end_lr"]], part) for group in groups]
+        return rates
 
 
 class _Several(LRScheduler):
@@ -305,8 +316,13 @@ class _Several(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over what `state_dict()` gave."""
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_schedulers"})
-        for scheduler, state in zip(self._schedulers, state_dict["_schedulers"]):
+        rest, states = _split(state_dict, "_schedulers")
+        if len(states) != len(self._schedulers):
+            raise ValueError(
+                f"the state_dict is of {len(states)} schedulers, and here are {len(self._schedulers)}"
+            )
+        super().load_state_dict(rest)
+        for scheduler, state in zip(self._schedulers, states):
             scheduler.load_state_dict(state)
 
 

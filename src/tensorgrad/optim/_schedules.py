@@ -1,7 +1,8 @@
 """Schedules: how the learning rate changes from epoch to epoch.
 
 Most of them compute the next rate from the present one, so several can act on one optimizer, each on what
-the others left.
+the others left, and groups that were added to the optimizer later follow too. Those that compute it from the
+groups' first rates refuse such groups.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import types
 import warnings
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tensorgrad.core import Tensor
@@ -82,6 +83,8 @@ class LRScheduler:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over what `state_dict()` gave."""
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"state_dict should be what state_dict() gave, not {type(state_dict).__name__}")
         vars(self).update(state_dict)
 
     def get_last_lr(self) -> list[float | Tensor]:
@@ -91,7 +94,7 @@ class LRScheduler:
     def get_lr(self) -> list[float | Tensor]:
         """The groups' next rates; only `step()` should ask, `get_last_lr()` is for everybody."""
         self._warn_outside_step()
-        return [self._next(lr, base) for lr, base in zip(_values(self.optimizer, "lr"), self.base_lrs)]
+        return [self._next(lr) for lr in _values(self.optimizer, "lr")]
 
     def _warn_outside_step(self) -> None:
         if not self._get_lr_called_within_step:
@@ -100,8 +103,8 @@ class LRScheduler:
                 stacklevel=3,
             )
 
-    def _next(self, lr, base):
-        """The rate after `lr` of a group that began with `base`."""
+    def _next(self, lr):
+        """The rate after `lr`."""
         raise NotImplementedError(f"{type(self).__name__} does not say what get_lr() is")
 
     def step(self, epoch: int | None = None) -> None:
@@ -127,9 +130,19 @@ class LRScheduler:
         self._set(rates)
 
     def _set(self, rates: Sequence[float | Tensor]) -> None:
-        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
+        for group, lr in zip(self.optimizer.param_groups, self._one_each("rates", rates)):
             _put(group, "lr", lr)
         self._last_lr = _values(self.optimizer, "lr")
+
+    def _one_each(self, what: str, values: Sequence[Any]) -> Sequence[Any]:
+        """The values, one for each group; ValueError when groups were added or taken away meanwhile."""
+        groups = len(self.optimizer.param_groups)
+        if len(values) != groups:
+            raise ValueError(
+                f"{type(self).__name__} has {len(values)} {what}, and the optimizer {groups} groups: one was "
+                "added or taken away after the scheduler was made. Make a new scheduler."
+            )
+        return values
 
 
 class _ClosedForm(LRScheduler):
@@ -139,7 +152,7 @@ class _ClosedForm(LRScheduler):
         raise NotImplementedError
 
     def _get_closed_form_lr(self) -> list[float | Tensor]:
-        return [self._at(base) for base in self.base_lrs]
+        return [self._at(base) for base in self._one_each("base_lrs", self.base_lrs)]
 
 
 class _ByFunction(LRScheduler):
@@ -165,18 +178,15 @@ class _ByFunction(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over what `state_dict()` gave; functions stay as they are."""
-        vars(self).update({key: value for key, value in state_dict.items() if key != "lr_lambdas"})
-        for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"]):
+        rest, lr_lambdas = _split(state_dict, "lr_lambdas")
+        super().load_state_dict(rest)
+        for function, attributes in zip(self.lr_lambdas, lr_lambdas):
             if attributes is not None:
                 vars(function).update(attributes)
 
-    def get_lr(self) -> list[float | Tensor]:
-        rates = super().get_lr()
-        return (
-            rates
-            if self._is_initial and isinstance(self, MultiplicativeLR)
-            else [lr * function(self.last_epoch) for lr, function in zip(rates, self.lr_lambdas)]
-        )
+    def _times(self, rates: list[float | Tensor]) -> list[float | Tensor]:
+        functions = self._one_each("lr_lambdas", self.lr_lambdas)
+        return [lr * function(self.last_epoch) for lr, function in zip(rates, functions)]
 
 
 class LambdaLR(_ByFunction):
@@ -188,8 +198,9 @@ class LambdaLR(_ByFunction):
     [0.5]
     """
 
-    def _next(self, lr, base):
-        return base
+    def get_lr(self) -> list[float | Tensor]:
+        self._warn_outside_step()
+        return self._times(self._one_each("base_lrs", self.base_lrs))
 
 
 class MultiplicativeLR(_ByFunction):
@@ -201,8 +212,10 @@ class MultiplicativeLR(_ByFunction):
     [0.5]
     """
 
-    def _next(self, lr, base):
-        return lr
+    def get_lr(self) -> list[float | Tensor]:
+        self._warn_outside_step()
+        rates = _values(self.optimizer, "lr")
+        return rates if self._is_initial else self._times(rates)
 
 
 class StepLR(_ClosedForm):
@@ -219,7 +232,7 @@ class StepLR(_ClosedForm):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr, base):
+    def _next(self, lr):
         return lr if self.last_epoch == 0 or self.last_epoch % self.step_size else lr * self.gamma
 
     def _at(self, base):
@@ -242,7 +255,7 @@ class MultiStepLR(_ClosedForm):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr, base):
+    def _next(self, lr):
         return (
             lr * self.gamma ** self.milestones[self.last_epoch] if self.last_epoch in self.milestones else lr
         )
@@ -268,7 +281,7 @@ class ConstantLR(_ClosedForm):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr, base):
+    def _next(self, lr):
         if self.last_epoch == 0:
             return lr * self.factor
         return lr * (1.0 / self.factor) if self.last_epoch == self.total_iters else lr
@@ -305,7 +318,7 @@ class LinearLR(_ClosedForm):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr, base):
+    def _next(self, lr):
         rise = self.end_factor - self.start_factor
         if self.last_epoch == 0:
             return lr * self.start_factor
@@ -331,7 +344,7 @@ class ExponentialLR(_ClosedForm):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr, base):
+    def _next(self, lr):
         return lr if self._is_initial else lr * self.gamma
 
     def _at(self, base):
@@ -352,7 +365,7 @@ class PolynomialLR(_ClosedForm):
         self.power = power
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr, base):
+    def _next(self, lr):
         if self._is_initial or self.last_epoch > self.total_iters:
             return lr
         left = (1.0 - self.last_epoch / self.total_iters) / (1.0 - (self.last_epoch - 1) / self.total_iters)
@@ -378,18 +391,19 @@ class CosineAnnealingLR(_ClosedForm):
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, lr, base):
-        t = self.last_epoch
+    def get_lr(self) -> list[float | Tensor]:
+        self._warn_outside_step()
+        t, rates = self.last_epoch, _values(self.optimizer, "lr")
         if self._is_initial:
-            return lr
+            return rates
         if self._step_count == 1 and t > 0:
-            return self._at(base)
-        if (t - 1 - self.T_max) % (
-            2 * self.T_max
-        ) == 0:  # coming from the bottom, where the ratio below is 0 / 0
-            return lr + (base - self.eta_min) * (1 - math.cos(math.pi / self.T_max)) / 2
+            return self._get_closed_form_lr()
+        if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # from the bottom, where the ratio below is 0 / 0
+            rise = (1 - math.cos(math.pi / self.T_max)) / 2
+            bases = self._one_each("base_lrs", self.base_lrs)
+            return [lr + (base - self.eta_min) * rise for lr, base in zip(rates, bases)]
         ratio = (1 + math.cos(math.pi * t / self.T_max)) / (1 + math.cos(math.pi * (t - 1) / self.T_max))
-        return ratio * (lr - self.eta_min) + self.eta_min
+        return [ratio * (lr - self.eta_min) + self.eta_min for lr in rates]
 
     def _at(self, base):
         return (
@@ -427,6 +441,24 @@ def _per_group(name: str, optimizer: Optimizer, given: Any, message: str | None 
         )
         raise ValueError(message.format(groups=groups, given=len(given)))
     return [value.clone() if isinstance(value, Tensor) else value for value in given]
+
+
+def _given(group: dict[str, Any], key: str) -> Any:
+    """A setting that a scheduler gave to the groups that were there when it was made."""
+    if key not in group:
+        raise KeyError(
+            f"'{key}' is not specified in a group that was added after the scheduler was made: give it to "
+            "add_param_group()"
+        )
+    return group[key]
+
+
+def _split(state_dict: dict[str, Any], key: str) -> tuple[dict[str, Any], Any]:
+    """A state_dict without one of its entries, and that entry."""
+    if not isinstance(state_dict, Mapping) or key not in state_dict:
+        kind = KeyError if isinstance(state_dict, Mapping) else TypeError
+        raise kind(f"this is no state_dict of such a scheduler: it has no '{key}'")
+    return {name: value for name, value in state_dict.items() if name != key}, state_dict[key]
 
 
 def _attributes(function: Any) -> dict[str, Any] | None:

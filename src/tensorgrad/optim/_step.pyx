@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# cython: binding=False, embedsignature=False
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic
 """The compiled half of every optimizer: what it remembers, and the loop over the parameters.
 
 `State`, `States` and `Group` are the dicts that PyTorch's optimizers have (`optimizer.state[param]`, `optimizer.state`,
@@ -258,18 +258,53 @@ cdef int step_group(Stepper optimizer, Group group, States states) except -1:
     return 0
 
 
+cdef inline object given_by_init(Stepper optimizer, object value, str name):
+    if value is None:
+        raise AttributeError(f"'{type(optimizer).__name__}' object has no attribute '{name}' "
+                             "before Optimizer.__init__() call")
+    return value
+
+
 cdef class Stepper:
     """Parameters in groups, what is remembered for each, and the walk over them."""
     cdef States states
-    cdef public object param_groups
-    cdef public object defaults
+    cdef object groups              # what __init__ gives, and what stays None where a subclass does not call it
+    cdef object defaults_
     cdef public dict _optimizer_step_pre_hooks
     cdef public dict _optimizer_step_post_hooks
+    cdef public dict _optimizer_state_dict_pre_hooks
+    cdef public dict _optimizer_state_dict_post_hooks
+    cdef public dict _optimizer_load_state_dict_pre_hooks
+    cdef public dict _optimizer_load_state_dict_post_hooks
     cdef public bint _opt_called    # whether a step was ever made: schedulers ask
     cdef public bint _in_hooks
 
     slots = ()
     kernel = None
+
+    def __cinit__(self, *args, **kwargs):
+        self.states = States()
+        self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks = {}, {}
+        self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = {}, {}
+        self._optimizer_load_state_dict_pre_hooks, self._optimizer_load_state_dict_post_hooks = {}, {}
+
+    @property
+    def param_groups(self):
+        """The groups of parameters, as dicts with their settings."""
+        return given_by_init(self, self.groups, "param_groups")
+
+    @param_groups.setter
+    def param_groups(self, value):
+        self.groups = value
+
+    @property
+    def defaults(self):
+        """The settings of a group that does not give its own."""
+        return given_by_init(self, self.defaults_, "defaults")
+
+    @defaults.setter
+    def defaults(self, value):
+        self.defaults_ = value
 
     @property
     def state(self):
@@ -293,7 +328,7 @@ cdef class Stepper:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group in self.param_groups:
+        for group in given_by_init(self, self.groups, "param_groups"):
             step_group(self, <Group>group if type(group) is Group else Group(group), self.states)
         return loss
 
@@ -301,7 +336,7 @@ cdef class Stepper:
         """Takes the gradient of every parameter away, or with `set_to_none=False` fills it with zeros."""
         cdef list params
         cdef Tensor param
-        for group in self.param_groups:
+        for group in given_by_init(self, self.groups, "param_groups"):
             if type(group) is Group and (<Group>group).seen == (<Group>group).changes:
                 params = (<Group>group).params
             else:

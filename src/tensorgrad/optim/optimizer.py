@@ -17,15 +17,6 @@ from ._step import Group, State, States, Stepper, _global_hooks
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
 
-HOOKS = (
-    "_optimizer_step_pre_hooks",
-    "_optimizer_step_post_hooks",
-    "_optimizer_state_dict_pre_hooks",
-    "_optimizer_state_dict_post_hooks",
-    "_optimizer_load_state_dict_pre_hooks",
-    "_optimizer_load_state_dict_post_hooks",
-)
-
 
 class _Required:
     """Stands as a default that every group has to replace."""
@@ -78,7 +69,6 @@ class Optimizer(Stepper):
             cls.step = _with_hooks(cls.__dict__["step"])
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]):
-        self._add_missing_hooks()
         self.defaults = defaults
         if isinstance(params, Tensor):
             raise TypeError(
@@ -289,18 +279,12 @@ class Optimizer(Stepper):
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
-        self._add_missing_hooks()
         self.defaults.setdefault("differentiable", False)
 
     def __reduce__(self):
         return _new, (type(self),), self.__getstate__()
 
     # ---- hooks
-
-    def _add_missing_hooks(self) -> None:
-        for name in HOOKS:
-            if getattr(self, name, None) is None:
-                setattr(self, name, {})
 
     def register_step_pre_hook(self, hook: Callable):
         """Calls `hook(optimizer, args, kwargs)` before every step; it may return new (args, kwargs)."""

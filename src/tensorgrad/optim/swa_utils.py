@@ -13,7 +13,7 @@ from tensorgrad.nn import Module
 from tensorgrad.nn.modules.batchnorm import _NormBase
 from tensorgrad.ops.creation import tensor
 
-from .lr_scheduler import LRScheduler
+from ._schedules import LRScheduler, _given
 from .optimizer import Optimizer
 
 __all__ = [
@@ -195,12 +195,12 @@ class SWALR(LRScheduler):
             )
         for rate, group in zip(rates, optimizer.param_groups, strict=True):
             group["swa_lr"] = rate
-        self.anneal_strategy, self.anneal_epochs = anneal_strategy, anneal_epochs
+        self._anneal_strategy, self.anneal_epochs = anneal_strategy, anneal_epochs
         super().__init__(optimizer, last_epoch)
 
     def _share(self, t: float) -> float:
         """How much of the way is gone at a part of the time."""
-        return (1 - math.cos(math.pi * t)) / 2 if self.anneal_strategy == "cos" else t
+        return (1 - math.cos(math.pi * t)) / 2 if self._anneal_strategy == "cos" else t
 
     def get_lr(self) -> list[Any]:
         """The groups' next rates."""
@@ -212,7 +212,7 @@ class SWALR(LRScheduler):
         )
         rates = []
         for group in self.optimizer.param_groups:
-            end = group["swa_lr"]
+            end = _given(group, "swa_lr")
             start = end if last == 1 else (group["lr"] - last * end) / (1 - last)  # where the way began
             rates.append(end * now + start * (1 - now))
         return rates
