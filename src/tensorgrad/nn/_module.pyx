@@ -300,6 +300,8 @@ def set_attribute(ModuleBase self not None, str name not None, value):
         forget(state, name, MODULES)
         state[MODULES][name] = announced(self, name, value, on_module)
     elif parameters is None:
+        if isinstance(value, Buffer):
+            raise AttributeError("cannot assign buffer before Module.__init__() call")
         PyObject_GenericSetAttr(self, name, value)
     elif name in state[MODULES]:
         if value is not None:

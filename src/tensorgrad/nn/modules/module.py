@@ -6,6 +6,7 @@ What every call passes (calling, attribute look-up, assignment, zero_grad) is co
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
@@ -77,6 +78,19 @@ def _kept(module):
     return restore
 
 
+class _CallSignature:
+    """What `inspect.signature(module)` says: Python can't read that of a compiled call.
+
+    It is left to Python where it can: a class has its `__init__`'s, and an own `__call__` that one's.
+    """
+
+    def __get__(self, module, cls):
+        if module is None or cls.__call__ is not Module.__call__:
+            raise AttributeError("__signature__")
+        kinds = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+        return inspect.Signature([inspect.Parameter(*which) for which in zip(("args", "kwargs"), kinds)])
+
+
 class Module(compiled.ModuleBase):
     """The base of everything that holds parameters. Subclass it, make the parts in `__init__`, use them
     in `forward`.
@@ -98,6 +112,7 @@ class Module(compiled.ModuleBase):
     dump_patches = False
     call_super_init = False
     T_destination = dict[str, Any]
+    __signature__ = _CallSignature()
 
     # Raise it when a layer's state changes its form; `_load_from_state_dict` sees the number that was saved.
     _version: int = 1
