@@ -1,0 +1,1 @@
+"""The parts of `tools/fuzz.py`: making programs, running them, comparing, shrinking."""
