@@ -63,6 +63,7 @@ _LAZY = {
     "save": "tensorgrad.io:save",
     "load": "tensorgrad.io:load",
     "autocast": "tensorgrad.amp:autocast",
+    "default_generator": "tensorgrad.random:default_generator",
 }
 
 

@@ -26,7 +26,7 @@ cdef class Generator:
     cdef object __weakref__
 
     cdef void enter(self) noexcept
-    cdef void leave(self) noexcept
+    cdef void leave(self, bint outside=*) noexcept
     cdef uint32_t next32(self) noexcept
     cdef uint64_t next64(self) noexcept
     cdef int raw_uniform(self, int dtype, void *out, Py_ssize_t n, double low, double high) except -1

@@ -37,6 +37,7 @@ from libc.math cimport ceil, cos, exp, fma, log, log1p, sin, sqrt, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 import os
+import time
 import warnings
 from operator import index
 
@@ -144,6 +145,41 @@ cdef int check_bounds(int dtype, cnp.ndarray out, low, last) except -1:
     return 0
 
 
+# A child forked while a thread draws would have the lock without the thread that lets it go, and an engine in the
+# middle of a step. So a fork waits for those that draw, and until it is done nobody draws without the GIL.
+cdef int OUTSIDE = 0            # threads that draw, or wait to draw, without the GIL
+cdef int FORKS = 0              # forks that wait, or are being made
+
+
+cdef bint goes_outside(Py_ssize_t n) noexcept:
+    """Whether a draw of `n` is to run without the GIL; it is counted then, and `leave` is told so."""
+    global OUTSIDE
+    cdef bint outside = n >= LARGE and not FORKS
+    OUTSIDE += outside
+    return outside
+
+
+def _before_fork():
+    global FORKS
+    FORKS += 1
+    while OUTSIDE:
+        time.sleep(0.0005)
+
+
+def _after_fork():
+    global FORKS
+    FORKS -= 1
+
+
+def _after_fork_in_child():
+    global FORKS
+    FORKS = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+
+
 cdef class Generator:
     """A source of random numbers with its own state.
 
@@ -170,11 +206,16 @@ cdef class Generator:
 
     cdef void enter(self) noexcept:
         """Takes the lock: a large fill runs without the GIL, and no other may touch the engine meanwhile."""
+        global OUTSIDE
         if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
+            OUTSIDE += 1
             with nogil:
                 PyThread_acquire_lock(self.lock, WAIT_LOCK)
+            OUTSIDE -= 1
 
-    cdef void leave(self) noexcept:
+    cdef void leave(self, bint outside=False) noexcept:
+        global OUTSIDE
+        OUTSIDE -= outside
         PyThread_release_lock(self.lock)
 
     # -- seeds and states
@@ -259,15 +300,10 @@ cdef class Generator:
 
     def clone_state(self):
         """A new generator in the same state."""
-        other = Generator()
-        other.set_state(self.get_state())
-        return other
+        return _in_state(type(self), Generator.get_state(self))
 
     def __reduce__(self):
-        return Generator, (), self.get_state()
-
-    def __setstate__(self, state):
-        self.set_state(state)
+        return _in_state, (type(self), Generator.get_state(self)), getattr(self, "__dict__", None)
 
     # -- raw memory
 
@@ -286,63 +322,73 @@ cdef class Generator:
         return value
 
     cdef int raw_uniform(self, int dtype, void *out, Py_ssize_t n, double low, double high) except -1:
+        cdef bint outside
         self.enter()
-        if n < LARGE:
-            uniform(&self.engine, dtype, <char *>out, n, low, high)
-        else:
+        outside = goes_outside(n)
+        if outside:
             with nogil:
                 uniform(&self.engine, dtype, <char *>out, n, low, high)
-        self.leave()
+        else:
+            uniform(&self.engine, dtype, <char *>out, n, low, high)
+        self.leave(outside)
         return 0
 
     cdef int raw_normal(self, int dtype, void *out, Py_ssize_t n, double mean, double std,
                         bint scalar_path) except -1:
+        cdef bint outside
         if scalar_path or n < 16:
             return self.raw_reals(dtype, out, n, NORMAL, mean, std)
         self.enter()
-        if n < LARGE:
-            normal(&self.engine, dtype, <char *>out, n, mean, std)
-        else:
+        outside = goes_outside(n)
+        if outside:
             with nogil:
                 normal(&self.engine, dtype, <char *>out, n, mean, std)
-        self.leave()
+        else:
+            normal(&self.engine, dtype, <char *>out, n, mean, std)
+        self.leave(outside)
         return 0
 
     cdef int raw_integers(self, int dtype, void *out, Py_ssize_t n, uint64_t span, int64_t low,
                           bint wide) except -1:
+        cdef bint outside
         cdef Settings s
         cdef draw_integers draw = draw_wide if wide else draw_narrow
         s.span, s.low = span, low
         self.enter()
-        if n < LARGE:
-            fill_integers(&self.engine, dtype, <char *>out, n, draw, &s)
-        else:
+        outside = goes_outside(n)
+        if outside:
             with nogil:
                 fill_integers(&self.engine, dtype, <char *>out, n, draw, &s)
-        self.leave()
+        else:
+            fill_integers(&self.engine, dtype, <char *>out, n, draw, &s)
+        self.leave(outside)
         return 0
 
     cdef int raw_bernoulli(self, int dtype, void *out, Py_ssize_t n, double p) except -1:
+        cdef bint outside
         self.enter()
-        if n < LARGE:
-            bernoulli_one(&self.engine, dtype, <char *>out, n, p)
-        else:
+        outside = goes_outside(n)
+        if outside:
             with nogil:
                 bernoulli_one(&self.engine, dtype, <char *>out, n, p)
-        self.leave()
+        else:
+            bernoulli_one(&self.engine, dtype, <char *>out, n, p)
+        self.leave(outside)
         return 0
 
     cdef int raw_reals(self, int dtype, void *out, Py_ssize_t n, Reals which, double a, double b) except -1:
+        cdef bint outside
         cdef Settings s
         cdef draw_reals draw = DRAWS[<int>which]
         s.a, s.b = a, b
         self.enter()
-        if n < LARGE:
-            fill_reals(&self.engine, dtype, <char *>out, n, draw, &s)
-        else:
+        outside = goes_outside(n)
+        if outside:
             with nogil:
                 fill_reals(&self.engine, dtype, <char *>out, n, draw, &s)
-        self.leave()
+        else:
+            fill_reals(&self.engine, dtype, <char *>out, n, draw, &s)
+        self.leave(outside)
         return 0
 
     # -- arrays
@@ -450,6 +496,7 @@ cdef class Generator:
         cdef cnp.ndarray out
         cdef int code = dtype_of(np.empty(0, dtype), "randperm")
         cdef int64_t size = index(n)
+        cdef bint outside
         if size < 0:
             raise RuntimeError(f"randperm: wanted n >= 0, got {size}")
         if code == BOOL:
@@ -458,9 +505,13 @@ cdef class Generator:
             raise RuntimeError(f"randperm: {dtype} does not hold {size} different integers")
         out = np.empty(size, np.int64)
         self.enter()
-        with nogil:
+        outside = goes_outside(size)
+        if outside:
+            with nogil:
+                shuffle(&self.engine, <int64_t *>cnp.PyArray_DATA(out), size)
+        else:
             shuffle(&self.engine, <int64_t *>cnp.PyArray_DATA(out), size)
-        self.leave()
+        self.leave(outside)
         return out.astype(dtype, copy=False)
 
     def fill_bernoulli(self, cnp.ndarray out not None, double p=0.5):
@@ -501,10 +552,15 @@ cdef class Generator:
         cdef char *to = <char *>cnp.PyArray_DATA(out)
         cdef const char *each = <const char *>cnp.PyArray_DATA(p)
         cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+        cdef bint outside
         self.enter()
-        with nogil:
+        outside = goes_outside(n)
+        if outside:
+            with nogil:
+                bernoulli_each(&self.engine, dtype, to, each, p64, n)
+        else:
             bernoulli_each(&self.engine, dtype, to, each, p64, n)
-        self.leave()
+        self.leave(outside)
 
     def fill_exponential(self, cnp.ndarray out not None, double rate=1.0):
         """`out`, filled from the exponential distribution: `-log(1 - u) / rate`.
@@ -604,6 +660,13 @@ cdef class Generator:
             else:
                 picked = np.argsort(-speed, axis=1, kind="stable")[:, :count]
         return picked.reshape(weights.shape[:-1] + (count,))
+
+
+def _in_state(cls, state):
+    """A generator of that class in a state as its `get_state` gives: what pickles and copies are made by."""
+    made = cls.__new__(cls)
+    Generator.set_state(made, state)
+    return made
 
 
 default_generator = Generator()

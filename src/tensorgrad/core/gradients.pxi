@@ -254,14 +254,19 @@ cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
 cdef object LEAF_LOCK = threading.Lock()
 
 
-def _fresh_lock():
-    """In a forked child: a lock that a thread held which is not there."""
-    global LEAF_LOCK
+def _without_other_threads():
+    """In a forked child: forgets what threads held or ran that are not there.
+
+    What a backward of theirs left half done stays marked as theirs: going on with it would give wrong gradients.
+    """
+    global LEAF_LOCK, KERNELS_RUNNING
     LEAF_LOCK = threading.Lock()
+    KERNELS_RUNNING = 0
+    RETIRED.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_fresh_lock)
+    os.register_at_fork(after_in_child=_without_other_threads)
 
 
 cdef int add_to_leaf(Tensor total, Tensor g) except -1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import os
 import queue
 import threading
 import warnings
@@ -301,6 +302,7 @@ class _Threads:
 
     def __init__(self, loader: DataLoader):
         seed = random_seed(loader.generator)
+        self.process = os.getpid()
         self.timeout = loader.timeout or None
         self.numbers = iter(loader._numbers)
         self.tasks: list[queue.SimpleQueue] = [queue.SimpleQueue() for _ in range(loader.num_workers)]
@@ -333,6 +335,11 @@ class _Threads:
         return self
 
     def __next__(self) -> Any:
+        if self.process != os.getpid():
+            raise RuntimeError(
+                "this iterator of a DataLoader was made before the process was forked, and its worker "
+                "threads are in the other process; begin a new pass here: iter(loader)"
+            )
         while self.waiting:
             worker, future = self.waiting.popleft()
             try:
@@ -342,6 +349,9 @@ class _Threads:
                     raise
                 self.close()
                 raise RuntimeError(f"DataLoader timed out after {self.timeout} seconds") from None
+            except StopIteration as error:  # not the end of the pass
+                self.close()
+                raise RuntimeError(f"DataLoader worker {worker} raised StopIteration") from error
             except BaseException:
                 self.close()
                 raise

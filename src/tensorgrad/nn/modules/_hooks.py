@@ -326,17 +326,18 @@ def _watched(values, react):
     if not any(values[i].requires_grad for i in places):
         return values, False
 
-    def spread(grads):
-        everything = [None] * len(values)
+    count, watched = len(values), list(values)
+
+    def spread(grads):  # on the tape: what it sees must not hold the outputs
+        everything = [None] * count
         for i, grad in zip(places, grads):
             everything[i] = grad
         everything = react(tuple(everything))
         return tuple(everything[i] for i in places)
 
-    values = list(values)
     for i, tensor in zip(places, _Watch.apply(spread, *(values[i] for i in places))):
-        values[i] = tensor
-    return tuple(values), True
+        watched[i] = tensor
+    return tuple(watched), True
 
 
 def _replaced(grads, new, what, name):
