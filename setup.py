@@ -1,7 +1,8 @@
 """Builds the compiled parts: one static library of C kernels per CPU level, and the Cython modules.
 
 Everything else about the distribution stands in pyproject.toml. With TENSORGRAD_MODULES=name,name in the
-environment those modules alone are built.
+environment those modules alone are built; TENSORGRAD_FLAGS is given to the compiler last, when it compiles and
+when it links (tools/sanitize builds so).
 """
 
 import os
@@ -47,6 +48,8 @@ else:
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
 COMPACT = ("map.c", "copies.c", "reduce_other.c")
+
+FLAGS = os.environ.get("TENSORGRAD_FLAGS", "").split()
 
 # Each level's instructions, one by one: compilers that do not know the name x86-64-v3 know these.
 V2 = ["-msse3", "-mssse3", "-msse4.1", "-msse4.2", "-mpopcnt"]
@@ -116,8 +119,8 @@ def extension(module, parts):
         include_dirs=[KERNELS, f"{PACKAGE}/core", np.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         # The door is wide, not hot: it is compiled for size.
-        extra_compile_args=FOR_MODULES + (["-Os"] if holds_kernels and not WINDOWS else []),
-        extra_link_args=["-s"] if LINUX else [],
+        extra_compile_args=FOR_MODULES + (["-Os"] if holds_kernels and not WINDOWS else []) + FLAGS,
+        extra_link_args=FLAGS or (["-s"] if LINUX else []),
         libraries=libraries,
         depends=[f"{KERNELS}/kernel.h", f"{PACKAGE}/_kernels.pxd"]
         + [path for part in parts for path in glob(part)],
@@ -198,7 +201,7 @@ class BuildLibraries(build_clib):
             output_dir=folder,
             macros=build["macros"],
             include_dirs=[KERNELS],
-            extra_postargs=build["cflags"] + (FOR_SIZE if source.endswith(COMPACT) else []),
+            extra_postargs=build["cflags"] + (FOR_SIZE if source.endswith(COMPACT) else []) + FLAGS,
         )
         return target, True
 

@@ -29,7 +29,7 @@ def options() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--seconds", type=float, default=60.0, help="stop after so long")
-    p.add_argument("--count", type=int, default=10**9, help="stop after so many programs")
+    p.add_argument("--count", type=int, default=10**7, help="stop after so many programs")
     p.add_argument("--first", type=int, default=0, help="number of the first program")
     p.add_argument("--jobs", type=int, default=1, help="processes for each CPU level")
     p.add_argument(
@@ -62,7 +62,6 @@ def serve(o: argparse.Namespace) -> None:
         sys.modules["torch"] = None  # type: ignore[assignment]
     from fuzzing import calls, children, judging, libraries, programs
 
-    start, step = map(int, o.serve.split("/"))
     reference = libraries.reference()
     backends = ("kernels", "numpy") if o.backend == "both" and reference.name == "torch" else (o.backend,)
     subjects = [libraries.subject("kernels" if b == "both" else b) for b in backends]
@@ -70,6 +69,8 @@ def serve(o: argparse.Namespace) -> None:
     names = calls.public(reference.module)
 
     def make(number: int) -> list[str]:
+        if o.replay:
+            return judging.lines_of(o.replay.read_text())
         rng = random.Random(f"{o.seed}:{number}")
         if o.only == "ops" or (o.only is None and number % 2):
             return calls.Call(rng, reference.module, names).write()
@@ -77,7 +78,8 @@ def serve(o: argparse.Namespace) -> None:
 
     from tensorgrad import _kernels
 
-    numbers = range(o.first + start, o.first + min(o.count, 10**7), step)
+    start, step = map(int, o.serve.split("/"))
+    numbers = range(o.first + start, o.first + (1 if o.replay else o.count), step)
     known: set[str] = set()
     for number, found, lines in children.explore(make, numbers, judge, o.patience, not o.no_limits, known):
         answer = {"number": number, "lines": lines}
@@ -93,7 +95,7 @@ def main() -> int:
     if o.serve:
         serve(o)
         return 0
-    shares = [level for level in levels(o.cpu) for _ in range(o.jobs)]
+    shares = [level for level in levels(o.cpu) for _ in range(o.jobs)][: 1 if o.replay else None]
     servers = []
     for i, level in enumerate(shares):
         command = [sys.executable, __file__, *sys.argv[1:], "--serve", f"{i}/{len(shares)}"]

@@ -135,7 +135,7 @@ class Call:
         """The call in one of the forms that there are."""
         T, facts = self.T, self.op.facts
         forms = [p for p in facts.places if owner(T, p, self.name)]
-        if facts.method and hasattr(T.Tensor, self.name) and args and args[0].isidentifier():
+        if facts.method and callable(getattr(T.Tensor, self.name, None)) and args and args[0].isidentifier():
             forms += ["method", "method"]
         form = self.rng.choice(forms or ["method"])
         settings = [f"{k}={v}" for k, v in kwargs.items()]

@@ -7,12 +7,14 @@ in the last digit, and a difference counts when it is well beyond what that move
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fuzzing.running import Library, Outcome, Raised, Seen, run
+from tensorgrad.core.declare import registry
 
 EPS = {"float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
 FLOATS = tuple(EPS)
@@ -36,7 +38,15 @@ class Difference:
 
 
 # Which of two wrong things a call names first is nobody's promise: any of these is a refusal.
-CLEAN = ("TypeError", "ValueError", "RuntimeError", "IndexError", "NotImplementedError", "AllocationError")
+CLEAN = (
+    "TypeError",
+    "ValueError",
+    "RuntimeError",
+    "IndexError",
+    "NotImplementedError",
+    "AllocationError",
+    "LinAlgError",
+)
 
 
 def classes_agree(found: Raised, wanted: Raised) -> bool:
@@ -145,8 +155,10 @@ def gap(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(same, 0.0, np.where(np.isnan(distance), np.inf, distance))
 
 
-def close(found: Seen, wanted: Seen, moved: Any, whole: bool) -> bool:
-    """Whether values agree. ``whole``: elements were added up, so the largest of them measures an error."""
+def close(found: Seen, wanted: Seen, moved: Any, scale: float, eps: float) -> bool:
+    """Whether values agree. ``scale``: the size of what was added up, which measures an error; 0 for an op
+    that computes each element from its own operands. ``eps``: the last place of the coarsest float there.
+    """
     distance = gap(found.array, wanted.array)
     if not distance.any():
         return True
@@ -154,16 +166,23 @@ def close(found: Seen, wanted: Seen, moved: Any, whole: bool) -> bool:
         return bool((distance <= moved).all())
     with np.errstate(all="ignore"):
         size = np.abs(wanted.array.astype(np.float64))
-        if whole:
-            size = np.maximum(size, largest(wanted.array))
+        size = np.maximum(size, scale)
         info = np.finfo(wanted.dtype)
-        allowed = OWN * (EPS[wanted.dtype] * size + float(info.smallest_subnormal)) + REACH * moved
+        allowed = OWN * (max(eps, EPS[wanted.dtype]) * size + float(info.smallest_subnormal)) + REACH * moved
     return bool(((distance == 0) | (distance <= allowed)).all())
 
 
-def compare(
-    lines: list[str], found: Outcome, wanted: Outcome, reference: Library, whole: bool = True
-) -> Difference | None:
+def elementwise(lines: list[str]) -> set[str]:
+    """The variables that an elementwise op gave."""
+    names = set()
+    for line in lines:
+        call = re.fullmatch(r"(\w+) = [\w.]+?\.(\w+)\(.*\)", line)
+        if call and call[2] in registry and registry[call[2]].kind_name in ("unary", "binary"):
+            names.add(call[1])
+    return names
+
+
+def compare(lines: list[str], found: Outcome, wanted: Outcome, reference: Library) -> Difference | None:
     """The first difference of two outcomes of a program, if there is one."""
     if found.done != wanted.done:
         at = min(found.done, wanted.done)
@@ -176,6 +195,10 @@ def compare(
         if "backward" in lines[found.done] or "grad(" in lines[found.done]:
             return None  # what a broken walk has reached by then is nobody's promise
     tolerance: Tolerance | None = None
+    leaves = [leaf for n, v in wanted.values.items() for leaf in flat(v, n)]
+    scale = max((largest(v.array) for _, v in leaves if isinstance(v, Seen)), default=0.0)
+    eps = max((EPS.get(v.dtype, 0.0) for _, v in leaves if isinstance(v, Seen)), default=0.0)
+    alone = elementwise(lines)
     for name, want in wanted.values.items():
         fs, ws = flat(found.values.get(name), name), flat(want, name)
         for (where, f), (_, w) in zip(fs, ws):
@@ -186,9 +209,10 @@ def compare(
                     return Difference("shape", where, f, w)
                 if f.requires_grad != w.requires_grad:
                     return Difference("requires_grad", where, f, w)
-                if not close(f, w, 0.0, whole):
+                size = 0.0 if where in alone else scale
+                if not close(f, w, 0.0, size, eps):
                     tolerance = tolerance or Tolerance(lines, reference, wanted)
-                    if not close(f, w, tolerance.moved.get(where, 0.0), whole):
+                    if not close(f, w, tolerance.moved.get(where, 0.0), size, eps):
                         return Difference("value", where, f, w)
             elif type(f) is not type(w):
                 return Difference("type", where, f, w)

@@ -7,13 +7,6 @@ import contextlib
 import tensorgrad as tg
 from fuzzing.running import Library
 
-try:
-    import torch
-except ImportError:
-    torch = None
-else:
-    torch.set_num_threads(1)
-
 
 def subject(backend: str) -> Library:
     """tensorgrad on one of its backends."""
@@ -22,4 +15,9 @@ def subject(backend: str) -> Library:
 
 def reference() -> Library:
     """What holds the right answers: PyTorch, or without it the NumPy path."""
-    return subject("numpy") if torch is None else Library("torch", torch, contextlib.nullcontext)
+    try:
+        import torch
+    except ImportError:
+        return subject("numpy")
+    torch.set_num_threads(1)
+    return Library("torch", torch, contextlib.nullcontext)

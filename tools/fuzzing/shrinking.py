@@ -34,15 +34,20 @@ def candidates(lines: Program) -> Iterator[Program]:
             yield lines[:start] + lines[start + size :]
         size //= 2
     for i, line in enumerate(lines):
-        alias = re.fullmatch(r"(\w+) = (\w+)", line)
-        if alias:
-            old, new = alias.groups()
-            yield lines[:i] + [re.sub(rf"\b{old}\b", new, each) for each in lines[i + 1 :]]
+        yield from renamed(lines, i)
         seen = {line}
         for shorter in simpler(line):
             if shorter not in seen:
                 seen.add(shorter)
                 yield [*lines[:i], shorter, *lines[i + 1 :]]
+
+
+def renamed(lines: Program, i: int) -> Iterator[Program]:
+    """Without a line that makes a variable: an earlier one stands in its place."""
+    made = [line.split(" = ")[0] for line in lines[: i + 1]]
+    for earlier in made[:i]:
+        if made[i].isidentifier() and earlier.isidentifier() and earlier != made[i]:
+            yield lines[:i] + [re.sub(rf"\b{made[i]}\b", earlier, each) for each in lines[i + 1 :]]
 
 
 def simpler(line: str) -> Iterator[str]:
