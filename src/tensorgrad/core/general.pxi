@@ -225,7 +225,7 @@ cdef int record_outputs(Node node, list outs, int keep) except -1:
     cdef Tensor t
     cdef Py_ssize_t i
     extra.outputs_meta = []
-    extra.output_aliases = []
+    extra.output_aliases = [] if keep >= KEEP_OUTPUT_0 else None
     node.outputs = len(outs)
     for i in range(len(outs)):
         t = <Tensor>outs[i]
@@ -234,11 +234,12 @@ cdef int record_outputs(Node node, list outs, int keep) except -1:
             t.node = node
             t.nr = i
             t.requires = True
-        if keep & 8:
+        if keep & KEEP_OUTPUT_0 << i:
             alias = alias_of(t)
             extra.output_aliases.append((alias, version_of(<Tensor>alias)))
-    if keep & 8:
-        node.state |= NODE_SAVED
+            node.state |= NODE_SAVED
+        elif extra.output_aliases is not None:
+            extra.output_aliases.append(None)
     return 0
 
 

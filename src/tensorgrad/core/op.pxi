@@ -24,6 +24,9 @@ RULES = {"same": SAME, "float": FLOAT, "bool": TO_BOOL, "wide": WIDE, "free": FR
 cdef object MISSING = object()
 MISSING_ARGUMENT = MISSING
 
+cdef enum:
+    KEEP_OUTPUT_0 = 1 << 16     # in a mask of what a formula asks for: the first of several outputs, then the others
+
 cdef enum:                  # what a formula's argument may be, beside the number of a parameter
     ARG_G = -1
     ARG_OUTPUT = -2
@@ -285,7 +288,7 @@ cdef class Op:
                     row.append(ARG_G_N - int(each[2:]))
                 elif each.startswith("output_") and each[7:].isdigit():
                     row.append(ARG_OUTPUT_N - int(each[7:]))
-                    mask |= 8
+                    mask |= KEEP_OUTPUT_0 << int(each[7:])
                 else:
                     row.append(self.index[each])
                     if each in tensor_params:

@@ -10,6 +10,8 @@ cdef enum:
     FLAG_RETAINS_GRAD = 2
     FLAG_NO_GRAD_VIEW = 4       # a view made while nothing was recorded
     FLAG_BLANK = 8              # made by __new__ alone: nothing was put in yet
+    FLAG_FUNCTION_VIEW = 16     # a view that a user's Function returned, or a view of such
+    FLAG_UNFOLLOWED_VIEW = 20   # either: writing it, or its base, gives no gradient that it could follow
 
 
 cdef class NodeExtra:
@@ -26,7 +28,7 @@ cdef class NodeExtra:
     cdef object context         # of a user's Function
     cdef dict notes
     cdef list outputs_meta      # several outputs: (shape, code) of each, to make zeros of
-    cdef list output_aliases
+    cdef list output_aliases    # of several outputs: (alias, version) of those that the formulas ask for, else None
 
 
 cdef class TensorExtra:
@@ -346,10 +348,11 @@ cdef int check_saved(Node node) except -1:
                     if version_of(t) != <uint32_t>version:
                         changed(node, t, version)
         if extra.output_aliases is not None:
-            for saved, version in extra.output_aliases:
-                t = <Tensor>saved
-                if version_of(t) != <uint32_t>version:
-                    changed(node, t, version)
+            for kept in extra.output_aliases:
+                if kept is not None:
+                    t = <Tensor>kept[0]
+                    if version_of(t) != <uint32_t>kept[1]:
+                        changed(node, t, kept[1])
     return 0
 
 

@@ -142,6 +142,9 @@ def _standardize(input, dim, eps):
 
 
 def _scaled(input, weight, bias):
+    """Scaled and moved, in memory that the tape does not keep: a norm's result may be written in place."""
+    if weight is None and bias is None:
+        return input.clone() if input.requires_grad else input
     if weight is not None:
         input = input * weight
     return input if bias is None else input + bias
@@ -220,7 +223,8 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     dims = tuple(range(input.ndim - len(shape), input.ndim))
     eps = float(np.finfo(input.dtype.numpy_dtype).eps) if eps is None else eps
     scale = (reductions.mean(input * input, dims, True) + eps).rsqrt()
-    return _scaled(input * scale, weight, None)
+    scaled = input * scale
+    return scaled if weight is None else scaled * weight
 
 
 def _by_channel(values, ndim):

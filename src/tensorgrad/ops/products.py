@@ -414,8 +414,8 @@ def kron(input, other):
     ndim = max(input.ndim, other.ndim)
     left = (1,) * (ndim - input.ndim) + tuple(input.shape)
     right = (1,) * (ndim - other.ndim) + tuple(other.shape)
-    spread = shaping.reshape(input, [n for size in left for n in (size, 1)])
-    blocks = shaping.reshape(other, [n for size in right for n in (1, size)])
+    spread = shaping.reshape(input, [n for size in left for n in (size, 1)]).clone()
+    blocks = shaping.reshape(other, [n for size in right for n in (1, size)]).clone()
     return shaping.reshape(spread * blocks, [a * b for a, b in zip(left, right, strict=True)])
 
 

@@ -68,7 +68,7 @@ def erfcx(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, output: mul(g, mul(exp(square(output)), ROOT_PI / 2))),
+    vjp=dict(input=lambda g, input: mul(g, mul(exp(square(erfinv(input))), ROOT_PI / 2))),
     at=SHARED,
     domain=(-0.9, 0.9),
 )
