@@ -178,6 +178,66 @@ def test_shape_change_in_place_after_a_save_is_refused_in_backward():
         z.sum().backward()
 
 
+SHAPES = {
+    "unsqueeze_": (lambda y: y.unsqueeze_(1), lambda y: y.unsqueeze(1)),
+    "squeeze_": (lambda y: y.squeeze_(0), lambda y: y.squeeze(0)),
+    "t_": (lambda y: y.t_(), lambda y: y.t()),
+    "transpose_": (lambda y: y.transpose_(0, 1), lambda y: y.transpose(0, 1)),
+    "swapaxes_": (lambda y: y.swapaxes_(0, 1), lambda y: y.swapaxes(0, 1)),
+}
+
+
+@pytest.mark.parametrize("recording", [True, False], ids=["recorded", "no_grad"])
+@pytest.mark.parametrize("of_view", [True, False], ids=["view", "base"])
+@pytest.mark.parametrize("change, same", SHAPES.values(), ids=SHAPES.keys())
+def test_gradient_follows_a_shape_that_was_changed_in_place(change, same, of_view, recording):
+    def grad(form):
+        x = tg.arange(1.0, 7.0, dtype=tg.float64).view(1, 6).requires_grad_()
+        y = (x * x).view(1, 6) if of_view else x * x
+        with tg.set_grad_enabled(recording or form is same):
+            y = form(y)
+        weights = tg.arange(1.0, 7.0, dtype=tg.float64).view(y.shape)
+        (y * weights).sum().backward()
+        return x.grad.tolist()
+
+    assert grad(change) == grad(same)
+
+
+def test_views_taken_before_the_shape_was_changed_still_write_their_elements():
+    for recording in (True, False):
+        x = tg.arange(1.0, 5.0).requires_grad_()
+        y = (x * 2).view(2, 2) * 1
+        row = y[0]
+        with tg.set_grad_enabled(recording):
+            y.transpose_(0, 1)
+        row.mul_(2)
+        (y * tg.tensor([[1.0, 2.0], [3.0, 4.0]])).sum().backward()
+        assert x.grad.tolist() == [4.0, 12.0, 4.0, 8.0]
+
+
+def test_change_of_shape_counts_as_one_write_and_is_refused_for_leaves_that_need_a_gradient():
+    x = tg.ones(2, 2, requires_grad=True)
+    y = x * 1
+    y.t_()
+    assert y._version == 1
+    for leaf in (x, x[:1]):
+        with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+            leaf.unsqueeze_(0)
+
+
+def test_view_made_without_recording_is_not_used_after_a_recorded_write_to_its_base():
+    x = tg.ones(3, requires_grad=True)
+    y = x * 1
+    with tg.no_grad():
+        view = y[1:]
+    y.mul_(2)
+    assert view.tolist() == [2.0, 2.0]
+    with pytest.raises(RuntimeError, match="its base or another view of its base has been modified inplace"):
+        view.sum()
+    with pytest.raises(RuntimeError, match="created in no_grad mode"):
+        view.unsqueeze_(0)
+
+
 def test_set_shows_other_memory():
     x, y = tg.zeros(3), tg.ones(2)
     assert x.set_(y) is x

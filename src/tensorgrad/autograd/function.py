@@ -132,31 +132,57 @@ class Function:
                 result = cls.forward(ctx, *args, **kwargs)
         single = not isinstance(result, tuple)
         outputs = [result] if single else list(result)
-        dirty = getattr(ctx, "_dirty", ())
-        outputs = [_own(out, tensors, dirty) for out in outputs]
-        if recorded:
-            constant = getattr(ctx, "_constant", ())
-            shared = [
-                isinstance(o, Tensor) and o.is_floating_point() and not any(o is c for c in constant)
-                for o in outputs
-            ]
-            if any(shared):
-                _record(ctx, args, outputs, shared)
+        dirty, constant = getattr(ctx, "_dirty", ()), getattr(ctx, "_constant", ())
+        if not all(_among(t, outputs) for t in dirty):
+            raise RuntimeError(
+                "Some elements marked as dirty during the forward method were not returned as output. The "
+                "inputs that are modified inplace must all be outputs of the Function."
+            )
+        for t in dirty:
+            _core._bump_version(t)
+        shared = [
+            recorded and isinstance(o, Tensor) and o.is_floating_point() and not _among(o, constant)
+            for o in outputs
+        ]
+        written = [_among(o, dirty) for o in outputs]
+        for i, out in enumerate(outputs):
+            if isinstance(out, Tensor):
+                outputs[i] = _returned(out, _among(out, tensors), written[i], shared[i])
+        if any(shared):
+            _record(ctx, args, outputs, shared, written)
         return outputs[0] if single else tuple(outputs)
 
 
-def _own(out: Any, inputs: list[Tensor], dirty: tuple) -> Any:
-    """An input that is returned as it is becomes a view of its own, unless it was changed in place."""
-    if isinstance(out, Tensor) and any(out is t for t in inputs) and not any(out is t for t in dirty):
+def _among(value: Any, tensors: Any) -> bool:
+    return any(value is t for t in tensors)
+
+
+def _returned(out: Tensor, is_input: bool, is_dirty: bool, is_shared: bool) -> Tensor:
+    """What the caller gets for an output: an input that was not written comes back as a view of itself, so
+    that it can have a history of its own; one that gets none comes back off its graph.
+    """
+    if is_input and not is_shared and out.requires_grad:
         return out.detach()
+    if is_dirty and is_input:
+        return out
+    if is_input:
+        with no_grad():
+            out = out.view_as(out)
+    _core._function_view(out)
     return out
 
 
-def _record(ctx: Any, args: tuple, outputs: list, shared: list[bool]) -> None:
-    dirty = getattr(ctx, "_dirty", ())
-    for t in dirty:
-        _core._enter_inplace(t)
-    _core._make_function_node(ctx, args, outputs, shared)
+def _record(ctx: Any, args: tuple, outputs: list, shared: list[bool], written: list[bool]) -> None:
+    for out, is_shared, is_dirty in zip(outputs, shared, written):
+        if is_shared and is_dirty:
+            _core._enter_inplace(out)
+            if out._is_view() and len(outputs) > 1:
+                raise RuntimeError(
+                    "If your Function modifies inplace an input that is a view of another Tensor, your "
+                    "Function cannot return more than one Tensor. Make the input no view (clone() it), or "
+                    "split the Function: one writes and returns a single Tensor, one does the rest."
+                )
+    _core._make_function_node(ctx, args, outputs, shared, written)
     saved: list[tuple[Tensor | None, int, int | None]] = []
     for t in getattr(ctx, "_to_save", ()):
         number = next((n for n, o in enumerate(outputs) if o is t and shared[n]), None)

@@ -37,7 +37,8 @@ cdef class Tensor:
     cdef uint8_t requires              # as it was when last looked at: needs_grad() looks
     cdef uint8_t flags
     cdef uint32_t nr
-    cdef uint32_t history           # of a base: how often a recorded in-place write changed its graph
+    cdef uint32_t history           # of a base: how often a recorded in-place write changed its graph; of a
+    #                                 view that is not followed (FLAG_UNFOLLOWED_VIEW): its version when it was made
     cdef uint32_t seen              # of a view: the base's history that its node belongs to
     cdef uint32_t moved             # what its version has beyond its block's: it may have been given other memory
     cdef Tensor grad_

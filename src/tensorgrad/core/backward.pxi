@@ -392,9 +392,17 @@ def _attach(Tensor saved not None, Node node, int number):
     return t
 
 
-def _make_function_node(context, inputs, outputs, list shared):
-    """Puts a user's Function on the tape: a node with ``context`` between the tensors ``inputs`` and
-    ``outputs``.
+def _function_view(Tensor t not None):
+    """Marks a view that a Function returned: its history is the Function's, not that of its base."""
+    if t.base is not None:
+        t.flags |= FLAG_FUNCTION_VIEW
+        t.history = version_of(t)
+
+
+def _make_function_node(context, inputs, outputs, list shared, list dirty):
+    """Puts a user's Function on the tape: a node with ``context`` between the tensors ``inputs`` and ``outputs``.
+
+    Only outputs that are ``shared`` belong to it; those that are ``dirty`` existed before, and take over its history.
     """
     cdef Node node
     cdef NodeExtra extra
@@ -441,9 +449,11 @@ def _make_function_node(context, inputs, outputs, list shared):
                                   if isinstance(outputs[i], Tensor) else ((), F32))
         if isinstance(outputs[i], Tensor) and shared[i]:
             t = <Tensor>outputs[i]
+            if dirty[i]:
+                t = alias_of(t)
             t.node = node
             t.nr = i
             t.requires = True
-            t.base = None
-            t.history += 1              # its views, if it was written in place
+            if dirty[i]:
+                take_history(<Tensor>outputs[i], t)
     return node

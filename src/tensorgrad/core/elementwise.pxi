@@ -489,7 +489,7 @@ cdef object inplace_binary(Op op, Tensor x, object other):
             op.rule == NO_BOOL and is_bool(other)) and not (
             tg_grad and (needs_grad(x) or (isinstance(other, Tensor) and needs_grad(<Tensor>other)))):
         y = as_operand(other, x.code)
-        if (y.block is not x.block or y is x) and fits_into(y, x):
+        if (y.block is not x.block or y is x) and fits_into(y, x) and (x.contiguous or not overlaps_itself(x)):
             operands[0] = <PyObject *>x
             operands[1] = <PyObject *>y
             if x.contiguous and y.contiguous and x.count == y.count:

@@ -108,7 +108,7 @@ cdef int set_item(Tensor x, object index, object value) except -1:
     if tg_grad and (needs_grad(source) or needs_grad(target) or needs_grad(x)):
         if source.code != x.code:
             source = OP_CAST(source, DTYPE_LIST[x.code])
-        assign(target, linked(source))
+        assign(target, linked(source), False)
         return 0
     copy_into(target, source)
     x.block.version += 1

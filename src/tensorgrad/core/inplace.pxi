@@ -17,15 +17,7 @@ cdef int enter_write(Tensor x) except -1:
     """
     if x.block.frozen:
         raise RuntimeError("the memory of this tensor is read-only (it came from a read-only array); clone() it before writing")
-    if tg_grad and needs_grad(x):
-        if x.node is None:
-            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-        if x.base is not None and x.base.node is None and x.base.requires:
-            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    elif tg_grad and x.flags & FLAG_NO_GRAD_VIEW and x.base is not None and needs_grad(x.base):
-        refuse_unrecorded_view()
-    elif tg_grad and x.base is not None and x.base.requires and x.base.node is None:
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    enter_history(x)
     if x.flags & FLAG_INFERENCE and not tg_inference and tg_grad:
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. You can "
                            "make a clone to get a "
@@ -33,8 +25,47 @@ cdef int enter_write(Tensor x) except -1:
     return 0
 
 
-cdef Tensor assign(Tensor x, Tensor value):
-    """Writes ``value`` into ``x`` and lets ``x`` take over its history."""
+cdef inline int enter_history(Tensor x) except -1:
+    """What has to hold before ``x`` gets another history."""
+    if tg_grad and x.base is not None:
+        return enter_view(x)
+    if tg_grad and needs_grad(x) and x.node is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    return 0
+
+
+cdef int enter_view(Tensor x) except -1:
+    """The same of a view, whose history is that of its base."""
+    if not (x.requires or needs_grad(x) or needs_grad(x.base)):
+        return 0
+    refuse_unfollowed(x, "is being")
+    if x.base.requires and x.base.node is None:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    if x.requires and x.node is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    return 0
+
+
+cdef int refuse_unfollowed(Tensor x, str what) except -1:
+    """Raises for a view whose node is not the one that a view of its base would have: what is written there could not be
+    followed from one to the other."""
+    cdef str whose = f"Output {x.nr} of {x.node.name()} is a view and {what} modified inplace." if x.node is not None else (
+        f"A view was created in no_grad mode and {what} modified inplace with grad mode enabled.")
+    if x.base is None or not x.flags & FLAG_UNFOLLOWED_VIEW:
+        return 0
+    if x.flags & FLAG_FUNCTION_VIEW:
+        raise RuntimeError(f"{whose} It was created inside a custom Function (or because an input was returned as it is), whose "
+                           f"own backward would be left out. Clone the output of the Function before writing.")
+    raise RuntimeError(f"{whose} This view was not recorded, so the gradient could not follow; make the view while grad mode is "
+                       f"enabled, or write into it inside no_grad().")
+
+
+cdef Tensor assign(Tensor x, Tensor value, bint partly=True):
+    """Writes ``value`` into ``x`` and lets ``x`` take over its history.
+
+    ``partly``: an element of ``value`` that is what ``x`` has already was not written, and gives way to another that shares its
+    memory and was.
+    """
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef int i, ndim
     cdef bint recorded
@@ -50,6 +81,10 @@ cdef Tensor assign(Tensor x, Tensor value):
     recorded = tg_grad and (needs_grad(value) or needs_grad(x) or (x.base is not None and needs_grad(x.base)))
     if recorded and x.code != value.code:
         value = OP_CAST(value, DTYPE_LIST[x.code])
+    if recorded:
+        refuse_unfollowed(x, "is being")
+    if partly and not x.contiguous and overlaps_itself(x):
+        value = (<Op>CORE_OPS["_written_last"])(x, value)
     copy_into(x, value)
     x.block.version += 1
     if recorded:
@@ -71,8 +106,6 @@ cdef int take_history(Tensor x, Tensor value) except -1:
     """After a recorded write: ``x``, or the base that it is a view of, gets the history of ``value``."""
     cdef Tensor base = x.base
     cdef Tensor scattered
-    if x.flags & FLAG_NO_GRAD_VIEW:
-        refuse_unrecorded_view()
     if base is not None and not shows_part_of(x, base):
         base = x.base = None
     if base is None:
@@ -84,13 +117,6 @@ cdef int take_history(Tensor x, Tensor value) except -1:
     hand_over(base, scattered)
     refresh_view(x)
     return 0
-
-
-cdef int refuse_unrecorded_view() except -1:
-    raise RuntimeError("A view was created in no_grad mode and is being modified inplace with grad mode "
-                       "enabled. This view was not "
-                       "recorded, so the gradient could not follow; make the view while grad mode is enabled, or write into it "
-                       "inside no_grad().")
 
 
 cdef int hand_over(Tensor x, Tensor value) except -1:
@@ -150,11 +176,16 @@ cdef tuple geometry(Tensor view):
 
 
 cdef int refresh_view(Tensor t) except -1:
-    """Gives a view the node that belongs to its base's present history."""
+    """Gives a view the node that belongs to its base's present history; one that is not followed may not be used while
+    recording after a write."""
     cdef Tensor base = t.base
     cdef Tensor gathered
     cdef int grad = tg_grad
     global tg_grad
+    if t.flags & FLAG_UNFOLLOWED_VIEW:
+        if tg_grad and version_of(t) != t.history and (t.node is not None or needs_grad(base)):
+            refuse_unfollowed(t, "its base or another view of its base has been")
+        return 0
     t.seen = base.history
     if not shows_part_of(t, base):
         return 0
@@ -244,9 +275,9 @@ def _bump_version(Tensor t not None):
     t.block.version += 1
 
 
-def _write(Tensor x not None, Tensor value not None):
+def _write(Tensor x not None, Tensor value not None, bint partly=False):
     """``x.copy_(value)`` with history: what in-place forms written in Python end with."""
-    return assign(x, linked(value))
+    return assign(x, linked(value), partly)
 
 
 def _enter_inplace(Tensor x not None):
@@ -263,8 +294,7 @@ def _array_of(Tensor t not None):
 
 def _become(Tensor x not None, Tensor view not None):
     """``x`` takes the shape and strides of ``view``, a view of itself: what ``x.t_()`` and its kin do."""
-    if tg_grad and needs_grad(x) and x.node is None:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    enter_history(x)
     share_memory(x, view)
     if view.node is not None:
         move_to(x, view)
@@ -322,5 +352,6 @@ def _set_memory(Tensor x not None, Tensor source not None):
     if x.code != source.code:
         raise RuntimeError(f"Could not set tensor of type {title(source.code)} to a tensor of type {title(x.code)}")
     share_memory(x, source)
+    x.moved += 1
     x.base = None
     return x

@@ -97,14 +97,14 @@ cdef extern from "Python.h":
 
 
 cdef int share_memory(Tensor t, Tensor source) except -1:
-    """Makes ``t`` show the memory of ``source``."""
+    """Makes ``t`` show the memory of ``source``; its version stays what it was."""
     cdef int i
     if t is source:
         return 0
     if t.flags & FLAG_BLANK:
         t.flags &= ~FLAG_BLANK
     else:
-        t.moved = version_of(t) + 1 - source.block.version
+        t.moved = version_of(t) - source.block.version
         if t.base is not None and t.base.block is not source.block:
             t.base = None
     block_keep(source.block)

@@ -119,6 +119,28 @@ cdef inline void span_of(Tensor t, char **low, char **high) noexcept:
             high[0] += step
 
 
+cdef inline Py_ssize_t size_of_step(Tensor t, int d) noexcept:
+    return strides_of(t)[d] if strides_of(t)[d] >= 0 else -strides_of(t)[d]
+
+
+cdef bint overlaps_itself(Tensor t) noexcept:
+    """Whether some of its elements may share memory with others."""
+    cdef Py_ssize_t reach, step, other
+    cdef int i, j
+    for i in range(t.nd):
+        if shape_of(t)[i] <= 1:
+            continue
+        step = size_of_step(t, i)
+        reach = 0                       # of the dimensions with shorter steps
+        for j in range(t.nd):
+            other = size_of_step(t, j)
+            if shape_of(t)[j] > 1 and (other < step or (other == step and j < i)):
+                reach += other * (shape_of(t)[j] - 1)
+        if step <= reach:
+            return True
+    return False
+
+
 cdef bint overlap(Tensor x, Tensor y) noexcept:
     """Whether elements of the two may share memory; both have some."""
     cdef char *from_x
@@ -148,6 +170,10 @@ cdef int copy_into(Tensor out, Tensor x) except -1:
     if overlap(x, out):                 # NumPy does not look out for every such case either
         x = clone_raw(x)
     operands[0] = <PyObject *>x
+    if not out.contiguous and overlaps_itself(out):     # of elements that share memory the last by index is kept
+        target = array_of(out)
+        target.flat = np.broadcast_to(array_of(x), target.shape)
+        return 0
     if fn is NULL or not map_args(&a, operands, 1, out):
         source = array_of(x)
         with np.errstate(all="ignore"):

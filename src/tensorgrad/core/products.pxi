@@ -265,7 +265,7 @@ cdef Tensor reshaped_alias(Tensor x, int nd, const Py_ssize_t *shape):
     reshaped_strides(x, nd, shape, strides)
     t = view_of(x, nd, shape, strides, x.at)
     t.base = None
-    t.flags &= ~FLAG_NO_GRAD_VIEW
+    t.flags &= ~FLAG_UNFOLLOWED_VIEW
     return t
 
 

@@ -2,7 +2,7 @@
 
 cdef bint needs_grad(Tensor t) except -1:
     """Whether a gradient may flow into ``t``; looks at a view's base first, which may have a new history."""
-    if t.base is not None and t.seen != t.base.history:
+    if t.base is not None and (t.seen != t.base.history or t.flags & FLAG_UNFOLLOWED_VIEW):
         refresh_view(t)
     return t.requires
 
@@ -116,7 +116,7 @@ cdef class Tensor:
     @property
     def requires_grad(self):
         """Whether operations on it are recorded."""
-        return bool(needs_grad(self))
+        return bool(self.requires if self.flags & FLAG_UNFOLLOWED_VIEW else needs_grad(self))
 
     @requires_grad.setter
     def requires_grad(self, bint value):
@@ -163,6 +163,8 @@ cdef class Tensor:
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if not same_shape(self, <Tensor>value) or self.code != (<Tensor>value).code:
+            self.moved += 1             # a node that kept it trusts its shape
         share_memory(self, <Tensor>value)
 
     @property

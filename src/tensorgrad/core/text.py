@@ -11,13 +11,20 @@ from tensorgrad.core.device import CPU, strided
 from tensorgrad.core.printing import format_tensor
 
 
+def _name_of_grad_fn(t: Any) -> str | None:
+    try:
+        return None if t.grad_fn is None else t.grad_fn.name()
+    except RuntimeError:        # of a view that a Function returned, after a write to its base
+        return "Invalid"
+
+
 def represent(t: Any) -> str:
     """The text of a tensor, as PyTorch prints it."""
     return format_tensor(
         _core._array_of(t),
         dtype=t.dtype,
         default_dtype=_core.get_default_dtype(),
-        grad_fn=None if t.grad_fn is None else t.grad_fn.name(),
+        grad_fn=_name_of_grad_fn(t),
         requires_grad=t.requires_grad,
     )
 

@@ -22,10 +22,12 @@ cdef Tensor view_of(Tensor x, int ndim, const Py_ssize_t *shape, const Py_ssize_
     t.at = at
     t.flags = x.flags & FLAG_INFERENCE
     t.base = x if x.base is None else x.base
+    if x.base is not None:
+        t.flags |= x.flags & FLAG_UNFOLLOWED_VIEW
     if not tg_grad:
         t.flags |= FLAG_NO_GRAD_VIEW
-    elif x.base is not None:
-        t.flags |= x.flags & FLAG_NO_GRAD_VIEW
+    if t.flags & FLAG_UNFOLLOWED_VIEW:
+        t.history = version_of(x)
     t.seen = t.base.history
     return t
 

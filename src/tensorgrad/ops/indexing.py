@@ -373,7 +373,7 @@ def _index_put_(x, index, value, accumulate=False):
     _core._enter_inplace(x)
     _core._enter_inplace(view)
     if _core.is_grad_enabled() and (value.requires_grad or view.requires_grad or x.requires_grad):
-        _core._write(view, _put_at(plan, view, value, accumulate))
+        _core._write(view, _put_at(plan, view, value, accumulate), True)
         return x
     array, where = _core._array_of(view), plan.numpy_index()
     values = _core._array_of(value if value.ndim == 0 else plan.fitted(value))

@@ -236,7 +236,7 @@ def _window(flat, shape, strides, offset):
 @primitive(
     vjp=dict(
         base=lambda g, place: _view_scatter(g, g.new_zeros(place[0]), place),
-        value=lambda g, place: _view_gather(g.contiguous(), place),
+        value=lambda g, place: _kept_gradient(_view_gather(g.contiguous(), place), place),
     ),
     at=(),
     grad_name="CopySlices",
@@ -264,6 +264,47 @@ def _positions(place):
     for d, (extent, step) in enumerate(zip(shape, strides)):
         index += (np.arange(extent) * step).reshape((-1,) + (1,) * (len(shape) - d - 1))
     return index
+
+
+def _overlaps(place):
+    """Whether some elements of a view may share a place in the base."""
+    shape, strides, _, flat = place
+    if 0 in shape:
+        return False
+    if flat is not None:
+        return np.unique(flat).size < flat.size
+    reach = 0
+    for step, extent in sorted((step, extent) for step, extent in zip(strides, shape) if extent > 1):
+        if step <= reach:
+            return True
+        reach += step * (extent - 1)
+    return False
+
+
+@composite(at=())
+def _written_last(x, value):
+    """``value`` for a view ``x`` whose elements may share memory: each the last of those that share its place
+    and differ from what is there.
+    """
+    old, new = _core._array_of(x), _core._array_of(value)
+    order = np.arange(x.numel()) + x.numel() * (old != new).reshape(-1)
+    where = _positions((tuple(x.shape), x.stride(), 0, None)).reshape(-1)
+    _, place = np.unique(where, return_inverse=True)
+    last = np.full(place.max() + 1, -1)
+    np.maximum.at(last, place, order)
+    source = _core._copy_of_array(last[place] % x.numel())
+    return value.reshape(-1)[source].reshape(x.shape)
+
+
+def _kept_gradient(g, place):
+    """The gradient of what was written to a view: of elements that share a place only the last is kept."""
+    if not _overlaps(place):
+        return g
+    where = _positions(place).reshape(-1)
+    _, last = np.unique(where[::-1], return_index=True)
+    lost = np.ones(where.size, bool)
+    lost[where.size - 1 - last] = False
+    return g.masked_fill(_core._copy_of_array(lost.reshape(place[0])), 0.0)
 
 
 @primitive(

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from tensorgrad.core import _core
+from tensorgrad.core import _core, enable_grad
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.core.declare import view as declare_view
 from tensorgrad.ops.shaping import (
@@ -147,7 +147,11 @@ def as_strided(input, size, stride, storage_offset=None):
 
 def _in_place(name: str, op):
     def change(self, *args, **kwargs):
-        return _core._become(self, op(self, *args, **kwargs))
+        if self.grad_fn is None:
+            return _core._become(self, op(self, *args, **kwargs))
+        with enable_grad():                 # recorded or not, gradients arrive in the new shape
+            view = op(self, *args, **kwargs)
+        return _core._become(self, view)
 
     change.__name__ = change.__qualname__ = name
     change.__doc__ = f"``{op.__name__}``, in place: the tensor itself takes the new shape, and is returned."

@@ -254,9 +254,8 @@ class _Watch(Function):
     def forward(ctx, react, *tensors):
         ctx.react = react
         ctx.set_materialize_grads(False)
-        outputs = tuple(tensor.detach() for tensor in tensors)
-        ctx.mark_non_differentiable(*(out for out, t in zip(outputs, tensors) if not t.requires_grad))
-        return outputs
+        ctx.mark_non_differentiable(*(t for t in tensors if not t.requires_grad))
+        return tensors
 
     @staticmethod
     def backward(ctx, *grads):
