@@ -347,3 +347,40 @@ def test_results_go_into_out_which_may_not_be_what_is_read():
     assert out.tolist() == [3.0, 1.0]
     with pytest.raises(RuntimeError, match="refer to a single memory location"):
         tg.index_select(x, 0, tg.tensor([0, 1, 2, 3]), out=x)
+
+
+def test_0_d_arrays_of_integers_are_integers_as_index():
+    x, i = tg.arange(60).reshape(3, 4, 5), np.array(2)
+    assert [tuple(x[i, i].shape), tuple(x[i, i, i].shape), tuple(x[i, :, i].shape)] == [(5,), (), (4,)]
+    assert x[i, i, i].item() == 52
+    assert x[np.array(-1), ..., [-1]].shape == (4, 1)
+    x[i].zero_()                                                # a view
+    assert x[2].sum().item() == 0
+    x[np.array(0), np.array(1)] = 7
+    assert x[0, 1].tolist() == [7] * 5
+    with pytest.raises(IndexError):
+        x[np.array(3)]
+
+
+def test_arrays_of_uint8_are_masks_as_tensors_of_uint8_are():
+    x = tg.arange(6).reshape(2, 3)
+    assert x[np.array([0, 1], np.uint8)].tolist() == [[3, 4, 5]]
+    assert x[np.array(1, np.uint8)].shape == (1, 2, 3)
+    assert x[np.array([])].shape == (0, 3)
+
+
+def test_one_number_of_another_dtype_goes_to_a_mask_and_has_to_fit():
+    x = tg.zeros(2, dtype=tg.int32)
+    x[tg.tensor([True, False])] = tg.tensor(3.7)
+    assert x.tolist() == [3, 0]
+    with pytest.raises(RuntimeError, match="overflow"):
+        x[tg.tensor([True, False])] = tg.tensor(float("nan"))
+    with pytest.raises(RuntimeError, match="dtypes"):
+        x[tg.tensor([0])] = tg.tensor(3.7)
+
+
+def test_an_integer_of_more_than_64_bits_is_no_value():
+    x = tg.zeros(2)
+    for index in (0, slice(None), [0], tg.tensor([True, False])):
+        with pytest.raises((ValueError, OverflowError)):
+            x[index] = 2**70

@@ -208,3 +208,48 @@ def test_copies_of_a_subclass_keep_class_slots_and_attributes(again):
     assert type(found) is Noted
     assert found.tolist() == [1.0, 2.0]
     assert (found.note, found.other) == ("slot", "attribute")
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda t: np.concatenate([t, t]), lambda t: np.concatenate([t, np.ones(2)]), lambda t: np.stack([t]),
+        lambda t: np.where(t > 0, t, t), lambda t: np.sort(t), lambda t: np.unique(t), np.copy, np.ravel,
+        lambda t: np.vstack([t]), lambda t: np.hstack([t, np.ones(2)]), lambda t: np.expand_dims(t, 0),
+        lambda t: np.tile(t, 2), lambda t: np.roll(t, 1), np.zeros_like, lambda t: np.full_like(t, 3),
+        np.diff,
+        lambda t: np.outer(t, t), lambda t: np.isclose(t, t), lambda t: np.broadcast_to(t, (2, 2)), np.flip,
+        lambda t: np.histogram(t)[0],
+    ],
+)  # fmt: skip
+def test_numpy_functions_give_arrays_for_what_needs_no_gradient(run):
+    array = np.array([2.0, 1.0], np.float32)
+    found = run(tg.tensor(array))
+    assert type(found) is np.ndarray
+    np.testing.assert_array_equal(found, run(array), strict=True)
+
+
+@pytest.mark.parametrize("run", [
+    lambda t: np.concatenate([t, np.ones(2, np.float32)]), lambda t: np.stack([t]),
+    lambda t: np.where(t > 0, t, t), np.sort,
+    np.copy, np.ravel, np.flip, np.cumsum,
+])  # fmt: skip
+def test_numpy_functions_give_tensors_for_what_needs_a_gradient(run):
+    t = tg.tensor([2.0, 1.0], requires_grad=True)
+    found = run(t)
+    assert isinstance(found, tg.Tensor)
+    found.sum().backward()
+    assert t.grad.shape == (2,)
+
+
+@pytest.mark.parametrize("run", [
+    np.sum, np.mean, np.cumsum, lambda t: np.cumprod(t, 0), np.argmax, np.squeeze, lambda t: np.clip(t, 0, 1),
+    np.round,
+    lambda t: np.reshape(t, (2, 1)), np.sin, lambda t: np.add(np.ones(2), t), lambda t: np.float64(2) * t,
+    lambda t: np.int64(3) // t, lambda t: np.float32(3) ** t,
+])  # fmt: skip
+def test_numpys_ufuncs_and_what_calls_a_method_give_tensors(run):
+    t = tg.tensor([2.0, 1.0])
+    found = run(t)
+    assert isinstance(found, tg.Tensor)
+    np.testing.assert_allclose(found.numpy(), run(t.numpy()), rtol=1e-6)

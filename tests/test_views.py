@@ -350,3 +350,16 @@ def test_strided_view_past_the_last_element_is_refused(count):
     assert x.as_strided((count,), (1,)).sum().item() == count
     with pytest.raises(RuntimeError):
         x.as_strided((count + 1,), (1,))
+
+
+def test_ravel_is_a_view_of_what_is_contiguous_and_a_copy_of_anything_else():
+    x = tg.zeros(3, 2)
+    x[:, 0].ravel()[0] = 5.0
+    x.t().ravel()[0] = 5.0
+    x[:, :1].ravel()[0] = 5.0
+    assert x.sum().item() == 0
+    x.ravel()[0] = 5.0
+    x[1].ravel()[0] = 6.0
+    assert x.tolist() == [[5.0, 0.0], [6.0, 0.0], [0.0, 0.0]]
+    assert tg.zeros(0, 3).ravel().shape == (0,)
+    assert tg.tensor(3.0).ravel().tolist() == [3.0]

@@ -206,22 +206,95 @@ cdef object only_element(Tensor t):
     return element(t.code, t.at)
 
 
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object value, int *overflow) except? -1
+
+cdef double FLOAT32_MAX = float(np.finfo(np.float32).max)
+cdef double FLOAT16_MAX = 65504.0
+
+
+cdef int64_t whole_number(object value) except? -1:
+    """An integer's low 64 bits; raises OverflowError for one that is neither an int64 nor a uint64."""
+    cdef int overflow
+    cdef int64_t found
+    if not isinstance(value, int):
+        value = int(value)
+    found = PyLong_AsLongLongAndOverflow(value, &overflow)
+    if overflow == 0:
+        return found
+    if overflow < 0 or value >= 1 << 64:
+        raise OverflowError(f"int too big to convert: {value} does not fit in 64 bits")
+    return <int64_t><uint64_t>value
+
+
+cdef double real_number(object value) except? -1:
+    """A number in float64; raises OverflowError for an integer that does not fit in 64 bits."""
+    if type(value) is not float and isinstance(value, (int, np.integer)):
+        whole_number(value)
+    return <double>value
+
+
 cdef Tensor number_tensor(object value, int code):
-    """A 0-d tensor of a number."""
+    """A 0-d tensor of a number. What does not fit in an integer dtype wraps round, as PyTorch's arithmetic has it.
+    """
     cdef Tensor t = new_scalar(code)
     if code == F32:
-        (<float *>t.at)[0] = <float><double>value
+        (<float *>t.at)[0] = <float>real_number(value)
     elif code == F64:
-        (<double *>t.at)[0] = value
-    elif code == I64 and type(value) is int and -(1 << 63) <= value < (1 << 63):
-        (<int64_t *>t.at)[0] = value
+        (<double *>t.at)[0] = real_number(value)
+    elif code == I64:
+        (<int64_t *>t.at)[0] = whole_number(value)
     elif code == BOOL:
         (<uint8_t *>t.at)[0] = bool(value)
-    else:
-        if code < F16 and not isinstance(value, (float, np.floating)):
-            low, high = (0, 255) if code == U8 else (-(1 << (8 * ITEMSIZE[code] - 1)), (1 << (8 * ITEMSIZE[code] - 1)) - 1)
-            if not low <= value <= high:
-                raise RuntimeError(f"value cannot be converted to type {DTYPE_LIST[code].name} without overflow: {value}")
+    elif code == I32:
+        (<int32_t *>t.at)[0] = <int32_t>whole_number(value)
+    elif code == I16:
+        (<int16_t *>t.at)[0] = <int16_t>whole_number(value)
+    elif code == F16:
         with np.errstate(all="ignore"):
-            array_of(t)[()] = np.asarray(value).astype(DTYPE_LIST[code].numpy_dtype)
+            array_of(t)[()] = real_number(value)
+    else:
+        (<uint8_t *>t.at)[0] = <uint8_t>whole_number(value)
     return t
+
+
+cdef object fitting(object value, int code, bint half):
+    """A number (or a 0-d tensor's) that is to be stored in a dtype; raises RuntimeError where it does not fit.
+
+    ``half``: whether float16 has bounds too; PyTorch lets single numbers become infinite there.
+    """
+    cdef double real
+    if type(value) is float and code >= F32:
+        real = <double>value
+        if code == F64 or -FLOAT32_MAX <= real <= FLOAT32_MAX:
+            return value
+    if isinstance(value, Tensor) and (<Tensor>value).nd == 0:
+        value = element((<Tensor>value).code, (<Tensor>value).at)
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"expected a number to store as {DTYPE_LIST[code].name}, not {type(value).__name__}")
+    if isinstance(value, int):
+        whole_number(value)
+        if code < F16:
+            fits = code == BOOL or (-255 if code == U8 else LEAST[code]) <= value <= GREATEST[code]
+        else:
+            fits = code != F16 or not half or -FLOAT16_MAX <= value <= FLOAT16_MAX
+    elif code < F16:
+        fits = code == BOOL or LEAST[code] <= value <= GREATEST[code]
+    else:
+        real = FLOAT32_MAX if code == F32 else FLOAT16_MAX
+        fits = code == F64 or (code == F16 and not half) or not real < abs(value) < float("inf")
+    if not fits:
+        raise RuntimeError(f"value cannot be converted to type {DTYPE_LIST[code].name} without overflow: {value}")
+    return value
+
+
+def _fitting(value, dtype d not None):
+    """The number, if the dtype holds it; raises RuntimeError if not."""
+    return fitting(value, d.code, True)
+
+
+def _number_tensor(value, dtype d not None, bint half=True):
+    """A 0-d tensor of a number (or of a 0-d tensor's) that fits; see `fitting`."""
+    return number_tensor(fitting(value, d.code, half), d.code)

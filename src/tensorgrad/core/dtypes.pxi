@@ -56,6 +56,9 @@ all_dtypes = tuple(DTYPE_LIST)
 cdef dict DTYPE_NAMES = {d.name: d for d in DTYPE_LIST}
 cdef dict NUMPY_TO_DTYPE = {d.numpy_dtype: d for d in DTYPE_LIST}
 
+cdef list LEAST = [0] + [int(np.iinfo(d.numpy_dtype).min) for d in DTYPE_LIST[1:6]]      # of the integers
+cdef list GREATEST = [1] + [int(np.iinfo(d.numpy_dtype).max) for d in DTYPE_LIST[1:6]]
+
 cdef int ITEMSIZE[9]
 cdef int NUMPY_TYPE[9]
 cdef uint8_t CODE_OF_NUMPY[32]

@@ -258,7 +258,7 @@ cdef object binary(Op op, object a, object b):
         return run_binary(op, with_defaults(op, a, b))
     if op is OP_POW and isinstance(a, Tensor) and not isinstance(b, Tensor) and POW_SCALAR[code] is not NULL:
         x = as_operand(a, code)
-        args.scalar[0] = b
+        args.scalar[0] = real_number(b)
         out = map_one(POW_SCALAR[code], x, code, &args)
         if tg_grad and needs_grad(<Tensor>a):
             record_binary(op, out, a, b)
@@ -275,7 +275,7 @@ cdef object binary(Op op, object a, object b):
 
 
 cdef inline bint is_bool(object value):
-    return isinstance(value, Tensor) and (<Tensor>value).code == BOOL
+    return value is True or value is False or (isinstance(value, Tensor) and (<Tensor>value).code == BOOL)
 
 
 cdef list with_defaults(Op op, object a, object b):
@@ -383,7 +383,7 @@ cdef int pow_vjp(Node node, Tensor g) except -1:
 cdef object run_binary(Op op, list values):
     """By the body."""
     cdef object a = operand_of(values[0]), b = operand_of(values[1])
-    cdef int code, i
+    cdef int code, inside, i
     cdef Tensor t
     if a is None:
         want_tensor(op, values[0], 0)
@@ -402,8 +402,11 @@ cdef object run_binary(Op op, list values):
         raise RuntimeError(f"{op.__name__}() is not supported for bool tensors: use the ^ or logical_xor() operator, or convert "
                            f"with .to(dtype)")
     bodies = list(values)
+    inside = code
+    if code == F16 and (op is OP_MUL or op is OP_DIV) and not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        inside = F32                # the number is not rounded first
     for i, operand in enumerate((a, b)):
-        t = as_operand(operand, code)
+        t = as_operand(operand, inside)
         bodies[i] = array_of(t)
     if isinstance(a, Tensor) and isinstance(b, Tensor) and not same_shape(a, b):
         check_broadcast(op, a, b)
@@ -413,7 +416,8 @@ cdef object run_binary(Op op, list values):
     if op.rule != FREE:
         result = np.asarray(result)
         if result.dtype.num != NUMPY_TYPE[code]:
-            result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
+            with np.errstate(over="ignore"):
+                result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
     values[0] = a
     values[1] = b
     return finish(op, values, [a, b], result)

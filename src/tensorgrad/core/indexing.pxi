@@ -9,24 +9,26 @@ cdef object get_item(Tensor x, object index):
         if not -extent <= position < extent:
             raise IndexError(f"index {position} is out of bounds for dimension 0 with size {extent}")
         return select(x, 0, position + extent if position < 0 else position)
-    parts = plain_parts(x, index)
+    parts = plain_parts(index)
     if parts is None:
         return OP_INDEX(x, index)
     return basic_view(x, parts)
 
 
 cdef bint is_plain(object part):
-    """Whether an index part is an int, a slice, None or Ellipsis."""
+    """Whether an index part is an int (also a 0-d array or tensor), a slice, None or Ellipsis."""
     if part is None or part is Ellipsis or isinstance(part, slice):
         return True
     if isinstance(part, (bool, np.bool_)):
         return False
     if isinstance(part, (int, np.integer)):
         return True
+    if isinstance(part, np.ndarray):
+        return part.ndim == 0 and part.dtype.kind in "iu" and part.dtype != np.uint8      # which is a mask
     return isinstance(part, Tensor) and (<Tensor>part).nd == 0 and U8 < (<Tensor>part).code < F16
 
 
-cdef object plain_parts(Tensor x, object index):
+cdef object plain_parts(object index):
     """The parts of an index that is all ints, slices, None and Ellipsis; None for any other."""
     if type(index) is tuple:
         for part in index:
@@ -91,16 +93,16 @@ cdef Op OP_UNSQUEEZE():
 cdef int set_item(Tensor x, object index, object value) except -1:
     """``x[index] = value``."""
     cdef Tensor target, source
-    parts = plain_parts(x, index)
-    if parts is None:
+    parts = plain_parts(index)
+    if parts is None or not (isinstance(value, Tensor) or is_number(value)):
         CORE_OPS["_index_put_"](x, index, value)
         return 0
     if isinstance(value, Tensor):
         source = <Tensor>value
-    elif is_number(value):
-        source = number_tensor(value, x.code if not isinstance(value, (float, np.floating)) or x.code >= F16 else x.code)
     else:
-        source = copy_array(np.asarray(value))
+        if type(value) is int and not -(1 << 63) <= value < 1 << 63:
+            raise ValueError(f"Overflow when unpacking long long: {value} does not fit in 64 bits")
+        source = number_tensor(fitting(value, x.code, False), x.code)
     target = basic_view(x, parts)
     enter_inplace(target)
     if not fits_into(source, target):
@@ -127,6 +129,11 @@ cdef Tensor trimmed(Tensor source, Tensor target):
                            "broadcast to indexing result of "
                            f"shape {list(shape_tuple(target))}")
     return source
+
+
+def _is_plain_index(index):
+    """Whether an index is all ints, slices, None and Ellipsis."""
+    return plain_parts(index) is not None
 
 
 def _is_plain(part):

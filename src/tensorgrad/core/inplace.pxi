@@ -240,25 +240,20 @@ cdef Tensor write_out(object target, object value, str who):
 
 def _fill(Tensor t not None, value):
     """Sets every element of a tensor that nobody else has seen."""
-    cdef Tensor number = value if isinstance(value, Tensor) else number_tensor(value, t.code)
-    if t.contiguous and t.code >= F32 and not isinstance(value, Tensor):
-        fill_raw(t, value)
+    value = fitting(value, t.code, t.count != 1)
+    if t.contiguous and t.code >= F32:
+        fill_raw(t, real_number(value))
     else:
-        copy_into(t, number)
+        copy_into(t, number_tensor(value, t.code))
 
 
 def _fill_in_place(Tensor t not None, value):
     """Sets every element to a number (or, for None, takes the elements as they were just written); no
     gradient flows from before.
     """
-    cdef Tensor number
     enter_write(t)
     if value is not None:
-        number = number_tensor(value, t.code)
-        if t.contiguous and t.code >= F32:
-            fill_raw(t, value)
-        else:
-            copy_into(t, number)
+        _fill(t, value)
     t.block.version += 1
     if tg_grad and (needs_grad(t) or (t.base is not None and needs_grad(t.base))):
         take_history(t, (<Op>CORE_OPS["_filled"])(t, t.detach()))

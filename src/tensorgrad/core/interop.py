@@ -1,9 +1,11 @@
 """NumPy's functions on tensors: they run tensorgrad's op of the same meaning, so that gradients flow.
 
-`__array_ufunc__` serves `np.sin(t)` and `array + t`, `__array_function__` serves `np.concatenate([t, u])`
-and its kin. What has no
-op here runs in NumPy on the tensors' arrays and gives a tensor, unless a gradient would be lost: that is
+`__array_ufunc__` serves `np.sin(t)` and `array + t`, `__array_function__` serves `np.concatenate([t, u])` and
+its kin. What has no op here runs in NumPy on the tensors' arrays, unless a gradient would be lost: that is
 refused.
+
+Of tensors that need no gradient a function gives what it gives of PyTorch's: a tensor where NumPy calls the
+argument's own method (`np.sum`, `np.reshape`), else an array (`np.concatenate`, `np.where`).
 """
 
 from __future__ import annotations
@@ -65,6 +67,14 @@ _FUNCTIONS = {
     "argwhere": "argwhere",
     "nansum": "nansum", "nanmean": "nanmean", "logaddexp": "logaddexp", "sinc": "sinc",
     "array_split": "tensor_split",
+}  # fmt: skip
+
+# Functions by which NumPy calls a method of their argument.
+_METHODS = {
+    "sum", "prod", "any", "all", "max", "amax", "min", "amin", "mean", "std", "var", "take", "reshape",
+    "repeat", "swapaxes", "transpose", "permute_dims", "argsort", "argmax", "argmin", "squeeze", "nonzero",
+    "clip", "cumsum", "cumprod", "round", "around", "split", "array_split", "shape", "ndim", "size",
+    "array2string", "array_repr", "array_str",
 }  # fmt: skip
 
 # Ops that want tensors of one dtype, where NumPy promotes; ops that want tensors where NumPy takes numbers.
@@ -140,6 +150,13 @@ def _wants_gradient(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(_wants_gradient(each) for each in value)
 
 
+def _recorded(value: Any) -> bool:
+    """Whether there are tensors that require a gradient in an argument."""
+    if isinstance(value, Tensor):
+        return value.requires_grad
+    return isinstance(value, (list, tuple)) and any(_recorded(each) for each in value)
+
+
 def _wrapped(found: Any) -> Any:
     if isinstance(found, np.ndarray):
         return _core._copy_of_array(found) if found.dtype.kind in "biuf" else found
@@ -158,8 +175,11 @@ def _in_numpy(name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
             f"tensorgrad's own functions, or "
             f"give it x.detach()."
         )
-    kwargs = {key: _array_of(value) for key, value in kwargs.items()}
-    return _wrapped(function(*_array_of(args), **kwargs))
+    return _wrapped(_on_arrays(function, args, kwargs))
+
+
+def _on_arrays(function: Callable, args: tuple, kwargs: dict) -> Any:
+    return function(*_array_of(args), **{key: _array_of(value) for key, value in kwargs.items()})
 
 
 def _into(out: Any, found: Any) -> Any:
@@ -195,7 +215,10 @@ def array_ufunc(
             kwargs.pop("where")
         op = _op(_UFUNCS.get(name, name))
         if op is not None and not kwargs:
-            return _into(out, op(*_arguments(op.__name__, inputs)))
+            given = _arguments(op.__name__, inputs)
+            if op.__name__ == "floor_divide" and not isinstance(given[0], Tensor):
+                return _into(out, given[0] // given[1])     # the operator takes a number first
+            return _into(out, op(*given))
     if out is not None:
         raise TypeError(f"np.{name}: out= goes only with the ufuncs that tensorgrad has an op for")
     function = ufunc if method == "__call__" else getattr(ufunc, method)
@@ -210,6 +233,10 @@ def array_ufunc(
 def array_function(self: Tensor, function: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
     """``np.concatenate([t, u])`` and its kin: the op of the same meaning."""
     name = function.__name__
+    values = (*args, *kwargs.values())
+    own = name in _METHODS or function.__module__ != "numpy" or isinstance(kwargs.get("out"), Tensor)
+    if not own and not any(_recorded(each) for each in values):
+        return _on_arrays(function, args, kwargs)
     special = _SPECIAL.get(name)
     if special is not None:
         return special(*args, **kwargs)
@@ -337,7 +364,21 @@ def _array_text(a, *args, **kwargs):
     return str(a)
 
 
+def _running(name):
+    def run(a, axis=None, dtype=None, out=None):
+        found = registry[name](a.reshape(-1) if axis is None else a, 0 if axis is None else axis)
+        return _into(out, found if dtype is None else found.to(_dtype(dtype)))
+
+    return run
+
+
+def _flip(m, axis=None):
+    axes = tuple(range(m.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return registry["flip"](m, axes)
+
+
 _SPECIAL = {
+    "cumsum": _running("cumsum"), "cumprod": _running("cumprod"), "flip": _flip,
     "transpose": _transpose, "permute_dims": _transpose, "var": _var, "std": _std, "take": _take,
     "repeat": _repeat, "sort": _sort,
     "argsort": _argsort, "dot": _dot, "zeros_like": _like(np.zeros_like), "ones_like": _like(np.ones_like),

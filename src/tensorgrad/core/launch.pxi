@@ -209,7 +209,7 @@ cdef Tensor cast_raw(Tensor x, int code):
 cdef int fill_raw(Tensor t, double value) except -1:
     """Sets every element of a contiguous tensor."""
     cdef KernelArgs a
-    if value == 0.0:
+    if value == 0.0 and not signbit(value):
         memset(t.at, 0, t.count * ITEMSIZE[t.code])
         return 0
     if FILL[t.code] is NULL:

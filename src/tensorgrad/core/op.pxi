@@ -194,7 +194,7 @@ cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
     return assign(x, linked(value) if target.kind == COMPOSITE else value)
 
 
-ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other", "size": "shape"}
 
 
 cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple names):

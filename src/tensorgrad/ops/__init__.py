@@ -40,6 +40,7 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     selecting,
     shaping,
     sorting,
+    spacing,
     special,
     statistics,
     striding,
@@ -50,7 +51,8 @@ FAMILIES = (
     activations, aligning, arithmetic, arranging, attention, bessel, choosing, classifying, comparison,
     contractions, conversion, creation, distances, dropout, embedding, factorizing, gating, indexing,
     joining, linalg, losses, margins, normalizing, padding, powers, products, randomness, reductions,
-    rounding, scans, scattering, selecting, shaping, sorting, special, statistics, striding, trigonometry,
+    rounding, scans, scattering, selecting, shaping, sorting, spacing, special, statistics, striding,
+    trigonometry,
 )
 
 

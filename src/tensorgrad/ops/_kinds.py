@@ -63,8 +63,16 @@ def together(name: str, *tensors: Tensor) -> list[Tensor]:
     return [t if own == whole else shaping.expand(t, whole) for t, own in zip(tensors, shapes)]
 
 
-def as_tensor(value: Any, dtype: Any) -> Tensor:
-    """A tensor or a number as a tensor of that dtype."""
+def as_tensor(value: Any, dtype: Any, half: bool = True) -> Tensor:
+    """A tensor or a number as a tensor of that dtype; raises RuntimeError for a number that does not fit.
+
+    ``half``: whether float16 has bounds too; where PyTorch first makes a 0-d tensor of a number, it has none.
+    """
     if isinstance(value, Tensor):
         return value if value.dtype is dtype else shaping._cast(value, dtype)
-    return _core._copy_of_array(np.asarray(value).astype(dtype.numpy_dtype))
+    return _core._number_tensor(value, dtype, half)
+
+
+def stored(value: Any, input: np.ndarray) -> np.ndarray:
+    """A number in the dtype of an array; raises RuntimeError where it does not fit."""
+    return _core._array_of(_core._number_tensor(value, _core.dtype_of_numpy(input.dtype)))

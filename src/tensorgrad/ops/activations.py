@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tensorgrad.core.declare import alias, between, case, composite, distinct, in_place, normal, unary
-from tensorgrad.ops._kinds import floats_only
+from tensorgrad.ops._kinds import floats_only, stored
 from tensorgrad.ops.arithmetic import _keep, add, div, mul, neg, sub
 from tensorgrad.ops.choosing import _where
 from tensorgrad.ops.comparison import logical_and, logical_not
@@ -131,8 +131,7 @@ def _hardtanh(input, min_val, max_val):
         raise RuntimeError("hardtanh: bool inputs not supported")
     if input.dtype.kind == "u" and min(min_val, max_val) < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    bound = lambda value: np.asarray(value).astype(input.dtype)
-    return np.minimum(np.maximum(input, bound(min_val)), bound(max_val))
+    return np.minimum(np.maximum(input, stored(min_val, input)), stored(max_val, input))
 
 
 @composite(at=LAYER, samples=_bent(-0.55, 0.65))
@@ -230,7 +229,7 @@ def threshold(input, threshold, value):
     for name, number in (("threshold", threshold), ("value", value)):
         if not isinstance(number, (int, float, np.number)):
             raise TypeError(f"threshold(): argument '{name}' must be Number, not {type(number).__name__}")
-    return np.where(input <= threshold, np.asarray(value).astype(input.dtype), input)
+    return np.where(input <= stored(threshold, input), stored(value, input), input)
 
 
 def _elu_body(name, input, alpha, scale=1.0, steepness=1.0):

@@ -18,7 +18,7 @@ from tensorgrad.core.declare import (
     unary,
 )
 from tensorgrad.ops import shaping
-from tensorgrad.ops._kinds import floats_only, integers_only, not_bool, together, want_tensors
+from tensorgrad.ops._kinds import floats_only, integers_only, not_bool, stored, together, want_tensors
 from tensorgrad.ops._tools import Tensor
 
 # ---------------------------------------------------------------------------- parts of formulas
@@ -49,6 +49,8 @@ def _keep(input, mask):
 
 def _scaled(name, other, alpha):
     """``alpha * other``, after torch's rules of which alpha goes with which dtype."""
+    if isinstance(alpha, Tensor) and not alpha.ndim:
+        alpha = alpha.item()
     if alpha is True or alpha is False:
         if other.dtype.kind != "b":
             raise RuntimeError(
@@ -58,7 +60,7 @@ def _scaled(name, other, alpha):
         raise RuntimeError(
             f"{name}: For integral input tensors, argument alpha must not be a floating point number: {alpha}"
         )
-    return other if alpha == 1 else other * np.asarray(alpha).astype(other.dtype)
+    return other if alpha == 1 else other * stored(alpha, other)
 
 
 @binary(
@@ -87,7 +89,7 @@ def _no_bool_operand(input, other, alpha=1):
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
             "`logical_xor()` operator instead."
         )
-    if (kinds[0] and isinstance(input, Tensor)) or (kinds[1] and isinstance(other, Tensor)):
+    if any(kinds):
         raise RuntimeError(
             "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
             "invert a mask, use the `~` or `logical_not()` operator instead."
@@ -489,7 +491,9 @@ def addcmul(input, tensor1, tensor2, *, value=1):
 
 def _whole(value, *tensors):
     """A factor of integer tensors, which torch rounds towards zero."""
-    return value if any(t.dtype.is_floating_point for t in tensors) else int(value)
+    if any(t.dtype.is_floating_point for t in tensors):
+        return value
+    return int(_core._fitting(value, tensors[-1].dtype))
 
 
 @composite(

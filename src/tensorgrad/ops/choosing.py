@@ -64,7 +64,9 @@ def where(condition, input=None, other=None):
         )
     dtype = result_type(input, other)
     condition = condition if condition.dtype is bool_ else condition != 0
-    return _where(*together("where", condition, as_tensor(input, dtype), as_tensor(other, dtype)))
+    return _where(
+        *together("where", condition, as_tensor(input, dtype, False), as_tensor(other, dtype, False))
+    )
 
 
 @composite(at=(), samples=lambda: [case(normal(2, 3), truths(2, 3), 0.0, name="plain")])
@@ -106,6 +108,7 @@ def masked_fill(input, mask, value):
         )
     if isinstance(value, complex):
         raise RuntimeError(f"masked_fill: {value} cannot be converted to {input.dtype.name} without overflow")
+    _core._fitting(value, input.dtype)
     input, mask = together("masked_fill", input, mask)
     return _where(mask, shaping.expand(as_tensor(value, input.dtype), input.shape), input)
 
@@ -287,6 +290,9 @@ def _bounded(name, input, min, max):
             given[0], given[1] if min is not None else None, given[-1] if max is not None else None
         )
     dtype = result_type(*(each for each in (input, min, max) if each is not None))
+    for bound in (min, max):
+        if bound is not None:
+            _core._fitting(bound, dtype)
     if dtype is not input.dtype:
         input = shaping._cast(input, dtype)
     if dtype.is_floating_point:

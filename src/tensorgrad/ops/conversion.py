@@ -165,7 +165,7 @@ def fill_(self, value):
                 f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
             )
         return _core._write(self, _cast(value, self.dtype))
-    return _core._fill_in_place(self, value)
+    return _core._fill_in_place(self, _core._fitting(value, self.dtype) if value is None else value)
 
 
 def zero_(self):
@@ -211,6 +211,7 @@ def fill_diagonal_(self, fill_value, wrap=False):
     tensor([[5., 0., 0.],
             [0., 5., 0.]])
     """
+    _core._fitting(fill_value, self.dtype)
     shape = self.shape
     if self.ndim < 2:
         raise RuntimeError(

@@ -3,52 +3,13 @@
 from __future__ import annotations
 
 import builtins
-import math
 from typing import Any
 
 import numpy as np
 
 from tensorgrad.core import Size, Tensor, _core, dtype, get_default_dtype
 from tensorgrad.core.device import check_device
-
-
-def _plain(data: Any) -> Any:
-    """Nested sequences with the tensors in them as numbers or lists."""
-    if isinstance(data, Tensor):
-        return data.tolist()
-    if isinstance(data, (list, tuple)) and any(isinstance(each, (Tensor, list, tuple)) for each in data):
-        return [_plain(each) for each in data]
-    return data
-
-
-def _numpy_data(data: Any, wanted: dtype | None) -> np.ndarray:
-    """Any data as an array of a dtype that tensors have."""
-    if isinstance(data, Tensor):
-        array = _core._array_of(data)
-        return array if wanted is None else array.astype(wanted.numpy_dtype, copy=False)
-    if isinstance(data, (np.ndarray, np.generic)):
-        array = np.asarray(data)
-    else:
-        data = _plain(data)
-        try:
-            array = np.array(data)
-        except ValueError as error:
-            raise ValueError(f"the nested sequences have different lengths: {error}") from None
-        except OverflowError:
-            raise RuntimeError("Overflow when unpacking long: an integer does not fit in 64 bits") from None
-        if array.dtype == np.float64:
-            array = array.astype(get_default_dtype().numpy_dtype) if wanted is None else array
-        elif array.dtype.kind == "i":
-            array = array.astype(np.int64)
-        elif array.size == 0 and wanted is None:
-            array = array.astype(get_default_dtype().numpy_dtype)
-    if array.dtype.kind == "O" and array.size and all(isinstance(each, builtins.int) for each in array.flat):
-        raise RuntimeError("Overflow when unpacking long: an integer does not fit in 64 bits")
-    if array.dtype.kind in "OUSV":
-        raise TypeError(f"can't make a tensor of {type(data).__name__} with elements of type {array.dtype}")
-    if array.dtype.kind == "u" and array.dtype.itemsize > 1 and not isinstance(data, np.ndarray):
-        raise RuntimeError("Overflow when unpacking long: an integer does not fit in 64 bits")
-    return array if wanted is None else array.astype(wanted.numpy_dtype, copy=False)
+from tensorgrad.ops import _data
 
 
 def tensor(
@@ -66,7 +27,7 @@ def tensor(
             [3, 4]])
     """
     check_device(device)
-    made = _core._copy_of_array(_numpy_data(data, dtype))
+    made = _core._copy_of_array(_data.array_of(data, dtype))
     if requires_grad:
         made.requires_grad_()
     return made
@@ -131,17 +92,29 @@ def scalar_tensor(
     >>> tg.scalar_tensor(3)
     tensor(3.)
     """
-    return tensor(s, dtype=dtype or get_default_dtype(), device=device, requires_grad=requires_grad)
+    check_device(device)
+    return _finish(_core._number_tensor(s, _default(dtype), False), None, requires_grad)
 
 
-def _size(size: tuple, keyword: Any = None) -> tuple:
-    if keyword is not None:
-        size = (keyword,)
-    if len(size) == 1 and (
-        isinstance(size[0], (tuple, list)) or (isinstance(size[0], np.ndarray) and size[0].ndim == 1)
+def _size(name: str, sizes: tuple, size: Any = None) -> tuple:
+    """The sizes of a factory's call: one by one, as a sequence, or as a sequence by the name ``size``."""
+    if size is not None:
+        if sizes:
+            raise TypeError(f"{name}() got multiple values for argument 'size'")
+        return _sequence(name, size)
+    if not sizes:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
+    if len(sizes) == 1 and (
+        isinstance(sizes[0], (tuple, list)) or (isinstance(sizes[0], np.ndarray) and sizes[0].ndim == 1)
     ):
-        return tuple(size[0])
-    return size
+        return tuple(sizes[0])
+    return sizes
+
+
+def _sequence(name: str, size: Any) -> tuple:
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"{name}(): argument 'size' must be tuple of ints, not {type(size).__name__}")
+    return tuple(size)
 
 
 def _default(dtype: Any) -> dtype:
@@ -163,15 +136,18 @@ def _no_dtype(dtype: Any):
     raise TypeError(f"argument 'dtype' must be tensorgrad.dtype, not {type(dtype).__name__}")
 
 
+_UNSET: Any = object()
+
+
 def _new(shape: tuple, fill: Any, dtype: Any, requires_grad: bool, out: Any = None, device: Any = None):
-    """A tensor of one value (not set at all if None)."""
+    """A tensor of one value (not set at all if that is _UNSET)."""
     check_device(device)
     if out is not None:
         dtype = out.dtype if dtype is None else dtype
         if dtype is not out.dtype:
             raise RuntimeError(f"dtype {dtype} does not match dtype of out parameter ({out.dtype})")
     made = _core._empty(shape, _default(dtype).code)
-    if fill is not None and made.numel():
+    if fill is not _UNSET and made.numel():
         _core._fill(made, fill)
     return _finish(made, out, requires_grad)
 
@@ -184,7 +160,8 @@ def _finish(made: Tensor, out: Any, requires_grad: bool):
 
 
 def empty(
-    *size: Any,
+    *sizes: Any,
+    size=None,
     out=None,
     dtype=None,
     layout=None,
@@ -198,30 +175,48 @@ def empty(
     >>> tg.empty(2, 3).shape
     tensorgrad.Size([2, 3])
     """
-    return _new(_size(size), None, dtype, requires_grad, out, device)
+    return _new(_size("empty", sizes, size), _UNSET, dtype, requires_grad, out, device)
 
 
-def zeros(*size: Any, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def zeros(
+    *sizes: Any,
+    size=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """A tensor of zeros.
 
     >>> tg.zeros(2)
     tensor([0., 0.])
     """
-    return _new(_size(size), 0, dtype, requires_grad, out, device)
+    return _new(_size("zeros", sizes, size), 0, dtype, requires_grad, out, device)
 
 
-def ones(*size: Any, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def ones(
+    *sizes: Any,
+    size=None,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    pin_memory=False,
+    requires_grad=False,
+):
     """A tensor of ones.
 
     >>> tg.ones(2)
     tensor([1., 1.])
     """
-    return _new(_size(size), 1, dtype, requires_grad, out, device)
+    return _new(_size("ones", sizes, size), 1, dtype, requires_grad, out, device)
 
 
 def _dtype_of_value(value: Any) -> dtype:
-    if isinstance(value, Tensor):
-        return value.dtype
+    if isinstance(value, Tensor) and not value.ndim:
+        value = value.item()
     if isinstance(value, (bool, np.bool_)):
         return _core.all_dtypes[0]
     return _core.all_dtypes[5] if isinstance(value, (builtins.int, np.integer)) else get_default_dtype()
@@ -245,7 +240,7 @@ def full(
     """
     if dtype is None and out is None:
         dtype = _dtype_of_value(fill_value)
-    return _new(_size((size,)), fill_value, dtype, requires_grad, out, device)
+    return _new(_sequence("full", size), fill_value, dtype, requires_grad, out, device)
 
 
 def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any):
@@ -262,7 +257,7 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     >>> tg.empty_like(tg.ones(2, 3)).shape
     tensorgrad.Size([2, 3])
     """
-    return _like(input, None, dtype, requires_grad, device)
+    return _like(input, _UNSET, dtype, requires_grad, device)
 
 
 def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
@@ -305,31 +300,53 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
     )
 
 
-def new_empty(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def new_empty(
+    self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
+):
     """A tensor of this dtype whose values are not set.
 
     >>> tg.ones(1).new_empty(2).shape
     tensorgrad.Size([2])
     """
-    return _new(_size(size), None, self.dtype if dtype is None else dtype, requires_grad, None, device)
+    return _new(
+        _size("new_empty", sizes, size),
+        _UNSET,
+        self.dtype if dtype is None else dtype,
+        requires_grad,
+        None,
+        device,
+    )
 
 
-def new_zeros(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def new_zeros(
+    self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
+):
     """Zeros of this dtype.
 
     >>> tg.ones(1).new_zeros(2)
     tensor([0., 0.])
     """
-    return _new(_size(size), 0, self.dtype if dtype is None else dtype, requires_grad, None, device)
+    return _new(
+        _size("new_zeros", sizes, size),
+        0,
+        self.dtype if dtype is None else dtype,
+        requires_grad,
+        None,
+        device,
+    )
 
 
-def new_ones(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
+def new_ones(
+    self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
+):
     """Ones of this dtype.
 
     >>> tg.zeros(1).new_ones(2)
     tensor([1., 1.])
     """
-    return _new(_size(size), 1, self.dtype if dtype is None else dtype, requires_grad, None, device)
+    return _new(
+        _size("new_ones", sizes, size), 1, self.dtype if dtype is None else dtype, requires_grad, None, device
+    )
 
 
 def new_full(
@@ -341,7 +358,12 @@ def new_full(
     tensor([3., 3.])
     """
     return _new(
-        _size((size,)), fill_value, self.dtype if dtype is None else dtype, requires_grad, None, device
+        _sequence("new_full", size),
+        fill_value,
+        self.dtype if dtype is None else dtype,
+        requires_grad,
+        None,
+        device,
     )
 
 
@@ -356,134 +378,6 @@ def empty_strided(
     reach = 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else 0
     made = empty(reach, dtype=dtype, device=device).as_strided(size, stride)
     return made.detach().requires_grad_() if requires_grad else made.detach()
-
-
-def _number(value: Any) -> Any:
-    return value.item() if isinstance(value, (Tensor, np.generic)) else value
-
-
-def _range_dtype(*values: Any) -> dtype:
-    return get_default_dtype() if any(isinstance(v, builtins.float) for v in values) else _core.all_dtypes[5]
-
-
-def arange(
-    start,
-    end=None,
-    step=1,
-    *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-):
-    """Numbers from ``start`` (0) up to but without ``end``, in steps of ``step``.
-
-    >>> tg.arange(1, 2.5, 0.5)
-    tensor([1.0000, 1.5000, 2.0000])
-    """
-    check_device(device)
-    if end is None:
-        start, end = 0, start
-    start, end, step = _number(start), _number(end), _number(step)
-    for value in (start, end, step):
-        if not isinstance(value, (builtins.int, builtins.float)):
-            raise TypeError(f"arange() wants numbers, not {type(value).__name__}")
-    if step == 0:
-        raise RuntimeError("step must be nonzero")
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise RuntimeError(f"unsupported range: {start} -> {end}")
-    if (end - start) / step < 0:
-        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    if dtype is None:
-        dtype = out.dtype if out is not None else _range_dtype(start, end, step)
-    dtype = _default(dtype)
-    count = math.ceil((end - start) / step)
-    if count > 1 << 60:
-        raise RuntimeError(
-            f"invalid size, possible overflow: arange({start}, {end}, {step}) has {count} elements"
-        )
-    made = _core._empty((count,), dtype.code)
-    if count:
-        exact = np.int64 if all(isinstance(v, builtins.int) for v in (start, end, step)) else np.float64
-        np.copyto(
-            _core._array_of(made),
-            exact(start) + np.arange(count, dtype=exact) * exact(step),
-            casting="unsafe",
-        )
-    return _finish(made, out, requires_grad)
-
-
-def linspace(
-    start,
-    end,
-    steps,
-    *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-):
-    """``steps`` numbers from ``start`` to ``end``, evenly spaced.
-
-    >>> tg.linspace(0, 1, 3)
-    tensor([0.0000, 0.5000, 1.0000])
-    """
-    check_device(device)
-    steps = _number(steps)
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
-    dtype = _default(dtype if dtype is not None or out is None else out.dtype)
-    start, end = _number(start), _number(end)
-    kind = np.float64 if dtype.code != 7 else np.float32
-    values = np.empty(steps, np.float64)
-    if steps == 1:
-        values[0] = start
-    elif steps > 1:
-        if dtype.is_floating_point:
-            step = (kind(end) - kind(start)) / kind(steps - 1)
-            half = steps // 2
-            index = np.arange(steps, dtype=kind)
-            values = np.where(
-                np.arange(steps) < half,
-                kind(start) + step * index,
-                kind(end) - step * (kind(steps - 1) - index),
-            )
-        else:
-            step = (end - start) / (steps - 1)
-            index = np.arange(steps)
-            values = np.where(index < steps // 2, start + step * index, end - step * (steps - 1 - index))
-    made = _core._empty((steps,), dtype.code)
-    np.copyto(_core._array_of(made), values, casting="unsafe")
-    return _finish(made, out, requires_grad)
-
-
-def logspace(
-    start,
-    end,
-    steps,
-    base=10.0,
-    *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-):
-    """``steps`` powers of ``base`` whose exponents are evenly spaced from ``start`` to ``end``.
-
-    >>> tg.logspace(0, 2, 3)
-    tensor([  1.,  10., 100.])
-    """
-    dtype = _default(dtype if dtype is not None or out is None else out.dtype)
-    exponents = _core._array_of(linspace(start, end, steps, dtype=_core.all_dtypes[8], device=device))
-    made = _core._empty((exponents.size,), dtype.code)
-    np.copyto(_core._array_of(made), np.power(base, exponents), casting="unsafe")
-    return _finish(made, out, requires_grad)
 
 
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
@@ -503,12 +397,14 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory
 
 def legacy_constructor(args: tuple, dtype: dtype | None):
     """What ``Tensor(...)`` makes: of sizes an uninitialised tensor, of data a float tensor."""
-    if len(args) == 1 and not isinstance(args[0], builtins.int):
+    if len(args) == 1 and not isinstance(args[0], (builtins.int, np.integer)):
         data = args[0]
         if isinstance(data, Size):
-            return _new(tuple(data), None, dtype, False)
+            return _new(tuple(data), _UNSET, dtype, False)
+        if isinstance(data, builtins.float):
+            raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
         return tensor(data, dtype=dtype or get_default_dtype())
-    return _new(args if args else (0,), None, dtype, False)
+    return _new(args if args else (0,), _UNSET, dtype, False)
 
 
 def is_tensor(obj: Any) -> builtins.bool:
@@ -559,7 +455,7 @@ def numel(input: Tensor) -> builtins.int:
 PUBLIC = {
     "tensorgrad": (
         tensor, as_tensor, asarray, scalar_tensor, empty, zeros, ones, full, empty_like, zeros_like,
-        ones_like, full_like, empty_strided, arange, linspace, logspace, eye, is_tensor, is_floating_point,
+        ones_like, full_like, empty_strided, eye, is_tensor, is_floating_point,
         is_complex, is_nonzero, numel,
     ),
 }  # fmt: skip

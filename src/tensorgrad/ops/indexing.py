@@ -16,7 +16,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, bool_, int32, int64, uint8
 from tensorgrad.core.declare import case, composite, integers, normal, primitive, truths
-from tensorgrad.ops import creation, shaping
+from tensorgrad.ops import _data, creation, shaping
 from tensorgrad.ops._tools import wrap_dim
 
 INDEX_TYPES = (int64, int32)
@@ -150,7 +150,9 @@ def _as_index(part):
         array = _core._array_of(part)
         return array.astype(bool) if part.dtype is uint8 else array
     if isinstance(part, np.ndarray):
-        array = part
+        array = part.astype(bool) if part.dtype == np.uint8 else part
+        if array.size == 0 and array.dtype.kind == "f":
+            array = array.astype(np.int64)
     elif isinstance(part, (Sequence, range)) and not isinstance(part, (str, bytes)):
         array = np.asarray([each.tolist() if isinstance(each, Tensor) else each for each in part])
         if array.size == 0:
@@ -164,6 +166,13 @@ def _as_index(part):
     if array.dtype.kind not in "biu":
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     return array
+
+
+def _as_part(part):
+    """A part of an index as what gives a view, a truth value, or an array."""
+    if _core._is_plain(part):
+        return int(part) if isinstance(part, np.ndarray) else part
+    return part if isinstance(part, (bool, np.bool_)) else _as_index(part)
 
 
 def _is_tuple_in_disguise(index) -> bool:
@@ -194,10 +203,7 @@ class Plan:
         plain: list = []  # what a plain index would do
         entries: list = []  # (dimension of the view, dimensions covered, array)
         shape, at, dim = x.shape, 0, 0  # at: the next dimension of x; dim: the next one of the view
-        parts = [
-            each if _core._is_plain(each) or isinstance(each, (bool, np.bool_)) else _as_index(each)
-            for each in parts
-        ]
+        parts = [_as_part(each) for each in parts]
         dots = 0
         used = 0
         for each in parts:
@@ -326,19 +332,29 @@ def _index(input, index):
     return _pick(plan.merged(plan.view), plan.dim, plan.index)
 
 
-def _as_value(value, like: Tensor) -> Tensor:
+def _as_value(value, like: Tensor, index) -> Tensor:
     if isinstance(value, Tensor):
         if value.dtype is not like.dtype:
+            if value.numel() == 1 and _is_mask(index):  # as masked_fill
+                _core._fitting(shaping.reshape(value, ()), like.dtype)
+                return shaping._cast(value, like.dtype)
             raise RuntimeError(
                 f"Index put requires the source and destination dtypes match, got {like.dtype} for the "
                 f"destination and "
                 f"{value.dtype} for the source."
             )
         return value
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
+    if isinstance(value, (bool, int, float, np.generic)):
+        return _core._number_tensor(value, like.dtype, False)
+    if not isinstance(value, (np.ndarray, Sequence)) or isinstance(value, (str, bytes)):
         raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {like.dtype}")
-    return _core._copy_of_array(array.astype(like.dtype.numpy_dtype))
+    return _core._copy_of_array(_data.array_of(value, like.dtype))
+
+
+def _is_mask(index) -> bool:
+    """Whether an index is one array of truth values."""
+    part = index[0] if isinstance(index, (tuple, list)) and len(index) == 1 else index
+    return isinstance(part, (Tensor, np.ndarray)) and str(part.dtype).endswith("bool")
 
 
 def _put_at(plan: Plan, x: Tensor, value: Tensor, accumulate: bool) -> Tensor:
@@ -367,7 +383,10 @@ def _index_put_(x, index, value, accumulate=False):
     if _is_tuple_in_disguise(index):
         x[tuple(index)] = value
         return x
-    value = _as_value(value, x)
+    value = _as_value(value, x, index)
+    if _core._is_plain_index(index):
+        x[index] = value
+        return x
     plan = Plan(x, index)
     view = plan.view
     _core._enter_inplace(x)
@@ -414,7 +433,7 @@ def index_put(input, indices, values, accumulate=False):
     """
     plan = Plan(input, _tensor_indices(indices))
     if plan.view is input:
-        return _put_at(plan, input, _as_value(values, input), accumulate)
+        return _put_at(plan, input, _as_value(values, input, indices), accumulate)
     return _index_put(input, tuple(indices), values, accumulate)
 
 
@@ -558,10 +577,11 @@ def index_fill(input, dim, index, value):
                 f"index_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
                 f"dimension(s)."
             )
+        _core._fitting(value, input.dtype)
         value = value.to(input.dtype)
         where = np.unique(where)
     else:
-        value = input.new_tensor(value)
+        value = _core._number_tensor(value, input.dtype)
     x = _one_dim(input)
     shape = (*x.shape[:dim], where.size, *x.shape[dim + 1 :])
     done = _put(x, dim, where, shaping.expand(value, shape), False)

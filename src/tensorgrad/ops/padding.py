@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tensorgrad.core import _core
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.ops import indexing
+from tensorgrad.ops._kinds import stored
 
 F_ = "tensorgrad.nn.functional"
 
@@ -38,7 +40,9 @@ def _pad_constant(input, pad, value):
     if all(low <= 0 and high <= 0 for low, high in sides):
         return np.array(inner)
     out = np.full(
-        [n + low + high for n, (low, high) in zip(input.shape, sides, strict=True)], value, input.dtype
+        [n + low + high for n, (low, high) in zip(input.shape, sides, strict=True)],
+        stored(value, input),
+        input.dtype,
     )
     out[
         tuple([slice(max(0, low), max(0, low) + n) for n, (low, _) in zip(inner.shape, sides, strict=True)])
@@ -75,6 +79,7 @@ def constant_pad_nd(input, pad, value=0):
                 f"negative output size, which is "
                 f"invalid. Check dimension {d} of your input."
             )
+    value = _core._fitting(value, input.dtype)
     return _pad_constant(input, pad, value) if any(pad) else input.clone()
 
 
@@ -119,7 +124,10 @@ def pad(input, pad, mode="constant", value=None):
             f"input of dimension {input.ndim}"
         )
     if mode == "constant":
-        return constant_pad_nd(input, pad, 0 if value is None else value)
+        value = 0 if value is None else value
+        if isinstance(value, int) and value < 0:  # a float in PyTorch, which does not wrap round in uint8
+            _core._fitting(float(value), input.dtype)
+        return constant_pad_nd(input, pad, value)
     if value is not None and value != 0:
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if mode not in ("reflect", "replicate", "circular"):

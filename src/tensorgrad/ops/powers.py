@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tensorgrad.core import Tensor, bool_, float64
+from tensorgrad.core import Tensor, _core, bool_, float16, float64
 from tensorgrad.core.declare import between, binary, case, composite, integers, normal, unary
 from tensorgrad.ops import arithmetic, shaping
 from tensorgrad.ops._kinds import floats_only
@@ -74,16 +74,20 @@ def _pow_exponent(g, input, exponent, output):
     return mul(g, _keep(mul(output, log(input)), logical_not(flat)))
 
 
-def _no_negative_exponent(input, exponent):
-    if isinstance(exponent, int) and exponent < 0 and not input.dtype.is_floating_point:
-        raise RuntimeError("Integers to negative integer powers are not allowed.")
+def _allowed_exponent(input, exponent):
+    if not isinstance(exponent, Tensor):
+        whole = isinstance(exponent, (int, np.integer)) and not input.dtype.is_floating_point
+        if whole and exponent < 0:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+        if input.dtype is float16 or (whole and input.dtype is not bool_):
+            _core._fitting(exponent, input.dtype)
     if getattr(input, "dtype", None) is bool_ and getattr(exponent, "dtype", None) is bool_:
         raise NotImplementedError("pow: not implemented for two bool tensors")
 
 
 @binary(
     vjp=dict(input=_pow_input, exponent=_pow_exponent),
-    checks=_no_negative_exponent,
+    checks=_allowed_exponent,
     samples=lambda: [
         case(between(0.5, 2.0, 3, 4), normal(4), name="plain"),
         case(normal(2, 3), 3, name="number"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import operator
 from typing import Any
 
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, _random, all_dtypes
 from tensorgrad.ops import creation
-from tensorgrad.ops.creation import _default, _finish, _new, _size
+from tensorgrad.ops.creation import _UNSET, _default, _finish, _new, _size
 
 int64 = all_dtypes[5]
 
@@ -92,7 +93,7 @@ def set_rng_state(new_state) -> None:
 
 
 def _drawn(shape: tuple, fill: Any, dtype: Any, out: Any, requires_grad: builtins.bool, device: Any):
-    made = _new(shape, None, dtype, False, out=None, device=device)
+    made = _new(shape, _UNSET, dtype, False, out=None, device=device)
     if made.numel():
         fill(_core._array_of(made))
     return _finish(made, out, requires_grad)
@@ -108,7 +109,8 @@ def _float(name: str, dtype: Any, out: Any = None):
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size=None,
     generator=None,
     out=None,
     dtype=None,
@@ -124,12 +126,18 @@ def rand(
     """
     stream = _stream(generator)
     return _drawn(
-        _size(size), lambda a: stream.fill_uniform(a), _float("rand", dtype, out), out, requires_grad, device
+        _size("rand", sizes, size),
+        lambda a: stream.fill_uniform(a),
+        _float("rand", dtype, out),
+        out,
+        requires_grad,
+        device,
     )
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size=None,
     generator=None,
     out=None,
     dtype=None,
@@ -145,12 +153,28 @@ def randn(
     """
     stream = _stream(generator)
     return _drawn(
-        _size(size), lambda a: stream.fill_normal(a), _float("randn", dtype, out), out, requires_grad, device
+        _size("randn", sizes, size),
+        lambda a: stream.fill_normal(a),
+        _float("randn", dtype, out),
+        out,
+        requires_grad,
+        device,
     )
 
 
+def _bounds(name: str, low: Any, high: Any) -> tuple[builtins.int, builtins.int]:
+    """The bounds of random integers; a single one, first or by name, is the upper one."""
+    if high is None:
+        low, high = 0, low
+    low = 0 if low is None else low
+    for argument, bound in (("low", low), ("high", high)):
+        if isinstance(bound, builtins.float) or not hasattr(bound, "__index__"):
+            raise TypeError(f"{name}(): argument '{argument}' must be int, not {type(bound).__name__}")
+    return operator.index(low), operator.index(high)
+
+
 def randint(
-    low,
+    low=None,
     high=None,
     size=None,
     *,
@@ -168,11 +192,10 @@ def randint(
     tensorgrad.int64
     """
     if size is None:
-        low, high, size = 0, low, high
+        low, high, size = None, low, high
     if size is None or isinstance(size, builtins.int):
         raise TypeError("randint(): argument 'size' must be tuple of ints, as in randint(low, high, (2, 3))")
-    if high is None:
-        low, high = 0, low
+    low, high = _bounds("randint", low, high)
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     stream = _stream(generator)
@@ -246,7 +269,7 @@ def randn_like(
 
 def randint_like(
     input,
-    low,
+    low=None,
     high=None,
     *,
     generator=None,
@@ -261,11 +284,8 @@ def randint_like(
     >>> tg.randint_like(tg.ones(2), 3).shape
     tensorgrad.Size([2])
     """
-    if high is None:
-        low, high = 0, low
     return randint(
-        low,
-        high,
+        *_bounds("randint_like", low, high),
         tuple(input.shape),
         generator=generator,
         dtype=dtype or input.dtype,

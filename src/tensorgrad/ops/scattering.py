@@ -263,7 +263,7 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None):
         src = _cropped(src, index) if index.numel() else shaping.expand(src.new_zeros(()), index.shape)
     else:
         dim = _check_index("scatter", input, dim, index)
-        src = shaping.expand(input.new_tensor(src), index.shape)
+        src = shaping.expand(_core._number_tensor(src, input.dtype), index.shape)
     if reduce == "add":
         return _scatter_add(input, dim, index, src)
     if reduce == "multiply":

@@ -556,12 +556,12 @@ def unflatten(input, dim, sizes):
 
 @composite(method=True, samples=lambda: [case(normal(2, 3), name="plain"), case(normal(), name="0-d")])
 def ravel(input):
-    """All elements in one dimension, a view where possible.
+    """All elements in one dimension: a view of a contiguous tensor, a copy of any other.
 
     >>> tg.ones(2, 3).ravel().shape
     tensorgrad.Size([6])
     """
-    return reshape(input, (-1,) if input.numel() else (0,))
+    return reshape(contiguous(input), (input.numel(),))
 
 
 @composite(method=True, samples=lambda: [case(normal(2, 3, 4), 0, 2, name="plain")])

@@ -10,6 +10,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core
 from tensorgrad.core.declare import case, composite, distinct, integers, primitive
 from tensorgrad.ops._tools import wrap_dim
+from tensorgrad.ops.comparison import eq, logical_not, ne
 from tensorgrad.ops.reductions import check_tensor, named, pick, place
 
 Sort = named("sort", "values", "indices")
@@ -203,8 +204,13 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError("isin(): elements or test_elements must be a tensor, and both are numbers")
+    if not isinstance(test_elements, Tensor):
+        return ne(elements, test_elements) if invert else eq(elements, test_elements)
+    if not isinstance(elements, Tensor):
+        found = eq(test_elements, elements).any()
+        return logical_not(found) if invert else found
     among, wanted = (
-        _core._array_of(x) if isinstance(x, Tensor) else np.asarray(x) for x in (elements, test_elements)
+        _core._array_of(x) for x in (elements, test_elements)
     )
     return _core._copy_of_array(
         np.asarray(np.isin(among, wanted, assume_unique=assume_unique, invert=invert))

@@ -162,13 +162,13 @@ for _op in (t, transpose, swapaxes, swapdims, squeeze, unsqueeze, as_strided):
     _in_place(_op.__name__ + "_", _op)
 
 
-def resize_(self, *sizes, memory_format=None):
+def resize_(self, *sizes, size=None, memory_format=None):
     """Another shape, in place, with as many of the elements as fit; what is added is not set.
 
     >>> tg.arange(4).resize_(2)
     tensor([0, 1])
     """
-    return _core._resize(self, sizes_of(sizes))
+    return _core._resize(self, sizes_of(sizes) if size is None else tuple(size))
 
 
 def resize_as_(self, the_template, memory_format=None):
