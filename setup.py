@@ -1,8 +1,8 @@
 """Builds the compiled parts: one static library of C kernels per CPU level, and the Cython modules.
 
 Everything else about the distribution stands in pyproject.toml. With TENSORGRAD_MODULES=name,name in the
-environment those modules alone are built; TENSORGRAD_FLAGS is given to the compiler last, when it compiles and
-when it links (tools/sanitize builds so).
+environment those modules alone are built; TENSORGRAD_FLAGS is given to the compiler last, to compile and
+to link (tools/sanitize builds so).
 """
 
 import os
