@@ -1,15 +1,18 @@
 """Files: what goes in comes out, other programs agree, damage is named, an old file survives a failure."""
 
 import collections
+import gzip
 import io
 import json
 import os
+import pickle
 import stat
 import struct
 import subprocess
 import sys
 import textwrap
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -327,9 +330,10 @@ class Pair(collections.namedtuple("Pair", "a b")):
         len,
         Pair(1, 2),
         collections.defaultdict(list),
-        np.array(["a"]),
-        np.zeros(2, np.complex64),
         np.array([None]),
+        np.zeros(2, [("x", np.float32)]),
+        np.zeros(2, "V3"),
+        np.ma.masked_array([1]),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -611,6 +615,104 @@ def test_hostile_sizes_ask_for_no_memory():
     assert run.stdout == "alive\n", run.stderr
 
 
+# ---------------------------------------------------------------------------- arrays of every dtype
+
+NUMBERS = ["?", *"i1 u1 i2 u2 i4 u4 i8 u8 f2 f4 f8 c8 c16".split()]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("name", [*NUMBERS, "S3", "U4", "M8[s]", "m8[D]", "M8[25s]"])
+def test_an_array_comes_back_with_its_dtype_and_values(name, order):
+    dtype = np.dtype(name).newbyteorder(order)
+    table = (np.arange(24) % 7).reshape(4, 6).astype(dtype)
+    layouts = {
+        "whole": table,
+        "turned": table.T,
+        "backwards": table[::-1, ::-2],
+        "0-d": table[1, 2:3].reshape(()),
+        "empty": table[:0],
+        "repeated": np.broadcast_to(table[0], (3, 6)),
+        "scalar": table[1, 3],
+    }
+    same(again(layouts), layouts)
+
+
+def test_numpy_s_random_state_comes_back():
+    for state in (np.random.get_state(), np.random.get_state(legacy=False)):
+        np.random.set_state(again(state))
+        drawn = np.random.rand(3)
+        np.random.set_state(state)
+        np.testing.assert_array_equal(np.random.rand(3), drawn)
+    philox = np.random.Philox(3)
+    philox.state = again(np.random.Philox(5).state)
+    assert philox.random_raw() == np.random.Philox(5).random_raw()
+
+
+def test_the_same_array_of_a_tensor_s_dtype_in_another_byte_order_is_a_tensor_for_other_programs():
+    data = saved({"a": np.arange(3, dtype=">f4")})
+    table = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    assert table["a"]["dtype"] == "F32" and np.frombuffer(data[-12:], "<f4").tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("form", ["V4", "O", "f16", "U0", "i3", "M8[fortnights]", "<f4,<i4", 4, None])
+def test_a_dtype_that_save_never_writes_is_damage(form):
+    data = saved({"a": np.arange(3, dtype=np.uint32)})
+    length = struct.unpack("<Q", data[:8])[0]
+    table = json.loads(data[8 : 8 + length])
+    tree = json.loads(table["__metadata__"]["tensorgrad"])
+    tree["tree"]["dict"]["a"]["array"][1] = form
+    table["__metadata__"]["tensorgrad"] = json.dumps(tree)
+    text = json.dumps(table).encode()
+    with pytest.raises(files.LoadError, match="damaged"):
+        loaded(struct.pack("<Q", len(text)) + text + data[8 + length :])
+
+
+# ---------------------------------------------------------------------------- files of other programs
+
+
+def archive(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def array_file():
+    file = io.BytesIO()
+    np.save(file, np.arange(3))
+    return file.getvalue()
+
+
+def zipped(name):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, b"x" * 100)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data, what",
+    [
+        (archive(a=np.arange(3)), r"a NumPy archive: read it with numpy.load"),
+        (array_file(), r"a NumPy array: read it with numpy.load"),
+        (zipped("archive/data.pkl"), "a PyTorch checkpoint"),
+        (zipped("hello.txt"), "a zip archive, neither"),
+        (archive(), "a zip archive, neither"),
+        (pickle.dumps({"a": [1] * 100}), "a pickle"),
+        (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j" + b" " * 100, "a PyTorch checkpoint"),
+        (gzip.compress(bytes(range(256)) * 9), "compressed by gzip"),
+        (gzip.compress(np.random.default_rng(0).bytes(700_000), mtime=0), "compressed by gzip"),
+        (b"some text that somebody wrote", "was not written by tensorgrad"),
+        (b"", "it is empty"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_file_of_another_kind_is_called_what_it_is(data, what, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with pytest.raises(files.LoadError, match=what):
+        tg.load(path)
+
+
 # ---------------------------------------------------------------------------- failures while saving
 
 
@@ -686,7 +788,52 @@ def test_old_file_survives_a_killed_process(old):
     """
     assert subprocess.run([sys.executable, "-c", textwrap.dedent(code)]).returncode == 9
     (left,) = old.parent.glob(".model.tg.*.tmp")  # nobody was left to take it away
-    left.unlink()
+    tg.save({"x": tg.ones(3), "epoch": 1}, old)
+    assert not left.exists()
+
+
+@posix
+def test_a_save_leaves_the_unfinished_file_of_a_living_saver_and_any_other_alone(tmp_path):
+    others = tmp_path / ".notes.tmp", tmp_path / ".model.tg.0123456789abcdef.tmp"
+    for other in others:
+        other.touch()
+    tg.save(1, tmp_path / "first.tg")
+    with files.files._replacing(str(tmp_path / "slow.tg")) as file:
+        file.write(b"half")
+        tg.save(2, tmp_path / "second.tg")
+    assert all(other.exists() for other in others)
+    assert (tmp_path / "slow.tg").read_bytes() == b"half"
+
+
+@posix
+@pytest.mark.parametrize("mode", [None, 0o600, 0o640, 0o666])
+def test_a_file_being_written_was_never_open_to_more_than_its_target(tmp_path, monkeypatch, mode):
+    path, modes = tmp_path / "model.tg", []
+    if mode is not None:
+        path.touch()
+        path.chmod(mode)
+    real = os.open
+
+    def opened(*args):
+        descriptor = real(*args)
+        modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor
+
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "open", opened)
+        tg.save(tg.ones(3), path)
+    finally:
+        os.umask(before)
+    wanted = 0o640 if mode is None else mode
+    assert modes[0] & ~wanted == 0 and stat.S_IMODE(path.stat().st_mode) == wanted
+
+
+def test_a_read_only_file_is_refused_and_as_it_was(old):
+    old.chmod(0o444)
+    with pytest.raises(PermissionError, match="read-only"):
+        tg.save(2, old)
+    old.chmod(0o644)
 
 
 @posix

@@ -41,6 +41,22 @@ here. Convert it once where PyTorch is installed:
     safetensors.torch.save_file(state, "model.safetensors")
 and load that file."""
 
+NUMPY_FILE = """\
+it is {kind}: read it with numpy.load({path!r}) and make tensors of the arrays with tensorgrad.from_numpy"""
+ZIP_FILE = "it is a zip archive, neither of PyTorch's nor of NumPy's"
+STARTS = {  # of files of other kinds
+    b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46": TORCH_FILE,
+    b"\x93NUMPY": NUMPY_FILE.replace("{kind}", "a NumPy array"),
+    b"PK\x05\x06": ZIP_FILE,
+    b"\x80": "it is a pickle, which may run code when it is loaded, so it is not read here",
+    b"\x1f\x8b": "it is compressed by gzip: unpack it first",
+    b"BZh": "it is compressed by bzip2: unpack it first",
+    b"\xfd7zXZ": "it is compressed by xz: unpack it first",
+    b"\x28\xb5\x2f\xfd": "it is compressed by zstd: unpack it first",
+    b"\x89HDF": "it is an HDF5 file",
+    b"GGUF": "it is a GGUF file",
+}
+
 
 class LoadError(RuntimeError):
     """A file that is not what it should be; the text names the file and what is wrong with it."""
@@ -85,9 +101,13 @@ def read_table(file: BinaryIO, size: int, path: str) -> tuple[dict[str, Entry], 
     if len(start) < 8:
         raise LoadError(f"it ends after {len(start)} of the first 8 bytes" if start else "it is empty")
     (length,) = struct.unpack("<Q", start)
+    text = bytearray(min(length, size - 8, 1000))
+    read_into(file, text, "its table of contents")
+    if text[:1] != b"{":
+        kind = _other_kind(bytes(start + text))
+        if kind is not None:
+            raise LoadError(kind.format(path=path))
     if length > LARGEST_TABLE:
-        if start[:4] == b"PK\x03\x04" or start[:2] == b"\x80\x02":
-            raise LoadError(TORCH_FILE.format(path=path))
         raise LoadError(
             f"its first 8 bytes announce a table of contents of {length} bytes, more than the "
             f"{LARGEST_TABLE} allowed: it was not written by tensorgrad or safetensors, or is damaged"
@@ -96,9 +116,9 @@ def read_table(file: BinaryIO, size: int, path: str) -> tuple[dict[str, Entry], 
         raise LoadError(
             f"it is cut short: the table of contents should have {length} bytes, and {size - 8} are there"
         )
-    text = bytearray(length)
-    read_into(file, text, "its table of contents")
-    table = parse_json(text, "table of contents")
+    rest = bytearray(length - len(text))
+    read_into(file, rest, "its table of contents")
+    table = parse_json(text + rest, "table of contents")
     if not isinstance(table, dict):
         raise LoadError("its table of contents is not a JSON object")
     metadata = table.pop("__metadata__", {})
@@ -122,6 +142,16 @@ def read_table(file: BinaryIO, size: int, path: str) -> tuple[dict[str, Entry], 
     if covered != data:
         raise LoadError(f"its tensors take {covered} bytes, and there are {data}")
     return entries, metadata
+
+
+def _other_kind(start: bytes) -> str | None:
+    """What the first bytes of a file that is none of ours say it is; None when they do not tell."""
+    if start[:4] == b"PK\x03\x04":
+        name = start[30 : 30 + int.from_bytes(start[26:28], "little")]  # of the archive's first member
+        if name.endswith(b".npy"):
+            return NUMPY_FILE.replace("{kind}", "a NumPy archive")
+        return TORCH_FILE if name.endswith((b"/data.pkl", b"/version", b"/data/0")) else ZIP_FILE
+    return next((kind for magic, kind in STARTS.items() if start.startswith(magic)), None)
 
 
 def read_into(file: BinaryIO, target: Any, what: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -19,11 +22,18 @@ from tensorgrad.core import Tensor
 from .container import Entry, LoadError, parse_json, read_into, read_table, table_bytes
 from .tree import DTYPES, Saved, decode, encode
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["load", "save"]
 
 TREE = "tensorgrad"  # the metadata key under which the nested state stands
 VERSION = 1
+A_WHILE = 3600  # seconds after which an unfinished file is a dead saver's, where files can't be locked
 CHUNK = 1 << 24  # bytes handed to the system at once
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
@@ -137,10 +147,12 @@ def _replacing(path: str | bytes) -> Iterator[BinaryIO]:
         with open(path, "wb") as file:
             yield file
         return
+    if mode is not None and not (mode & 0o222 and os.access(path, os.W_OK)):
+        raise PermissionError(errno.EACCES, "save: the file is read-only", os.fsdecode(path))
     folder, name = os.path.split(os.fsdecode(path))
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(6)}.tmp")
+    _clear(folder)
     try:
-        descriptor = os.open(temporary, NEW_FILE, 0o666)
+        temporary, descriptor = _temporary(folder, name, 0o666 if mode is None else mode & 0o777)
     except OSError as error:
         what = f"save: a file can't be made there: {error.strerror}"
         raise type(error)(error.errno, what, os.fsdecode(path)) from None
@@ -150,7 +162,10 @@ def _replacing(path: str | bytes) -> Iterator[BinaryIO]:
                 os.chmod(temporary, stat.S_IMODE(mode))
             yield file
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            if fcntl is not None:  # as long as it is locked
+                os.replace(temporary, path)
+        if fcntl is None:
+            os.replace(temporary, path)
     except BaseException as error:
         with suppress(OSError):
             os.unlink(temporary)
@@ -159,6 +174,50 @@ def _replacing(path: str | bytes) -> Iterator[BinaryIO]:
             raise type(error)(error.errno, f"save: {error.strerror}; {os.fsdecode(path)} {was}") from error
         raise
     _sync_folder(folder)
+
+
+def _temporary(folder: str, name: str, mode: int) -> tuple[str, int]:
+    """A new file beside a target, open and locked: as long as it is, its saver lives."""
+    while True:
+        path = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(6)}.tmp")
+        descriptor = os.open(path, NEW_FILE, mode)
+        if _lock(descriptor) is not False and os.path.exists(path):
+            return path, descriptor
+        os.close(descriptor)  # another saver took it for a dead one's before it was locked
+
+
+def _clear(folder: str) -> None:
+    """Takes away what savers left behind that were killed; what can't be is left there."""
+    with suppress(OSError):
+        for name in filter(TEMPORARY.fullmatch, os.listdir(folder)):
+            with suppress(OSError):
+                _clear_one(os.path.join(folder, name))
+
+
+def _clear_one(path: str) -> None:
+    if fcntl is None:  # Windows does not take an open file away
+        if time.time() - os.stat(path).st_mtime > A_WHILE:
+            os.unlink(path)
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if _lock(descriptor):
+            os.unlink(path)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Whether the file is ours alone now; None where files can't be locked."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def _sync_folder(folder: str) -> None:

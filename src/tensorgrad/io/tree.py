@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import collections
 import math
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,7 +25,9 @@ __all__ = ["Saved", "decode", "encode"]
 
 DEEPEST = 200
 DTYPES = {str(d).split(".")[-1]: d for d in tg.core.all_dtypes}
-SCALARS = {np.dtype(name).str: np.dtype(name) for name in "? i1 u1 i2 u2 i4 u4 i8 u8 f2 f4 f8".split()}
+ARRAY_DTYPE = re.compile(
+    r"[<>|]([biufc]\d{1,2}|[SU]\d{1,9}|[mM]8(\[\w+\])?)"
+)  # that mean the same everywhere
 KINDS = {"dict": dict, "ordered": collections.OrderedDict, "counter": collections.Counter}
 WHAT_CAN = (
     "save() takes dicts, lists, tuples, numbers, strings, bytes, None, tensors, arrays, dtypes and sizes; "
@@ -73,11 +76,17 @@ class _Writer:
             return {"dtype": str(obj).split(".")[-1]}
         if kind is tg.device:
             return {"device": str(obj)}
-        if isinstance(obj, np.generic) and obj.dtype.str in SCALARS:
+        if isinstance(obj, np.generic) and _has_fixed_form(obj.dtype):
             return {"numpy": [obj.dtype.str, base64.b64encode(obj.tobytes()).decode()]}
-        if kind is np.ndarray and obj.dtype.name in DTYPES:
-            return {"array": self.put(obj, path)}
+        if kind is np.ndarray and _has_fixed_form(obj.dtype):
+            return self.array(obj, path)
         place = _place(path)
+        if isinstance(obj, (np.ndarray, np.generic)):
+            what = f"{kind.__name__} of dtype {obj.dtype}"
+            raise TypeError(
+                f"save: {place} is a {what}, which can't be written: plain arrays can, of numbers, dates, or "
+                "text of a fixed length"
+            )
         if hasattr(obj, "state_dict"):
             raise TypeError(
                 f"save: {place} is a {kind.__name__}, which is code as well as numbers, and code is not "
@@ -116,6 +125,16 @@ class _Writer:
         return (
             {what: [name, obj.requires_grad]} if obj.requires_grad != (what == "parameter") else {what: name}
         )
+
+    def array(self, obj: np.ndarray, path: tuple) -> Any:
+        """An array, which for a dtype that no tensor has is bytes in the file."""
+        if obj.dtype.name in DTYPES and obj.dtype.isnative:
+            return {"array": self.put(obj, path)}
+        if obj.dtype.name in DTYPES:
+            plain = obj.astype(obj.dtype.newbyteorder("="))
+        else:
+            plain = np.ascontiguousarray(obj).view(np.uint8).reshape(*obj.shape, obj.dtype.itemsize)
+        return {"array": [self.put(plain, path), obj.dtype.str]}
 
     def put(self, array: np.ndarray, path: tuple) -> str:
         """The name of an array in the file; the same name for the same memory."""
@@ -178,8 +197,14 @@ class _Reader:
             if not 0 <= _checked(value, int) < len(self.objects):
                 raise ValueError(f"there is no tensor number {value} yet")
             return self.objects[value]
+        if kind == "array" and isinstance(value, str):
+            return self.read(value).numpy().copy()
         if kind == "array":
-            return self.read(_checked(value, str)).numpy().copy()
+            name, form = value
+            dtype, plain = _dtype(form), self.read(_checked(name, str)).numpy()
+            if dtype.newbyteorder("=") == plain.dtype:
+                return plain.astype(dtype)
+            return plain.view(dtype).reshape(plain.shape[:-1]).copy()
         if kind == "float":
             return {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}[_checked(value, str)]
         if kind == "bytes":
@@ -192,7 +217,7 @@ class _Reader:
             return tg.device("cpu")
         if kind == "numpy":
             name, data = value
-            (scalar,) = np.frombuffer(base64.b64decode(_checked(data, str), validate=True), SCALARS[name])
+            (scalar,) = np.frombuffer(base64.b64decode(_checked(data, str), validate=True), _dtype(name))
             return scalar
         raise ValueError(f"what is {kind!r}? It may come from a newer tensorgrad")
 
@@ -211,6 +236,18 @@ class _Reader:
             tensor = tensor.detach().requires_grad_()
         self.objects.append(tensor)
         return tensor
+
+
+def _has_fixed_form(dtype: np.dtype) -> bool:
+    """Whether a dtype's name says all of it wherever it is read; not of objects, records, long doubles."""
+    known = ARRAY_DTYPE.fullmatch(dtype.str) and dtype.names is None and dtype.itemsize > 0
+    return bool(known) and dtype.str[1:] not in ("f12", "f16", "c24", "c32")
+
+
+def _dtype(form: Any) -> np.dtype:
+    if not ARRAY_DTYPE.fullmatch(_checked(form, str)) or not _has_fixed_form(np.dtype(form)):
+        raise ValueError(f"there is no dtype {form!r}")
+    return np.dtype(form)
 
 
 def _checked(value: Any, kind: type) -> Any:

@@ -184,7 +184,7 @@ class _ByFunction(LRScheduler):
             if attributes is not None:
                 vars(function).update(attributes)
 
-    def _times(self, rates: list[float | Tensor]) -> list[float | Tensor]:
+    def _times(self, rates: Sequence[float | Tensor]) -> list[float | Tensor]:
         functions = self._one_each("lr_lambdas", self.lr_lambdas)
         return [lr * function(self.last_epoch) for lr, function in zip(rates, functions)]
 
