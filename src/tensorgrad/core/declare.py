@@ -19,6 +19,17 @@ from tensorgrad.core._core import MISSING_ARGUMENT, Op
 registry: dict[str, Op] = {}
 aliases: dict[str, dict[str, Op]] = {}      # second names, by the address that offers them
 
+# What PyTorch calls a parameter that is a tensor.
+OPERANDS = frozenset(
+    """
+    A a anchor append attn_mask aweights B b batch1 batch2 bias boundaries condition elements end exponent
+    fweights index indices input input1 input2 key L linear_bias linear_weight log_probs LU LU_data
+    LU_pivots mask mat mat1 mat2 negative offsets other out per_sample_weights pivots pos_weight positive
+    prepend q query running_mean running_var self sorted_sequence sorter source src target targets tau
+    tensor tensor1 tensor2 test_elements values var vec vec1 vec2 weight x x1 x2 y
+    """.split()
+)
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -134,6 +145,7 @@ def _declare(
     name: str | None = None,
     checks: Callable | None = None,
     tensors: Iterable[str] | None = None,
+    others: Iterable[str] = (),
     numbers: str = "both",
 ) -> Op:
     name = name or body.__name__
@@ -143,9 +155,10 @@ def _declare(
         for each in argument if isinstance(argument, tuple) else (argument,):
             formulas[each] = formula
     nograd = tuple(nograd)
-    tensor_params = (
-        tuple(n for n in names if n in formulas or n in nograd) if tensors is None else tuple(tensors)
-    )
+    if tensors is None:
+        known = OPERANDS.difference(others) if kind == "composite" else {*formulas, *nograd}
+        tensors = [n for n in names if n in known]
+    tensor_params = tuple(tensors)
     unknown = (set(formulas) | set(nograd)) - set(names)
     if unknown:
         raise TypeError(f"{name}: no parameter {sorted(unknown)}")
@@ -329,11 +342,18 @@ def view(
     )  # fmt: skip
 
 
-def composite(*, samples=None, at: Any = "tensorgrad", method=False, inplace=False, smooth=True, name=None):
-    """An op built from other ops: a plain function of tensors, with no formula of its own."""
+def composite(
+    *, samples=None, at: Any = "tensorgrad", method=False, inplace=False, smooth=True, name=None,
+    others: Iterable[str] = (),
+):  # fmt: skip
+    """An op built from other ops: a plain function of tensors, with no formula of its own.
+
+    Parameters with a name of `OPERANDS` take tensors alone (or None, where that is the default), which a call
+    checks before the body runs. ``others`` names those of them that take something else too.
+    """
     return _decorator(
         kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method,
-        inplace=inplace, smooth=smooth, name=name,
+        inplace=inplace, smooth=smooth, name=name, others=others,
     )  # fmt: skip
 
 

@@ -22,6 +22,8 @@ cdef object run(Op op, list values):
     if op.kind == REDUCTION:
         return run_reduction(op, values)
     if op.kind == COMPOSITE:
+        for i in op.tensor_index:
+            want_operand(op, values[i], i)
         return op.body(*values)
     inputs = []
     bodies = list(values)

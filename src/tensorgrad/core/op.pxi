@@ -78,6 +78,7 @@ cdef object op_vectorcall(object self, PyObject **args, size_t nargsf, PyObject 
             if found is not DECLINED:
                 return found
         if op.kind == COMPOSITE:
+            check_operands(op, args, count)
             return PyObject_Vectorcall(op.body, args, nargsf, names)
     if op.kind == UNARY and op.rules is not None and (names is not NULL or count > len(op.params)):
         found = call_switched(op, args, count, None if names is NULL else <tuple><object>names)
@@ -92,12 +93,27 @@ cdef object op_vectorcall(object self, PyObject **args, size_t nargsf, PyObject 
     if op.hot is not NULL:
         found = hot_bound(op, values)
         if found is DECLINED:
-            found = op.body(*values) if op.kind == COMPOSITE else run(op, values)
+            found = run(op, values)
     else:
         found = run(op, values)
     if out is not None:
         return write_outs(op, out, found)
     return found
+
+
+cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:
+    """A composite's body gets what was passed: what is no tensor where one is declared is refused before."""
+    cdef Py_ssize_t i
+    for i in op.tensor_index:
+        if i < count and i < op.positional and not isinstance(<object>args[i], Tensor):
+            want_operand(op, <object>args[i], i)
+    return 0
+
+
+cdef int want_operand(Op op, object value, Py_ssize_t position) except -1:
+    if value is not None or op.defaults[position] is not None:
+        want_tensor(op, value, position)
+    return 0
 
 
 cdef object hot_bound(Op op, list values):
@@ -155,6 +171,10 @@ cdef object call_composite(Op op, PyObject **args, Py_ssize_t count, tuple names
         if name not in op.index:
             name = ALIASES.get(name, name)
         keywords[name] = <object>args[count + i]
+        slot = op.index.get(name)
+        if slot in op.tensor_index:
+            want_operand(op, keywords[name], slot)
+    check_operands(op, args, count)
     found = op.body(*[<object>args[i] for i in range(count)], **keywords)
     return found if out is None else write_outs(op, out, found)
 

@@ -34,6 +34,7 @@ _PROFILES = {
     "full": _Options(threshold=math.inf),
 }
 _options = _Options()
+MAX_PRECISION = 1074        # no float64 has more digits after the point
 
 
 def set_printoptions(
@@ -61,6 +62,23 @@ def set_printoptions(
     >>> tg.set_printoptions(profile="default")
     """
     global _options
+    for option, value, highest in (
+        ("precision", precision, MAX_PRECISION),
+        ("edgeitems", edgeitems, math.inf),
+        ("linewidth", linewidth, math.inf),
+    ):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise TypeError(f"set_printoptions: {option} must be an int, not {type(value).__name__}")
+        if value is not None and not 0 <= value <= highest:
+            raise ValueError(f"set_printoptions: {option} must be from 0 to {highest}, not {value}")
+    if threshold is not None and not isinstance(threshold, (int, float)):
+        raise TypeError(f"set_printoptions: threshold must be a number, not {type(threshold).__name__}")
+    if threshold is not None and math.isnan(threshold):
+        raise ValueError("set_printoptions: threshold must be a number, not nan")
+    if sci_mode is not None and not isinstance(sci_mode, (bool, int)):
+        raise TypeError(f"set_printoptions: sci_mode must be a bool or None, not {type(sci_mode).__name__}")
+    if profile is not None and not isinstance(profile, str):
+        raise TypeError(f"set_printoptions: profile must be a str, not {type(profile).__name__}")
     if profile is not None and profile not in _PROFILES:
         names = ", ".join(_PROFILES)
         raise ValueError(f"set_printoptions: there is no profile {profile!r}; choose from {names}.")

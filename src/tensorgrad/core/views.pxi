@@ -395,6 +395,12 @@ cdef Tensor unsqueeze(Op op, Tensor x, object at):
     return reshape_to(op, x, x.nd + 1, shape, strides)
 
 
+cdef enum:
+    MOST_PARTS = 1 << 24        # some gigabytes of tensors
+
+MAX_PARTS = MOST_PARTS
+
+
 cdef tuple parts_of(Op op, Tensor x, int dim, object sizes, list settings):
     """Views of ``sizes`` indices of one dimension, one after the other, or of every index where ``sizes`` is None: the outputs
     of one node, whose gradient is one join."""
@@ -404,6 +410,8 @@ cdef tuple parts_of(Op op, Tensor x, int dim, object sizes, list settings):
     cdef int d, n = 0
     cdef list outs = []
     cdef Node node
+    if count > MOST_PARTS:
+        raise RuntimeError(f"{op.__name__}: {count} parts are too many, there can be {MOST_PARTS} at most")
     for d in range(x.nd):
         if d != dim or sizes is not None:
             shape[n] = shape_of(x)[d]

@@ -223,7 +223,7 @@ def polygamma(n, x):
         return digamma(x)
     if n == 1:
         return trigamma(x)
-    return (1.0 if n % 2 else -1.0) * math.exp(math.lgamma(n + 1)) * zeta(np.full_like(x, n + 1.0), x)
+    return (1.0 if n % 2 else -1.0) * float(np.exp(math.lgamma(n + 1))) * zeta(np.full_like(x, n + 1.0), x)
 
 
 def gammainc_pair(a, x):

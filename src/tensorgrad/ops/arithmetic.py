@@ -117,6 +117,7 @@ def sub(input, other, *, alpha=1):
 
 
 @composite(
+    others=("other",),
     method=True,
     samples=lambda: [
         case(normal(3, 4), normal(3, 4), name="plain"),
@@ -441,6 +442,7 @@ def _lerp(input, end, weight):
 
 
 @composite(
+    others=("weight",),
     method=True,
     inplace=True,
     samples=lambda: [

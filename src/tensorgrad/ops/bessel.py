@@ -69,18 +69,26 @@ airy_ai = _curve("airy_ai", _curves.airy_ai, "The Airy function Ai.", (-9.0, 9.0
 # ---------------------------------------------------------------------------- polynomials
 
 
+MAX_DEGREE = 2**15          # a second of work
+
+
 def _climb(x, n, first, step, closed=None):
     """The polynomials of degree n at x, by a recurrence over the degree; 0 for negative n.
 
-    ``closed`` gives (where, values): elements that a closed form serves better than the recurrence.
+    ``closed`` gives (where, values): elements that a closed form serves better than the recurrence. The
+    others leave the climb, as NaN, at their degree or past the numbers.
     """
     n = np.trunc(n)
-    out = np.where(n == 0, 1.0, 0.0)
-    where, values = (np.zeros(x.shape, np.bool_), out) if closed is None else closed
-    below, here = np.ones_like(x), first
-    for degree in range(1, int(np.max(np.where(where | ~np.isfinite(n), 0, n), initial=0)) + 1):
-        out = np.where(n == degree, here, out)
-        below, here = here, step(degree, here, below)
+    where, values = (np.zeros(x.shape, np.bool_), 0.0) if closed is None else closed
+    left = np.where(where | ~np.isfinite(n), 0, n)
+    out = np.where(n == 0, 1.0, np.where(left > 0, np.nan, 0.0))
+    below, here, degree = np.ones_like(x), np.where(left > 0, first, np.nan), 1
+    while not np.isnan(here).all():
+        if degree > MAX_DEGREE:
+            raise RuntimeError(f"the degree {int(left.max())} is too great here, {MAX_DEGREE} is the most")
+        out = np.where(left == degree, here, out)
+        below, here = here, np.where(left > degree, step(degree, here, below), np.nan)
+        degree += 1
     return np.where(where & (n >= 0), values, np.where(np.isnan(x) & (n > 0), np.nan, out))
 
 
@@ -131,11 +139,14 @@ def hermite_he(x, n):
 
 
 def laguerre_l(x, n):
-    return _climb(x, n, 1 - x, lambda k, here, below: ((2 * k + 1 - x) * here - k * below) / (k + 1))
+    closed = x == 0, 1.0
+    return _climb(x, n, 1 - x, lambda k, here, below: ((2 * k + 1 - x) * here - k * below) / (k + 1), closed)
 
 
 def legendre_p(x, n):
-    return _climb(x, n, x, lambda k, here, below: ((2 * k + 1) * x * here - k * below) / (k + 1))
+    edges = np.where(np.trunc(n) % 2 == 0, 1.0, x)
+    closed = np.abs(x) == 1, edges
+    return _climb(x, n, x, lambda k, here, below: ((2 * k + 1) * x * here - k * below) / (k + 1), closed)
 
 
 def _family(name: str, curve, text: str, example: str):

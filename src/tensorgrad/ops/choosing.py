@@ -41,6 +41,7 @@ def _where(condition, input, other):
 
 
 @composite(
+    others=("input", "other"),
     samples=lambda: [
         case(truths(2, 3), normal(2, 3), normal(2, 3), name="plain"),
         case(truths(2, 1), normal(3), 0.0, name="broadcast"),
@@ -69,7 +70,7 @@ def where(condition, input=None, other=None):
     )
 
 
-@composite(at=(), samples=lambda: [case(normal(2, 3), truths(2, 3), 0.0, name="plain")])
+@composite(others=("other",), at=(), samples=lambda: [case(normal(2, 3), truths(2, 3), 0.0, name="plain")])
 def _self_where(input, condition, other):
     """``input`` where the condition is True, ``other`` elsewhere: the method.
 

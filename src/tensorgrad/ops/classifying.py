@@ -268,6 +268,8 @@ def cross_entropy(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     want_tensors("cross_entropy", input=input, target=target)
+    if weight is not None:
+        want_tensors("cross_entropy", weight=weight)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     _floats("cross_entropy", input)

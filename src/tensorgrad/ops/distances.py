@@ -77,6 +77,9 @@ def _norm_dtype(name, input, dtype):
     if not input.is_floating_point():
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {input.dtype}")
     if dtype is not None:
+        if not isinstance(dtype, _core.dtype):
+            kind = type(dtype).__name__
+            raise TypeError(f"{name}(): argument 'dtype' must be tensorgrad.dtype, not {kind}")
         if not dtype.is_floating_point:
             raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {dtype}")
         if dtype.itemsize < input.dtype.itemsize:

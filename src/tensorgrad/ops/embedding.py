@@ -82,6 +82,7 @@ def _padding(name: str, padding_idx: int | None, weight: Tensor) -> int:
 
 def _shorten(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
     """Shortens, in place and off the tape, the rows that are looked up and longer than ``max_norm``."""
+    max_norm, norm_type = float(max_norm), float(norm_type)
     table = _core._array_of(weight)
     used = np.unique(positions(_core._array_of(index), table.shape[0], 0, negative=False))
     lengths = np.linalg.norm(table[used], ord=norm_type, axis=1)

@@ -316,6 +316,7 @@ class Plan:
 
 
 @composite(
+    others=("index",),
     at=(),
     samples=lambda: [
         case(normal(3, 4), [2, 0], name="list"),
@@ -364,6 +365,7 @@ def _put_at(plan: Plan, x: Tensor, value: Tensor, accumulate: bool) -> Tensor:
 
 
 @composite(
+    others=("index",),
     at=(),
     samples=lambda: [
         case(normal(3, 4), [2, 0], normal(4), name="plain"),
@@ -377,7 +379,7 @@ def _index_put(input, index, value, accumulate=False):
     return out
 
 
-@composite(at=())
+@composite(others=("index",), at=())
 def _index_put_(x, index, value, accumulate=False):
     """``x[index] = value`` for an index with masks or integer arrays: what Tensor.__setitem__ calls."""
     if _is_tuple_in_disguise(index):
@@ -419,6 +421,7 @@ def _tensor_indices(indices):
 
 
 @composite(
+    others=("indices",),
     method=True,
     samples=lambda: [
         case(normal(3, 4), (integers(0, 3, 2),), normal(2, 4), True, name="accumulate"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from tensorgrad.core import Tensor, promote_types
+from tensorgrad.core import Tensor, _core, promote_types
 from tensorgrad.core.declare import alias, case, composite, normal, primitive
 from tensorgrad.core.declare import view as declare_view
 from tensorgrad.ops import creation, indexing, shaping, striding
@@ -279,6 +280,12 @@ def atleast_3d(*tensors):
 # ---- several out of one: all parts are outputs of one node, whose gradient is one join
 
 
+def _check_parts(who: str, count: int) -> None:
+    """Raises RuntimeError for more parts than memory has room for."""
+    if count > _core.MAX_PARTS:
+        raise RuntimeError(f"{who}: {count} parts are too many, there can be {_core.MAX_PARTS} at most")
+
+
 @declare_view(
     vjp=dict(input=lambda grads, dim: cat(grads, dim)),
     at=(),
@@ -310,6 +317,7 @@ def unbind(input, dim=0):
     if input.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     moved = np.moveaxis(input, wrap_dim(dim, input.ndim), 0)
+    _check_parts("unbind", len(moved))
     return [moved[i, ...] for i in range(len(moved))]
 
 
@@ -337,6 +345,7 @@ def split(tensor, split_size_or_sections, dim=0):
         raise RuntimeError(
             f"split_size can only be 0 if dimension size is 0, but got dimension size of {extent}"
         )
+    _check_parts("split", -(-extent // (size or 1)))
     sizes = [min(size, extent - start) for start in range(0, extent, size or 1)] or [0]
     return _split(tensor, sizes, dim)
 
@@ -374,12 +383,16 @@ def chunk(input, chunks, dim=0):
     """
     if input.ndim == 0:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    chunks = shaping._whole_number(chunks, "chunks")
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     dim = wrap_dim(dim, input.ndim)
     extent = input.shape[dim]
     size = -(-extent // chunks)
-    return split_with_sizes(input, [0] * chunks, dim) if size == 0 else split(input, size, dim)
+    if size:
+        return split(input, size, dim)
+    _check_parts("chunk", chunks)
+    return split_with_sizes(input, [0] * chunks, dim)
 
 
 @composite(
@@ -410,6 +423,7 @@ def tensor_split(input, indices_or_sections, dim=0):
         parts = indices_or_sections
         if parts <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {parts}")
+        _check_parts("tensor_split", parts)
         sizes = [extent // parts + (i < extent % parts) for i in range(parts)]
         return _split(input, sizes, dim)
     edges = [0, *indices_or_sections, extent]
@@ -556,6 +570,9 @@ def cartesian_prod(*tensors):
     return stack([grid.flatten() for grid in meshgrid(*tensors, indexing="ij")], 1)
 
 
+MAX_CHOICES = 2**27         # indices, which are listed first
+
+
 @composite(samples=lambda: [case(normal(4), name="pairs"), case(normal(3), 2, True, name="repeated")])
 def combinations(input, r=2, with_replacement=False):
     """All ways to take ``r`` elements of a vector in its order, as rows.
@@ -566,12 +583,20 @@ def combinations(input, r=2, with_replacement=False):
             [2, 3]])
     """
     _vectors([input])
+    r = shaping._whole_number(r, "r")
     if r < 0:
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
         return input.new_empty(0)
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    rows = np.array(list(pick(range(input.numel()), r)), np.int64).reshape(-1, r)
+    count = input.numel()
+    from_ = count + r - 1 if with_replacement and count else count
+    if r > from_:
+        return input.new_empty((0, r))
+    ways = math.lgamma(from_ + 1) - math.lgamma(r + 1) - math.lgamma(from_ - r + 1)
+    if ways + math.log(r) > math.log(MAX_CHOICES):
+        raise RuntimeError(f"combinations: {r} of {count} elements can be taken in too many ways")
+    rows = np.array(list(pick(range(count), r)), np.int64).reshape(-1, r)
     return shaping.reshape(indexing.pick(input, 0, rows.reshape(-1)), rows.shape)
 
 

@@ -50,6 +50,8 @@ def _floats(name: str, *tensors: Tensor) -> None:
 def _compared(name: str, input: Any, target: Any, weight: Tensor | None = None) -> None:
     """Checks two tensors that are to be of one shape, and warns where they are not."""
     want_tensors(name, input=input, target=target)
+    if weight is not None:
+        want_tensors(name, weight=weight)
     if input.shape != target.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
@@ -254,6 +256,7 @@ def poisson_nll_loss(
 
 
 @composite(
+    others=("var",),
     at=F_,
     samples=lambda: [
         case(normal(3, 4), normal(3, 4), between(0.5, 2.0, 3, 4), name="mean"),

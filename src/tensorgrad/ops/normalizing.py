@@ -423,13 +423,15 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
     if input.numel() == 0:
         return input
+    size = shaping._whole_number(size, "size")
+    if size < 1:
+        raise RuntimeError(f"local_response_norm: size must be greater than zero, but got {size}")
     channels = input.shape[1]
     squares = input * input
     total = None
-    for shift in range(-(size // 2), (size + 1) // 2):  # channel c takes channel c + shift, if there is one
+    # Channel c takes channel c + shift, if there is one.
+    for shift in range(max(-(size // 2), 1 - channels), min((size + 1) // 2, channels)):
         left = channels - abs(shift)
-        if left <= 0:
-            continue
         part = squares.narrow(1, max(shift, 0), left)
         if shift:
             gap = input.new_zeros((input.shape[0], abs(shift), *input.shape[2:]))

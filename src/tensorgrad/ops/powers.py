@@ -118,6 +118,7 @@ def pow(input, exponent):
 
 
 @composite(
+    others=("input", "exponent"),
     method=True,
     inplace=True,
     samples=lambda: [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections import namedtuple
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,26 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
     tensor([4., 6.])
     """
     return np.sum(wide(input), axis=dim, keepdims=keepdim)
+
+
+@composite(
+    at=(),
+    method=True,
+    samples=lambda: [case(normal(2, 3, 4), 3, 1, name="sizes"), case(normal(2, 3), (2, 3), name="same")],
+)
+def sum_to_size(input, *size):
+    """The sum over the dimensions that broadcasting from ``size`` to the input's shape would make.
+
+    >>> tg.ones(2, 3).sum_to_size(1, 3)
+    tensor([[2., 2., 2.]])
+    """
+    size = shaping.sizes_of(size)
+    new = input.ndim - len(size)
+    if new < 0 or builtins.any(wanted not in (1, n) for wanted, n in zip(size, input.shape[new:])):
+        raise RuntimeError(f"size {list(size)} is not expandable to size {list(input.shape)}.")
+    stretched = [new + i for i, wanted in enumerate(size) if wanted == 1 != input.shape[new + i]]
+    dims = [*range(new), *stretched]
+    return shaping.reshape(sum(input, dims, True), size) if dims else shaping.view(input, size)
 
 
 @reduction(
@@ -376,8 +397,9 @@ def _aminmax(input, dim, keepdim):
 
 
 @composite(
-    samples=lambda: [case(distinct(3, 4), name="all"), case(distinct(3, 4), dim=0, name="dim0")], method=True
-)
+    others=("out",), method=True,
+    samples=lambda: [case(distinct(3, 4), name="all"), case(distinct(3, 4), dim=0, name="dim0")],
+)  # fmt: skip
 def aminmax(input, *, dim=None, keepdim=False, out=None):
     """The pair (min, max) of everything, or along ``dim``.
 
@@ -394,6 +416,8 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
         )
     if out is None:
         return _aminmax(input, dim, keepdim)
+    if not isinstance(out, Sequence) or [isinstance(each, Tensor) for each in out] != [True, True]:
+        raise TypeError("aminmax(): argument 'out' must be tuple of 2 Tensors")
     for each in out:
         if each.dtype is not input.dtype:
             raise RuntimeError(

@@ -235,6 +235,7 @@ _REDUCE = {"add": "sum", "multiply": "prod"}
 
 
 @composite(
+    others=("src",),
     method=True,
     inplace=True,
     samples=lambda: [

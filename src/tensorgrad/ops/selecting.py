@@ -140,7 +140,11 @@ def _replaced(input, src, part):
     return out
 
 
-@composite(method=True, samples=lambda: [case(normal(3, 4), normal(3), 1, 2, name="plain")])
+@composite(
+    others=("index",),
+    method=True,
+    samples=lambda: [case(normal(3, 4), normal(3), 1, 2, name="plain")],
+)
 def select_scatter(input, src, dim, index):
     """A copy of ``input`` with ``src`` at one index of one dimension.
 
@@ -151,7 +155,11 @@ def select_scatter(input, src, dim, index):
     return _replaced(input, src, lambda x: shaping.select(x, dim, index))
 
 
-@composite(method=True, samples=lambda: [case(normal(5, 2), normal(2, 2), 0, 1, 4, 2, name="plain")])
+@composite(
+    others=("end",),
+    method=True,
+    samples=lambda: [case(normal(5, 2), normal(2, 2), 0, 1, 4, 2, name="plain")],
+)
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """A copy of ``input`` with ``src`` at the indices ``start:end:step`` of one dimension.
 

@@ -475,6 +475,9 @@ def broadcast_tensors(*tensors):
     """
     if len(tensors) == 1 and isinstance(tensors[0], Sequence):
         tensors = tuple(tensors[0])
+    for i, each in enumerate(tensors):
+        if not isinstance(each, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(each).__name__}")
     shape = broadcast_shapes(*[each.shape for each in tensors])
     return tuple([expand(each, shape) for each in tensors])
 
@@ -593,6 +596,7 @@ def _moved(dims, ndim: int, which: str) -> list[int]:
 
 
 @composite(
+    others=("source",),
     method=True,
     samples=lambda: [
         case(normal(2, 3, 4), 0, 2, name="one"),
@@ -629,6 +633,8 @@ def _whole_number(value, name: str) -> int:
     """An int, or the value of an integer tensor of one element."""
     if isinstance(value, Tensor) and (value.ndim or value.is_floating_point() or value.dtype is bool_):
         raise RuntimeError(f"{name} must be an 0-dim integral Tensor.")
+    if not hasattr(value, "__index__"):
+        raise TypeError(f"argument '{name}' must be int, not {type(value).__name__}")
     return value.__index__()
 
 
@@ -669,6 +675,7 @@ def bounds(start, end, step, extent: int) -> tuple[int, int, int]:
 
 
 @composite(
+    others=("end",),
     name="slice",
     at=(),
     samples=lambda: [case(normal(3, 7), 1, 1, 6, 2, name="plain"), case(normal(3), name="all")],

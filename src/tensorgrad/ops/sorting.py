@@ -189,6 +189,7 @@ def _check_slices(name, input, dim):
 
 
 @composite(
+    others=("elements", "test_elements"),
     samples=lambda: [
         case(integers(0, 4, 3, 4), integers(0, 4, 2), name="plain"),
         case(integers(0, 4, 5), 2, invert=True, name="number"),
@@ -324,6 +325,7 @@ def _as_tensor(value, like):
 
 
 @composite(
+    others=("input",),
     samples=lambda: [
         case(integers(1, 2, 4), integers(0, 3, 5), name="plain"),
         case(integers(1, 2, 4), integers(0, 3, 5), right=True, out_int32=True, name="right"),
@@ -384,6 +386,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
 
 
 @composite(
+    others=("input",),
     samples=lambda: [
         case(integers(0, 3, 5), integers(1, 2, 4), name="plain"),
         case(integers(0, 3, 2, 3), integers(1, 2, 4), right=True, name="right"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, result_type
 from tensorgrad.core.declare import alias, between, binary, case, composite, in_place, unary
-from tensorgrad.ops import _curves
+from tensorgrad.ops import _curves, reductions, shaping
 from tensorgrad.ops._kinds import as_tensor, floats_only, want_tensors
 from tensorgrad.ops.arithmetic import _keep, _zero, add, div, mul, neg, sign, square, sub
 from tensorgrad.ops.choosing import _where
@@ -241,7 +241,7 @@ def _polygamma(input, n):
     return wide(lambda x: _curves.polygamma(n, x), input)
 
 
-@composite(at=SHARED, samples=lambda: [case(1, between(0.3, 4.0, 3, 4), name="trigamma")])
+@composite(others=("input",), at=SHARED, samples=lambda: [case(1, between(0.3, 4.0, 3, 4), name="trigamma")])
 def polygamma(n, input):
     """The n-th slope of `digamma`; raises RuntimeError for negative n.
 
@@ -250,6 +250,8 @@ def polygamma(n, input):
     """
     if isinstance(n, Tensor):  # the method, x.polygamma(n)
         n, input = input, n
+    if not isinstance(n, int):
+        raise TypeError(f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}")
     if n < 0:
         raise RuntimeError(f"polygamma(n, x) does not support negative n, like {n}.")
     want_tensors("polygamma", input=input)
@@ -258,6 +260,9 @@ def polygamma(n, input):
 
 _core._add_method("polygamma", polygamma)
 _core._add_method("polygamma_", in_place(_polygamma, method=False))
+
+
+MAX_ORDER = 2**20           # of a sum with as many terms
 
 
 @composite(
@@ -272,15 +277,15 @@ def mvlgamma(input, p):
     >>> tg.mvlgamma(tg.tensor([2.0]), 2)
     tensor([0.4516])
     """
-    want_tensors("mvlgamma", input=input)
-    if p < 1:
-        raise RuntimeError(f"p has to be greater than or equal to 1, not {p}")
+    if not isinstance(p, int):
+        raise TypeError(f"mvlgamma(): argument 'p' (position 2) must be int, not {type(p).__name__}")
+    if not 1 <= p <= MAX_ORDER:
+        raise RuntimeError(f"mvlgamma: p has to be from 1 to {MAX_ORDER}, not {p}")
     if not input.dtype.is_floating_point:
         input = as_tensor(input, result_type(input, 1.0))
-    total = lgamma(input) + p * (p - 1) / 4 * math.log(math.pi)
-    for k in range(1, p):
-        total = add(total, lgamma(sub(input, k / 2)))
-    return total
+    halves = _core._copy_of_array((np.arange(p) / 2).astype(input.dtype.numpy_dtype))
+    total = reductions.sum(lgamma(sub(shaping.unsqueeze(input, -1), halves)), -1)
+    return add(total, p * (p - 1) / 4 * math.log(math.pi))
 
 
 alias("multigammaln", mvlgamma, at=SPECIAL, method=False)

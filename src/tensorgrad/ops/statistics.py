@@ -408,6 +408,7 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     _no_bool("kthvalue", input)
     dim = wrap_dim(dim, input.ndim)
     check_extent("kthvalue", input, dim)
+    k = shaping._whole_number(k, "k")
     if not 1 <= k <= (input.shape[dim] if input.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
     return _kth_along(input, dim, bool(keepdim), k)
@@ -514,7 +515,7 @@ def _quantile_samples():
     ]
 
 
-@composite(samples=_quantile_samples, method=True, smooth=False)
+@composite(others=("q",), samples=_quantile_samples, method=True, smooth=False)
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     """The value below which the share ``q`` of the elements along ``dim`` lies; several ``q`` give a new
     first dimension.
@@ -525,7 +526,7 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
-@composite(samples=_quantile_samples, method=True, smooth=False)
+@composite(others=("q",), samples=_quantile_samples, method=True, smooth=False)
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
     """The quantile of what is not NaN.
 

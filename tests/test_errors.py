@@ -1,0 +1,192 @@
+"""What can't be served is refused at once, by an error that says what was wrong, and changes nothing."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+import tensorgrad.nn.functional as F
+from tensorgrad.core.declare import registry
+from tensorgrad.testing.samples import materialize
+
+OPS = [op for op in registry.values() if op.facts.samples and op.tensor_params]
+NONE_OF_THEM = ["two", {}, object(), tg.float32]
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.__name__)
+def test_what_is_no_tensor_is_a_type_error_that_names_the_argument(op):
+    args, kwargs, _ = materialize(op.facts.samples()[0])
+    bad_ones = NONE_OF_THEM if op.kind_name == "binary" else [*NONE_OF_THEM, np.ones(2, np.float32)]
+    for name in op.tensor_params:
+        place = op.params.index(name)
+        by_place = place < len(args) and isinstance(args[place], tg.Tensor)
+        if not by_place and not isinstance(kwargs.get(name), tg.Tensor):
+            continue
+        for bad in bad_ones:
+            positional = (*args[:place], bad, *args[place + 1 :]) if by_place else args
+            wanted = f"argument '{name}' .*must be Tensor, not {type(bad).__name__}"
+            with pytest.raises(TypeError, match=wanted):
+                op(*positional, **(kwargs if by_place else {**kwargs, name: bad}))
+
+
+@pytest.mark.parametrize("name", ["clone", "ravel", "flatten", "det", "T", "logdet", "nonzero", "median"])
+@pytest.mark.parametrize("bad", [1.0, None, [1.0], True])
+def test_a_number_is_no_tensor(name, bad):
+    with pytest.raises(TypeError, match=re.escape("(position 1) must be Tensor, not " + type(bad).__name__)):
+        registry[name](bad)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tg.where(tg.tensor([True, False]), 1.0, tg.zeros(2)),
+        lambda: tg.where(tg.tensor([True, False]), tg.ones(2), 0),
+        lambda: tg.lerp(tg.tensor([1.0, 0.0]), tg.tensor([1.0, 0.0]), 0.5),
+        lambda: tg.float_power(tg.tensor([1.0, 0.0]), 2).float(),
+        lambda: tg.rsub(tg.tensor([0.0, 1.0]), 1),
+        lambda: tg.isin(tg.tensor([1, 0]), 1).float(),
+        lambda: tg.quantile(tg.tensor([[1.0, 0.0]]), 0.5, 0),
+        lambda: tg.tensor([5.0, 0.0]).clamp(0, 1),
+    ],
+)
+def test_a_number_may_stand_for_a_tensor_where_it_may_in_pytorch(call):
+    assert call().tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tg.broadcast_tensors(tg.ones(2), 1),
+        lambda: tg.cat([tg.ones(2), 1.0]),
+        lambda: tg.stack([None]),
+        lambda: tg.index_select(tg.ones(2), 0, tg.tensor([0]), out="a"),
+        lambda: tg.aminmax(tg.ones(2), out="ab"),
+        lambda: tg.split(tg.ones(2), 1.5),
+        lambda: tg.narrow(tg.ones(2), 0, 0.5, 1),
+        lambda: tg.kthvalue(tg.ones(2), 1.5),
+        lambda: F.mse_loss(tg.ones(2), tg.ones(2), weight=[1.0, 1.0]),
+        lambda: F.cross_entropy(tg.ones(1, 2), tg.tensor([0]), weight=[1.0, 1.0]),
+        lambda: tg.linalg.vector_norm(tg.ones(2), dtype="float64"),
+    ],
+)
+def test_a_list_of_what_is_no_tensor_and_a_setting_of_the_wrong_type_are_type_errors(call):
+    with pytest.raises(TypeError):
+        call()
+
+
+# ---------------------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"precision": [[]]}, {"precision": "4"}, {"precision": 1.5}, {"precision": -1}, {"precision": 2**31},
+        {"threshold": "10"}, {"threshold": float("nan")}, {"threshold": []}, {"edgeitems": 1.5},
+        {"edgeitems": -1}, {"edgeitems": {}},
+        {"linewidth": "80"}, {"linewidth": -5}, {"linewidth": 80.0}, {"profile": 3},
+        {"profile": []}, {"profile": "no such"}, {"sci_mode": "yes"}, {"sci_mode": [[]]},
+        {"precision": 2, "linewidth": "80"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_print_options_that_are_none_are_refused_and_change_nothing(bad):
+    from tensorgrad.core.printing import get_printoptions
+
+    before = get_printoptions()
+    with pytest.raises((TypeError, ValueError)):
+        tg.set_printoptions(**bad)
+    assert get_printoptions() == before
+
+
+# ---------------------------------------------------------------------------- work without an end
+
+
+@pytest.mark.parametrize("order", [2**31, 2**62, 2**70])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda n: tg.special.multigammaln(tg.tensor([5.0]), n),
+        lambda n: tg.tensor([5.0]).mvlgamma_(n),
+        lambda n: tg.tensor_split(tg.ones(3), n),
+        lambda n: tg.ones(0).chunk(n),
+        lambda n: tg.combinations(tg.ones(3), n, True),
+    ],
+)
+def test_orders_and_counts_without_an_end_are_refused(call, order):
+    with pytest.raises((RuntimeError, OverflowError)):
+        call(order)
+
+
+@pytest.mark.parametrize("order", [2**60, 2**62, 2**70])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda n: tg.eye(n),
+        lambda n: tg.vander(tg.ones(3), n),
+        lambda n: tg.repeat_interleave(tg.ones(2), n),
+        lambda n: tg.tile(tg.ones(2), (n,)),
+        lambda n: tg.bincount(tg.tensor([1]), minlength=n),
+        lambda n: F.one_hot(tg.tensor([1]), n),
+    ],
+)
+def test_counts_that_nothing_can_hold_are_refused(call, order):
+    with pytest.raises((RuntimeError, ValueError, OverflowError, MemoryError, TypeError)):
+        call(order)
+
+
+@pytest.mark.parametrize("extent", [2**31, 2**62])
+@pytest.mark.parametrize("parts", ["unbind", "split", "chunk"])
+def test_more_parts_than_memory_holds_are_refused(parts, extent):
+    x = tg.ones(1).expand(extent)
+    with pytest.raises(RuntimeError, match="parts are too many"):
+        {"unbind": x.unbind, "split": lambda: x.split(1), "chunk": lambda: x.chunk(extent)}[parts]()
+
+
+def test_combinations_of_more_than_there_is_are_none():
+    assert tg.combinations(tg.ones(3), 2**40).shape == (0, 2**40)
+
+
+@pytest.mark.parametrize("letter", "tuvw")
+def test_chebyshev_polynomials_of_any_degree_end(letter):
+    found = getattr(tg.special, f"chebyshev_polynomial_{letter}")(tg.tensor([0.5, 1.0, 2.0]), 2**40)
+    assert found[:2].isfinite().all() and found[2].isnan()
+
+
+def test_polynomials_past_the_numbers_are_nan_and_a_degree_without_an_end_is_refused():
+    for name in ("hermite_polynomial_h", "hermite_polynomial_he"):
+        assert getattr(tg.special, name)(tg.tensor([0.5, 2.0]), 2**40).isnan().all()
+    for name in ("laguerre_polynomial_l", "legendre_polynomial_p"):
+        with pytest.raises(RuntimeError, match="too great"):
+            getattr(tg.special, name)(tg.tensor([0.5]), 2**40)
+    assert tg.special.laguerre_polynomial_l(tg.tensor([0.0]), 2**40).item() == 1.0
+    assert tg.special.legendre_polynomial_p(tg.tensor([1.0, -1.0]), 2**20 + 1).tolist() == [1.0, -1.0]
+
+
+def test_a_window_of_any_size_over_channels_ends():
+    x = tg.tensor([[[1.0], [2.0], [3.0]]])
+    np.testing.assert_allclose(F.local_response_norm(x, 2**40, alpha=2.0**40, beta=1.0), x / 15.0, rtol=1e-6)
+    with pytest.raises(RuntimeError):
+        F.local_response_norm(x, 0)
+
+
+def test_a_slope_of_digamma_past_the_numbers_is_infinite():
+    assert tg.polygamma(180, tg.tensor([1.0, 0.5])).tolist() == [-float("inf")] * 2
+
+
+def test_mvlgamma_of_a_high_order():
+    # PyTorch 2.13: torch.mvlgamma(torch.tensor([30., 40.5]), 50)
+    np.testing.assert_allclose(tg.mvlgamma(tg.tensor([30.0, 40.5]), 50), [2420.8633, 4018.4172], rtol=1e-6)
+
+
+# ---------------------------------------------------------------------------- sum_to_size
+
+
+def test_sum_to_size_undoes_broadcasting_and_refuses_other_sizes():
+    x = tg.arange(6.0).reshape(1, 2, 3).requires_grad_()
+    found = x.sum_to_size(2, 1)
+    assert found.tolist() == [[3.0], [12.0]]
+    found.sum().backward()
+    assert x.grad.tolist() == [[[1.0] * 3] * 2]
+    with pytest.raises(RuntimeError, match="not expandable"):
+        x.sum_to_size(3, 3)
