@@ -141,7 +141,8 @@ def elementwise_at(size, shape):
         ("layer_norm", kernel("layer_norm", norm, shape, (), (1e-5,), repeat),
          None, lambda: F.layer_norm(tx, (columns,), t["w"], t["b"])),
         ("layer_norm_backward", kernel("layer_norm_backward", back, shape, (), (), repeat), None, None),
-        ("cross_entropy", kernel("cross_entropy", [x, target, number, out], shape, (), (1.0, -100.0), repeat),
+        ("cross_entropy",
+         kernel("cross_entropy", [x, target, number, out, None], (*shape, -100), (), (1.0,), repeat),
          None, lambda: F.cross_entropy(tx, t["target"])),
     ]  # fmt: skip
     for label, ours, numpy, pytorch in others:

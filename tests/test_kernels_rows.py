@@ -123,37 +123,43 @@ def test_cross_entropy_and_its_backward(shape, mean, dtype):
         Guarded(shape, dtype),
         np.array(1.5, dtype),
     )
-    settings = (mean, -100.0)
-    run("cross_entropy", code(x), [x, target, loss, saved.array], shape, (), settings)
+    wrong, sizes = np.array([-1, 0]), (*shape, -100)
+    run("cross_entropy", code(x), [x, target, loss, saved.array, wrong], sizes, (), (mean,))
     near(saved.array, log_y, dtype, 10)
     picked = log_y[used, target[used]]
     count = used.sum() if mean else 1
     near(loss, -picked.sum() / count, dtype, 10)
-    run("cross_entropy_backward", code(x), [g, saved.array, target, grad.array], shape, (), settings)
+    run("cross_entropy_backward", code(x), [g, saved.array, target, grad.array, wrong], sizes, (), (mean,))
     exact = np.exp(log_y) * used[:, None]
     exact[used, target[used]] -= 1
     near(grad.array, exact * 1.5 / (count or np.nan), dtype, 10) if used.any() else None
     saved.check()
     grad.check()
+    assert wrong[0] == -1
 
 
 def test_cross_entropy_of_ignored_rows_alone():
     x, target = np.ones((3, 4), np.float32), np.full(3, -100)
     loss, saved = np.empty((), np.float32), np.empty((3, 4), np.float32)
-    run("cross_entropy", 7, [x, target, loss, saved], x.shape, (), (1.0, -100.0))
+    run("cross_entropy", 7, [x, target, loss, saved, None], (*x.shape, -100), (), (1.0,))
     assert np.isnan(loss)
-    run("cross_entropy", 7, [x, target, loss, saved], x.shape, (), (0.0, -100.0))
+    run("cross_entropy", 7, [x, target, loss, saved, None], (*x.shape, -100), (), (0.0,))
     assert loss == 0
 
 
-def test_the_first_target_out_of_range_is_found():
-    target = np.array([0, 9, -100, 3, 10, -1], np.int64)
-    at = np.empty((), np.int64)
-    for count, first in ((4, -1), (5, 4), (6, 4), (0, -1)):
-        run("check_range", 5, [target, at], (count,), (), (10.0, -100.0))
-        assert at == first
-    run("check_range", 5, [target[5:], at], (1,), (), (10.0, -100.0))
-    assert at == 0
+@BOTH
+def test_cross_entropy_says_which_row_names_no_class(dtype):
+    x = np.zeros((6, 10), dtype)
+    loss, saved, g = np.empty((), dtype), np.empty((6, 10), dtype), np.ones((), dtype)
+    for bad in (10, -1, 2**62, -(2**63)):
+        target = np.array([0, 9, 2**53 + 1, bad, 3, bad], np.int64)
+        for name, operands in (
+            ("cross_entropy", [x, target, loss, saved]),
+            ("cross_entropy_backward", [g, x, target, saved]),
+        ):
+            wrong = np.array([-1, 0])
+            run(name, code(x), [*operands, wrong], (6, 10, 2**53 + 1), (), (1.0,))
+            assert wrong.tolist() == [3, bad]
 
 
 @BOTH

@@ -110,6 +110,8 @@ cdef int enter_inplace(Tensor x) except -1
 cdef bint needs_grad(Tensor t) except -1
 cdef Tensor new_tensor(int ndim, const Py_ssize_t *shape, int code)
 cdef Tensor contiguous_of(Tensor x)
+cdef bint overlap(Tensor x, Tensor y) noexcept
+cdef bint clash(Tensor out, Tensor x) noexcept
 cdef int launch(kernel_fn fn, KernelArgs *a, double work) except -1
 cdef bint grad_enabled() noexcept
 cdef bint kernels_on() noexcept

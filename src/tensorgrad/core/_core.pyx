@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# cython: binding=False, embedsignature=True, embedsignature.format=clinic
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
 """The compiled core: storage, Tensor, the tape, the declaration that is also the call (Op), and the backward walk.
 
 One module, because the block cache and the thread's modes are statics. The parts stand beside it by subject; README.md

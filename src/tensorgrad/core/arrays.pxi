@@ -31,6 +31,8 @@ cdef Tensor borrow_array(cnp.ndarray array):
     cdef int i, code, ndim = cnp.PyArray_NDIM(array), number = cnp.PyArray_TYPE(array)
     cdef Py_ssize_t *shape
     cdef Py_ssize_t *strides
+    cdef char *low
+    cdef char *high
     code = CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
     if code == NO_DTYPE:
         names = ", ".join(d.name for d in DTYPE_LIST)
@@ -52,7 +54,8 @@ cdef Tensor borrow_array(cnp.ndarray array):
     t.at = <char *>cnp.PyArray_DATA(array)
     t.block = block_behind(array)
     if t.block is NULL:
-        t.block = block_borrow(<PyObject *>array, cnp.PyArray_NBYTES(array), not cnp.PyArray_ISWRITEABLE(array))
+        span_of_array(array, &low, &high)
+        t.block = block_borrow(<PyObject *>array, low, high - low, not cnp.PyArray_ISWRITEABLE(array))
     if t.block is NULL:
         raise MemoryError()
     if tg_inference:
@@ -100,19 +103,22 @@ cdef Tensor result_tensor(object value, list inputs):
     """What a body gave, as a tensor that shares memory with no input."""
     cdef cnp.ndarray array
     cdef Tensor x
-    cdef char *at
+    cdef char *low
+    cdef char *high
     cdef char *start
     if type(value) is not cnp.ndarray:
         return copy_array(value)
     array = <cnp.ndarray>value
     if cnp.PyArray_NBYTES(array) <= 48:
         return copy_array(array)
-    at = <char *>cnp.PyArray_DATA(array)
+    if not cnp.PyArray_ISWRITEABLE(array):
+        return copy_array(array)
+    span_of_array(array, &low, &high)
     for operand in inputs:
         if isinstance(operand, Tensor):
             x = <Tensor>operand
-            start = block_data(x.block) if x.block.bin >= 0 else x.at
-            if start <= at < start + block_nbytes(x.block) or not cnp.PyArray_ISWRITEABLE(array):
+            start = block_start(x.block)
+            if low < start + block_nbytes(x.block) and start < high:
                 return copy_array(array)
     return borrow_array(array)
 

@@ -127,6 +127,12 @@ def _camel(name: str) -> str:
     return "".join(part.capitalize() for part in name.strip("_").split("_"))
 
 
+def _want_free(name: str) -> None:
+    """Refuses a name that an op has: of two declarations the first would be dead, and nobody would know."""
+    if name in registry:
+        raise ValueError(f"there is an op {name!r} already, of {registry[name].definition.__module__}")
+
+
 def _declare(
     body: Callable,
     *,
@@ -149,6 +155,7 @@ def _declare(
     numbers: str = "both",
 ) -> Op:
     name = name or body.__name__
+    _want_free(name)
     names, defaults, positional = _parameters(body)
     formulas: dict[str, Callable] = {}
     for argument, formula in (vjp or {}).items():
@@ -196,6 +203,7 @@ def _declare(
 def in_place(target: Op, name: str | None = None, *, method: bool = True) -> Op:
     """The in-place form of an op, ``name_``: writes the result into its first argument and returns that."""
     name = name or target.__name__ + "_"
+    _want_free(name)
     op = Op(
         target.body, name=name, kind="inplace", rule="free", params=target.params, defaults=target.defaults,
         positional=len(target.params), variadic=-1, tensor_params=(), formulas=(), formula_args=(),

@@ -168,7 +168,7 @@ cdef int result_code(list operands) except -1:
                 dimensioned = code if dimensioned == NO_DTYPE else PROMOTED[dimensioned][code]
             else:
                 zero = code if zero == NO_DTYPE else PROMOTED[zero][code]
-        elif operand is not None:
+        else:
             code = number_code(operand)
             wrapped = code if wrapped == NO_DTYPE else PROMOTED[wrapped][code]
     return combine(dimensioned, combine(zero, wrapped))
@@ -180,6 +180,8 @@ def result_type(*operands):
     >>> tg.result_type(tg.tensor([1, 2]), 1.0)
     tensorgrad.float32
     """
+    if len(operands) < 2:
+        raise TypeError(f"result_type(): expected at least two Tensors or numbers, got {len(operands)}")
     return DTYPE_LIST[result_code(list(operands))]
 
 

@@ -493,7 +493,7 @@ cdef object inplace_binary(Op op, Tensor x, object other):
             op.rule == NO_BOOL and is_bool(other)) and not (
             tg_grad and (needs_grad(x) or (isinstance(other, Tensor) and needs_grad(<Tensor>other)))):
         y = as_operand(other, x.code)
-        if (y.block is not x.block or y is x) and fits_into(y, x) and (x.contiguous or not overlaps_itself(x)):
+        if fits_into(y, x) and not clash(x, y) and (x.contiguous or not overlaps_itself(x)):
             operands[0] = <PyObject *>x
             operands[1] = <PyObject *>y
             if x.contiguous and y.contiguous and x.count == y.count:
@@ -509,16 +509,3 @@ cdef object inplace_binary(Op op, Tensor x, object other):
             other = x_before
         return assign(x, <Tensor>binary(op, x_before, other))
     return assign(x, <Tensor>binary(op, x, other))
-
-
-cdef bint fits_into(Tensor y, Tensor x) noexcept:
-    """Whether ``y`` broadcasts to the shape of ``x``."""
-    cdef int i
-    cdef Py_ssize_t extent
-    if y.nd > x.nd:
-        return False
-    for i in range(y.nd):
-        extent = shape_of(y)[i]
-        if extent != 1 and extent != shape_of(x)[x.nd - y.nd + i]:
-            return False
-    return True

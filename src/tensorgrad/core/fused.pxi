@@ -13,11 +13,9 @@ cdef kernel_fn CROSS_ENTROPY[9]
 cdef kernel_fn CROSS_ENTROPY_BACKWARD[9]
 cdef kernel_fn MSE[9]
 cdef kernel_fn MSE_BACKWARD[9]
-cdef kernel_fn CHECK_RANGE = NULL
 
 
 cdef void find_fused() noexcept:
-    global CHECK_RANGE
     cdef int i
     for i in range(DTYPES):
         SOFTMAX[i] = find(b"softmax", i)
@@ -30,7 +28,6 @@ cdef void find_fused() noexcept:
         CROSS_ENTROPY_BACKWARD[i] = find(b"cross_entropy_backward", i)
         MSE[i] = find(b"mse", i)
         MSE_BACKWARD[i] = find(b"mse_backward", i)
-    CHECK_RANGE = find(b"check_range", I64)
 
 
 find_fused()
@@ -176,7 +173,7 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
     y = <Tensor><PyObject *>args[1]
-    if (not tg_kernels or CROSS_ENTROPY[x.code] is NULL or CHECK_RANGE is NULL or y.code != I64
+    if (not tg_kernels or CROSS_ENTROPY[x.code] is NULL or y.code != I64
             or x.nd != 2 or y.nd != 1 or not x.count
             or shape_of(x)[0] != y.count or not x.contiguous or not y.contiguous):
         return DECLINED
@@ -194,7 +191,6 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
             ignore = value
         elif value is not op.defaults[i] and value != op.defaults[i]:
             return DECLINED
-    check_classes(y, shape_of(x)[1], ignore)
     out = new_scalar(x.code)
     logs = new_like(x, x.code)
     row_args(&a, x)
@@ -203,8 +199,8 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     a.data[2] = out.at
     a.data[3] = logs.at
     a.scalar[0] = scale
-    a.scalar[1] = ignore
-    launch(CROSS_ENTROPY[x.code], &a, 8.0 * x.count)
+    a.size[2] = ignore
+    launch_classes(CROSS_ENTROPY[x.code], &a, 8.0 * x.count)
     if tg_grad and needs_grad(x):
         node = new_node(op, out, cross_entropy_vjp)
         set_edge0(node, x)
@@ -217,21 +213,14 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     return out
 
 
-cdef int check_classes(Tensor y, Py_ssize_t classes, long long ignore) except -1:
-    """Raises IndexError for a class that there is not."""
-    cdef KernelArgs a
-    cdef int64_t bad = -1
-    a.ndim = 1
-    a.size[0] = y.count
-    a.stride[0][0] = 8
-    a.data[0] = y.at
-    a.data[1] = &bad
-    a.scalar[0] = classes
-    a.scalar[1] = ignore
-    CHECK_RANGE(&a)
-    if bad >= 0:
-        raise IndexError(f"Target {(<int64_t *>y.at)[bad]} is out of bounds: cross_entropy() has {classes} "
-                         f"classes, and row {bad} "
+cdef int launch_classes(kernel_fn fn, KernelArgs *a, double work) except -1:
+    """Runs a kernel that reads class numbers; raises IndexError for one that there is not."""
+    cdef int64_t wrong[2]
+    wrong[0] = -1
+    a.data[4] = wrong
+    launch(fn, a, work)
+    if wrong[0] >= 0:
+        raise IndexError(f"Target {wrong[1]} is out of bounds: cross_entropy() has {a.size[1]} classes, and row {wrong[0]} "
                          f"names another")
     return 0
 
@@ -240,16 +229,14 @@ cdef int cross_entropy_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
     cdef Tensor logs = node.output
     cdef Tensor out = new_like(logs, logs.code)
-    # NumPy may have written there
-    check_classes(<Tensor>node.s1, shape_of(logs)[1], -100 if node.settings is None else node.settings[1])
     row_args(&a, logs)
     a.data[0] = g.at
     a.data[1] = logs.at
     a.data[2] = (<Tensor>node.s1).at
     a.data[3] = out.at
     a.scalar[0] = 1 if node.settings is None or node.settings[0] == "mean" else 0
-    a.scalar[1] = -100 if node.settings is None else node.settings[1]
-    launch(CROSS_ENTROPY_BACKWARD[logs.code], &a, 4.0 * logs.count)
+    a.size[2] = -100 if node.settings is None else node.settings[1]
+    launch_classes(CROSS_ENTROPY_BACKWARD[logs.code], &a, 4.0 * logs.count)
     return accumulate(node, 0, out)
 
 

@@ -33,19 +33,27 @@ cdef object run(Op op, list values):
             if not isinstance(value, (list, tuple)):
                 raise TypeError(f"{op.__name__}(): argument '{op.params[i]}' (position {i + 1}) must be tuple of Tensors, not "
                                 f"{type(value).__name__}")
+            value = list(value)             # a thread may change it
             for k, each in enumerate(value):
                 if not isinstance(each, Tensor):
                     raise TypeError(f"expected Tensor as element {k} in argument {i}, but got {type(each).__name__}")
             inputs.extend(value)
-            values[i] = list(value)
-            bodies[i] = [array_of(each) for each in value]
+            values[i] = value
+            bodies[i] = [operand_array(op, <Tensor>each) for each in value]
         elif value is None and op.defaults[i] is None:
             inputs.append(None)
         else:
             inputs.append(want_tensor(op, value, i))
-            bodies[i] = array_of(<Tensor>value)
+            bodies[i] = operand_array(op, <Tensor>value)
     result = call_body(op, bodies)
     return finish(op, values, inputs, result)
+
+
+cdef object operand_array(Op op, Tensor x):
+    """An operand for a body. NumPy checks integers and truths that say where to read or write before it uses them, so they
+    are copied: whoever else holds their memory may write there in between.
+    """
+    return array_of(clone_raw(x) if x.code < F16 and op.kind == PRIMITIVE else x)
 
 
 cdef object call_body(Op op, list arguments):
@@ -59,6 +67,12 @@ cdef object call_body(Op op, list arguments):
         nbytes = int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize
         raise AllocationError(f"can't allocate memory: {op.__name__} needs {nbytes} bytes for an array of size "
                               f"{list(shape)}") from None
+    except ValueError as error:         # NumPy's words for sizes that do not fit in 64 bits
+        if str(error).startswith(("array is too big", "Maximum allowed")):
+            raise AllocationError(f"{op.__name__}(): Storage size calculation overflowed: {error}") from None
+        raise
+    except OverflowError as error:
+        raise RuntimeError(f"{op.__name__}(): Overflow when unpacking long: {error}") from None
 
 
 cdef object finish(Op op, list values, list inputs, object result):
@@ -68,13 +82,17 @@ cdef object finish(Op op, list values, list inputs, object result):
     if op.kind == VIEW:
         x = <Tensor>inputs[0]
         if type(result) is list:
-            outs = [view_from_array(x, <cnp.ndarray?>each) for each in result]
+            for each in result:
+                if not within(x, <cnp.ndarray?>each):
+                    refuse_outside(op, x, each)
+            outs = [view_from_array(x, each) for each in result]
             if outs:
                 record(op, values, inputs, None, outs)
             return tuple(outs)
         if within(x, <cnp.ndarray?>result):
             out = view_from_array(x, result)
         else:
+            refuse_outside(op, x, result)
             out = result_tensor(result, inputs)
         return record(op, values, inputs, out, None)
     if type(result) is tuple or isinstance(result, (tuple, list)):

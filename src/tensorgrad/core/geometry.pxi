@@ -153,6 +153,100 @@ cdef inline bint same_shape(Tensor a, Tensor b) noexcept:
     return True
 
 
+cdef bint fits_into(Tensor y, Tensor x) noexcept:
+    """Whether ``y`` broadcasts to the shape of ``x``."""
+    cdef int i
+    cdef Py_ssize_t extent
+    if y.nd > x.nd:
+        return False
+    for i in range(y.nd):
+        extent = shape_of(y)[i]
+        if extent != 1 and extent != shape_of(x)[x.nd - y.nd + i]:
+            return False
+    return True
+
+
+# Which bytes elements lie in, and who shares them. Addresses decide: two blocks may borrow one NumPy buffer.
+
+cdef inline void span_at(char *at, int ndim, const Py_ssize_t *shape, const Py_ssize_t *strides, int itemsize,
+                         char **low, char **high) noexcept:
+    """From where to where in memory elements lie; NumPy's arrays may have negative strides."""
+    cdef Py_ssize_t step
+    cdef int i
+    low[0] = at
+    high[0] = at + itemsize
+    for i in range(ndim):
+        if shape[i] == 0:
+            low[0] = high[0] = at
+            return
+        step = (shape[i] - 1) * strides[i]
+        if step < 0:
+            low[0] += step
+        else:
+            high[0] += step
+
+
+cdef inline void span_of(Tensor t, char **low, char **high) noexcept:
+    if t.contiguous:
+        low[0] = t.at
+        high[0] = t.at + t.count * ITEMSIZE[t.code]
+    else:
+        span_at(t.at, t.nd, shape_of(t), strides_of(t), ITEMSIZE[t.code], low, high)
+
+
+cdef void span_of_array(cnp.ndarray array, char **low, char **high):
+    span_at(<char *>cnp.PyArray_DATA(array), cnp.PyArray_NDIM(array), <Py_ssize_t *>cnp.PyArray_DIMS(array),
+            <Py_ssize_t *>cnp.PyArray_STRIDES(array), <int>cnp.PyArray_ITEMSIZE(array), low, high)
+
+
+cdef bint overlap(Tensor x, Tensor y) noexcept:
+    """Whether elements of the two may share memory."""
+    cdef char *from_x
+    cdef char *to_x
+    cdef char *from_y
+    cdef char *to_y
+    span_of(x, &from_x, &to_x)
+    span_of(y, &from_y, &to_y)
+    return from_x < to_y and from_y < to_x
+
+
+cdef inline Py_ssize_t size_of_step(Tensor t, int d) noexcept:
+    return strides_of(t)[d] if strides_of(t)[d] >= 0 else -strides_of(t)[d]
+
+
+cdef bint overlaps_itself(Tensor t) noexcept:
+    """Whether some of its elements may share memory with others."""
+    cdef Py_ssize_t reach, step, other
+    cdef int i, j
+    for i in range(t.nd):
+        if shape_of(t)[i] <= 1:
+            continue
+        step = size_of_step(t, i)
+        reach = 0                       # of the dimensions with shorter steps
+        for j in range(t.nd):
+            other = size_of_step(t, j)
+            if shape_of(t)[j] > 1 and (other < step or (other == step and j < i)):
+                reach += other * (shape_of(t)[j] - 1)
+        if step <= reach:
+            return True
+    return False
+
+
+cdef bint clash(Tensor out, Tensor x) noexcept:
+    """Whether a loop that writes ``out`` may change elements of ``x`` before it reads them: they share memory, and not each
+    element the one of its own index.
+    """
+    cdef int i
+    if not overlap(out, x):
+        return False
+    if out.at != x.at or out.code != x.code or not same_shape(out, x):
+        return True
+    for i in range(x.nd):
+        if strides_of(x)[i] != strides_of(out)[i] and shape_of(x)[i] != 1:
+            return True
+    return False
+
+
 cdef tuple shape_tuple(Tensor t):
     cdef Py_ssize_t *shape = shape_of(t)
     return tuple([shape[i] for i in range(t.nd)])

@@ -161,20 +161,19 @@ find_add_rows()
 def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray rows not None):
     """Adds ``rows[i]`` to ``full[index[i]]`` by the kernel, in order, and tells whether there is one for these arrays.
 
-    ``full`` and ``rows`` have two dimensions, ``index`` one, of checked int64.
+    ``full`` and ``rows`` have two dimensions, ``index`` one, of int64.
     """
     cdef KernelArgs a
+    cdef int64_t wrong[2]
     cdef int number = cnp.PyArray_TYPE(full)
     cdef int code = CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
     if (not tg_kernels or code == NO_DTYPE or ADD_ROWS[code] is NULL or cnp.PyArray_TYPE(rows) != number
+            or cnp.PyArray_NDIM(full) != 2 or cnp.PyArray_NDIM(rows) != 2 or cnp.PyArray_NDIM(index) != 1
+            or not cnp.PyArray_ISBEHAVED(full)
             or not cnp.PyArray_IS_C_CONTIGUOUS(full) or not cnp.PyArray_IS_C_CONTIGUOUS(rows)
             or not cnp.PyArray_IS_C_CONTIGUOUS(index)
             or index.dtype.num != NUMPY_TYPE[I64]):
         return False
-    limit = cnp.PyArray_DIM(full, 0)
-    # NumPy may have written there since it was checked
-    if cnp.PyArray_SIZE(index) and (index.min() < 0 or index.max() >= limit):
-        raise IndexError(f"index out of range: rows from {index.min()} to {index.max()} of {limit}")
     if cnp.PyArray_DIM(rows, 0) != cnp.PyArray_DIM(index, 0) or cnp.PyArray_DIM(rows, 1) != cnp.PyArray_DIM(full, 1):
         raise RuntimeError(f"rows of shape {(<object>rows).shape} do not go into {(<object>full).shape} at "
                            f"{cnp.PyArray_DIM(index, 0)} places")
@@ -183,7 +182,12 @@ def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray
     a.size[1] = cnp.PyArray_DIM(full, 1)
     a.data[0] = cnp.PyArray_DATA(rows)
     a.data[1] = cnp.PyArray_DATA(index)
+    a.size[2] = cnp.PyArray_DIM(full, 0)
     a.data[2] = cnp.PyArray_DATA(full)
+    a.data[3] = wrong
     a.stride[2][0] = cnp.PyArray_STRIDE(full, 0)
+    wrong[0] = -1
     launch(ADD_ROWS[code], &a, <double>cnp.PyArray_SIZE(rows))
+    if wrong[0] >= 0:
+        raise IndexError(f"index {wrong[1]} is out of bounds for dimension 0 with size {a.size[2]}")
     return True

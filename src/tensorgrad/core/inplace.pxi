@@ -16,7 +16,7 @@ cdef int enter_write(Tensor x) except -1:
     """What has to hold before every element is set to one value: elements that share memory do no harm then.
     """
     if x.block.frozen:
-        raise RuntimeError("the memory of this tensor is read-only (it came from a read-only array); clone() it before writing")
+        refuse_frozen()
     enter_history(x)
     if x.flags & FLAG_INFERENCE and not tg_inference and tg_grad:
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. You can "
@@ -58,6 +58,10 @@ cdef int refuse_unfollowed(Tensor x, str what) except -1:
                            f"own backward would be left out. Clone the output of the Function before writing.")
     raise RuntimeError(f"{whose} This view was not recorded, so the gradient could not follow; make the view while grad mode is "
                        f"enabled, or write into it inside no_grad().")
+
+
+cdef int refuse_frozen() except -1:
+    raise RuntimeError("the memory of this tensor is read-only (it came from a read-only array); clone() it before writing")
 
 
 cdef Tensor assign(Tensor x, Tensor value, bint partly=True):
@@ -299,8 +303,7 @@ def _become(Tensor x not None, Tensor view not None):
 
 def _room_of(Tensor x not None):
     """The elements of its memory that lie before its first element, and those from there to the end."""
-    cdef char *start = block_data(x.block) if x.block.bin >= 0 else (x.at if x.base is None else x.base.at)
-    cdef Py_ssize_t before = x.at - start
+    cdef Py_ssize_t before = x.at - block_start(x.block)
     return before // ITEMSIZE[x.code], (<Py_ssize_t>block_nbytes(x.block) - before) // ITEMSIZE[x.code]
 
 
@@ -332,6 +335,9 @@ def _resize(Tensor x not None, shape):
             step *= dims[i] if dims[i] > 1 else 1
         made.count = count
         made.contiguous = True
+    elif x.block.bin < 0:
+        raise RuntimeError(f"Trying to resize storage that is not resizable: {count} elements do not fit into the NumPy array "
+                           f"that the tensor shows")
     else:
         made = new_tensor(ndim, dims, x.code)
         memcpy(made.at, clone_raw(x).at, x.count * ITEMSIZE[x.code])

@@ -1,5 +1,8 @@
 # cat and stack: contiguous pieces copied row by row, one node for all of them.
 
+cdef Py_ssize_t UNLOCKED_COPY = 500    # elements from which a copy, perhaps NumPy's, may release the GIL
+
+
 cdef object hot_join(Op op, void **args, Py_ssize_t count):
     """``cat`` and ``stack``; declines what is to be refused, and what only the declaration knows about."""
     cdef Py_ssize_t shape[MAX_DIMS + 1]
@@ -34,7 +37,7 @@ cdef object hot_join(Op op, void **args, Py_ssize_t count):
                 return DECLINED
         if x.nd == 1 and x.count == 0 and not stacked:
             return DECLINED
-        total += 1 if stacked else shape_of(x)[dim]
+        total = plus(total, 1 if stacked else shape_of(x)[dim])
         if tg_grad and not needs:
             needs = needs_grad(x)
     for d in range(nd):
@@ -43,13 +46,16 @@ cdef object hot_join(Op op, void **args, Py_ssize_t count):
         else:
             shape[d] = shape_of(first)[d - (stacked and d > dim)]
     out = new_tensor(nd, shape, code)
+    pieces = given
+    if out.count >= UNLOCKED_COPY:      # another thread may give a tensor other memory while the GIL is released
+        pieces = tuple([alias_of(<Tensor>each) for each in given])
     total = 0
     for i in range(n):
-        x = <Tensor>given[i]
+        x = <Tensor>pieces[i]
         copy_piece(out, x, dim, total, stacked)
         total += 1 if stacked else shape_of(x)[dim]
     if needs and code >= F16:
-        record_join(op, out, given, dim, stacked)
+        record_join(op, out, given, pieces, dim, stacked)
     return out
 
 
@@ -67,7 +73,7 @@ cdef int copy_piece(Tensor out, Tensor x, int dim, Py_ssize_t start, bint stacke
         row = strides_of(out)[dim] * shape_of(out)[dim]
         chunk = strides_of(out)[dim] * (1 if stacked else shape_of(x)[dim])
         rows = x.count * ITEMSIZE[x.code] // chunk
-        if x.count < 100000:
+        if x.count < 200 * UNLOCKED_COPY:
             for i in range(rows):
                 memcpy(to + i * row, source + i * chunk, chunk)
         else:
@@ -86,15 +92,15 @@ cdef int copy_piece(Tensor out, Tensor x, int dim, Py_ssize_t start, bint stacke
     return copy_into(view_of(out, n, shape, strides, to), x)
 
 
-cdef int record_join(Op op, Tensor out, object given, int dim, bint stacked) except -1:
+cdef int record_join(Op op, Tensor out, object given, object pieces, int dim, bint stacked) except -1:
     cdef Op primitive = <Op>(CORE_OPS["_stack"] if stacked else CORE_OPS["_cat"])
     cdef Node node = new_node(primitive, out, join_vjp)
     cdef list settings
     if stacked:
         settings = [None, dim, None]
     else:
-        settings = [None, tuple([shape_of(<Tensor>each)[dim] for each in given]), dim, None]
-    settings.append(shape_tuple(<Tensor>given[0]))
+        settings = [None, tuple([shape_of(<Tensor>each)[dim] for each in pieces]), dim, None]
+    settings.append(shape_tuple(<Tensor>pieces[0]))
     node.settings = settings
     return record_list(primitive, node, settings, list(given))
 

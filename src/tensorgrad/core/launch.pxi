@@ -41,7 +41,8 @@ cdef inline void flat_args2(KernelArgs *a, Tensor x, Tensor y, Tensor out) noexc
 cdef bint map_args(KernelArgs *a, PyObject **operands, int count, Tensor out) noexcept:
     """Strided loops: operands broadcast to the shape of ``out``, neighbouring dimensions merged where all agree.
 
-    False when more than KERNEL_DIMS loops are left.
+    False when more than KERNEL_DIMS loops are left, or an operand does not broadcast: another thread may have given it, or
+    ``out``, other memory since shapes were compared. The caller's other path refuses it.
     """
     cdef int i, d, last = 0, shift
     cdef bint merge
@@ -51,6 +52,8 @@ cdef bint map_args(KernelArgs *a, PyObject **operands, int count, Tensor out) no
     cdef Tensor t
     a.ndim = 0
     for i in range(count):
+        if not fits_into(<Tensor>operands[i], out):
+            return False
         a.data[i] = (<Tensor>operands[i]).at
     a.data[count] = out.at
     for d in range(out.nd):
@@ -105,53 +108,6 @@ cdef void find_copies() noexcept:
 find_copies()
 
 
-cdef inline void span_of(Tensor t, char **low, char **high) noexcept:
-    """Where its elements begin and end in memory; NumPy's arrays may have negative strides."""
-    cdef Py_ssize_t step
-    cdef int i
-    low[0] = t.at
-    high[0] = t.at + ITEMSIZE[t.code]
-    for i in range(t.nd):
-        step = (shape_of(t)[i] - 1) * strides_of(t)[i]
-        if step < 0:
-            low[0] += step
-        else:
-            high[0] += step
-
-
-cdef inline Py_ssize_t size_of_step(Tensor t, int d) noexcept:
-    return strides_of(t)[d] if strides_of(t)[d] >= 0 else -strides_of(t)[d]
-
-
-cdef bint overlaps_itself(Tensor t) noexcept:
-    """Whether some of its elements may share memory with others."""
-    cdef Py_ssize_t reach, step, other
-    cdef int i, j
-    for i in range(t.nd):
-        if shape_of(t)[i] <= 1:
-            continue
-        step = size_of_step(t, i)
-        reach = 0                       # of the dimensions with shorter steps
-        for j in range(t.nd):
-            other = size_of_step(t, j)
-            if shape_of(t)[j] > 1 and (other < step or (other == step and j < i)):
-                reach += other * (shape_of(t)[j] - 1)
-        if step <= reach:
-            return True
-    return False
-
-
-cdef bint overlap(Tensor x, Tensor y) noexcept:
-    """Whether elements of the two may share memory; both have some."""
-    cdef char *from_x
-    cdef char *to_x
-    cdef char *from_y
-    cdef char *to_y
-    span_of(x, &from_x, &to_x)
-    span_of(y, &from_y, &to_y)
-    return from_x < to_y and from_y < to_x
-
-
 cdef int copy_into(Tensor out, Tensor x) except -1:
     """Writes the values of ``x``, broadcast and converted, into ``out``; versions and graphs are the
     caller's.
@@ -161,13 +117,15 @@ cdef int copy_into(Tensor out, Tensor x) except -1:
     cdef kernel_fn fn = NULL
     if out.count == 0:
         return 0
+    if out.block.frozen:
+        refuse_frozen()
     if x.code == out.code and x.contiguous and out.contiguous and x.count == out.count:
         if x.at != out.at:
             memmove(out.at, x.at, x.count * ITEMSIZE[x.code])
         return 0
     if tg_kernels:
         fn = COPY[x.code] if x.code == out.code else CAST[x.code][out.code]
-    if overlap(x, out):                 # NumPy does not look out for every such case either
+    if clash(out, x):                   # NumPy does not look out for every such case either
         x = clone_raw(x)
     operands[0] = <PyObject *>x
     if not out.contiguous and overlaps_itself(out):     # of elements that share memory the last by index is kept

@@ -27,6 +27,7 @@
 typedef struct ForeignBlock {
     Block head;
     PyObject *owner;
+    char *start;
     size_t nbytes;
 } ForeignBlock;
 
@@ -161,7 +162,7 @@ static Block *block_new(size_t nbytes)
     return block;
 }
 
-static Block *block_borrow(PyObject *owner, size_t nbytes, int frozen)
+static Block *block_borrow(PyObject *owner, char *start, size_t nbytes, int frozen)
 {
     ForeignBlock *block = (ForeignBlock *)malloc(sizeof(ForeignBlock));
     if (!block) return NULL;
@@ -171,6 +172,7 @@ static Block *block_borrow(PyObject *owner, size_t nbytes, int frozen)
     block->head.frozen = (int16_t)frozen;
     block->head.slack = 0;
     block->owner = owner;
+    block->start = start;
     block->nbytes = nbytes;
     Py_INCREF(owner);
     return &block->head;
@@ -204,6 +206,12 @@ static inline void block_keep(Block *block) { block->refs++; }
 static inline void block_drop(Block *block)
 {
     if (--block->refs == 0) block_free(block);
+}
+
+/* Where its memory begins, whoever it belongs to. */
+static inline char *block_start(Block *block)
+{
+    return block->bin == BLOCK_FOREIGN ? ((ForeignBlock *)block)->start : block_data(block);
 }
 
 /* The bytes that were asked for; those of the room beyond them hold nothing. */

@@ -2,8 +2,9 @@
 
 cdef extern from "storage.h" nogil:
     Block *block_new(size_t nbytes)
-    Block *block_borrow(PyObject *owner, size_t nbytes, int frozen)
+    Block *block_borrow(PyObject *owner, char *start, size_t nbytes, int frozen)
     char *block_data(Block *block)
+    char *block_start(Block *block)
     void block_keep(Block *block)
     void block_drop(Block *block)
     size_t block_nbytes(Block *block)

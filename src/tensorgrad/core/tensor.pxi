@@ -221,12 +221,7 @@ cdef class Tensor:
 
     def storage_offset(self):
         """Elements from the start of the memory it shows to its first element."""
-        cdef char *start
-        if self.block.bin >= 0:
-            start = block_data(self.block)
-        else:
-            start = self.at if self.base is None else self.base.at
-        return (self.at - start) // ITEMSIZE[self.code]
+        return (self.at - block_start(self.block)) // ITEMSIZE[self.code]
 
     def data_ptr(self):
         """The address of its first element."""

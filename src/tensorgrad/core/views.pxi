@@ -89,6 +89,13 @@ cdef inline Py_ssize_t times(Py_ssize_t a, Py_ssize_t b) except -1:
     return a * b
 
 
+cdef inline Py_ssize_t plus(Py_ssize_t a, Py_ssize_t b) except -1:
+    """The sum of two extents; refuses what does not fit in 64 bits."""
+    if a > PY_SSIZE_T_MAX - b:
+        raise RuntimeError("size: integer addition overflow")
+    return a + b
+
+
 cdef int infer_shape(Tensor x, Py_ssize_t *shape, int ndim) except -1:
     """Fills in a -1 and checks that the sizes agree."""
     cdef Py_ssize_t known = 1
@@ -465,13 +472,23 @@ cdef Tensor view_from_array(Tensor x, cnp.ndarray array):
     return view_of(x, array.ndim, shape, strides, <char *>cnp.PyArray_DATA(array) if array.size else x.at)
 
 
+cdef int refuse_outside(Op op, Tensor x, cnp.ndarray array) except -1:
+    """What a view's body gives that does not lie in the memory of ``x`` must be a copy, with memory of its own."""
+    cdef object owner = array
+    while isinstance(cnp.get_array_base(owner), cnp.ndarray):
+        owner = cnp.get_array_base(owner)
+    if array.size and not cnp.PyArray_CHKFLAGS(owner, cnp.NPY_ARRAY_OWNDATA):
+        raise RuntimeError(f"{op.__name__}(): a view of shape {list((<object>array).shape)} would leave the memory that a tensor "
+                           f"of shape {list(shape_tuple(x))} shows")
+    return 0
+
+
 cdef bint within(Tensor x, cnp.ndarray array):
-    """Whether the array shows memory of ``x``."""
-    cdef char *at = <char *>cnp.PyArray_DATA(array)
-    cdef char *start
+    """Whether the array shows memory of ``x``, and no other."""
+    cdef char *low
+    cdef char *high
+    cdef char *start = block_start(x.block)
     if x.count == 0 or array.size == 0:
         return x.count == array.size and cnp.PyArray_BASE(array) is not NULL
-    start = block_data(x.block) if x.block.bin >= 0 else x.at
-    if x.block.bin < 0 and x.base is not None:
-        start = x.base.at
-    return start <= at < start + block_nbytes(x.block)
+    span_of_array(array, &low, &high)
+    return start <= low and high <= start + block_nbytes(x.block)

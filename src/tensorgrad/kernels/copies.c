@@ -1,4 +1,4 @@
-/* Kernels that move values: copy, fill, conversions between element types, rows gathered and scattered. */
+/* Kernels that move values: copy, fill, conversions between element types, rows added up. */
 #include <string.h>
 
 #include "entries.h"
@@ -138,29 +138,24 @@ CAST_FROM_FLOAT(f16, i32_of_single, in[i])
 CAST_FROM_FLOAT(f32, i32_of_single, half_of_float(in[i]))
 CAST_FROM_FLOAT(f64, i32_of, half_of_double(in[i]))
 
-/* data = table, index (int64), out; size = {rows, bytes of a row}; stride[0][0] = bytes between rows of the table.
-   Rows are contiguous, in `out` as well. The index was checked before. */
-static void gather_rows(const KernelArgs *a)
-{
-    const int64_t *index = a->data[1];
-    char *out = a->data[2];
-    size_t width = (size_t)a->size[1];
-    for (int64_t r = 0; r < a->size[0]; r++) {
-        memcpy(out, (const char *)a->data[0] + index[r] * a->stride[0][0], width);
-        out += width;
-    }
-}
-
-/* data = rows to add, index (int64), table; size = {rows, elements of a row}; stride[2][0] = bytes between rows of the
-   table. Rows are added in their order, so the result is always the same. */
+/* data = rows to add, index (int64), table, wrong; size = {rows, elements of a row, rows of the table}; stride[2][0] = bytes
+   between rows of the table. Rows are added in their order, so the result is always the same. Each index is read once, as
+   whoever else holds the array may write there; at one that there is not the kernel stops and says which row named what. */
 #define SCATTER(T, type)                                                                                \
     static void scatter_add_rows_##T(const KernelArgs *a)                                               \
     {                                                                                                   \
         const type *in = a->data[0];                                                                    \
-        const int64_t *index = a->data[1];                                                              \
+        const volatile int64_t *index = a->data[1];                                                     \
         int64_t width = a->size[1];                                                                     \
         for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
-            type *out = (type *)((char *)a->data[2] + index[r] * a->stride[2][0]);                      \
+            int64_t row = index[r];                                                                     \
+            if (row < 0 || row >= a->size[2]) {                                                         \
+                int64_t *wrong = a->data[3];                                                            \
+                wrong[0] = r;                                                                           \
+                wrong[1] = row;                                                                         \
+                return;                                                                                 \
+            }                                                                                           \
+            type *out = (type *)((char *)a->data[2] + row * a->stride[2][0]);                           \
             INDEPENDENT                                                                                 \
             for (int64_t i = 0; i < width; i++) {                                                       \
                 out[i] += in[i];                                                                        \
@@ -179,7 +174,6 @@ SCATTER(f64, double)
 #define LINES(code, T, bits)                                                                            \
     {"copy", code, copy_##bits},                                                                        \
     {"fill", code, fill_##T},                                                                           \
-    {"gather_rows", code, gather_rows},                                                                 \
     {"cast_bool", code, T##_to_bool},                                                                   \
     {"cast_u8", code, T##_to_u8},                                                                       \
     {"cast_i8", code, T##_to_i8},                                                                       \

@@ -7,6 +7,25 @@ ROW_HELPERS(f64, double)
 
 #define BLOCK 4096      /* elements whose squares are summed in lanes before they go into a double */
 
+/* The class that a row names, in [0, size[1]), or one of these. It is read once: whoever else holds the array may write there
+   at any time. One that there is not is reported in data[4], as its row and itself. */
+enum { IGNORED = -1, WRONG = -2 };
+
+static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t row)
+{
+    int64_t class = ((const volatile int64_t *)target)[row];
+    if (class == args->size[2]) {
+        return IGNORED;
+    }
+    if (class < 0 || class >= args->size[1]) {
+        int64_t *wrong = args->data[4];
+        wrong[0] = row;
+        wrong[1] = class;
+        return WRONG;
+    }
+    return class;
+}
+
 #define LOSSES(T, type)                                                                                 \
     /* data = a, b, loss; size = {n}; scalar[0] = 1 for the mean, 0 for the sum */                      \
     static void mse_##T(const KernelArgs *args)                                                         \
@@ -46,48 +65,52 @@ ROW_HELPERS(f64, double)
             out[i] = scale * (a[i] - b[i]);                                                             \
         }                                                                                               \
     }                                                                                                   \
-    /* data = logits, target (int64), loss, log probabilities; size = {rows, classes};                  \
-       scalar = 1 for the mean or 0 for the sum, the target that is ignored. Targets were checked before. */ \
+    /* data = logits, target (int64), loss, log probabilities, wrong; size = {rows, classes, the target that is ignored}; \
+       scalar[0] = 1 for the mean, 0 for the sum */                                                     \
     static void cross_entropy_##T(const KernelArgs *args)                                               \
     {                                                                                                   \
-        const int64_t *target = args->data[1];                                                          \
         int64_t classes = args->size[1];                                                                \
-        int64_t ignored = (int64_t)args->scalar[1];                                                     \
         int64_t used = 0;                                                                               \
         double total = 0.0;                                                                             \
         for (int64_t r = 0; r < args->size[0]; r++) {                                                   \
             type *log_probability = (type *)args->data[3] + r * classes;                                \
+            int64_t class = class_of_row(args, args->data[1], r);                                       \
+            if (class == WRONG) {                                                                       \
+                return;                                                                                 \
+            }                                                                                           \
             log_softmax_row_##T((const type *)args->data[0] + r * classes, log_probability, classes);   \
-            if (target[r] != ignored) {                                                                 \
-                total -= log_probability[target[r]];                                                    \
+            if (class != IGNORED) {                                                                     \
+                total -= log_probability[class];                                                        \
                 used++;                                                                                 \
             }                                                                                           \
         }                                                                                               \
         *(type *)args->data[2] = (type)(args->scalar[0] ? total / (double)used : total);                \
     }                                                                                                   \
-    /* data = g (one element), log probabilities, target, gradient of the logits */                     \
+    /* data = g (one element), log probabilities, target, gradient of the logits, wrong; sizes and scalar as above */ \
     static void cross_entropy_backward_##T(const KernelArgs *args)                                      \
     {                                                                                                   \
-        const int64_t *target = args->data[2];                                                          \
         int64_t classes = args->size[1];                                                                \
-        int64_t ignored = (int64_t)args->scalar[1];                                                     \
         double scale = (double)*(const type *)args->data[0];                                            \
         if (args->scalar[0]) {                                                                          \
             int64_t used = 0;                                                                           \
             for (int64_t r = 0; r < args->size[0]; r++) {                                               \
-                used += target[r] != ignored;                                                           \
+                used += ((const int64_t *)args->data[2])[r] != args->size[2];                           \
             }                                                                                           \
             scale /= (double)used;                                                                      \
         }                                                                                               \
         for (int64_t r = 0; r < args->size[0]; r++) {                                                   \
             const type *log_probability = (const type *)args->data[1] + r * classes;                    \
             type *out = (type *)args->data[3] + r * classes;                                            \
-            if (target[r] == ignored) {                                                                 \
+            int64_t class = class_of_row(args, args->data[2], r);                                       \
+            if (class == WRONG) {                                                                       \
+                return;                                                                                 \
+            }                                                                                           \
+            if (class == IGNORED) {                                                                     \
                 memset(out, 0, (size_t)classes * sizeof(type));                                         \
                 continue;                                                                               \
             }                                                                                           \
             exponentials_##T(log_probability, out, classes, 0);                                         \
-            out[target[r]] -= 1;                                                                        \
+            out[class] -= 1;                                                                            \
             for (int64_t i = 0; i < classes; i++) {                                                     \
                 out[i] *= (type)scale;                                                                  \
             }                                                                                           \
@@ -97,26 +120,6 @@ ROW_HELPERS(f64, double)
 LOSSES(f32, float)
 LOSSES(f64, double)
 
-/* data = classes (int64), the position of the first that is not in [0, scalar[0]) nor is scalar[1], or -1; size = {n} */
-static void check_range(const KernelArgs *a)
-{
-    const int64_t *value = a->data[0];
-    int64_t count = a->size[0];
-    uint64_t limit = (uint64_t)a->scalar[0];
-    int64_t ignored = (int64_t)a->scalar[1];
-    int64_t bad = 0;
-    *(int64_t *)a->data[1] = -1;
-    for (int64_t i = 0; i < count; i++) {
-        bad |= ((uint64_t)value[i] >= limit) & (value[i] != ignored);
-    }
-    for (int64_t i = 0; bad && i < count; i++) {
-        if ((uint64_t)value[i] >= limit && value[i] != ignored) {
-            *(int64_t *)a->data[1] = i;
-            return;
-        }
-    }
-}
-
 #define BOTH_FLOATS(name) {#name, DT_F32, name##_f32}, {#name, DT_F64, name##_f64},
 
 const KernelEntry LEVEL(loss_entries)[] = {
@@ -124,6 +127,5 @@ const KernelEntry LEVEL(loss_entries)[] = {
     BOTH_FLOATS(mse_backward)
     BOTH_FLOATS(cross_entropy)
     BOTH_FLOATS(cross_entropy_backward)
-    {"check_range", DT_I64, check_range},
     {NULL, 0, NULL},
 };

@@ -113,27 +113,24 @@ def layer_norm_backward(grad, input, mean, scale, weight=None):
     return of_input, of_weight, of_bias
 
 
-cdef object class_array(str who, object target, Py_ssize_t rows, Py_ssize_t classes, long ignore_index):
-    """`target` as int64, one class for each row, each of them in range or ignored."""
-    cdef KernelArgs a
-    cdef int64_t bad = -1
-    cdef const int64_t[::1] view
+cdef object class_array(str who, object target, Py_ssize_t rows):
+    """`target` as int64, one class for each row; the kernel checks them as it reads them."""
     array = np.ascontiguousarray(target, np.int64)
     if array.shape != (rows,):
         raise ValueError(f"{who}: target has the shape {list(array.shape)}, wanted [{rows}], a class for each row")
-    if rows:
-        view = array
-        a.ndim = 1
-        a.size[0] = rows
-        a.data[0] = <void *>&view[0]
-        a.data[1] = &bad
-        a.scalar[0] = classes
-        a.scalar[1] = ignore_index
-        launch(b"check_range", DT_I64, &a)
-    if bad >= 0:
-        raise ValueError(
-            f"{who}: target[{bad}] is {array[bad]}, wanted a class from 0 to {classes - 1} or {ignore_index}")
     return array
+
+
+cdef int launch_classes(str who, int dtype, KernelArgs *a) except -1:
+    """Calls a kernel that reads class numbers; raises ValueError for one that there is not."""
+    cdef int64_t wrong[2]
+    wrong[0] = -1
+    a.data[4] = wrong
+    launch(who.encode(), dtype, a)
+    if wrong[0] >= 0:
+        raise ValueError(
+            f"{who}: target[{wrong[0]}] is {wrong[1]}, wanted a class from 0 to {a.size[1] - 1} or {a.size[2]}")
+    return 0
 
 
 cdef double mean_flag(str who, object reduction) except -1:
@@ -157,7 +154,7 @@ def cross_entropy(logits, target, reduction="mean", ignore_index=-100):
     cdef KernelArgs a
     x = rows_array("cross_entropy", "logits", logits)
     rows, classes = x.shape
-    t = class_array("cross_entropy", target, rows, classes, ignore_index)
+    t = class_array("cross_entropy", target, rows)
     loss, log_probabilities = np.empty((), x.dtype), np.empty_like(x)
     a.ndim = 2
     a.size[0], a.size[1] = rows, classes
@@ -166,8 +163,8 @@ def cross_entropy(logits, target, reduction="mean", ignore_index=-100):
     a.data[2] = address(loss)
     a.data[3] = address(log_probabilities)
     a.scalar[0] = mean_flag("cross_entropy", reduction)
-    a.scalar[1] = ignore_index
-    launch(b"cross_entropy", code_of(x), &a)
+    a.size[2] = ignore_index
+    launch_classes("cross_entropy", code_of(x), &a)
     return loss, log_probabilities
 
 
@@ -180,7 +177,7 @@ def cross_entropy_backward(log_probabilities, target, grad=1.0, reduction="mean"
     cdef KernelArgs a
     x = rows_array("cross_entropy_backward", "log_probabilities", log_probabilities)
     rows, classes = x.shape
-    t = class_array("cross_entropy_backward", target, rows, classes, ignore_index)
+    t = class_array("cross_entropy_backward", target, rows)
     g = np.full((), grad, x.dtype)
     y = output("cross_entropy_backward", "out", out, x.shape, x.dtype)
     a.ndim = 2
@@ -190,8 +187,8 @@ def cross_entropy_backward(log_probabilities, target, grad=1.0, reduction="mean"
     a.data[2] = int_address(t)
     a.data[3] = address(y)
     a.scalar[0] = mean_flag("cross_entropy_backward", reduction)
-    a.scalar[1] = ignore_index
-    launch(b"cross_entropy_backward", code_of(x), &a)
+    a.size[2] = ignore_index
+    launch_classes("cross_entropy_backward", code_of(x), &a)
     return y
 
 

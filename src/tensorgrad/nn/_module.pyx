@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=True, boundscheck=False, wraparound=False
+# cython: language_level=3, binding=True, boundscheck=False, wraparound=False, auto_pickle=False
 """The part of a Module that every step passes: calling, attribute look-up, assignment, zero_grad, Sequential's loop.
 
 The class itself, and all that is not on this path, is in `modules/module.py`. A module's whole state lies in its
@@ -6,7 +6,6 @@ The class itself, and all that is not on this path, is in `modules/module.py`. A
 there has been one), so that copying, pickling and users who reach into it need no special care. Nothing of it is
 kept elsewhere.
 """
-cimport cython
 from cpython.object cimport PyObject, PyTypeObject
 
 from tensorgrad.core import Tensor
@@ -106,7 +105,6 @@ cdef dict back_everywhere = everywhere["_backward_hooks"]
 cdef dict back_pre_everywhere = everywhere["_backward_pre_hooks"]
 
 
-@cython.auto_pickle(False)
 cdef class ModuleBase:
     """What `Module` is built on: `module(x)` and nothing else."""
     cdef dict __dict__

@@ -7,7 +7,16 @@ from typing import Any
 
 from tensorgrad.core import Size, Tensor, all_dtypes, dtype, get_default_dtype
 
-__all__ = ["Size", "Tensor", "all_dtypes", "dtype", "get_default_dtype", "wrap_dim", "wrap_dims"]
+__all__ = [
+    "Size",
+    "Tensor",
+    "all_dtypes",
+    "dtype",
+    "get_default_dtype",
+    "near_matrix",
+    "wrap_dim",
+    "wrap_dims",
+]
 
 
 def wrap_dim(dim: Any, ndim: int) -> int:
@@ -20,6 +29,13 @@ def wrap_dim(dim: Any, ndim: int) -> int:
             f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})"
         )
     return dim + count if dim < 0 else int(dim)
+
+
+def near_matrix(offset: int, rows: int, columns: int) -> int:
+    """The number of a diagonal, one just outside the matrix for any further away: NumPy negates an int of
+    32 bits.
+    """
+    return max(-rows, min(offset, columns))
 
 
 def wrap_dims(dims: Any, ndim: int) -> tuple[int, ...]:

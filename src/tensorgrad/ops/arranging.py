@@ -12,7 +12,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, int32, int64
 from tensorgrad.core.declare import case, composite, integers, normal, primitive
 from tensorgrad.ops import indexing, shaping
-from tensorgrad.ops._tools import wrap_dim
+from tensorgrad.ops._tools import near_matrix, wrap_dim
 
 BOTH = ("tensorgrad", "tensorgrad.nn.functional")
 
@@ -274,7 +274,7 @@ def tril(input, diagonal=0):
             [1., 1.]])
     """
     _matrix(input, "tril")
-    return np.tril(input, diagonal)
+    return np.tril(input, near_matrix(diagonal, *input.shape[-2:]))
 
 
 @primitive(
@@ -295,13 +295,16 @@ def triu(input, diagonal=0):
             [0., 1.]])
     """
     _matrix(input, "triu")
-    return np.triu(input, diagonal)
+    return np.triu(input, near_matrix(diagonal, *input.shape[-2:]))
 
 
-def _triangle(row: int, col: int, found, dtype) -> Tensor:
+def _triangle(indices_of, row: int, col: int, offset: int, dtype) -> Tensor:
     for name, size in (("row", row), ("col", col)):
         if size < 0:
             raise RuntimeError(f"{name} must be non-negative, got{size}")
+    if row * col >= 2**60:  # np.arange adds up in float64 and gives none of them
+        raise RuntimeError(f"a matrix of {row} rows and {col} columns has more than memory can hold")
+    found = indices_of(row, near_matrix(offset, row, col), col)
     indices = _core._copy_of_array(np.stack(found).astype(np.int64))
     return indices if dtype is None else indices.to(dtype)
 
@@ -313,7 +316,7 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype=None, device=None
     tensor([[0, 1, 1],
             [0, 0, 1]])
     """
-    return _triangle(row, col, np.tril_indices(max(row, 0), offset, max(col, 0)), dtype)
+    return _triangle(np.tril_indices, row, col, offset, dtype)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype=None, device=None, layout=None) -> Tensor:
@@ -323,7 +326,7 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype=None, device=None
     tensor([[0, 0, 1],
             [0, 1, 1]])
     """
-    return _triangle(row, col, np.triu_indices(max(row, 0), offset, max(col, 0)), dtype)
+    return _triangle(np.triu_indices, row, col, offset, dtype)
 
 
 @composite(

@@ -40,7 +40,7 @@ def reduce_loss(loss: Tensor, reduction: str) -> Tensor:
 
 def _floats(name: str, *tensors: Tensor) -> None:
     """Raises unless the tensors' common dtype is one of floats."""
-    dtype = result_type(*tensors)
+    dtype = result_type(tensors[0], *tensors)
     if not dtype.is_floating_point:
         raise NotImplementedError(
             f"{name}: not implemented for {dtype.name}; convert with .to(tensorgrad.float32) first"

@@ -9,7 +9,7 @@ import numpy as np
 
 from tensorgrad.core import no_grad
 from tensorgrad.core.declare import between, case, composite, fused, normal, primitive
-from tensorgrad.ops import arithmetic, joining, reductions, shaping
+from tensorgrad.ops import joining, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reductions import cast, check_tensor, wide
 
@@ -100,16 +100,6 @@ def log_softmax(input, dim=None, dtype=None, *, _stacklevel=3):
     tensor([-0.6931, -0.6931])
     """
     return _along("log_softmax", _log_softmax, input, dim, dtype)
-
-
-@composite(samples=_dtype_samples, at=F_)
-def softmin(input, dim=None, dtype=None, *, _stacklevel=3):
-    r"""The softmax of the negative: small numbers get the large shares.
-
-    >>> F.softmin(tg.tensor([0.0, 0.0]), 0)
-    tensor([0.5000, 0.5000])
-    """
-    return softmax(arithmetic.neg(input), dim, dtype)
 
 
 # ---------------------------------------------------------------------------- mean 0, variance 1

@@ -156,6 +156,9 @@ def pad(input, pad, mode="constant", value=None):
                 f"{extent + low + high}; it has to "
                 f"be positive, at dimension {d}"
             )
+        if extent + low + high >= 2**60:  # np.arange adds up in float64 and gives none of them
+            size = extent + low + high
+            raise RuntimeError(f"pad(): the size {size} of dimension {d} is more than memory can hold")
         if low or high:
             input = indexing.pick(input, d, _source(mode, extent, low, high))
     return input

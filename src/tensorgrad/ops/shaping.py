@@ -10,7 +10,7 @@ import numpy as np
 from tensorgrad.core import Size, Tensor, _core, bool_, float64
 from tensorgrad.core.declare import alias, case, composite, normal, primitive, registry
 from tensorgrad.core.declare import view as declare_view
-from tensorgrad.ops._tools import wrap_dim
+from tensorgrad.ops._tools import near_matrix, wrap_dim
 
 
 @declare_view(
@@ -710,6 +710,7 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     wrapped = wrap_dim(dim1, input.ndim), wrap_dim(dim2, input.ndim)
     if wrapped[0] == wrapped[1]:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    offset = near_matrix(offset, *[input.shape[d] for d in wrapped])
     found = np.diagonal(input, offset, *wrapped)
     return found if found.size else input[(slice(0, 0),) * input.ndim].reshape(found.shape)
 
@@ -722,7 +723,7 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 def _diagonal_backward(g, shape, offset, dim1, dim2):
     """Zeros of ``shape`` with ``g`` on a diagonal of two of its dimensions."""
     full = np.zeros(shape, g.dtype)
-    line = np.diagonal(full, offset, dim1, dim2)
+    line = np.diagonal(full, near_matrix(offset, shape[dim1], shape[dim2]), dim1, dim2)
     line.flags.writeable = True
     line[...] = g
     return full
@@ -757,7 +758,7 @@ def unfold(input, dimension, size, step):
         return input.reshape(1)[:size]
     shape, strides = list(input.shape), list(input.strides)
     shape[dim] = (extent - size) // step + 1
-    strides[dim] *= step
+    strides[dim] *= step if shape[dim] > 1 else 1
     return np.lib.stride_tricks.as_strided(input, [*shape, size], [*strides, input.strides[dim]])
 
 

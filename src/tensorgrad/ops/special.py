@@ -230,6 +230,7 @@ alias("psi", digamma, at=SPECIAL, method=False)
     vjp=dict(input=lambda g, input, n: mul(g, _polygamma(input, n + 1))),
     at=(),
     method=False,
+    inplace=False,
     grad_name="PolygammaBackward0",
     samples=lambda: [
         case(between(0.3, 4.0, 3, 4), 1, name="trigamma"),

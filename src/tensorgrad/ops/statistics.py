@@ -559,6 +559,8 @@ def bincount(input, weights=None, minlength=0):
         raise RuntimeError("minlength should be >= 0")
     if input.ndim != 1 or (input.size and input.min() < 0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if input.size and input.max() == 2**63 - 1:  # NumPy adds 1
+        raise RuntimeError("maximum value of input overflowed: it should be below 2**63 - 1")
     if weights is None:
         return np.bincount(input, minlength=minlength)
     if weights.shape != input.shape:

@@ -130,6 +130,8 @@ def as_strided(input, size, stride, storage_offset=None):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(size)}: {list(size)}")
     if offset < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {offset}")
+    if math.prod(size) >= 2**63:
+        raise RuntimeError("numel: integer multiplication overflow")
     reach = 0 if 0 in size else offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     before, behind = _core._room_of(input)
     if reach > before + behind:
@@ -177,10 +179,19 @@ def resize_as_(self, the_template, memory_format=None):
 
 
 def set_(self, source=None, storage_offset=0, size=None, stride=None):
-    """Makes the tensor show the memory of ``source``, a tensor of its dtype; without one it becomes empty."""
-    source = self.new_empty(0) if source is None else source
+    """Makes the tensor show the memory of ``source``, a tensor of its dtype; without one it becomes empty.
+
+    With a ``size``, that of it which begins ``storage_offset`` elements after the first of ``source``.
+    """
+    if source is None:
+        source = self.new_empty(0)
+    elif size is None and storage_offset:
+        raise TypeError("set_(): a storage_offset goes only with a size")
     if size is not None:
-        source = as_strided(source.detach(), size, stride or contiguous_strides(size), storage_offset)
+        if not source.is_contiguous():
+            raise RuntimeError("set_(): passed in tensor to be used as storage must be contiguous")
+        offset = source.storage_offset() + storage_offset
+        source = as_strided(source.detach(), size, stride or contiguous_strides(size), offset)
     return _core._set_memory(self, source)
 
 

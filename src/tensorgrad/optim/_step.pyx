@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# cython: binding=False, embedsignature=True, embedsignature.format=clinic
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
 """The compiled half of every optimizer: what it remembers, and the loop over the parameters.
 
 `State`, `States` and `Group` are the dicts that PyTorch's optimizers have (`optimizer.state[param]`, `optimizer.state`,
@@ -7,7 +7,7 @@
 tensors, kernels and settings it found the last time from C fields, so a step costs no look-up at all.
 """
 from tensorgrad._kernels cimport KernelArgs, find, kernel_fn
-from tensorgrad.core._core cimport Tensor, contiguous_of, kernels_on, launch
+from tensorgrad.core._core cimport Tensor, clash, contiguous_of, kernels_on, launch, overlap
 
 from tensorgrad.core import enable_grad
 
@@ -186,7 +186,11 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
     cdef kernel_fn fn = group.fn32 if param.code == F32 else group.fn64 if param.code == F64 else NULL
     cdef Tensor slot, step
     cdef int i, count
+    if not grad.contiguous:             # first of all: other threads run meanwhile
+        grad = contiguous_of(grad)
     if fn is NULL or not param.contiguous or param.block.frozen or grad.code != param.code or grad.count != param.count:
+        return False
+    if clash(param, grad):
         return False
     if (state.names is not group.names or state.seen != state.changes) and not read_state(group, state):
         return False
@@ -196,6 +200,8 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
         if state.slots[i] is not None:
             slot = <Tensor>state.slots[i]
             if slot.code != param.code or slot.count != param.count or not slot.contiguous or slot.block.frozen:
+                return False
+            if overlap(slot, param) or overlap(slot, grad):
                 return False
             a.data[2 + i] = slot.at
     for i in range(SCALARS):
@@ -216,8 +222,6 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
     for i in range(count):
         if state.slots[i] is not None:
             (<Tensor>state.slots[i]).block.version += 1
-    if not grad.contiguous:
-        grad = contiguous_of(grad)
     a.data[0] = param.at
     a.data[1] = grad.at
     a.ndim = 1
