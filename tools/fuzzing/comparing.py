@@ -43,6 +43,7 @@ CLEAN = (
     "ValueError",
     "RuntimeError",
     "IndexError",
+    "OverflowError",
     "NotImplementedError",
     "AllocationError",
     "LinAlgError",

@@ -142,7 +142,9 @@ EXCUSES = [
     ),
     Excuse(
         "Derivatives exist that PyTorch has not",
-        lambda s: s.refused("derivative for '", "derivative for aten::"),
+        lambda s: s.refused(
+            "derivative for '", "derivative for aten::", "is not differentiable with respect to"
+        ),
     ),
     Excuse(
         "logdet and slogdet of singular matrices have a derivative",
@@ -171,6 +173,14 @@ EXCUSES = [
         lambda s: s.only_refused_here(
             "must be Tensor, not int", "must be Tensor, not float", "must be Tensor, not bool"
         ),
+    ),
+    Excuse(
+        "`addbmm_` and its kin never give the tensor another shape",
+        lambda s: s.calls("addbmm") and s.only_refused_here("doesn't match the broadcast shape"),
+    ),
+    Excuse(
+        "`trapezoid` adds up pairs",
+        lambda s: s.calls("trapezoid", "trapz") and s.kind == "value" and "inf" in "".join(s.lines),
     ),
     Excuse(
         "What LAPACK makes of NaN, of infinities and of singular matrices",
