@@ -1,6 +1,7 @@
 """Linear algebra: what a factorization multiplies back to, gradients behind structured matrices, and "
 "what is refused."""
 
+import itertools
 import math
 
 import numpy as np
@@ -226,3 +227,126 @@ def test_empty_stacks_and_matrices():
         assert LA.svdvals(A).shape == shape[:-1]
         assert LA.matrix_exp(A).shape == shape
     assert LA.det(tg.ones(0, 0)).item() == 1
+
+
+# ---------------------------------------------------------------------------- singular matrices
+
+
+def by_leibniz(matrix, *taken):
+    """The determinant's derivative by the elements taken, (row, column) each: the sum over the permutations
+    that pass through them.
+    """
+    n, total = len(matrix), 0.0
+    for order in itertools.permutations(range(n)):
+        if all(order[row] == column for row, column in taken):
+            turns = sum(order[a] > order[b] for a in range(n) for b in range(a + 1, n))
+            rest = set(range(n)) - {row for row, _ in taken}
+            total += (-1) ** turns * math.prod(matrix[row][order[row]] for row in rest)
+    return total
+
+
+MATRICES = {
+    "2, rank 1": [[1.0, 2.0], [2.0, 4.0]],
+    "2, rank 0": [[0.0, 0.0], [0.0, 0.0]],
+    "3, rank 3": [[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 2.0]],
+    "3, rank 2": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [5.0, 7.0, 9.0]],
+    "3, rank 1": [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [3.0, 6.0, 9.0]],
+    "3, rank 0": [[0.0] * 3] * 3,
+    "3, a zero row": [[1.0, 5.0, 3.0], [0.0, 2.0, 1.0], [0.0, 0.0, 0.0]],
+    "4, rank 2": [[1.0 + i + j for j in range(4)] for i in range(4)],
+    "1": [[0.0]],
+}
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(tg.float64, 1e-10), (tg.float32, 2e-4)], ids=["f64", "f32"])
+@pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
+def test_det_has_first_and_second_derivatives_at_every_rank(matrix, dtype, tolerance):
+    n = len(matrix)
+    places = list(itertools.product(range(n), repeat=2))
+    x = tg.tensor(matrix, dtype=dtype, requires_grad=True)
+    first = tg.autograd.grad(LA.det(x), x, create_graph=True)[0]
+    wanted = [by_leibniz(matrix, at) for at in places]
+    plain = tg.autograd.grad(LA.det(x), x)[0]
+    for found in (first.detach(), plain):
+        np.testing.assert_allclose(found.numpy().reshape(-1), wanted, rtol=tolerance, atol=tolerance * 10)
+    for at in places:
+        second = tg.autograd.grad(first[at], x, retain_graph=True)[0]
+        wanted = [
+            by_leibniz(matrix, at, to) if to[0] != at[0] and to[1] != at[1] else 0.0 for to in places
+        ]
+        np.testing.assert_allclose(second.numpy().reshape(-1), wanted, rtol=tolerance, atol=tolerance * 10)
+
+
+def test_det_of_a_stack_has_derivatives_where_some_are_singular():
+    threes = [m for m in MATRICES.values() if len(m) == 3]
+    x = tg.tensor(threes, dtype=tg.float64, requires_grad=True)
+    weights = tg.tensor(np.random.default_rng(0).normal(size=x.shape))
+    first = tg.autograd.grad(LA.det(x).sum(), x, create_graph=True)[0]
+    second = tg.autograd.grad((first * weights).sum(), x)[0]
+    for i, matrix in enumerate(threes):
+        one = tg.tensor(matrix, dtype=tg.float64, requires_grad=True)
+        first = tg.autograd.grad(LA.det(one), one, create_graph=True)[0]
+        alone = tg.autograd.grad((first * weights[i]).sum(), one)[0]
+        np.testing.assert_allclose(second[i].numpy(), alone.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_det_next_to_singular_has_the_derivatives_of_its_cofactors():
+    matrix = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [5.0, 7.0, 9.0 + 1e-14]]
+    x = tg.tensor(matrix, dtype=tg.float64, requires_grad=True)
+    first = tg.autograd.grad(LA.det(x), x, create_graph=True)[0]
+    second = tg.autograd.grad(first[2, 2], x)[0]
+    np.testing.assert_allclose(second[:2, :2].numpy(), [[5.0, -4.0], [-2.0, 1.0]], rtol=1e-10)
+
+
+def test_third_derivative_of_det_of_a_singular_matrix():
+    x = tg.zeros(3, 3, dtype=tg.float64, requires_grad=True)
+    first = tg.autograd.grad(LA.det(x), x, create_graph=True)[0]
+    second = tg.autograd.grad(first[0, 0], x, create_graph=True)[0]
+    third = tg.autograd.grad(second[1, 1], x)[0]
+    assert third.tolist() == [[0.0] * 3, [0.0] * 3, [0.0, 0.0, 1.0]]
+
+
+INF, NAN = math.inf, math.nan
+
+
+@pytest.mark.parametrize(
+    "matrix, gradient",
+    [
+        ([[1.0, 2.0], [2.0, 4.0]], [[-INF, INF], [INF, -INF]]),
+        ([[0.0, 0.0], [0.0, 0.0]], [[NAN, NAN], [NAN, INF]]),
+        ([[0.0, 0.0], [0.0, 1.0]], [[INF, NAN], [0.0, 1.0]]),
+        ([[0.0, 1.0], [0.0, 2.0]], [[-INF, NAN], [INF, NAN]]),
+        (
+            [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 1.0, 1.0]],
+            [[INF, -INF, INF], [-INF, INF, -INF], [1.5, 0.0, -0.5]],
+        ),
+        ([[0.0]], [[INF]]),
+    ],
+)
+def test_log_of_a_singular_determinant_has_infinite_gradients(matrix, gradient):
+    for function in (tg.logdet, lambda x: LA.slogdet(x).logabsdet):
+        x = tg.tensor(matrix, dtype=tg.float64, requires_grad=True)
+        value = function(x)
+        assert value.item() == -INF
+        value.backward()
+        np.testing.assert_allclose(x.grad.numpy(), gradient, atol=1e-14)
+    both = tg.tensor([np.eye(len(matrix)).tolist(), matrix], dtype=tg.float64, requires_grad=True)
+    tg.logdet(both).sum().backward()
+    np.testing.assert_allclose(both.grad.numpy(), [np.eye(len(matrix)), gradient], atol=1e-14)
+
+
+def test_singular_values_alone_have_a_gradient_where_they_are_equal_or_zero():
+    for matrix in (tg.eye(3), tg.zeros(3, 2), -tg.eye(2)):
+        x = matrix.clone().requires_grad_()
+        LA.svdvals(x).sum().backward()
+        assert np.isfinite(x.grad.numpy()).all()
+    x = tg.eye(3, requires_grad=True)
+    LA.matrix_norm(x, "nuc").backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.eye(3), atol=1e-6)
+
+
+def test_cholesky_refuses_nan_and_solves_by_a_singular_factor():
+    with pytest.raises(LA.LinAlgError):
+        LA.cholesky(tg.tensor([[NAN]]))
+    found = tg.cholesky_solve(tg.tensor([[1.0]]), tg.tensor([[0.0]]))
+    assert found.item() == INF

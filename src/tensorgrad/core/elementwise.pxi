@@ -366,8 +366,8 @@ cdef int div_vjp(Node node, Tensor g) except -1:
     if node.e0 is not None:
         accumulate(node, 0, fitted(node, 0, <Tensor>binary(OP_DIV, g, node.s1)))
     if node.e1 is not None:
-        square = binary(OP_MUL, node.s1, node.s1)
-        accumulate(node, 1, fitted(node, 1, <Tensor>binary(OP_DIV, unary(OP_NEG, <Tensor>binary(OP_MUL, g, node.s0)), square)))
+        slope = binary(OP_DIV, binary(OP_DIV, node.s0, node.s1), node.s1)     # by the square, which may overflow
+        accumulate(node, 1, fitted(node, 1, <Tensor>unary(OP_NEG, <Tensor>binary(OP_MUL, g, slope))))
     return 0
 
 

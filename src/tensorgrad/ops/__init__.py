@@ -18,6 +18,7 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     contractions,
     conversion,
     creation,
+    determinants,
     distances,
     dropout,
     embedding,
@@ -49,10 +50,10 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
 
 FAMILIES = (
     activations, aligning, arithmetic, arranging, attention, bessel, choosing, classifying, comparison,
-    contractions, conversion, creation, distances, dropout, embedding, factorizing, gating, indexing,
-    joining, linalg, losses, margins, normalizing, padding, powers, products, randomness, reductions,
-    rounding, scans, scattering, selecting, shaping, sorting, spacing, special, statistics, striding,
-    trigonometry,
+    contractions, conversion, creation, determinants, distances, dropout, embedding, factorizing, gating,
+    indexing, joining, linalg, losses, margins, normalizing, padding, powers, products, randomness,
+    reductions, rounding, scans, scattering, selecting, shaping, sorting, spacing, special, statistics,
+    striding, trigonometry,
 )
 
 

@@ -21,6 +21,26 @@ def series(coefficients, u):
     return u * one - two + coefficients[0]
 
 
+def sinc_derivative(x, n):
+    """The n-th derivative of sin(pi x) / (pi x): near 0 by its power series, further out by recurrence over
+    the orders, which is stable where pi x is greater than the order.
+    """
+    t = PI * x
+    near = np.abs(t) < n + 1
+    inner, outer = np.where(near, t, 0), np.where(near, 1, t)
+    first = n + n % 2  # the lowest power of t that n derivatives leave
+    term = np.full_like(t, (-1) ** (first // 2)) * inner ** (first - n)
+    total = term / (first + 1)
+    for power in range(first + 2, 3 * n + 42, 2):
+        term = -term * inner * inner / ((power - n) * (power - n - 1))
+        total = total + term / (power + 1)
+    turns = [np.sin(outer), np.cos(outer), -np.sin(outer), -np.cos(outer)]
+    far = turns[0] / outer
+    for k in range(1, n + 1):
+        far = (turns[k % 4] - k * far) / outer
+    return PI**n * np.where(near, total, far)
+
+
 # ---------------------------------------------------------------------------- the error function and its kin
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tensorgrad.core.declare import alias, between, case, composite, distinct, in_place, normal, unary
 from tensorgrad.ops._kinds import floats_only, stored
-from tensorgrad.ops.arithmetic import _keep, add, div, mul, neg, sub
+from tensorgrad.ops.arithmetic import _keep, _stepwise, add, div, mul, neg, sub
 from tensorgrad.ops.choosing import _where
 from tensorgrad.ops.comparison import logical_and, logical_not
 from tensorgrad.ops.powers import exp
@@ -115,8 +115,8 @@ def softsign(input):
 
 @unary(
     vjp=dict(
-        input=lambda g, input, min_val, max_val: _keep(
-            g, logical_not((input <= min_val).logical_or(input >= max_val))
+        input=lambda g, input, min_val, max_val: _stepwise(
+            _keep(g, logical_not((input <= min_val).logical_or(input >= max_val))), input
         )
     ),
     rule="same",
@@ -150,7 +150,9 @@ hardtanh_ = in_place(hardtanh, method=False)
 
 
 @unary(
-    vjp=dict(input=lambda g, input: _keep(g, logical_not((input <= 0).logical_or(input >= 6)))),
+    vjp=dict(
+        input=lambda g, input: _stepwise(_keep(g, logical_not((input <= 0).logical_or(input >= 6))), input)
+    ),
     rule="same",
     at=LAYER,
     method=False,
@@ -172,7 +174,7 @@ def relu6(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, output: _keep(g, logical_not(output <= 0))),
+    vjp=dict(input=lambda g, output: _stepwise(_keep(g, logical_not(output <= 0)), output)),
     rule="same",
     at=BOTH,
     switch=True,
@@ -191,7 +193,7 @@ def relu(input):
 
 def _sloped(g, input, slope):
     """The gradient, times the slope where the input is not positive."""
-    return _where(input > 0, g, mul(g, slope))
+    return _stepwise(_where(input > 0, g, mul(g, slope)), input)
 
 
 @unary(
@@ -213,7 +215,7 @@ def leaky_relu(input, negative_slope=0.01):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, threshold: _keep(g, logical_not(input <= threshold))),
+    vjp=dict(input=lambda g, input, threshold: _stepwise(_keep(g, logical_not(input <= threshold)), input)),
     rule="same",
     at=BOTH,
     method=False,
@@ -244,8 +246,9 @@ def _elu_body(name, input, alpha, scale=1.0, steepness=1.0):
 
 
 def _elu_slope(g, input, alpha, scale=1.0, steepness=1.0):
-    """The gradient of ELU's family. What lies above 0 is kept out of the exponential: it would overflow."""
-    below = mul(exp(mul(_keep(input, input <= 0), steepness)), alpha * scale * steepness)
+    """The gradient of ELU's family. What lies above 0 is kept out of the exponential: it would overflow. At 0
+    the second derivative is 0, as in PyTorch."""
+    below = mul(exp(mul(_keep(input, input < 0), steepness)), alpha * scale * steepness)
     return _where(input <= 0, mul(g, below), g if scale == 1.0 else mul(g, scale))
 
 
@@ -500,10 +503,13 @@ def softplus(input, beta=1.0, threshold=20.0):
     return _softplus_1(input) if beta == 1 and threshold == 20 else _softplus(input, beta, threshold)
 
 
+def _shrunk(g, input, lambd):
+    """The gradient of what is farther than ``lambd`` from 0."""
+    return _stepwise(_keep(g, logical_not(logical_and(input >= -lambd, input <= lambd))), input)
+
+
 @unary(
-    vjp=dict(
-        input=lambda g, input, lambd: _keep(g, logical_not(logical_and(input >= -lambd, input <= lambd)))
-    ),
+    vjp=dict(input=_shrunk),
     rule="same",
     at=BOTH,
     method=True,
@@ -521,9 +527,7 @@ def hardshrink(input, lambd=0.5):
 
 
 @unary(
-    vjp=dict(
-        input=lambda g, input, lambd: _keep(g, logical_not(logical_and(input >= -lambd, input <= lambd)))
-    ),
+    vjp=dict(input=_shrunk),
     rule="same",
     at=LAYER,
     method=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorgrad.core import _core, bool_
+from tensorgrad.core import _core, bool_, is_grad_enabled
 from tensorgrad.core.declare import (
     alias,
     between,
@@ -42,6 +42,22 @@ def _zero(input):
 def _keep(input, mask):
     """The input where ``mask``, else 0 even of infinities and NaN. The mask broadcasts to the input."""
     return np.where(mask, input, input.dtype.type(0))
+
+
+@primitive(
+    vjp=dict(input=lambda g: g, source=lambda g: _zero(g)),
+    at=(),
+    samples=lambda: [case(normal(2, 3), normal(2, 3), name="plain")],
+)
+def _in_steps(input, source):
+    """``input``, which ``source`` has a part in that moves in steps: the derivative is 0, not none."""
+    return input.copy()
+
+
+def _stepwise(g, source):
+    """The gradient through straight pieces. Where PyTorch lets it be differentiated again by the tensor that
+    chose the pieces, it gives zeros."""
+    return _in_steps(g, source) if is_grad_enabled() and source.requires_grad else g
 
 
 # ---------------------------------------------------------------------------- sums and differences
@@ -186,7 +202,7 @@ def _rounded_quotient(input, other, rounding_mode=None):
 @binary(
     vjp=dict(
         input=lambda g, other: div(g, other),
-        other=lambda g, input, other: div(neg(mul(g, input)), mul(other, other)),
+        other=lambda g, input, other: neg(mul(g, div(div(input, other), other))),
     ),
     rule="float",
     checks=_rounded_quotient,
@@ -441,6 +457,17 @@ def _lerp(input, end, weight):
     return np.where(np.abs(weight) < 0.5, input + weight * way, end - way * (1 - weight))
 
 
+@primitive(
+    vjp=dict(input=lambda g, weight: mul(g, 1 - weight), end=lambda g, weight: mul(g, weight)),
+    at=(),
+    grad_name="LerpBackward0",
+    samples=lambda: [case(normal(2, 3), normal(2, 3), 0.25, name="plain")],
+)
+def _lerp_number(input, end, weight):
+    """A point between, of two tensors of one shape."""
+    return _lerp.body(input, end, input.dtype.type(weight))
+
+
 @composite(
     others=("weight",),
     method=True,
@@ -466,6 +493,9 @@ def lerp(input, end, weight):
         return _lerp(*together("lerp", input, end, shaping._cast(weight, input.dtype)))
     if not input.dtype.is_floating_point:
         raise NotImplementedError(f"lerp: not implemented for {input.dtype}")
+    if is_grad_enabled() and (input.requires_grad or end.requires_grad):
+        # The gradients of the sums below would be differences of infinities where one arrives.
+        return _lerp_number(*together("lerp", input, end), weight)
     way = sub(end, input)
     return add(input, way, alpha=weight) if -0.5 < weight < 0.5 else sub(end, way, alpha=1 - weight)
 

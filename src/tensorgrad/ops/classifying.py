@@ -21,6 +21,7 @@ from tensorgrad.core.declare import (
 )
 from tensorgrad.ops import activations, normalizing, powers, products, reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
+from tensorgrad.ops.arithmetic import _stepwise
 from tensorgrad.ops.losses import F_, _floats, _per_element, reduce_loss, reduction_of
 
 uint8, int64 = all_dtypes[1], all_dtypes[5]
@@ -51,8 +52,8 @@ def _factors(
 
 @primitive(
     vjp=dict(
-        input=lambda g, input_shape, target, weight, ignore_index, reduction: _nll_backward(
-            g, target, weight, ignore_index, reduction, input_shape
+        input=lambda g, input, target, weight, ignore_index, reduction: _stepwise(
+            _nll_backward(g, target, weight, ignore_index, reduction, input.shape), input
         )
     ),
     nograd=("target", "weight"),
@@ -436,7 +437,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
 )
 def _binary_cross_entropy_with_logits(input, other):
     """The cross entropy of the input's sigmoid, without overflow."""
-    return np.maximum(input, 0) - input * other + np.log1p(np.exp(-np.abs(input)))
+    return (1 - other) * input - activations._log_sigmoid.body(input)
 
 
 @composite(

@@ -9,7 +9,7 @@ import numpy as np
 
 from tensorgrad.core import _core
 from tensorgrad.core.declare import case, composite, normal, primitive, registry
-from tensorgrad.ops import choosing, products, reductions, shaping
+from tensorgrad.ops import arithmetic, choosing, products, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reductions import all_dims, cast, check_tensor, kept, wide
 
@@ -24,18 +24,17 @@ def _vector_norm_input(g, input, output, ord, dim, keepdim, input_shape):
     """The gradient; at a norm of 0 it is 0, one of the values that are right there."""
     g, output = kept(g, dim, keepdim, input_shape), kept(output, dim, keepdim, input_shape)
     if ord == 0:
-        return None
+        return arithmetic._zero(input)
     if ord == 1:
         return g * input.sgn()
     if ord == 2:
-        return input * (g / output).masked_fill(output == 0, 0)
+        return input * (g / output.masked_fill(output == 0, math.inf))
     size = input.abs()
     if math.isinf(ord):
-        reached = (size == output) | ((size != size) & (output != output))
-        return input.sgn() * (g / reductions.sum(reached, dim, True)) * reached
+        return input.sgn() * reductions.shared(g, reductions.reaches(size, output), dim)
     if ord < 1:
         return input.sgn() * size.pow(ord - 1).masked_fill(input == 0, 0) * g * output.pow(1 - ord)
-    scale = (g / output.pow(ord - 1)).masked_fill(output == 0, 0)
+    scale = g / output.masked_fill(output == 0, math.inf).pow(ord - 1)
     return (input.sgn() * size.pow(ord - 1) if ord < 2 else input * size.pow(ord - 2)) * scale
 
 

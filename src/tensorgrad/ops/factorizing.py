@@ -477,7 +477,8 @@ def _apart(values: Tensor) -> Tensor:
 
 def _eigh_A(g_0, g_1, output_0, output_1):
     inner = matmul(output_1.mT, g_1) / _apart(output_0) + arranging.diag_embed(g_0)
-    return matmul(matmul(output_1, inner), output_1.mT)
+    made = matmul(matmul(output_1, inner), output_1.mT)
+    return (made + made.mT) * 0.5
 
 
 Eigh = named("linalg_eigh", "eigenvalues", "eigenvectors")
@@ -527,10 +528,19 @@ def eigvalsh(A, UPLO="L"):
 # ---------------------------------------------------------------------------- singular values
 
 
+def _absent(g: Tensor) -> bool:
+    """Whether an output's gradient is the zeros that stand for none."""
+    return not g.requires_grad and not _core._array_of(g).any()
+
+
 def _svd_A(g_0, g_1, g_2, output_0, output_1, output_2):
-    """Townsend, Differentiating the singular value decomposition, 2016."""
+    """Townsend, Differentiating the singular value decomposition, 2016. Of the singular values alone the
+    gradient exists also where some are equal, or 0.
+    """
     k = output_1.shape[-1]
     U, S, Vh = output_0[..., :, :k], output_1, output_2[..., :k, :]
+    if _absent(g_0) and _absent(g_2):
+        return matmul(_scaled(U, g_1), Vh)
     g_U, g_Vh = g_0[..., :, :k], g_2[..., :k, :]
     gaps = _apart(S * S)
     turn_U, turn_V = matmul(U.mT, g_U), matmul(Vh, g_Vh.mT)

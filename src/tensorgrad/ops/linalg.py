@@ -150,92 +150,6 @@ def inv_ex(A, *, check_errors=False):
     return InvEx(made, info)
 
 
-# ---------------------------------------------------------------------------- determinants
-
-
-@primitive(
-    nograd=("A",),
-    at=(),
-    samples=lambda: [case(normal(3, 3), name="plain")],
-)
-def _cofactors(A):
-    """The cofactors: the determinant times the inverse's transpose, also where that does not exist."""
-    u, s, vh = np.linalg.svd(A)
-    others = np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
-    signs = np.linalg.det(u) * np.linalg.det(vh)
-    return (signs[..., None, None] * (u * others[..., None, :]) @ vh).astype(A.dtype)
-
-
-def _det_input(g, A, output):
-    if (_core._array_of(output) == 0).any():
-        return _wide(g) * _cofactors(A)
-    return _wide(g * output) * inv(A).mT
-
-
-@primitive(
-    vjp=dict(A=_det_input),
-    at=(),
-    grad_name="LinalgDetBackward0",
-    samples=lambda: [case(normal(3, 3), name="plain"), case(normal(2, 2, 2), name="stack")],
-)
-def _det(A):
-    """The determinants."""
-    return np.linalg.det(A)
-
-
-@composite(
-    at=BOTH,
-    method=True,
-    samples=lambda: [case(normal(3, 3), name="plain"), case(normal(2, 2, 2), name="stack")],
-)
-def det(A):
-    """The determinant of a square matrix, or of each of a stack.
-
-    >>> tg.linalg.det(tg.tensor([[2.0, 1.0], [1.0, 3.0]]))
-    tensor(5.)
-    """
-    check_matrices("linalg.det", A, square=True)
-    return _det(A)
-
-
-SlogDet = named("linalg_slogdet", "sign", "logabsdet")
-
-
-@primitive(
-    vjp=dict(A=lambda g_1, A: _wide(g_1) * inv(A).mT),
-    at=(),
-    grad_name="LinalgSlogdetBackward0",
-    samples=lambda: [case(normal(3, 3), name="plain")],
-)
-def _slogdet(A):
-    """The determinants' signs and the logarithms of their sizes."""
-    sign, logs = np.linalg.slogdet(A)
-    return SlogDet(sign.astype(A.dtype), logs.astype(A.dtype))
-
-
-@composite(at=BOTH, method=True, samples=lambda: [case(normal(3, 3), name="plain")])
-def slogdet(A):
-    """The sign of the determinant and the logarithm of its size, which can't overflow.
-
-    >>> tg.linalg.slogdet(tg.eye(2) * -3.0).logabsdet
-    tensor(2.1972)
-    """
-    check_matrices("linalg.slogdet", A, square=True)
-    return _slogdet(A)
-
-
-@composite(method=True, samples=lambda: [case(normal(3, 3), name="plain")])
-def logdet(input):
-    """The logarithm of the determinant: NaN of a negative one, minus infinity of 0.
-
-    >>> tg.logdet(tg.eye(2) * 3.0)
-    tensor(2.1972)
-    """
-    check_matrices("logdet", input, square=True)
-    sign, logs = _slogdet(input)
-    return choosing.where(sign < 0, math.nan, logs)
-
-
 # ---------------------------------------------------------------------------- linear systems
 
 
@@ -422,8 +336,8 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
 
 def _cholesky_A(g_0, output_0):
     """Murray, Differentiation of the Cholesky decomposition, 2016."""
-    inner = arranging.tril(matmul(output_0.mT, arranging.tril(g_0)))
-    inner = inner - arranging.diag_embed(inner.diagonal(0, -2, -1)) * 0.5
+    inner = matmul(output_0.mT, arranging.tril(g_0))
+    inner = arranging.tril(inner, -1) + arranging.diag_embed(inner.diagonal(0, -2, -1) * 0.5)
     left = _solve_triangular(output_0.mT, inner, True, False)
     both = _solve_triangular(output_0.mT, left.mT, True, False)
     return (both + both.mT) * 0.5
@@ -438,6 +352,7 @@ def _cholesky_A(g_0, output_0):
 def _cholesky(A):
     """The lower factors, NaN where there is none, and an int32 that is not 0 there."""
     made, failed = by_matrix(np.linalg.cholesky, A)
+    failed |= np.isnan(made).any((-2, -1))
     order = np.zeros(failed.shape, np.int32)
     for at in np.argwhere(failed):  # the first leading minor that is not positive
         matrix = A[tuple(at)]
@@ -508,7 +423,8 @@ def _from_factor(L: Tensor, change: Tensor, upper: bool) -> Tensor:
 def _cholesky_solve(B, L, upper):
     """The solutions of ``A @ X = B`` by the Cholesky factor of A."""
     lower = np.tril(L.swapaxes(-1, -2) if upper else L)
-    return _numpy_solve(lower.swapaxes(-1, -2), _numpy_solve(lower, B))
+    solve = _solve_triangular.body
+    return solve(lower.swapaxes(-1, -2), solve(lower, B, False, False), True, False)
 
 
 @primitive(

@@ -6,9 +6,11 @@ import math
 import warnings
 from typing import Any
 
+import numpy as np
+
 from tensorgrad.core import Tensor, result_type
-from tensorgrad.core.declare import between, case, composite, distinct, fused, normal
-from tensorgrad.ops import powers, reductions, shaping
+from tensorgrad.core.declare import between, case, composite, distinct, fused, normal, unary
+from tensorgrad.ops import activations, powers, reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
 
 F_ = "tensorgrad.nn.functional"
@@ -127,10 +129,19 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     return _weighted((input - target).abs(), weight, reduction)
 
 
-def _square_then_straight(difference: Tensor, turn: float) -> Tensor:
-    """Half the square of differences up to ``turn``, beyond it the line of that slope."""
-    cut = difference.clamp(-turn, turn)
-    return cut * (difference - cut * 0.5)
+@unary(
+    vjp=dict(input=lambda g, input, turn: g * activations._hardtanh(input, -turn, turn)),
+    at=(),
+    method=False,
+    inplace=False,
+    samples=lambda: [case(distinct(3, 4), 0.6, name="plain")],
+)
+def _square_then_straight(input, turn):
+    """Half the square of what is smaller than ``turn``, beyond it the line of that slope."""
+    size, turn = np.abs(input), input.dtype.type(turn)
+    return np.where(
+        size < turn, input * input * input.dtype.type(0.5), turn * (size - turn * input.dtype.type(0.5))
+    )
 
 
 @composite(

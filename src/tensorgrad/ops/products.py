@@ -8,7 +8,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, bool_, float32, float64
 from tensorgrad.core.declare import alias, case, composite, normal, primitive
-from tensorgrad.ops import creation, reductions, shaping
+from tensorgrad.ops import arithmetic, creation, reductions, shaping
 from tensorgrad.ops._kinds import together, want_tensors
 from tensorgrad.ops._tools import wrap_dim
 
@@ -518,7 +518,11 @@ alias("vecdot", linalg_vecdot, at="tensorgrad.linalg", method=False)
 
 
 @primitive(
-    vjp=dict(input=lambda g, input_shape: g * creation.eye(*input_shape, dtype=g.dtype)),
+    vjp=dict(
+        input=lambda g, input_shape: arithmetic._keep(
+            shaping.expand(g, input_shape), creation.eye(*input_shape, dtype=bool_)
+        )
+    ),
     method=True,
     samples=lambda: [case(normal(3, 3), name="square"), case(normal(2, 4), name="wide")],
 )

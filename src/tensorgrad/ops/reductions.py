@@ -264,10 +264,19 @@ def logsumexp(input, dim, keepdim=False):
 # ---------------------------------------------------------------------------- extremes
 
 
+def reaches(input, output):
+    """Where the elements are the output, NaN counting as itself."""
+    return (input == output) | ((input != input) & (output != output))
+
+
+def shared(g, reached, dim):
+    """A gradient in equal parts to the elements that reached an extreme over ``dim``, and to no others."""
+    return arithmetic._keep(shaping.expand(g / sum(reached, dim, True), reached.shape), reached)
+
+
 def _shared(g, input, output, dim, keepdim, input_shape):
-    """The gradient of an extreme, in equal parts to all elements that reach it."""
-    reached = input == kept(output, dim, keepdim, input_shape)
-    return kept(g, dim, keepdim, input_shape) / sum(reached, dim, True) * reached
+    reached = reaches(input, kept(output, dim, keepdim, input_shape))
+    return shared(kept(g, dim, keepdim, input_shape), reached, dim)
 
 
 def _check_reduced(name):

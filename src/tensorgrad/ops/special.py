@@ -13,7 +13,7 @@ from tensorgrad.ops import _curves, reductions, shaping
 from tensorgrad.ops._kinds import as_tensor, floats_only, want_tensors
 from tensorgrad.ops.arithmetic import _keep, _zero, add, div, mul, neg, sign, square, sub
 from tensorgrad.ops.choosing import _where
-from tensorgrad.ops.comparison import logical_and
+from tensorgrad.ops.comparison import logical_and, logical_not
 from tensorgrad.ops.powers import exp, log, xlogy
 from tensorgrad.ops.trigonometry import sinc  # noqa: F401 - offered here too
 
@@ -100,7 +100,7 @@ def ndtr(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, output: div(g, _bell(output))),
+    vjp=dict(input=lambda g, output: mul(g, mul(exp(mul(square(output), 0.5)), ROOT_2_PI))),
     at=SPECIAL,
     method=False,
     inplace=False,
@@ -116,8 +116,12 @@ def ndtri(input):
 
 
 def _hazard(input):
-    """The slope of `log_ndtr`: density over chance, from erfcx so that neither vanishes first."""
-    return div(math.sqrt(2 / math.pi), erfcx(mul(input, -ROOT_HALF)))
+    """The slope of `log_ndtr`: density over chance, below 0 from erfcx so that neither vanishes first."""
+    above = input > 0
+    high, low = _keep(input, above), _keep(input, logical_not(above))
+    return _where(
+        above, div(_bell(high), ndtr(high)), div(math.sqrt(2 / math.pi), erfcx(mul(low, -ROOT_HALF)))
+    )
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, _hazard(input))), at=SPECIAL, method=False, inplace=False)
@@ -153,7 +157,7 @@ def _log_odds_slope(g, input, eps):
     if eps is None or eps < 0:
         inside = logical_and(input >= 0, input <= 1)
         return _where(inside, div(g, mul(input, sub(1, input))), mul(_zero(g), math.nan))
-    return _keep(div(g, mul(input, sub(1, input))), logical_and(input >= eps, input <= 1 - eps))
+    return _keep(div(g, mul(input, sub(1, input))), ~((input < eps) | (input > 1 - eps)))
 
 
 @unary(

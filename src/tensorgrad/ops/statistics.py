@@ -254,16 +254,6 @@ def corrcoef(input):
 # ---------------------------------------------------------------------------- the k-th of a sorted sample
 
 
-def _same(input, output):
-    """Where the elements are the output, NaN counting as itself."""
-    return (input == output) | ((input != input) & (output != output))
-
-
-def _equal_share(g, input, output):
-    reached = _same(input, output)
-    return g * reached / reductions.sum(reached)
-
-
 def _nan_count(array, dim):
     return (
         np.sum(np.isnan(array), axis=dim, keepdims=True)
@@ -273,7 +263,11 @@ def _nan_count(array, dim):
 
 
 @primitive(
-    vjp=dict(input=_equal_share),
+    vjp=dict(
+        input=lambda g, input, output: reductions.shared(
+            g, reductions.reaches(input, output), tuple(range(input.ndim))
+        )
+    ),
     at=(),
     grad_name="MedianBackward0",
     samples=lambda: [case(distinct(3, 4), False, name="all")],

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from tensorgrad.core.declare import alias, between, binary, case, composite, distinct, normal, unary
+from tensorgrad.ops import _curves
 from tensorgrad.ops._kinds import floats_only, want_tensors
-from tensorgrad.ops.arithmetic import _keep, _zero, div, mul, neg, square, sub
+from tensorgrad.ops.arithmetic import _keep, _zero, div, mul, neg, square
 from tensorgrad.ops.powers import rsqrt
 
 # ---------------------------------------------------------------------------- circular
@@ -222,14 +223,23 @@ for _name in ("conj", "conj_physical", "resolve_conj", "resolve_neg"):
     alias(_name, real)
 
 
-def _sinc_slope(input):
-    """The derivative of sinc, 0 at 0."""
-    turned = mul(input, math.pi)
-    return _keep(div(sub(mul(turned, cos(turned)), sin(turned)), mul(turned, input)), input != 0)
+@unary(
+    vjp=dict(input=lambda g, input, order: mul(g, _sinc_derivative(input, order + 1))),
+    at=(),
+    method=False,
+    inplace=False,
+    samples=lambda: [
+        case(between(-2.0, 2.0, 3, 4), 1, name="first"),
+        case(between(-4.0, 4.0, 5), 2, name="second"),
+    ],
+)
+def _sinc_derivative(input, order):
+    """The derivative of `sinc` of some order, exact also near 0."""
+    return _curves.sinc_derivative(input.astype(np.float64), int(order)).astype(input.dtype)
 
 
 @unary(
-    vjp=dict(input=lambda g, input: mul(g, _sinc_slope(input))),
+    vjp=dict(input=lambda g, input: mul(g, _sinc_derivative(input, 1))),
     at=("tensorgrad", "tensorgrad.special"),
     samples=lambda: [case(between(0.3, 2.0, 3, 4), name="plain"), case(between(-2.0, -0.3), name="0-d")],
 )
