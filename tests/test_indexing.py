@@ -384,3 +384,12 @@ def test_an_integer_of_more_than_64_bits_is_no_value():
     for index in (0, slice(None), [0], tg.tensor([True, False])):
         with pytest.raises((ValueError, OverflowError)):
             x[index] = 2**70
+
+
+def test_index_put_takes_0_d_tensors_as_index():
+    x = tg.zeros(2, 3)
+    assert x.index_put((tg.tensor(1),), tg.tensor(9.0)).tolist() == [[0.0] * 3, [9.0] * 3]
+    both = x.index_put((tg.tensor(1), tg.tensor(2)), tg.tensor(9.0), accumulate=True)
+    assert both.tolist() == [[0.0] * 3, [0.0, 0.0, 9.0]]
+    x.index_put_((tg.tensor(-1), tg.tensor([0, 1])), tg.tensor([1.0, 2.0]))
+    assert x[1].tolist() == [1.0, 2.0, 0.0]

@@ -65,7 +65,8 @@ def asarray(
     if copy is False and not shares:
         raise ValueError("can't alias the data of obj without a copy: it has another dtype or is no array")
     if isinstance(obj, Tensor):
-        made = obj.detach() if dtype is None else obj.detach().to(dtype)
+        made = obj.detach() if obj.requires_grad or requires_grad else obj
+        made = made if dtype is None else made.to(dtype)
         made = made.clone() if copy and shares else made
     else:
         made = as_tensor(obj, dtype=dtype)

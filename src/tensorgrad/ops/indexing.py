@@ -417,7 +417,9 @@ def _tensor_indices(indices):
     for i, each in enumerate(indices):
         if not isinstance(each, Tensor):
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(each).__name__}")
-    return tuple(indices)
+    return tuple(
+        each if each.ndim or each.dtype is bool_ else shaping.reshape(each, (1,)) for each in indices
+    )
 
 
 @composite(
