@@ -125,7 +125,11 @@ class Call:
             else:
                 kwargs[sorted(kwargs)[place - len(args)]] = values.hostile(rng)
         elif self.one_in(10):
-            unused = [p for p in list(signature_of(self.op).parameters)[len(args) :] if p not in kwargs]
+            unused = [
+                p
+                for p in list(signature_of(self.op).parameters)[len(args) :]
+                if p not in kwargs and p[0] != "_"
+            ]
             if unused:
                 kwargs[rng.choice(unused)] = values.hostile(rng)
         elif self.one_in(40) and args:

@@ -146,7 +146,7 @@ def see(value: Any, T: Any, depth: int = 0) -> Any:
     try:
         return seen(value, T, depth)
     except RuntimeError as error:
-        return f"not to be looked at: {error}"
+        return "not to be looked at" + (", one of multiple views" if "multiple views" in str(error) else "")
 
 
 def seen(value: Any, T: Any, depth: int) -> Any:
