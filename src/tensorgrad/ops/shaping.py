@@ -344,7 +344,7 @@ def _view_gather(base, place):
     ],
 )
 def t(input):
-    """A matrix with rows and columns swapped, as a view; a tensor of fewer dimensions as it is.
+    """A matrix with rows and columns swapped, as a view; of fewer dimensions a view of the whole.
 
     Raises RuntimeError for more than two dimensions.
 
@@ -373,11 +373,14 @@ def T(input):
 
 @composite(at=(), samples=lambda: [case(normal(2, 3), name="plain"), case(normal(2, 3, 4), name="batch")])
 def mT(input):
-    """The last two dimensions swapped, as a view: ``x.mT``. Raises RuntimeError for fewer than two.
+    """The last two dimensions swapped, as a view: ``x.mT``. A 0-d tensor is given back; raises RuntimeError
+    for one dimension.
 
     >>> tg.ones(5, 2, 3).mT.shape
     tensorgrad.Size([5, 3, 2])
     """
+    if input.ndim == 0:
+        return input
     if input.ndim < 2:
         raise RuntimeError(
             f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
@@ -411,7 +414,7 @@ def mH(input):
         raise RuntimeError(
             f"tensor.mH is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
         )
-    return transpose(input, -2, -1) if input.ndim else permute(input, ())
+    return transpose(input, -2, -1) if input.ndim else input
 
 
 for _name in ("T", "mT", "H", "mH"):
