@@ -162,3 +162,88 @@ def test_gradient_of_what_was_written_over_is_zero_not_none(write, backend):
     write(y)
     y.sum().backward()
     assert x.grad.tolist() == [0.0, 0.0]
+
+
+# ---- .data
+
+
+def test_write_through_data_is_not_seen_by_the_tape(backend):
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    w = tg.tensor([3.0, 4.0])
+    y = x * w
+    w.data[0] = 5.0
+    y.sum().backward()
+    assert x.grad.tolist() == [5.0, 4.0] and w.tolist() == [5.0, 4.0] and w._version == 0
+
+
+def test_write_through_the_data_of_a_kept_result_is_not_seen_by_the_tape(backend):
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    y = x.exp()
+    y.data.zero_()
+    y.sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+
+
+def test_data_counts_its_own_writes():
+    x = tg.ones(2)
+    d = x.data
+    d.add_(1)
+    assert (x._version, d._version, x.data._version) == (0, 1, 0)
+    x.add_(1)
+    assert (x._version, d._version) == (1, 1)
+    part = d[:1]
+    part.mul_(2)
+    assert (x._version, d._version, part._version) == (1, 2, 2)
+    assert x.tolist() == d.tolist() == [6.0, 3.0]
+
+
+def test_write_to_data_that_the_tape_keeps_is_seen():
+    x = tg.ones(2, requires_grad=True)
+    d = tg.ones(2).data
+    y = x * d
+    d.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_detach_shares_the_count_of_writes():
+    x = tg.ones(2, requires_grad=True)
+    y = x * x
+    x.detach().mul_(3)
+    assert x._version == 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_data_that_is_replaced_leaves_the_version_and_is_counted_apart(backend):
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    w = tg.tensor([3.0, 4.0])
+    other = tg.tensor([7.0, 8.0])
+    y = x * w
+    w.data = other
+    other.add_(1)
+    assert w._version == 0 and w.tolist() == [8.0, 9.0]
+    y.sum().backward()
+    assert x.grad.tolist() == [8.0, 9.0]
+    w.data[0] = 0.0
+    assert other.tolist() == [0.0, 9.0]
+
+
+def test_data_of_another_shape_that_the_tape_needs_is_refused():
+    x = tg.ones(2, requires_grad=True)
+    w = tg.ones(2)
+    y = x * w
+    w.data = tg.ones(3)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_memory_that_data_shows_lives_as_long_as_it_does():
+    d = tg.arange(1000.0).data.data
+    tg.ones(1000).mul_(2)
+    assert d.sum().item() == 499500.0
+    x = tg.ones(3)
+    for _ in range(5):
+        x.data = x.data * 2
+        x.data = x.data
+    assert x.tolist() == [32.0] * 3 and x.storage_offset() == 0

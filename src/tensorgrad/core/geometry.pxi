@@ -124,6 +124,21 @@ cdef Tensor alias_of(Tensor x):
     return t
 
 
+cdef Tensor counted_apart(Tensor x):
+    """An alias whose writes are not counted as those of ``x``, nor the other way round: a block of its own shows the memory."""
+    cdef Tensor t = alias_of(x)
+    cdef BlockHolder lender = lent_by(x.block)
+    cdef Block *block
+    if lender is None:
+        lender = holder_of(x.block)
+    block = block_borrow(<PyObject *>lender, block_start(x.block), block_nbytes(x.block), x.block.frozen)
+    if block is NULL:
+        raise MemoryError()
+    block_drop(t.block)
+    t.block = block
+    return t
+
+
 cdef bint looks_contiguous(Tensor t) noexcept:
     cdef Py_ssize_t expected = ITEMSIZE[t.code]
     cdef Py_ssize_t *shape = shape_of(t)

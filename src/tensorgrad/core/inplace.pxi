@@ -314,6 +314,7 @@ def _resize(Tensor x not None, shape):
     cdef Py_ssize_t dims[MAX_DIMS]
     cdef int i, ndim = read_shape(shape, dims, "resize_")
     cdef Py_ssize_t step = ITEMSIZE[x.code], count = 1
+    cdef BlockHolder lender = lent_by(x.block)
     cdef Tensor made
     if needs_grad(x):
         raise RuntimeError("cannot resize variables that require grad")
@@ -335,7 +336,7 @@ def _resize(Tensor x not None, shape):
             step *= dims[i] if dims[i] > 1 else 1
         made.count = count
         made.contiguous = True
-    elif x.block.bin < 0:
+    elif (x.block if lender is None else lender.block).bin < 0:
         raise RuntimeError(f"Trying to resize storage that is not resizable: {count} elements do not fit into the NumPy array "
                            f"that the tensor shows")
     else:

@@ -208,6 +208,12 @@ static inline void block_drop(Block *block)
     if (--block->refs == 0) block_free(block);
 }
 
+/* The object whose memory it borrows, or NULL. */
+static inline PyObject *block_owner(Block *block)
+{
+    return block->bin == BLOCK_FOREIGN ? ((ForeignBlock *)block)->owner : NULL;
+}
+
 /* Where its memory begins, whoever it belongs to. */
 static inline char *block_start(Block *block)
 {

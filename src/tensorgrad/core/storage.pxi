@@ -5,6 +5,7 @@ cdef extern from "storage.h" nogil:
     Block *block_borrow(PyObject *owner, char *start, size_t nbytes, int frozen)
     char *block_data(Block *block)
     char *block_start(Block *block)
+    PyObject *block_owner(Block *block)
     void block_keep(Block *block)
     void block_drop(Block *block)
     size_t block_nbytes(Block *block)
@@ -67,6 +68,14 @@ cdef BlockHolder holder_of(Block *block):
     block_keep(block)
     holder.block = block
     return holder
+
+
+cdef BlockHolder lent_by(Block *block):
+    """The holder of the block whose memory this one shows under a version of its own; None of any other block."""
+    cdef PyObject *owner = block_owner(block)
+    if owner is NULL or type(<object>owner) is not BlockHolder:
+        return None
+    return <BlockHolder><object>owner
 
 
 def empty_cache():

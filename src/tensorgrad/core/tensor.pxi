@@ -155,17 +155,27 @@ cdef class Tensor:
     def data(self):
         """A tensor on the same memory that is not recorded; assigning replaces the memory.
 
-        It shares the version counter: writing through it what a graph still needs is an error, not a wrong gradient.
+        It has a version counter of its own, so the tape does not notice what is written through it: a gradient that needs the old
+        values is computed with the new ones. ``detach()`` shares the counter, and such a write is an error.
+
+        >>> x = tg.ones(2, requires_grad=True); y = x * x
+        >>> x.data.mul_(3); y.sum().backward(); x.grad
+        tensor([3., 3.])
+        tensor([6., 6.])
         """
-        return alias_of(self)
+        return counted_apart(self)
 
     @data.setter
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.flags & FLAG_BLANK:
+            share_memory(self, <Tensor>value)
+            return
         if not same_shape(self, <Tensor>value) or self.code != (<Tensor>value).code:
             self.moved += 1             # a node that kept it trusts its shape
-        share_memory(self, <Tensor>value)
+        if value is not self:
+            share_memory(self, counted_apart(<Tensor>value))
 
     @property
     def _version(self):
