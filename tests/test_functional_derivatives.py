@@ -195,3 +195,20 @@ def test_transforms_refuse_what_they_can_not_do():
         grad(cube, has_aux=True)(X)
     with pytest.raises(ValueError, match="must be Tensor"):
         grad(lambda x: x)(3.0)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_vjp_gives_a_function_of_vectors(enabled):
+    w = tg.tensor([2.0, 3.0], dtype=tg.float64, requires_grad=True)
+    with tg.set_grad_enabled(enabled):
+        output, product = tg.func.vjp(lambda x, y: {"a": x * y, "b": (x * w).sum()}, X, Y)
+        vectors = {"a": tg.tensor([1.0, 10.0], dtype=tg.float64), "b": tg.tensor(2.0, dtype=tg.float64)}
+        by_x, by_y = product(vectors)
+    assert output["a"].tolist() == [3.0, 10.0]
+    assert by_x.tolist() == [7.0, 56.0]
+    assert by_y.tolist() == [1.0, 20.0]
+    assert by_x.requires_grad == enabled
+    if enabled:
+        assert tg.autograd.grad(by_x.sum(), w)[0].tolist() == [2.0, 2.0]
+    with pytest.raises(RuntimeError, match="shaped"):
+        tg.func.vjp(lambda x: x * 2, X)[1](tg.ones(3))

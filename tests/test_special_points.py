@@ -107,3 +107,64 @@ def test_derivatives_at_special_points_are_right(sample, backend):
                 if not close(a, b, strict) and not known(f"{sample}/{point}/{what}"):
                     wrong.append((point, what, n, a, b))
     assert not wrong
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+def test_distances_of_order_zero_have_zeros_for_derivatives(backend):
+    with tg.backend(backend):
+        for distance in (
+            lambda x: tg.cdist(x, tg.ones(2, 2), p=0.0),
+            lambda x: tg.pdist(x, p=0.0),
+            lambda x: x.norm(0),
+        ):
+            x = tg.tensor([[0.0, 1.5], [1.0, 2.0]], requires_grad=True)
+            first = tg.autograd.grad(distance(x).sum(), x, create_graph=True)[0]
+            first.sum().backward()
+            assert first.tolist() == x.grad.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+def test_an_infinity_from_above_stays_in_its_element(backend):
+    inf, nan = np.inf, np.nan
+    x = tg.tensor([1.0, 3.0, 2.0])
+    rows = tg.tensor([[3.0, 2.5]])
+    with tg.backend(backend):
+        for function, at, upstream, wanted in (
+            (tg.max, x, inf, [0, inf, 0]),
+            (tg.amin, x, nan, [nan, 0, 0]),
+            (tg.median, x, inf, [0, 0, inf]),
+            (lambda t: tg.lerp(t, tg.ones(3), 0.75), x, [inf, 1, 1], [inf, 0.25, 0.25]),
+            (lambda t: tg.linalg.vector_norm(t, inf), x, inf, [0, inf, 0]),
+            (tg.trace, rows, inf, [[inf, 0]]),
+            (lambda t: tg.nn.functional.multi_margin_loss(t, tg.tensor([0])), rows, inf, [[-inf, inf]]),
+            (lambda t: tg.nn.functional.huber_loss(t, t.new_zeros(3), "none"), x, [inf, 1, 1], [inf, 1, 1]),
+        ):
+            leaf = at.clone().requires_grad_()
+            function(leaf).backward(tg.tensor(upstream, dtype=tg.float32))
+            np.testing.assert_array_equal(leaf.grad.numpy(), wanted)
+
+
+@pytest.mark.parametrize("dtype", [tg.float64, tg.float32], ids=["f64", "f32"])
+@pytest.mark.parametrize("value", [0.0, 1e-40, 1e-20, 1e-8, 1e-4, 1e-3])
+def test_sinc_near_zero_has_its_power_series_derivatives(value, dtype):
+    x = tg.tensor(value, dtype=dtype, requires_grad=True)
+    value = x.item()
+    y = tg.sinc(x)
+    first = tg.autograd.grad(y, x, create_graph=True)[0]
+    second = tg.autograd.grad(first, x)[0]
+    square = np.pi**2
+    tolerance = 1e-9 if dtype is tg.float64 else 3e-7
+    for ours, wanted in (
+        (y, 1 - square * value**2 / 6),
+        (first, -square * value / 3 + square**2 * value**3 / 30),
+        (second, -square / 3 + square**2 * value**2 / 10),
+    ):
+        np.testing.assert_allclose(ours.item(), wanted, rtol=tolerance, atol=2e-45)
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e25])
+def test_a_quotient_has_gradients_where_the_square_of_its_divisor_does_not_fit(size):
+    x, y = (tg.tensor([size], requires_grad=True) for _ in range(2))
+    (x / y).backward()
+    np.testing.assert_allclose(x.grad.item(), 1 / size, rtol=1e-6)
+    np.testing.assert_allclose(y.grad.item(), -1 / size, rtol=1e-6)

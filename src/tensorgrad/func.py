@@ -13,7 +13,7 @@ from tensorgrad.core.names import missing as _missing
 from tensorgrad.ops.creation import zeros_like
 from tensorgrad.ops.joining import stack
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacrev"]
+__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacrev", "vjp"]
 
 
 def _owner(module: Any, name: str) -> tuple[dict[str, Any], str]:
@@ -183,12 +183,16 @@ class _Transform:
         """What goes out: cut from the graph, unless that leads further out."""
         return _mapped(lambda t: t if self.lives(t) else t.detach(), x, strict=False)
 
-    def gradients(self, value: Tensor, live: bool, retain: bool) -> tuple[Tensor, ...]:
-        """The gradients of one number, in the order of ``tensors``."""
-        if not value.requires_grad:
+    def gradients(
+        self, outputs: list[Tensor], weights: list[Any], live: bool, retain: bool
+    ) -> tuple[Tensor, ...]:
+        """The gradients of weighted outputs, in the order of ``tensors``."""
+        used = [(o, w) for o, w in zip(outputs, weights, strict=True) if o.requires_grad]
+        if not used:
             return tuple(zeros_like(t) for t in self.tensors)
+        values, factors = zip(*used, strict=True)
         found = _gradients(
-            value, self.tensors, retain_graph=retain or live, create_graph=live, allow_unused=True
+            values, self.tensors, factors, retain_graph=retain or live, create_graph=live, allow_unused=True
         )
         return tuple(zeros_like(t) if g is None else g for t, g in zip(self.tensors, found, strict=True))
 
@@ -222,7 +226,7 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
                     "grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, got a tensor of "
                     f"shape {list(value.shape)}: reduce it with .sum() or .mean(), or use jacrev"
                 )
-            found = run.gradients(value, run.lives(value), False)
+            found = run.gradients([value], [None], run.lives(value), False)
             answer, value, aux = run.like_inputs(run.left(found)), run.left(value), run.left(aux)
             run.end()
         return (answer, (value, aux)) if has_aux else (answer, value)
@@ -259,7 +263,7 @@ def jacrev(func: Callable, argnums: int | tuple[int, ...] = 0, *, has_aux: bool 
 
         def jacobian(out: Tensor) -> Any:
             live, flat = run.lives(out), out.reshape(-1)
-            rows = [run.gradients(flat[i], live, True) for i in range(out.numel())]
+            rows = [run.gradients([flat[i]], [None], live, True) for i in range(out.numel())]
             columns = zip(*rows, strict=True) if rows else ([] for _ in run.tensors)
             joined = (
                 stack(column).reshape(out.shape + x.shape) if column else x.new_zeros(out.shape + x.shape)
@@ -284,6 +288,34 @@ def hessian(func: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
             [0., 6.]])
     """
     return jacrev(jacrev(func, argnums), argnums)
+
+
+def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+    """What ``func`` gives, and a function of a vector, shaped as that, which gives the vector's product with
+    the Jacobian for each of ``primals``.
+
+    >>> output, product = tg.func.vjp(lambda x: x ** 2, tg.tensor([1.0, 3.0]))
+    >>> product(tg.ones(2))
+    (tensor([2., 6.]),)
+    """
+    run = _Transform("vjp", primals, tuple(range(len(primals))))
+    with enable_grad():
+        found, aux = run.call(func, {}, has_aux)
+    outputs = _flat(found)
+    live = any(map(run.lives, outputs))
+
+    def product(cotangents: Any) -> Any:
+        weights = _flat(cotangents)
+        if [w.shape for w in weights] != [o.shape for o in outputs]:
+            wanted, given = ([list(t.shape) for t in each] for each in (outputs, weights))
+            raise RuntimeError(
+                f"vjp: the cotangents must be shaped as the output is, {wanted}, but are {given}"
+            )
+        again = is_grad_enabled() and (live or any(w.requires_grad for w in weights))
+        with enable_grad():
+            return run.like_inputs(run.left(run.gradients(outputs, weights, again, True)))
+
+    return (run.left(found), product, run.left(aux)) if has_aux else (run.left(found), product)
 
 
 def __getattr__(name: str) -> Any:

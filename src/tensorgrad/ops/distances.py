@@ -24,7 +24,7 @@ def _vector_norm_input(g, input, output, ord, dim, keepdim, input_shape):
     """The gradient; at a norm of 0 it is 0, one of the values that are right there."""
     g, output = kept(g, dim, keepdim, input_shape), kept(output, dim, keepdim, input_shape)
     if ord == 0:
-        return arithmetic._zero(input)
+        return arithmetic._stepwise(arithmetic._zero(input), input)
     if ord == 1:
         return g * input.sgn()
     if ord == 2:

@@ -149,8 +149,8 @@ def multi_margin_loss(
     if ((numbers < 0) | (numbers >= classes)).any():
         raise RuntimeError(f"multi_margin_loss: target out of range, there are {classes} classes")
     column = shaping.reshape(target, (count, 1))
-    others = _core.from_numpy(np.arange(classes) != numbers[:, None]).to(rows.dtype)
-    missing = activations.relu(margin - rows.gather(1, column) + rows) * others
+    itself = _core.from_numpy(np.arange(classes) == numbers[:, None])
+    missing = activations.relu(margin - rows.gather(1, column) + rows).masked_fill(itself, 0)
     if p == 2:
         missing = missing * missing
     loss = reductions.sum(missing, 1) / classes
@@ -202,9 +202,9 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     numbers, listed = np.where(listed, numbers, 0)[:, :longest], listed[:, :longest]
     right = np.zeros(shape, bool)
     right[np.nonzero(listed)[0], numbers[listed]] = True
-    pairs = _core.from_numpy(listed[:, :, None] & ~right[:, None, :]).to(rows.dtype)
+    no_pair = _core.from_numpy(~listed[:, :, None] | right[:, None, :])
     scores = shaping.unsqueeze(rows.gather(1, _core.from_numpy(np.ascontiguousarray(numbers))), 2)
-    missing = activations.relu(1 - scores + shaping.unsqueeze(rows, 1)) * pairs
+    missing = activations.relu(1 - scores + shaping.unsqueeze(rows, 1)).masked_fill(no_pair, 0)
     loss = reductions.sum(missing, (1, 2)) / shape[1]
     return reduce_loss(loss if input.ndim == 2 else shaping.reshape(loss, ()), reduction)
 
