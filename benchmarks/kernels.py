@@ -92,7 +92,7 @@ def elementwise_at(size, shape):
     repeat = 20 if count < 100_000 else 1
     x, y, out, weight, bias = array(*shape), array(*shape), array(*shape), array(columns), array(columns)
     mean, scale, number, target = array(rows), array(rows), array(1), np.arange(rows) % columns
-    of_weight, of_bias, positions = array(columns), array(columns), np.empty(1, np.int64)
+    of_weight, of_bias, positions = np.empty(columns), np.empty(columns), np.empty(1, np.int64)
     t = {}
     if torch:
         t = {

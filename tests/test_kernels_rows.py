@@ -88,7 +88,7 @@ def test_layer_norm_and_its_backward(shape, dtype):
         near(out.array, exact, dtype, 10 if columns > 2 else 1000)
         near(means, mean[:, 0], dtype)
         out.check()
-        of_x, of_weight, of_bias = Guarded(shape, dtype), np.empty(columns, dtype), np.empty(columns, dtype)
+        of_x, of_weight, of_bias = Guarded(shape, dtype), np.empty(columns), np.empty(columns)
         run(
             "layer_norm_backward",
             code(x),

@@ -327,18 +327,18 @@ cdef int layer_norm_vjp(Node node, Tensor g) except -1:
         dx = new_like(x, x.code)
         a.data[5] = dx.at
     if node.e1 is not None:
-        dw = new_like(w, x.code)
+        dw = new_like(w, F64)
         a.data[6] = dw.at
     if node.e2 is not None:
-        db = new_like(b, x.code)
+        db = new_like(b, F64)
         a.data[7] = db.at
     launch(LAYER_NORM_BACKWARD[x.code], &a, 4.0 * x.count)
     if dx is not None:
         accumulate(node, 0, dx)
     if dw is not None:
-        accumulate(node, 1, dw)
+        accumulate(node, 1, cast_raw(dw, x.code))
     if db is not None:
-        accumulate(node, 2, db)
+        accumulate(node, 2, cast_raw(db, x.code))
     return 0
 
 

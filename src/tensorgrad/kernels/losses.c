@@ -5,8 +5,6 @@
 ROW_HELPERS(f32, float)
 ROW_HELPERS(f64, double)
 
-#define BLOCK 4096      /* elements whose squares are summed in lanes before they go into a double */
-
 /* The class that a row names, in [0, size[1]), or one of these. It is read once: whoever else holds the array may write there
    at any time. One that there is not is reported in data[4], as its row and itself. */
 enum { IGNORED = -1, WRONG = -2 };
@@ -30,26 +28,18 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
     /* data = a, b, loss; size = {n}; scalar[0] = 1 for the mean, 0 for the sum */                      \
     static void mse_##T(const KernelArgs *args)                                                         \
     {                                                                                                   \
-        int64_t left = args->size[0];                                                                   \
+        int64_t count = args->size[0];                                                                  \
         const type *a = args->data[0];                                                                  \
         const type *b = args->data[1];                                                                  \
         double total = 0.0;                                                                             \
-        while (left > 0) {                                                                              \
-            int64_t count = left < BLOCK ? left : BLOCK;                                                \
-            type part = 0;                                                                              \
-            if (count < SHORT_LANES) {                                                                \
-                for (int64_t i = 0; i < count; i++) {                                                   \
-                    part += (a[i] - b[i]) * (a[i] - b[i]);                                              \
-                }                                                                                       \
-            } else {                                                                                    \
-                SUM_ALONG(type, part, count, (a[i] - b[i]) * (a[i] - b[i]));                            \
+        if (count < SHORT_LANES) {                                                                      \
+            for (int64_t i = 0; i < count; i++) {                                                       \
+                total += (double)((a[i] - b[i]) * (a[i] - b[i]));                                       \
             }                                                                                           \
-            total += part;                                                                              \
-            a += count;                                                                                 \
-            b += count;                                                                                 \
-            left -= count;                                                                              \
+        } else {                                                                                        \
+            SUM_ALONG(type, total, count, (a[i] - b[i]) * (a[i] - b[i]));                               \
         }                                                                                               \
-        *(type *)args->data[2] = (type)(args->scalar[0] ? total / (double)args->size[0] : total);       \
+        *(type *)args->data[2] = (type)(args->scalar[0] ? total / (double)count : total);               \
     }                                                                                                   \
     /* data = g (one element), a, b, gradient of a */                                                   \
     static void mse_backward_##T(const KernelArgs *args)                                                \

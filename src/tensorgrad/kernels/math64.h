@@ -14,6 +14,12 @@ INLINE_MATH64 double sigmoid64(double x)
     return (x < 0.0 ? e : 1.0) / (1.0 + e);
 }
 
+INLINE_MATH64 double between64(double x, double low, double high)
+{
+    double y = ((x < low) | (low != low)) ? low : x;
+    return ((y > high) | (high != high)) ? high : y;
+}
+
 INLINE_MATH64 double ramp64(double x)
 {
     return x < -3.0 ? 0.0 : x > 3.0 ? 6.0 : x + 3.0;

@@ -3,7 +3,8 @@
  *
  * A row is reduced in independent lanes, which the compiler keeps in registers, and the lanes then in a tree: fast, and
  * always in the same order, which depends on the length alone. Long rows of a sum are halved first, so that rounding
- * errors grow with the logarithm of the length. Columns (what is reduced is not innermost) are reduced side by side.
+ * errors grow with the logarithm of the length. Columns (what is reduced is not innermost) are reduced side by side, and
+ * halved likewise.
  */
 #ifndef TENSORGRAD_REDUCE_H
 #define TENSORGRAD_REDUCE_H
@@ -16,7 +17,7 @@
 #define SHORT 8                                 /* lanes of a short one */
 #define HALVE_FROM 64                           /* elements for each lane */
 #define STRIPE 512                              /* columns side by side */
-#define GROUP 64                                /* rows summed before they go into the total */
+#define GROUP 64                                /* rows summed without halving */
 #define CHUNK 1024                              /* elements gathered at once where they do not lie side by side */
 
 /* Reduces whole multiples of `LANES`, then what is left, then the lanes. Needs at least LANES elements. */
@@ -77,50 +78,59 @@
         return count < WIDE(type) ? name##_short_row(in, count) : name##_long_row(in, count);           \
     }
 
-/* Columns that lie side by side: `rows` of them, `step` bytes apart, `count` <= STRIPE wide. Sums, which training needs
-   at every step, take four rows for one write. */
-#define COLUMNS(name, input, type, FOUR)                                                                \
+/* Columns that lie side by side: `rows` of them, `step` bytes apart, `count` <= STRIPE wide. Many rows of a sum are halved
+   first, as a long row is. Sums, which training needs at every step, take four rows for one write. */
+#define COLUMNS(name, input, type, HALVED)                                                              \
     static void name##_columns(const char *in, int64_t step, int64_t rows, int64_t count, type *out)    \
     {                                                                                                   \
-        type group[STRIPE];                                                                             \
+        int64_t r = 0;                                                                                  \
+        if (HALVED && rows > GROUP) {                                                                   \
+            int64_t half = (rows / 2 + GROUP - 1) / GROUP * GROUP;                                      \
+            type second[STRIPE];                                                                        \
+            name##_columns(in, step, half, count, out);                                                 \
+            name##_columns(in + half * step, step, rows - half, count, second);                         \
+            INDEPENDENT                                                                                 \
+            for (int64_t c = 0; c < count; c++) {                                                       \
+                out[c] = name##_join(out[c], second[c]);                                                \
+            }                                                                                           \
+            return;                                                                                     \
+        }                                                                                               \
+        INDEPENDENT                                                                                     \
         for (int64_t c = 0; c < count; c++) {                                                           \
             out[c] = name##_start;                                                                      \
         }                                                                                               \
-        for (int64_t first = 0; first < rows; first += GROUP) {                                         \
-            int64_t last = first + GROUP < rows ? first + GROUP : rows;                                 \
-            int64_t r = first;                                                                          \
+        for (; HALVED && r + 4 <= rows; r += 4) {                                                       \
+            const input *in0 = (const input *)(in + r * step);                                          \
+            const input *in1 = (const input *)(in + (r + 1) * step);                                    \
+            const input *in2 = (const input *)(in + (r + 2) * step);                                    \
+            const input *in3 = (const input *)(in + (r + 3) * step);                                    \
+            INDEPENDENT                                                                                 \
             for (int64_t c = 0; c < count; c++) {                                                       \
-                group[c] = name##_start;                                                                \
+                type s = name##_step(out[c], in0[c]);                                                   \
+                s = name##_step(s, in1[c]);                                                             \
+                s = name##_step(s, in2[c]);                                                             \
+                out[c] = name##_step(s, in3[c]);                                                        \
             }                                                                                           \
-            for (; FOUR && r + 4 <= last; r += 4) {                                                     \
-                const input *in0 = (const input *)(in + r * step);                                      \
-                const input *in1 = (const input *)(in + (r + 1) * step);                                \
-                const input *in2 = (const input *)(in + (r + 2) * step);                                \
-                const input *in3 = (const input *)(in + (r + 3) * step);                                \
-                for (int64_t c = 0; c < count; c++) {                                                   \
-                    type s = name##_step(group[c], in0[c]);                                             \
-                    s = name##_step(s, in1[c]);                                                         \
-                    s = name##_step(s, in2[c]);                                                         \
-                    group[c] = name##_step(s, in3[c]);                                                  \
-                }                                                                                       \
-            }                                                                                           \
-            for (; r < last; r++) {                                                                     \
-                const input *in0 = (const input *)(in + r * step);                                      \
-                for (int64_t c = 0; c < count; c++) {                                                   \
-                    group[c] = name##_step(group[c], in0[c]);                                           \
-                }                                                                                       \
-            }                                                                                           \
+        }                                                                                               \
+        for (; r < rows; r++) {                                                                         \
+            const input *in0 = (const input *)(in + r * step);                                          \
+            INDEPENDENT                                                                                 \
             for (int64_t c = 0; c < count; c++) {                                                       \
-                out[c] = name##_join(out[c], group[c]);                                                 \
+                out[c] = name##_step(out[c], in0[c]);                                                   \
             }                                                                                           \
         }                                                                                               \
     }
 
-#define GATHERED(name, input, type)                                                                     \
+#define GATHERED(name, input, type, HALVED)                                                             \
     static type name##_gathered(const char *in, int64_t step, int64_t count)                            \
     {                                                                                                   \
         input chunk[CHUNK];                                                                             \
         type s = name##_start;                                                                          \
+        if (HALVED && count > CHUNK) {                                                                  \
+            int64_t half = (count / 2 + CHUNK - 1) / CHUNK * CHUNK;                                     \
+            type first = name##_gathered(in, step, half);                                               \
+            return name##_join(first, name##_gathered(in + half * step, step, count - half));           \
+        }                                                                                               \
         for (int64_t done = 0; done < count; done += CHUNK) {                                           \
             int64_t n = count - done < CHUNK ? count - done : CHUNK;                                    \
             for (int64_t i = 0; i < n; i++) {                                                           \
@@ -132,13 +142,13 @@
     }
 
 /* The kernel chooses rows, columns or gathering. `finish` makes the result from the value `s` of `count` elements. */
-#define KERNEL(kernel, name, input, type, finish)                                                       \
+#define KERNEL(kernel, name, input, type, result, finish)                                               \
     static void kernel(const KernelArgs *a)                                                             \
     {                                                                                                   \
         const int64_t *step = a->stride[0];                                                             \
         const int64_t count = a->size[1];                                                               \
         const int64_t inner = a->size[2];                                                               \
-        type *out = a->data[1];                                                                         \
+        result *out = a->data[1];                                                                       \
         (void)count;                                                                                    \
         for (int64_t o = 0; o < a->size[0]; o++) {                                                      \
             const char *in = (const char *)a->data[0] + o * step[0];                                    \
@@ -147,38 +157,35 @@
                 *out++ = finish;                                                                        \
                 continue;                                                                               \
             }                                                                                           \
-            if (step[2] == sizeof(input)) {                                                             \
-                for (int64_t c = 0; c < inner; c += STRIPE) {                                           \
-                    int64_t wide = inner - c < STRIPE ? inner - c : STRIPE;                             \
-                    name##_columns(in + c * step[2], step[1], count, wide, out + c);                    \
+            for (int64_t c = 0; c < inner; c += STRIPE) {                                               \
+                type stripe[STRIPE];                                                                    \
+                int64_t wide = inner - c < STRIPE ? inner - c : STRIPE;                                 \
+                if (step[2] == sizeof(input)) {                                                         \
+                    name##_columns(in + c * step[2], step[1], count, wide, stripe);                     \
                 }                                                                                       \
-            } else {                                                                                    \
-                for (int64_t c = 0; c < inner; c++) {                                                   \
-                    out[c] = name##_gathered(in + c * step[2], step[1], count);                         \
+                for (int64_t k = 0; k < wide; k++) {                                                    \
+                    type s = step[2] == sizeof(input) ? stripe[k] : name##_gathered(in + (c + k) * step[2], step[1], count); \
+                    *out++ = finish;                                                                    \
                 }                                                                                       \
             }                                                                                           \
-            for (int64_t c = 0; c < inner; c++) {                                                       \
-                type s = out[c];                                                                        \
-                out[c] = finish;                                                                        \
-            }                                                                                           \
-            out += inner;                                                                               \
         }                                                                                               \
     }
 
-#define REDUCE(name, input, type, start, step, join, HALVED)                                            \
+#define REDUCE(name, input, type, result, start, step, join, HALVED)                                    \
     ROW(name, input, type, start, step, join, HALVED)                                                   \
     COLUMNS(name, input, type, HALVED)                                                                  \
-    GATHERED(name, input, type)                                                                         \
-    KERNEL(kernel_##name, name, input, type, s)
+    GATHERED(name, input, type, HALVED)                                                                 \
+    KERNEL(kernel_##name, name, input, type, result, (result)s)
 
-/* NaN wins: once in `s`, no comparison takes it away. */
+/* NaN wins: once in `s`, no comparison takes it away. A product's error grows with the number of factors in any order, so
+   products of float32 are made in double. */
 #define FLOATS(T, type)                                                                                 \
-    REDUCE(sum_##T, type, type, 0, s + x, s + x, 1)                                                     \
-    KERNEL(kernel_mean_##T, sum_##T, type, type, s / (type)count)                                       \
-    REDUCE(sumsq_##T, type, type, 0, s + x * x, s + x, 1)                                               \
-    REDUCE(prod_##T, type, type, 1, s * x, s * x, 0)                                                    \
-    REDUCE(amax_##T, type, type, -(type)INFINITY, ((x > s) | (x != x)) ? x : s, ((x > s) | (x != x)) ? x : s, 0) \
-    REDUCE(amin_##T, type, type, (type)INFINITY, ((x < s) | (x != x)) ? x : s, ((x < s) | (x != x)) ? x : s, 0)
+    REDUCE(sum_##T, type, type, type, 0, s + x, s + x, 1)                                               \
+    KERNEL(kernel_mean_##T, sum_##T, type, type, type, s / (type)count)                                 \
+    REDUCE(sumsq_##T, type, type, type, 0, s + x * x, s + x, 1)                                         \
+    REDUCE(prod_##T, type, double, type, 1, s * x, s * x, 0)                                            \
+    REDUCE(amax_##T, type, type, type, -(type)INFINITY, ((x > s) | (x != x)) ? x : s, ((x > s) | (x != x)) ? x : s, 0) \
+    REDUCE(amin_##T, type, type, type, (type)INFINITY, ((x < s) | (x != x)) ? x : s, ((x < s) | (x != x)) ? x : s, 0)
 
 /* Where the extreme value first stands, in one pass: a chunk is searched only if its extreme beats those before it. */
 #define FIND(best, type)                                                                                \

@@ -2,13 +2,13 @@
 #include "reduce.h"
 
 FLOATS(f64, double)
-REDUCE(sum_i64, uint64_t, uint64_t, 0, s + x, s + x, 0)
-REDUCE(prod_i64, uint64_t, uint64_t, 1, s * x, s * x, 0)
-REDUCE(amax_i64, int64_t, int64_t, INT64_MIN, x > s ? x : s, x > s ? x : s, 0)
-REDUCE(amin_i64, int64_t, int64_t, INT64_MAX, x < s ? x : s, x < s ? x : s, 0)
-REDUCE(sum_bool, uint8_t, int64_t, 0, s + (x != 0), s + x, 0)
-REDUCE(all_bool, uint8_t, uint8_t, 1, s & (x != 0), s & x, 0)
-REDUCE(any_bool, uint8_t, uint8_t, 0, s | (x != 0), s | x, 0)
+REDUCE(sum_i64, uint64_t, uint64_t, uint64_t, 0, s + x, s + x, 0)
+REDUCE(prod_i64, uint64_t, uint64_t, uint64_t, 1, s * x, s * x, 0)
+REDUCE(amax_i64, int64_t, int64_t, int64_t, INT64_MIN, x > s ? x : s, x > s ? x : s, 0)
+REDUCE(amin_i64, int64_t, int64_t, int64_t, INT64_MAX, x < s ? x : s, x < s ? x : s, 0)
+REDUCE(sum_bool, uint8_t, int64_t, int64_t, 0, s + (x != 0), s + x, 0)
+REDUCE(all_bool, uint8_t, uint8_t, uint8_t, 1, s & (x != 0), s & x, 0)
+REDUCE(any_bool, uint8_t, uint8_t, uint8_t, 0, s | (x != 0), s | x, 0)
 
 FIND(amax_f64, double)
 FIND(amin_f64, double)

@@ -13,7 +13,7 @@ ROW_HELPERS(f64, double)
         for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
             const type *x = (const type *)a->data[0] + r * count;                                       \
             type *y = (type *)a->data[1] + r * count;                                                   \
-            type scale = 1 / exponentials_##T(x, y, count, largest_##T(x, count));                      \
+            type scale = 1 / (type)exponentials_##T(x, y, count, largest_##T(x, count));                \
             for (int64_t i = 0; i < count; i++) {                                                       \
                 y[i] *= scale;                                                                          \
             }                                                                                           \
@@ -35,11 +35,12 @@ ROW_HELPERS(f64, double)
             const type *g = (const type *)a->data[0] + r * count;                                       \
             const type *y = (const type *)a->data[1] + r * count;                                       \
             type *out = (type *)a->data[2] + r * count;                                                 \
-            type total;                                                                                 \
+            double total;                                                                               \
             SUM_ALONG(type, total, count, g[i] * y[i]);                                                 \
+            type shared = (type)total;                                                                  \
             INDEPENDENT                                                                                 \
             for (int64_t i = 0; i < count; i++) {                                                       \
-                out[i] = (g[i] - total) * y[i];                                                         \
+                out[i] = (g[i] - shared) * y[i];                                                        \
             }                                                                                           \
         }                                                                                               \
     }                                                                                                   \
@@ -51,11 +52,12 @@ ROW_HELPERS(f64, double)
             const type *g = (const type *)a->data[0] + r * count;                                       \
             const type *y = (const type *)a->data[1] + r * count;                                       \
             type *out = (type *)a->data[2] + r * count;                                                 \
-            type total;                                                                                 \
+            double total;                                                                               \
             SUM_ALONG(type, total, count, g[i]);                                                        \
+            type shared = (type)total;                                                                  \
             INDEPENDENT                                                                                 \
             for (int64_t i = 0; i < count; i++) {                                                       \
-                out[i] = g[i] - EXP_##T(y[i]) * total;                                                  \
+                out[i] = g[i] - EXP_##T(y[i]) * shared;                                                 \
             }                                                                                           \
         }                                                                                               \
     }                                                                                                   \
@@ -68,11 +70,11 @@ ROW_HELPERS(f64, double)
         for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
             const type *x = (const type *)a->data[0] + r * count;                                       \
             type *y = (type *)a->data[3] + r * count;                                                   \
-            type mean, spread;                                                                          \
-            SUM_ALONG(type, mean, count, x[i]);                                                         \
-            mean /= (type)count;                                                                        \
+            double total, spread;                                                                       \
+            SUM_ALONG(type, total, count, x[i]);                                                        \
+            type mean = (type)total / (type)count;                                                      \
             SUM_ALONG(type, spread, count, (x[i] - mean) * (x[i] - mean));                              \
-            type scale = 1 / SQRT_##T(spread / (type)count + (type)a->scalar[0]);                       \
+            type scale = 1 / SQRT_##T((type)spread / (type)count + (type)a->scalar[0]);                 \
             ((type *)a->data[4])[r] = mean;                                                             \
             ((type *)a->data[5])[r] = scale;                                                            \
             if (weight && bias) {                                                                       \
@@ -94,41 +96,57 @@ ROW_HELPERS(f64, double)
             }                                                                                           \
         }                                                                                               \
     }                                                                                                   \
-    /* data = g, x, weight or NULL, mean, 1 / deviation, then the gradients of x, weight and bias, each or NULL */ \
+    /* data = g, x, weight or NULL, mean, 1 / deviation, then the gradients of x, weight and bias, each or NULL. Those of\
+       weight and bias are double for either type: they add up as many rows as there are, four at a time. */\
     static void layer_norm_backward_##T(const KernelArgs *a)                                            \
     {                                                                                                   \
+        int64_t rows = a->size[0];                                                                      \
         int64_t count = a->size[1];                                                                     \
         const type *weight = a->data[2];                                                                \
-        type *of_weight = a->data[6];                                                                   \
-        type *of_bias = a->data[7];                                                                     \
+        double *of_weight = a->data[6];                                                                 \
+        double *of_bias = a->data[7];                                                                   \
         if (of_weight) {                                                                                \
-            memset(of_weight, 0, (size_t)count * sizeof(type));                                         \
+            memset(of_weight, 0, (size_t)count * sizeof(double));                                       \
         }                                                                                               \
         if (of_bias) {                                                                                  \
-            memset(of_bias, 0, (size_t)count * sizeof(type));                                           \
+            memset(of_bias, 0, (size_t)count * sizeof(double));                                         \
         }                                                                                               \
-        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+        for (int64_t r = 0; r < rows; r++) {                                                            \
             const type *g = (const type *)a->data[0] + r * count;                                       \
             const type *x = (const type *)a->data[1] + r * count;                                       \
-            type mean = ((const type *)a->data[3])[r];                                                  \
-            type scale = ((const type *)a->data[4])[r];                                                 \
-            if (of_weight) {                                                                            \
+            const type *means = (const type *)a->data[3] + r;                                           \
+            const type *scales = (const type *)a->data[4] + r;                                          \
+            type mean = means[0];                                                                       \
+            type scale = scales[0];                                                                     \
+            int four = r % 4 == 0 && r + 4 <= rows;                                                     \
+            int one = r >= rows / 4 * 4;                                                                \
+            if (of_weight && four) {                                                                    \
                 INDEPENDENT                                                                             \
                 for (int64_t i = 0; i < count; i++) {                                                   \
-                    of_weight[i] += g[i] * ((x[i] - mean) * scale);                                     \
+                    type s = g[i] * ((x[i] - mean) * scale);                                            \
+                    s += g[i + count] * ((x[i + count] - means[1]) * scales[1]);                        \
+                    s += g[i + 2 * count] * ((x[i + 2 * count] - means[2]) * scales[2]);                \
+                    s += g[i + 3 * count] * ((x[i + 3 * count] - means[3]) * scales[3]);                \
+                    of_weight[i] += (double)s;                                                          \
                 }                                                                                       \
             }                                                                                           \
-            if (of_bias) {                                                                              \
+            if (of_bias && four) {                                                                      \
                 INDEPENDENT                                                                             \
                 for (int64_t i = 0; i < count; i++) {                                                   \
-                    of_bias[i] += g[i];                                                                 \
+                    of_bias[i] += (double)(g[i] + g[i + count] + g[i + 2 * count] + g[i + 3 * count]);  \
                 }                                                                                       \
+            }                                                                                           \
+            for (int64_t i = 0; of_weight && one && i < count; i++) {                                   \
+                of_weight[i] += (double)(g[i] * ((x[i] - mean) * scale));                               \
+            }                                                                                           \
+            for (int64_t i = 0; of_bias && one && i < count; i++) {                                     \
+                of_bias[i] += (double)g[i];                                                             \
             }                                                                                           \
             if (!a->data[5]) {                                                                          \
                 continue;                                                                               \
             }                                                                                           \
             type *out = (type *)a->data[5] + r * count;                                                 \
-            type plain, along;      /* means of w g and of w g times the normalized x */                \
+            double plain, along;    /* sums of w g and of w g times the normalized x */\
             if (weight) {                                                                               \
                 SUM_ALONG(type, plain, count, g[i] * weight[i]);                                        \
                 SUM_ALONG(type, along, count, g[i] * weight[i] * ((x[i] - mean) * scale));              \
@@ -136,17 +154,17 @@ ROW_HELPERS(f64, double)
                 SUM_ALONG(type, plain, count, g[i]);                                                    \
                 SUM_ALONG(type, along, count, g[i] * ((x[i] - mean) * scale));                          \
             }                                                                                           \
-            plain /= (type)count;                                                                       \
-            along /= (type)count;                                                                       \
+            type plain_mean = (type)plain / (type)count;                                                \
+            type along_mean = (type)along / (type)count;                                                \
             if (weight) {                                                                               \
                 INDEPENDENT                                                                             \
                 for (int64_t i = 0; i < count; i++) {                                                   \
-                    out[i] = (g[i] * weight[i] - plain - (x[i] - mean) * scale * along) * scale;        \
+                    out[i] = (g[i] * weight[i] - plain_mean - (x[i] - mean) * scale * along_mean) * scale; \
                 }                                                                                       \
             } else {                                                                                    \
                 INDEPENDENT                                                                             \
                 for (int64_t i = 0; i < count; i++) {                                                   \
-                    out[i] = (g[i] - plain - (x[i] - mean) * scale * along) * scale;                    \
+                    out[i] = (g[i] - plain_mean - (x[i] - mean) * scale * along_mean) * scale;          \
                 }                                                                                       \
             }                                                                                           \
         }                                                                                               \

@@ -10,6 +10,7 @@
 
 #define LONG_LANES 32       /* independent values along a long row: two AVX-512 registers of float32 */
 #define SHORT_LANES 8       /* along a short row, and the rest of a long one */
+#define BLOCK 2048          /* elements summed in lanes before they go into a double */
 
 #define EXP_f32 exp_of_negative
 #define EXP_f64 exp
@@ -25,21 +26,21 @@
         }                                                                                               \
     }
 
-/* Sets `result` to a reduction along a row, in lanes, so that the order depends on the length alone. `step` brings the
-   index i into lane[l], `join` brings lane[l + half] into lane[l]. */
-#define ALONG(type, result, start, count, step, join)                                                   \
+/* Sets `result` to a reduction of a row from one index up to another, in lanes, so that the order depends on the length
+   alone. `step` brings the index i into lane[l], `join` brings lane[l + half] into lane[l]. */
+#define ALONG(type, result, start, from, until, step, join)                                             \
     do {                                                                                                \
         type result_lane[SHORT_LANES];                                                                  \
-        int64_t first = 0;                                                                              \
+        int64_t first = from;                                                                           \
         for (int l = 0; l < SHORT_LANES; l++) {                                                         \
             result_lane[l] = start;                                                                     \
         }                                                                                               \
-        if (count >= LONG_LANES) {                                                                      \
+        if (until - first >= LONG_LANES) {                                                              \
             type lane[LONG_LANES];                                                                      \
             for (int l = 0; l < LONG_LANES; l++) {                                                      \
                 lane[l] = start;                                                                        \
             }                                                                                           \
-            for (; first + LONG_LANES <= count; first += LONG_LANES) {                                  \
+            for (; first + LONG_LANES <= until; first += LONG_LANES) {                                  \
                 for (int l = 0; l < LONG_LANES; l++) {                                                  \
                     int64_t i = first + l;                                                              \
                     step;                                                                               \
@@ -51,13 +52,13 @@
             }                                                                                           \
         }                                                                                               \
         type *lane = result_lane;                                                                       \
-        for (; first + SHORT_LANES <= count; first += SHORT_LANES) {                                    \
+        for (; first + SHORT_LANES <= until; first += SHORT_LANES) {                                    \
             for (int l = 0; l < SHORT_LANES; l++) {                                                     \
                 int64_t i = first + l;                                                                  \
                 step;                                                                                   \
             }                                                                                           \
         }                                                                                               \
-        for (int64_t i = first; i < count; i++) {                                                       \
+        for (int64_t i = first; i < until; i++) {                                                       \
             int l = (int)(i - first);                                                                   \
             step;                                                                                       \
         }                                                                                               \
@@ -65,15 +66,25 @@
         result = lane[0];                                                                               \
     } while (0)
 
-/* The sum of `term`, an expression of the index i. */
-#define SUM_ALONG(type, total, count, term) ALONG(type, total, 0, count, lane[l] += term, lane[l] += lane[l + half])
+/* The sum of `term`, an expression of the index i. Blocks are added up in double, whatever the type of the terms. */
+#define SUM_ALONG(type, total, count, term)                                                             \
+    do {                                                                                                \
+        double sum = 0.0;                                                                               \
+        for (int64_t from = 0; from < count; from += BLOCK) {                                           \
+            int64_t until = count - from < BLOCK ? count : from + BLOCK;                                \
+            type part;                                                                                  \
+            ALONG(type, part, 0, from, until, lane[l] += term, lane[l] += lane[l + half]);              \
+            sum += (double)part;                                                                        \
+        }                                                                                               \
+        total = sum;                                                                                    \
+    } while (0)
 
 #define ROW_HELPERS(T, type)                                                                            \
     /* The largest of a row. A NaN may be missed: what is made of it turns out NaN by itself. */        \
     static type largest_##T(const type *x, int64_t count)                                               \
     {                                                                                                   \
         type top;                                                                                       \
-        ALONG(type, top, -(type)INFINITY, count, lane[l] = x[i] > lane[l] ? x[i] : lane[l],             \
+        ALONG(type, top, -(type)INFINITY, 0, count, lane[l] = x[i] > lane[l] ? x[i] : lane[l],          \
               lane[l] = lane[l + half] > lane[l] ? lane[l + half] : lane[l]);                           \
         return top;                                                                                     \
     }                                                                                                   \
@@ -85,18 +96,27 @@
         }                                                                                               \
     }                                                                                                   \
     /* The sum of exp(x - shift), which go to y unless it is NULL. The last few are padded to a block. */\
-    ALWAYS_INLINE type exponentials_##T(const type *x, type *y, int64_t count, type shift)              \
+    ALWAYS_INLINE double exponentials_##T(const type *x, type *y, int64_t count, type shift)            \
     {                                                                                                   \
         type lane[PART] = {0};                                                                          \
+        double total = 0.0;                                                                             \
         int64_t first = 0;                                                                              \
-        for (; first + PART <= count; first += PART) {                                                  \
-            INDEPENDENT                                                                                 \
-            for (int l = 0; l < PART; l++) {                                                            \
-                type e = EXP_##T(x[first + l] - shift);                                                 \
-                if (y) {                                                                                \
-                    y[first + l] = e;                                                                   \
+        int64_t whole = count / PART * PART;                                                            \
+        while (first < whole) {                                                                         \
+            int64_t until = whole - first > BLOCK ? first + BLOCK : whole;                              \
+            for (; first < until; first += PART) {                                                      \
+                INDEPENDENT                                                                             \
+                for (int l = 0; l < PART; l++) {                                                        \
+                    type e = EXP_##T(x[first + l] - shift);                                             \
+                    if (y) {                                                                            \
+                        y[first + l] = e;                                                               \
+                    }                                                                                   \
+                    lane[l] += e;                                                                       \
                 }                                                                                       \
-                lane[l] += e;                                                                           \
+            }                                                                                           \
+            for (int l = 0; until < whole && l < PART; l++) {                                           \
+                total += (double)lane[l];                                                               \
+                lane[l] = 0;                                                                            \
             }                                                                                           \
         }                                                                                               \
         if (first < count) {                                                                            \
@@ -111,13 +131,13 @@
             }                                                                                           \
         }                                                                                               \
         HALVE_LANES(1, PART, lane, lane[l] += lane[l + half])                                           \
-        return lane[0];                                                                                 \
+        return total + (double)lane[0];                                                                 \
     }                                                                                                   \
     /* y = x - log(sum(exp(x))), in place too. */                                                       \
     ALWAYS_INLINE void log_softmax_row_##T(const type *x, type *y, int64_t count)                       \
     {                                                                                                   \
         type shift = largest_##T(x, count);                                                             \
-        type normalizer = LOG_##T(exponentials_##T(x, NULL, count, shift));                             \
+        type normalizer = LOG_##T((type)exponentials_##T(x, NULL, count, shift));                       \
         INDEPENDENT                                                                                     \
         for (int64_t i = 0; i < count; i++) {                                                           \
             y[i] = x[i] - shift - normalizer;                                                           \

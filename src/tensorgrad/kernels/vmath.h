@@ -68,6 +68,13 @@ INLINE_MATH float at_least(float x, float limit)
     return x < limit ? limit : x;
 }
 
+/* Between two limits, of which one that is NaN makes all NaN; where they cross, the high one. */
+INLINE_MATH float between32(float x, float low, float high)
+{
+    float y = ((x < low) | (low != low)) ? low : x;
+    return ((y > high) | (high != high)) ? high : y;
+}
+
 /* ---- exponentials ------------------------------------------------------------------------------------------------- */
 
 /* exp(r) - 1 - r over r^2, for |r| <= 0.39. */
@@ -370,7 +377,7 @@ INLINE_MATH Angle reduce_angle(float x)
     double n = wide * 0.63661977236758134308 + 0x1.8p52 - 0x1.8p52;
     float r = (float)(wide - n * 1.57079632673412561417e+00 - n * 6.07710050650619224932e-11);
     float z = r * r;
-    angle.sin = r + r * z * sin_core(z);
+    angle.sin = z == 0.0f ? r : r + r * z * sin_core(z);       /* the sum would take the sign from -0 */
     angle.cos = 1.0f - 0.5f * z + z * z * cos_core(z);
     angle.quadrant = (int32_t)n;
     return angle;
