@@ -55,7 +55,7 @@ def erfcx_positive(x):
     far = x > 1e8
     x_ = np.where(far, 1.0, x)
     return np.where(
-        far, 1 / (math.sqrt(PI) * x), series(_tables.ERFCX, (x_ - 3.75) / (x_ + 3.75)) / (1 + 2 * x_)
+        far, 1 / math.sqrt(PI) / x, series(_tables.ERFCX, (x_ - 3.75) / (x_ + 3.75)) / (1 + 2 * x_)
     )
 
 
@@ -158,20 +158,16 @@ BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 
 def _lgamma_positive(x):
     far = x >= 8
     big = np.where(far, x, 8.0)
-    z = 1 / np.square(big)
-    stirling = np.zeros_like(x)
-    for c in STIRLING[::-1]:
-        stirling = stirling * z + c
-    stirling = (big - 0.5) * np.log(big) - big + 0.5 * math.log(2 * PI) + stirling / big
+    stirling = (big - 0.5) * np.log(big) - big + 0.5 * math.log(2 * PI) + _stirling(big)
     t = np.where(far, 1.5, x)
     factor = np.ones_like(t)
     for _ in range(6):
         high = t >= 2
         t = np.where(high, t - 1, t)
         factor = np.where(high, factor * t, factor)
-    low = t < 1
-    near = np.where(low, t + 1, t)
-    inner = (near - 1) * (near - 2) * series(_tables.LGAMMA, 2 * near - 3)
+    low = t < 1  # there lgamma(t + 1) - log(t), without rounding t + 1
+    less = np.where(low, t, t - 1)
+    inner = less * (less - 1) * series(_tables.LGAMMA, 2 * less - 1)
     return np.where(far, stirling, inner + np.where(low, -np.log(t), np.log(factor)))
 
 
@@ -186,6 +182,7 @@ def lgamma(x):
     whole = negative & (x == np.floor(x))
     turn = np.abs(np.sin(PI * (x - np.round(x))))
     reflected = math.log(PI) - np.log(turn) - value
+    reflected = np.where(np.abs(x) < 1e-9, -np.log(np.abs(x)) - np.euler_gamma * x, reflected)
     return np.where(whole | (x == -np.inf), np.inf, np.where(negative, reflected, value))
 
 
@@ -209,14 +206,26 @@ def digamma(x):
 
 
 def zeta(s, q):
-    """Hurwitz' zeta function, the sum of (q + k)^-s over k = 0, 1 …: the terms up to
-    10 + s, then Euler and Maclaurin.
+    """Hurwitz' zeta function, the sum of (q + k)^-s over k = 0, 1 …
 
-    Below 0, inf at whole q, and NaN unless s is whole.
+    Below 0, inf at whole q, and NaN unless s is whole; the terms there are two sums of terms above 0.
     """
     s, q = np.broadcast_arrays(s, q)
-    usable = (s > 1) & np.isfinite(q) & ((q > 0) | ((q != np.floor(q)) & (s == np.floor(s)) & (q > -1e4)))
-    a, n = np.where(usable, s, 2.0), np.where(usable, q, 1.0)
+    usable = (s > 1) & np.isfinite(q) & ((q > 0) | ((q != np.floor(q)) & (s == np.floor(s))))
+    below = usable & (q < 0) & np.isfinite(s)
+    a, n = np.where(usable & np.isfinite(s), s, 2.0), np.where(usable, q, 1.0)
+    rest = n - np.floor(n)
+    total = _zeta_above(a, np.where(below, rest, n))
+    if below.any():
+        under = _zeta_above(a, np.where(below, 1 - rest, 1.0)) - _zeta_above(a, np.where(below, 1 - n, 1.0))
+        total = np.where(below, total + np.where(a % 2 == 0, under, -under), total)
+    total = np.where(s == np.inf, np.where(q == 1, 1.0, np.where(np.abs(q) < 1, np.inf, 0.0)), total)
+    pole = np.where((q <= 0) & (q == np.floor(q)), np.inf, np.where(q == np.inf, 0.0, np.nan))
+    return np.where(s == 1, np.inf, np.where(s < 1, np.nan, np.where(usable, total, pole)))
+
+
+def _zeta_above(a, n):
+    """For n > 0: the terms up to 10 + a, then Euler and Maclaurin."""
     total = np.zeros_like(n)
     while (low := n < 10 + np.minimum(a, 40)).any():
         total = np.where(low, total + n**-a, total)
@@ -226,8 +235,7 @@ def zeta(s, q):
     for k, bernoulli in enumerate(BERNOULLI, 1):
         total = total + rise * bernoulli / math.factorial(2 * k)
         rise = rise * (a + 2 * k - 1) * (a + 2 * k) / np.square(n)
-    pole = np.where((q <= 0) & (q == np.floor(q)), np.inf, np.where(q == np.inf, 0.0, np.nan))
-    return np.where(s == 1, np.inf, np.where(s < 1, np.nan, np.where(usable, total, pole)))
+    return total
 
 
 def trigamma(x):
@@ -246,31 +254,60 @@ def polygamma(n, x):
     return (1.0 if n % 2 else -1.0) * float(np.exp(math.lgamma(n + 1))) * zeta(np.full_like(x, n + 1.0), x)
 
 
-def gammainc_pair(a, x):
-    """Both regularised incomplete gamma functions, by a series below a and a continued fraction above."""
-    a, x = np.broadcast_arrays(a, x)
-    good = (a > 0) & (x > 0) & np.isfinite(x) & np.isfinite(a)
-    p, y = np.where(good, a, 1.0), np.where(good, x, 1.0)
-    front = np.exp(p * np.log(y) - y - lgamma(p))
-    below = y < p + 1
-    term = 1 / p
+def _stirling(a):
+    """What Stirling's formula leaves of lgamma, for a >= 8."""
+    z = 1 / np.square(a)
+    total = np.zeros_like(a)
+    for c in STIRLING[::-1]:
+        total = total * z + c
+    return total / a
+
+
+def _apart(m):
+    """m - log(1 + m) for m > -1, exact also near 0: there by the series of the inverse tanh."""
+    near = np.abs(m) <= 0.3
+    z = np.where(near, m, 0.0)
+    z = z / (2 + z)
+    square = np.square(z)
+    tail = np.zeros_like(z)
+    for k in range(25, 1, -2):
+        tail = tail * square + 1 / k
+    return np.where(near, z * (m - 2 * square * tail), m - np.log1p(m))
+
+
+def _gamma_front(a, x):
+    """x^a e^-x / gamma(a + 1); of large a by how far x and a are apart, for a log x - x - lgamma(a + 1) would
+    cancel."""
+    large = a >= 10
+    big = np.where(large, a, 10.0)
+    apart = _apart((np.where(large, x, 10.0) - big) / big)
+    far = np.exp(-big * apart - _stirling(big)) / np.sqrt(2 * PI * big)
+    small = np.where(large, 1.0, a)
+    return np.where(large, far, np.exp(small * np.log(x) - x - lgamma(small + 1)))
+
+
+def _gamma_series(a, x):
+    """The lower function by its power series, for x up to about a."""
+    term = np.ones_like(a)
     total = term
-    up = p
-    z = np.where(below, y, 0.0)
+    up = a
     for _ in range(2000):
         up = up + 1
-        term = term * z / up
+        term = term * x / up
         total = total + term
-        if np.all(np.abs(term) <= 1e-17 * np.abs(total)):
+        if np.all(term <= 1e-17 * total):
             break
-    lower = front * total
-    z = np.where(below, p + 1, y)  # Lentz
-    b = z + 1 - p
+    return _gamma_front(a, x) * total
+
+
+def _gamma_fraction(a, x):
+    """The upper function by its continued fraction (Lentz), for x past a and 1."""
+    b = x + 1 - a
     c = np.full_like(b, 1e300)
     d = 1 / b
     h = d
     for i in range(1, 2000):
-        an = -i * (i - p)
+        an = -i * (i - a)
         b = b + 2
         d = 1 / np.where(an * d + b == 0, 1e-300, an * d + b)
         c = b + an / c
@@ -278,12 +315,57 @@ def gammainc_pair(a, x):
         h = h * d * c
         if np.all(np.abs(d * c - 1) <= 1e-16):
             break
-    upper = front * h
-    lower, upper = np.where(below, lower, 1 - upper), np.where(below, 1 - lower, upper)
-    edge_one = (a > 0) & (x == np.inf) | (a == 0) & (x > 0)
-    edge_zero = (a > 0) & (x == 0) | (a == np.inf) & (x >= 0) & (x != np.inf)
-    lower = np.where(good, lower, np.where(edge_one, 1.0, np.where(edge_zero, 0.0, np.nan)))
-    upper = np.where(good, upper, np.where(edge_one, 0.0, np.where(edge_zero, 1.0, np.nan)))
+    return _gamma_front(a, x) * a * h
+
+
+def _gamma_rest(a, x):
+    """The upper function for a and x near 0 or 1, where 1 less the lower one would cancel."""
+    term = np.ones_like(a)
+    total = np.zeros_like(a)
+    for n in range(1, 40):
+        term = term * -x / n
+        total = total + term / (a + n)
+    power = a * np.log(x) - np.where(a <= 1, a * (a - 1) * series(_tables.LGAMMA, 2 * a - 1), lgamma(a + 1))
+    return -np.expm1(power) - a * np.exp(power) * total
+
+
+def _gamma_near(a, x):
+    """Both functions for large a and x near it: Temme's expansion, as Gil, Segura and Temme (2012) sum it."""
+    apart = _apart((x - a) / a)
+    eta = np.copysign(np.sqrt(2 * apart), x - a)
+    steps = [np.full_like(a, c) for c in _tables.TEMME[-2:]]
+    for m in range(len(_tables.TEMME) - 3, 0, -1):
+        steps.insert(0, _tables.TEMME[m] + (m + 1) * steps[1] / a)
+    total = np.zeros_like(a)
+    for step in steps[::-1]:
+        total = total * eta + step
+    rest = np.exp(-a * apart) / np.sqrt(2 * PI * a) * total / (1 + steps[1] / a)
+    half = eta * np.sqrt(a / 2)
+    return erfc(-half) / 2 - rest, erfc(half) / 2 + rest
+
+
+def gammainc_pair(a, x):
+    """Both regularised incomplete gamma functions."""
+    a, x = np.broadcast_arrays(a, x)
+    good = (a > 0) & (x > 0) & np.isfinite(x) & np.isfinite(a)
+    near = good & (a >= 20) & (np.abs(x - a) <= 0.3 * a)
+    low = good & ~near & ((x <= 1.1) | (x < a))
+    high = good & ~near & ~low
+    small = low & np.where(x <= 0.5, a * np.log(np.where(low, x, 0.5)) >= -0.4, x * 1.1 >= a) & (x <= 1.1)
+    lower = np.where((x == 0) & ~(a <= 0), 0.0, np.where((a == 0) & (x > 0), 1.0, np.nan))
+    lower = np.where(np.isinf(a) & (a > 0) & (x > 0) & np.isfinite(x), 0.0, lower)
+    lower = np.where(~(a < 0) & ~np.isinf(a) & (x == np.inf), 1.0, lower)
+    upper = np.asarray(1 - lower)
+    if near.any():
+        lower[near], upper[near] = _gamma_near(a[near], x[near])
+    if low.any():
+        lower[low] = _gamma_series(a[low], x[low])
+        upper[low] = 1 - lower[low]
+    if small.any():
+        upper[small] = _gamma_rest(a[small], x[small])
+    if high.any():
+        upper[high] = _gamma_fraction(a[high], x[high])
+        lower[high] = 1 - upper[high]
     return lower, upper
 
 
@@ -348,7 +430,7 @@ def _waves(order, b):
     z = np.square(8 / b)
     p = series(_tables.J1_P if order else _tables.J0_P, 2 * z - 1)
     q = series(_tables.J1_Q if order else _tables.J0_Q, 2 * z - 1) * 8 / b
-    return p, q, b - (order * 0.5 + 0.25) * PI, np.sqrt(2 / (PI * b))
+    return p, q, b - (order * 0.5 + 0.25) * PI, math.sqrt(2 / PI) / np.sqrt(b)
 
 
 def j0(x):
@@ -365,7 +447,7 @@ def j1(x):
     value = np.where(
         near, a * series(_tables.J1_NEAR, a * a / 32 - 1), size * (p * np.cos(phase) - q * np.sin(phase))
     )
-    return np.where(x < 0, -value, value)
+    return np.where(np.signbit(x), -value, value)
 
 
 def _y_edges(x, value):

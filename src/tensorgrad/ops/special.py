@@ -149,8 +149,8 @@ def entr(input):
     """
     inside = -input * np.log(np.where(input > 0, input, input.dtype.type(1)))
     return np.where(
-        input > 0, inside, np.where(input == 0, input * 0, np.where(np.isnan(input), input, -np.inf))
-    )
+        input > 0, inside, np.where(input == 0, 0, np.where(np.isnan(input), input, -np.inf))
+    ).astype(input.dtype)
 
 
 def _log_odds_slope(g, input, eps):
@@ -271,6 +271,7 @@ MAX_ORDER = 2**20           # of a sum with as many terms
 
 
 @composite(
+    single=True,
     at="tensorgrad",
     method=True,
     inplace=True,
