@@ -153,6 +153,7 @@ def _declare(
     tensors: Iterable[str] | None = None,
     others: Iterable[str] = (),
     numbers: str = "both",
+    single: bool = False,
 ) -> Op:
     name = name or body.__name__
     _want_free(name)
@@ -169,8 +170,9 @@ def _declare(
     unknown = (set(formulas) | set(nograd)) - set(names)
     if unknown:
         raise TypeError(f"{name}: no parameter {sorted(unknown)}")
+    called = body if kind == "composite" else _positional_body(body, names, positional)
     op = Op(
-        _positional_body(body, names, positional) if kind != "composite" else body,
+        _core.InSingle(called) if single else called,
         name=name,
         kind=kind,
         rule=rule,
@@ -352,16 +354,17 @@ def view(
 
 def composite(
     *, samples=None, at: Any = "tensorgrad", method=False, inplace=False, smooth=True, name=None,
-    others: Iterable[str] = (),
+    others: Iterable[str] = (), single=False,
 ):  # fmt: skip
     """An op built from other ops: a plain function of tensors, with no formula of its own.
 
     Parameters with a name of `OPERANDS` take tensors alone (or None, where that is the default), which a call
-    checks before the body runs. ``others`` names those of them that take something else too.
+    checks before the body runs. ``others`` names those of them that take something else too. ``single``: of
+    float16 it is computed in float32, and rounded once.
     """
     return _decorator(
         kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method,
-        inplace=inplace, smooth=smooth, name=name, others=others,
+        inplace=inplace, smooth=smooth, name=name, others=others, single=single,
     )  # fmt: skip
 
 
@@ -383,7 +386,7 @@ def fused(
     """
     return _decorator(
         kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method,
-        inplace=False, grad_name=grad_name, smooth=smooth, name=name, tensors=tensors,
+        inplace=False, grad_name=grad_name, smooth=smooth, name=name, tensors=tensors, single=True,
     )  # fmt: skip
 
 

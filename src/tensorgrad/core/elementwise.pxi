@@ -134,6 +134,12 @@ cdef int neg_vjp(Node node, Tensor g) except -1:
     return accumulate(node, 0, <Tensor>unary(OP_NEG, g))
 
 
+cdef object array_for_body(Op op, Tensor x):
+    """What an elementwise body computes on: float16 as float32, so that the result is rounded once. A rule of "free" is for
+    bodies that must see float16 itself."""
+    return array_of(x if x.code != F16 or op.rule == FREE else cast_raw(x, F32))
+
+
 cdef object run_unary(Op op, list values):
     """By the body."""
     cdef Tensor x = want_tensor(op, values[0], 0)
@@ -149,7 +155,7 @@ cdef object run_unary(Op op, list values):
     elif op.rule == NO_BOOL and code == BOOL:
         raise RuntimeError(f"{op.__name__}() is not supported for bool tensors; use logical_not() or convert with .to(dtype)")
     bodies = list(values)
-    bodies[0] = array_of(x)
+    bodies[0] = array_for_body(op, x)
     result = call_body(op, bodies)
     if op.rule == TO_BOOL:
         code = BOOL
@@ -406,8 +412,7 @@ cdef object run_binary(Op op, list values):
     if code == F16 and (op is OP_MUL or op is OP_DIV) and not (isinstance(a, Tensor) and isinstance(b, Tensor)):
         inside = F32                # the number is not rounded first
     for i, operand in enumerate((a, b)):
-        t = as_operand(operand, inside)
-        bodies[i] = array_of(t)
+        bodies[i] = array_for_body(op, as_operand(operand, inside))
     if isinstance(a, Tensor) and isinstance(b, Tensor) and not same_shape(a, b):
         check_broadcast(op, a, b)
     result = call_body(op, bodies)

@@ -56,6 +56,34 @@ cdef object operand_array(Op op, Tensor x):
     return array_of(clone_raw(x) if x.code < F16 and op.kind == PRIMITIVE else x)
 
 
+cdef class InSingle:
+    """The body of a composite that computes on float16 as on float32, and rounds its result once."""
+    cdef readonly object body
+
+    def __init__(self, body):
+        self.body = body
+
+    def __call__(self, *args, **kwargs):
+        cdef bint half = False
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(value, Tensor) and (<Tensor>value).code >= F16:
+                if (<Tensor>value).code != F16:
+                    return self.body(*args, **kwargs)
+                half = True
+        if not half:
+            return self.body(*args, **kwargs)
+        result = self.body(*[in_dtype(value, F16, F32) for value in args],
+                           **{name: in_dtype(value, F16, F32) for name, value in kwargs.items()})
+        return in_dtype(result, F32, F16)
+
+
+cdef object in_dtype(object value, int old, int new):
+    """A tensor of one dtype in another; anything else as it is."""
+    if isinstance(value, Tensor) and (<Tensor>value).code == old:
+        return OP_CAST(value, DTYPE_LIST[new])
+    return value
+
+
 cdef object call_body(Op op, list arguments):
     try:
         with np.errstate(all="ignore"):

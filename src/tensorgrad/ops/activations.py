@@ -9,7 +9,7 @@ import numpy as np
 from tensorgrad.core.declare import alias, between, case, composite, distinct, in_place, normal, unary
 from tensorgrad.ops._kinds import floats_only, stored
 from tensorgrad.ops.arithmetic import _keep, _stepwise, add, div, mul, neg, sub
-from tensorgrad.ops.choosing import _where
+from tensorgrad.ops.choosing import _where, kept_between
 from tensorgrad.ops.comparison import logical_and, logical_not
 from tensorgrad.ops.powers import exp
 from tensorgrad.ops.special import erf
@@ -131,7 +131,7 @@ def _hardtanh(input, min_val, max_val):
         raise RuntimeError("hardtanh: bool inputs not supported")
     if input.dtype.kind == "u" and min(min_val, max_val) < 0:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return np.minimum(np.maximum(input, stored(min_val, input)), stored(max_val, input))
+    return kept_between(input, stored(min_val, input), stored(max_val, input))
 
 
 @composite(at=LAYER, samples=_bent(-0.55, 0.65))
@@ -167,7 +167,7 @@ def relu6(input):
     """
     if input.dtype.kind == "b":
         raise RuntimeError("relu6: bool inputs not supported")
-    return np.minimum(np.maximum(input, input.dtype.type(0)), input.dtype.type(6))
+    return np.where(input < 0, input.dtype.type(0), np.where(input > 6, input.dtype.type(6), input))
 
 
 # ---------------------------------------------------------------------------- the rectifier and what leaks
@@ -188,7 +188,7 @@ def relu(input):
     """
     if input.dtype.kind == "b":
         raise RuntimeError("relu: Boolean inputs not supported")
-    return np.maximum(input, input.dtype.type(0))
+    return np.where(input < 0, input.dtype.type(0), input)
 
 
 def _sloped(g, input, slope):
@@ -238,11 +238,7 @@ def _elu_body(name, input, alpha, scale=1.0, steepness=1.0):
     floats_only(name, input)
     number = input.dtype.type
     below = np.expm1(np.minimum(input, 0) * number(steepness)) * number(alpha)
-    return (
-        np.where(input > 0, input, below) * number(scale)
-        if scale != 1.0
-        else np.where(input > 0, input, below)
-    )
+    return np.where(input < 0, below, input) * number(scale)
 
 
 def _elu_slope(g, input, alpha, scale=1.0, steepness=1.0):

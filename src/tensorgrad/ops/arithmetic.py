@@ -297,7 +297,10 @@ def remainder(input, other):
     """
     not_bool("remainder", input)
     _divisible(other)
-    return np.remainder(input, other)
+    if input.dtype.kind != "f":
+        return np.remainder(input, other)
+    rest = np.fmod(input, other)
+    return np.where((rest != 0) & ((rest < 0) != (other < 0)), rest + other, rest)
 
 
 @binary(
@@ -470,6 +473,7 @@ def _lerp_number(input, end, weight):
 
 @composite(
     others=("weight",),
+    single=True,
     method=True,
     inplace=True,
     samples=lambda: [
@@ -501,6 +505,7 @@ def lerp(input, end, weight):
 
 
 @composite(
+    single=True,
     method=True,
     inplace=True,
     samples=lambda: [
@@ -515,10 +520,10 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     tensor([2.5000, 5.0000])
     """
     want_tensors("addcmul", input=input, tensor1=tensor1, tensor2=tensor2)
-    product = mul(tensor1, tensor2)
-    if input.dtype is bool_ and product.dtype is bool_:
+    if all(each.dtype is bool_ for each in (input, tensor1, tensor2)):
         raise NotImplementedError("addcmul: not implemented for bool")
-    return add(input, product if value == 1 else mul(product, _whole(value, input, product)))
+    factor = tensor1 if value == 1 else mul(tensor1, _whole(value, input, tensor1, tensor2))
+    return add(input, mul(factor, tensor2))
 
 
 def _whole(value, *tensors):
@@ -529,6 +534,7 @@ def _whole(value, *tensors):
 
 
 @composite(
+    single=True,
     method=True,
     inplace=True,
     samples=lambda: [
@@ -548,8 +554,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
             "Integer division with addcdiv is no longer supported. Use input + value * (tensor1 / tensor2) "
             "for the true quotient, or tensorgrad.div with rounding_mode='trunc' for whole numbers."
         )
-    quotient = div(tensor1, tensor2)
-    return add(input, quotient if value == 1 else mul(quotient, value))
+    return add(input, div(tensor1 if value == 1 else mul(tensor1, value), tensor2))
 
 
 for _name, _op in {

@@ -12,6 +12,7 @@ from tensorgrad.ops.dropout import dropout
 
 
 @composite(
+    single=True,
     at="tensorgrad.nn.functional",
     samples=lambda: [
         case(normal(2, 3, 4), normal(2, 5, 4), normal(2, 5, 2), name="plain"),

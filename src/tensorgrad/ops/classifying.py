@@ -173,6 +173,7 @@ def _nll_reduced(name, input, target, weight, ignore_index, reduction):
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(normal(3, 4), integers(0, 4, 3), name="mean"),
@@ -390,6 +391,7 @@ def _unit(name: str, x: Tensor) -> None:
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(between(0.1, 0.9, 3, 4), between(0.1, 0.9, 3, 4), name="mean"),
@@ -441,6 +443,7 @@ def _binary_cross_entropy_with_logits(input, other):
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(normal(3, 4), between(0.1, 0.9, 3, 4), name="mean"),
@@ -476,6 +479,7 @@ def binary_cross_entropy_with_logits(
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(distinct(3, 4), integers(0, 2, 3, 4), name="mean"),
@@ -502,7 +506,7 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     return reduce_loss(reductions.sum(loss, input.ndim - 1) / input.shape[-1], reduction)
 
 
-@composite(at=F_, samples=_per_element())
+@composite(single=True, at=F_, samples=_per_element())
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     r""":math:`\ln(1 + e^{-y x})` for targets of 1 and -1.
 

@@ -11,7 +11,7 @@ from tensorgrad.core import _core
 from tensorgrad.core.declare import case, composite, normal, primitive, registry
 from tensorgrad.ops import arithmetic, choosing, products, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
-from tensorgrad.ops.reductions import all_dims, cast, check_tensor, kept, wide
+from tensorgrad.ops.reductions import added_up, all_dims, cast, check_tensor, kept
 
 F_ = "tensorgrad.nn.functional"
 LINALG = "tensorgrad.linalg"
@@ -51,23 +51,33 @@ def _vector_norm_input(g, input, output, ord, dim, keepdim, input_shape):
 )
 def _vector_norm(input, ord, dim, keepdim):
     """The norm over some dimensions."""
-    x = wide(input)
+    x = input
     if not dim:
         found = np.abs(x) if ord else x != 0
     elif ord == 2:
         if len(dim) == x.ndim and x.flags.c_contiguous:
-            found = np.sqrt(np.dot(x.reshape(-1), x.reshape(-1))).reshape([1] * x.ndim if keepdim else [])
+            found = np.sqrt(_sum_of_squares(x.reshape(-1))).reshape([1] * x.ndim if keepdim else [])
         else:
-            found = np.sqrt(np.sum(x * x, axis=dim, keepdims=keepdim))
+            found = np.sqrt(np.sum(np.square(x, dtype=np.float64), axis=dim, keepdims=keepdim))
     elif ord == 0:
         found = np.sum(x != 0, axis=dim, keepdims=keepdim)
     elif math.isinf(ord):
         found = (np.max if ord > 0 else np.min)(np.abs(x), axis=dim, keepdims=keepdim)
     elif ord == 1:
-        found = np.sum(np.abs(x), axis=dim, keepdims=keepdim)
+        found = added_up(np.abs(x), dim, keepdim)
     else:
-        found = np.sum(np.abs(x) ** x.dtype.type(ord), axis=dim, keepdims=keepdim) ** x.dtype.type(1 / ord)
+        powers = np.power(np.abs(x), ord, dtype=np.float64)
+        found = np.power(np.sum(powers, axis=dim, keepdims=keepdim), 1 / ord)
     return found.astype(input.dtype)
+
+
+def _sum_of_squares(flat):
+    """In float64, by blocks that stay in the cache."""
+    total = np.float64(0)
+    for start in range(0, flat.size, 1 << 15):
+        block = flat[start : start + (1 << 15)].astype(np.float64, copy=False)
+        total += np.dot(block, block)
+    return total
 
 
 def _norm_dtype(name, input, dtype):
@@ -247,6 +257,7 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
 
 
 @composite(
+    single=True,
     samples=lambda: [
         case(normal(3, 4), 2, 0, 1.0, name="rows"),
         case(normal(3, 4), 1, 1, 0.5, name="columns"),
@@ -274,7 +285,11 @@ def renorm(input, p, dim, maxnorm):
     return input * factor
 
 
-@composite(samples=lambda: [case(normal(2, 3), name="rows"), case(normal(2, 3, 2), 3.0, -1, name="3")], at=F_)
+@composite(
+    single=True,
+    samples=lambda: [case(normal(2, 3), name="rows"), case(normal(2, 3, 2), 3.0, -1, name="3")],
+    at=F_,
+)
 def normalize(input, p=2.0, dim=1, eps=1e-12):
     """Divided by the p-norm along ``dim``, or by ``eps`` where that is larger.
 
@@ -288,6 +303,7 @@ def normalize(input, p=2.0, dim=1, eps=1e-12):
 
 
 @composite(
+    single=True,
     samples=lambda: [
         case(normal(3, 4), normal(3, 4), name="2"),
         case(normal(3, 4), normal(4), 3, name="broadcast"),
@@ -305,6 +321,7 @@ def dist(input, other, p=2):
 
 
 @composite(
+    single=True,
     samples=lambda: [
         case(normal(3, 4), normal(3, 4), name="rows"),
         case(normal(3, 4), normal(3, 4), 1, keepdim=True, name="1"),
@@ -321,6 +338,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
 
 
 @composite(
+    single=True,
     samples=lambda: [
         case(normal(3, 4), normal(3, 4), name="rows"),
         case(normal(3, 1, 4), normal(2, 4), -1, name="broadcast"),
@@ -371,6 +389,7 @@ def _cdist_by_product(x1, x2):
 
 
 @composite(
+    single=True,
     samples=lambda: [
         case(normal(3, 2), normal(4, 2), name="2"),
         case(normal(2, 3, 2), normal(4, 2), 1.0, name="1-stack"),
@@ -408,6 +427,7 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
 
 
 @composite(
+    single=True,
     samples=lambda: [case(normal(4, 2), name="2"), case(normal(4, 2), 3.0, name="3")], at=("tensorgrad", F_)
 )
 def pdist(input, p=2.0):

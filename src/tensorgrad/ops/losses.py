@@ -112,6 +112,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         *_per_element()(),
@@ -145,6 +146,7 @@ def _square_then_straight(input, turn):
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [*_per_element()(), case(distinct(3, 4), normal(3, 4), beta=0.3, name="beta")],
 )
@@ -167,6 +169,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         *_per_element()(),
@@ -193,6 +196,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(normal(3, 4), between(0.1, 1.0, 3, 4), reduction="batchmean", name="batchmean"),
@@ -234,6 +238,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(normal(3, 4), between(1.2, 4.0, 3, 4), full=True, name="full"),
@@ -268,6 +273,7 @@ def poisson_nll_loss(
 
 @composite(
     others=("var",),
+    single=True,
     at=F_,
     samples=lambda: [
         case(normal(3, 4), normal(3, 4), between(0.5, 2.0, 3, 4), name="mean"),

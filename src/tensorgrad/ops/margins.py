@@ -14,6 +14,7 @@ int64 = all_dtypes[5]
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(distinct(3, 4), integers(0, 2, 3, 4), name="mean", margin=1.3),
@@ -34,6 +35,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(distinct(3, 4), normal(3, 4), distinct(3, 4), name="mean", margin=0.3),
@@ -60,6 +62,7 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(normal(3, 4), normal(3, 4), integers(1, 2, 3), name="same"),
@@ -104,6 +107,7 @@ def _check_rows(name: str, input: Tensor) -> None:
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(normal(3, 4), integers(0, 4, 3), name="mean"),
@@ -160,6 +164,7 @@ def multi_margin_loss(
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(normal(3, 4), integers(-1, 4, 3, 4), name="mean"),
@@ -228,6 +233,7 @@ def _triplet(name, anchor, positive, negative, distance, margin, swap, reduction
 
 
 @composite(
+    single=True,
     at=F_,
     samples=lambda: [
         case(normal(3, 4), normal(3, 4), normal(3, 4), margin=3.0, name="mean"),

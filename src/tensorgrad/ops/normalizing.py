@@ -11,7 +11,7 @@ from tensorgrad.core import no_grad
 from tensorgrad.core.declare import between, case, composite, fused, normal, primitive
 from tensorgrad.ops import joining, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
-from tensorgrad.ops.reductions import cast, check_tensor, wide
+from tensorgrad.ops.reductions import added_up, cast, check_tensor, wide
 
 F_ = "tensorgrad.nn.functional"
 BOTH = ("tensorgrad", F_)
@@ -37,11 +37,10 @@ def _softmax_input(g, output, dim):
 def _softmax(input, dim):
     """Exponentials divided by their sum."""
     dim = wrap_dim(dim, input.ndim)
-    if input.ndim == 0:
-        return np.ones((), input.dtype)
-    x = wide(input)
+    x = wide(input).reshape(input.shape or 1)
     e = np.exp(x - np.max(x, axis=dim, keepdims=True, initial=-np.inf))
-    return (e / np.sum(e, axis=dim, keepdims=True)).astype(input.dtype, copy=False)
+    found = e / added_up(e, dim, True).astype(e.dtype)
+    return found.astype(input.dtype, copy=False).reshape(input.shape)
 
 
 @primitive(
@@ -53,11 +52,10 @@ def _softmax(input, dim):
 def _log_softmax(input, dim):
     """Logarithms of exponentials divided by their sum."""
     dim = wrap_dim(dim, input.ndim)
-    if input.ndim == 0:
-        return np.zeros((), input.dtype)
-    x = wide(input)
+    x = wide(input).reshape(input.shape or 1)
     x = x - np.max(x, axis=dim, keepdims=True, initial=-np.inf)
-    return (x - np.log(np.sum(np.exp(x), axis=dim, keepdims=True))).astype(input.dtype, copy=False)
+    found = x - np.log(added_up(np.exp(x), dim, True)).astype(x.dtype)
+    return found.astype(input.dtype, copy=False).reshape(input.shape)
 
 
 def _along(name, form, input, dim, dtype):
@@ -105,11 +103,12 @@ def log_softmax(input, dim=None, dtype=None, *, _stacklevel=3):
 # ---------------------------------------------------------------------------- mean 0, variance 1
 
 
-def _standardize_input(g_0, g_1, g_2, output_0, output_2, dim, input_shape):
+def _standardize_input(g_0, g_1, g_2, g_3, output_0, output_2, dim, input_shape):
     """What is left of the gradient without the two directions that standardizing takes away."""
     count = reductions._count(dim, input_shape)
     level = reductions.mean(g_0, dim, True) - g_1 / (output_2 * count)
     slope = reductions.mean(g_0 * output_0, dim, True) + g_2 * output_2 / count
+    slope = slope - g_3 * 2 / (output_2 * output_2 * count)
     return output_2 * (g_0 - level - output_0 * slope)
 
 
@@ -122,13 +121,14 @@ def _standardize_input(g_0, g_1, g_2, output_0, output_2, dim, input_shape):
     ],
 )
 def _standardize(input, dim, eps):
-    """The distance from the mean in standard deviations; the mean; the inverse deviation."""
-    x = wide(input)
-    count = x.dtype.type(math.prod(x.shape[d] for d in dim))
-    mean = np.sum(x, axis=dim, keepdims=True) / count
-    centred = x - mean
-    inverse = 1 / np.sqrt(np.sum(centred * centred, axis=dim, keepdims=True) / count + x.dtype.type(eps))
-    return tuple(each.astype(input.dtype, copy=False) for each in (centred * inverse, mean, inverse))
+    """The distance from the mean in standard deviations; the mean; the inverse deviation; the variance."""
+    count = np.float64(reductions._count(dim, input.shape))
+    mean = added_up(input, dim, True) / count
+    centred = input - mean
+    variance = np.sum(np.square(centred), axis=dim, keepdims=True) / count
+    inverse = 1 / np.sqrt(variance + eps)
+    np.multiply(centred, inverse, out=centred)
+    return tuple(each.astype(input.dtype, copy=False) for each in (centred, mean, inverse, variance))
 
 
 def _scaled(input, weight, bias):
@@ -195,6 +195,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 
 
 @composite(
+    single=True,
     samples=lambda: [
         case(normal(3, 4), (4,), name="plain"),
         case(normal(2, 3, 4), (3, 4), between(0.5, 1.5, 3, 4), 0.1, name="weight"),
@@ -233,6 +234,7 @@ def _check_per_channel(channels, **given):
 
 
 @composite(
+    single=True,
     samples=lambda: [
         case(normal(2, 4, 3), 2, name="plain"),
         case(normal(2, 4), 2, between(0.5, 1.5, 4), normal(4), 0.1, name="affine"),
@@ -288,12 +290,11 @@ def _remember(running, now, momentum):
             running.copy_(running * (1 - momentum) + cast(now, running.dtype) * momentum)
 
 
-def _remember_both(running_mean, running_var, mean, inverse, eps, count, momentum):
+def _remember_both(running_mean, running_var, mean, variance, count, momentum):
     if running_mean is None and running_var is None:
         return
-    with no_grad():
-        variance = (1 / (inverse.detach() * inverse.detach()) - eps) * (count / max(count - 1, 1))
-    for running, now in ((running_mean, mean.detach()), (running_var, variance)):
+    unbiased = variance.detach() * (count / max(count - 1, 1))
+    for running, now in ((running_mean, mean.detach()), (running_var, unbiased)):
         if running is not None:
             _remember(running, shaping.reshape(now, (-1, running.shape[0])).mean(0), momentum)
 
@@ -343,10 +344,9 @@ def batch_norm(
             raise RuntimeError(f"{name} should contain {input.shape[1]} elements not {each.numel()}")
     if training:
         dims = (0, *range(2, input.ndim))
-        found, mean, inverse = _standardize(input, dims, eps)
-        _remember_both(
-            running_mean, running_var, mean, inverse, eps, reductions._count(dims, input.shape), momentum
-        )
+        found, mean, _, variance = _standardize(input, dims, eps)
+        count = reductions._count(dims, input.shape)
+        _remember_both(running_mean, running_var, mean, variance, count, momentum)
     else:
         found = _frozen(input, running_mean, running_var, eps)
     return _scaled(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
@@ -389,12 +389,13 @@ def instance_norm(
             raise ValueError(
                 f"Expected more than 1 spatial element when training, got input size {input.shape}"
             )
-        found, mean, inverse = _standardize(input, tuple(range(2, input.ndim)), eps)
-        _remember_both(running_mean, running_var, mean, inverse, eps, count, momentum)
+        found, mean, _, variance = _standardize(input, tuple(range(2, input.ndim)), eps)
+        _remember_both(running_mean, running_var, mean, variance, count, momentum)
     return _scaled(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
 
 
 @composite(
+    single=True,
     samples=lambda: [
         case(normal(2, 4, 3), 2, name="even"),
         case(normal(1, 5, 2), 3, 0.5, 0.7, 2.0, name="odd"),
@@ -444,7 +445,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
     tensor([[2.]])
     """
     shape = _check_normalized("native_layer_norm", input, normalized_shape, weight, bias)
-    found, mean, inverse = _standardize(input, tuple(range(input.ndim - len(shape), input.ndim)), eps)
+    found, mean, inverse, _ = _standardize(input, tuple(range(input.ndim - len(shape), input.ndim)), eps)
     return _scaled(found, weight, bias), mean.detach(), inverse.detach()
 
 
@@ -460,7 +461,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
     check_tensor("native_group_norm", input)
     _check_per_channel(C, weight=weight, bias=bias)
     groups = shaping.reshape(input, (N, group, (C // group) * HxW))
-    found, mean, inverse = _standardize(groups, (2,), eps)
+    found, mean, inverse, _ = _standardize(groups, (2,), eps)
     found = shaping.reshape(found, input.shape)
     found = _scaled(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
     return found, shaping.reshape(mean, (N, group)), shaping.reshape(inverse, (N, group))
@@ -482,5 +483,5 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
     if not training:
         empty = input.new_zeros((0,))
         return found, empty, empty
-    _, mean, inverse = _standardize(input.detach(), (0, *range(2, input.ndim)), eps)
+    _, mean, inverse, _ = _standardize(input.detach(), (0, *range(2, input.ndim)), eps)
     return found, shaping.reshape(mean, (-1,)), shaping.reshape(inverse, (-1,))

@@ -6,9 +6,11 @@ from collections import namedtuple
 
 import numpy as np
 
+from tensorgrad.core import float64, result_type
 from tensorgrad.core.declare import alias, between, binary, case, composite, normal, primitive, unary
 from tensorgrad.ops._kinds import floats_only, not_bool, want_tensors
 from tensorgrad.ops.arithmetic import _keep, _zero, mul
+from tensorgrad.ops.reductions import cast
 
 Frexp = namedtuple("frexp", ["mantissa", "exponent"])
 
@@ -149,18 +151,27 @@ def frexp(input):
     samples=lambda: [case(normal(3, 4), between(-2.0, 2.0, 4), name="plain")],
 )
 def ldexp(input, other):
-    """``input * 2 ** other``, element by element.
+    """``input * 2 ** other``, element by element. A power that no float64 holds is taken in steps.
 
     >>> tg.ldexp(tg.tensor([1.0, 3.0]), tg.tensor([2, -1]))
     tensor([4.0000, 1.5000])
     """
     want_tensors("ldexp", input=input, other=other)
-    return mul(input, 2.0**other)
+    if other.dtype.is_floating_point or not input.dtype.is_floating_point:
+        dtype = result_type(input, other, 1.0)
+    else:
+        dtype = input.dtype
+    found, other = cast(input, float64), cast(other, float64)
+    for _ in range(3 if dtype is float64 else 1):
+        step = other.clamp(-1000, 1000)
+        found, other = mul(found, 2.0**step), other - step
+    return cast(found, dtype)
 
 
 @binary(
     vjp=dict(input=lambda g, input, other: _keep(g, input != other), other=lambda g: _zero(g)),
     numbers="none",
+    rule="free",
     samples=lambda: [case(normal(3, 4), normal(4), name="plain")],
 )
 def nextafter(input, other):
@@ -170,4 +181,4 @@ def nextafter(input, other):
     tensor([True])
     """
     floats_only("nextafter", input)
-    return np.nextafter(input, other)
+    return np.asarray(np.nextafter(input, other))

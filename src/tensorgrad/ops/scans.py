@@ -8,7 +8,7 @@ from tensorgrad.core import is_grad_enabled
 from tensorgrad.core.declare import between, case, composite, distinct, normal, primitive
 from tensorgrad.ops import arithmetic, choosing, joining, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
-from tensorgrad.ops.reductions import cast, check_tensor, named, wide, without_one
+from tensorgrad.ops.reductions import cast, check_tensor, named, without_one
 
 Cummax = named("cummax", "values", "indices")
 Cummin = named("cummin", "values", "indices")
@@ -26,12 +26,12 @@ def _scan_samples(draw):
 
 
 def _accumulated(accumulate, input, dim):
-    """A running sum or product; integers as int64, halves through singles."""
+    """A running sum or product; integers as int64, floats through float64."""
     if input.ndim == 0:
         return np.array(input) if input.dtype.kind == "f" else input.astype(np.int64)
     if input.dtype.kind != "f":
         return accumulate(input, axis=dim, dtype=np.int64)
-    return accumulate(wide(input), axis=dim).astype(input.dtype, copy=False)
+    return accumulate(input, axis=dim, dtype=np.float64).astype(input.dtype, copy=False)
 
 
 @primitive(
@@ -144,7 +144,7 @@ def _logcumsumexp(input, dim):
     """Logarithms of running sums of exponentials."""
     if input.ndim == 0:
         return np.array(input)
-    return np.logaddexp.accumulate(wide(input), axis=dim).astype(input.dtype, copy=False)
+    return np.logaddexp.accumulate(input, axis=dim, dtype=np.float64).astype(input.dtype, copy=False)
 
 
 @composite(samples=_scan_samples(normal), method=True)
@@ -307,7 +307,7 @@ _CURVES = lambda: [  # noqa: E731
 ]
 
 
-@composite(samples=_CURVES)
+@composite(single=True, samples=_CURVES)
 def trapezoid(y, x=None, *, dx=None, dim=-1):
     """The area under the points ``y`` along ``dim``, joined by straight lines, ``dx`` (1) apart or at ``x``.
 
@@ -318,7 +318,7 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
     return reductions.sum(strips, dim) / 2
 
 
-@composite(samples=_CURVES)
+@composite(single=True, samples=_CURVES)
 def trapz(y, x=None, *, dx=None, dim=-1):
     """The area under the points ``y``: `trapezoid` by its older name.
 
@@ -328,7 +328,7 @@ def trapz(y, x=None, *, dx=None, dim=-1):
     return trapezoid(y, x, dx=dx, dim=dim)
 
 
-@composite(samples=_CURVES)
+@composite(single=True, samples=_CURVES)
 def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
     """The area under the points ``y`` up to each but the first: the running `trapezoid`.
 

@@ -11,6 +11,7 @@ from tensorgrad.core.declare import between, case, composite, distinct, integers
 from tensorgrad.ops import products, reductions, shaping, sorting
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reductions import (
+    added_up,
     all_dims,
     cast,
     check_extent,
@@ -19,7 +20,6 @@ from tensorgrad.ops.reductions import (
     named,
     pick,
     place,
-    wide,
 )
 
 Median = named("median", "values", "indices")
@@ -44,6 +44,14 @@ def _var_input(g, input, dim, correction, keepdim, input_shape):
     return g * deviation * (2.0 / free if free else float("inf"))
 
 
+def _variance(input, dim, correction, keepdim):
+    """In float64, so that neither a mean far from zero nor a square past the ends of float32 matters."""
+    count = reductions._count(dim, input.shape)
+    deviation = np.asarray(input - added_up(input, dim, True) / np.float64(count))
+    total = np.sum(np.square(deviation, out=deviation), axis=dim, keepdims=keepdim)
+    return total / np.float64(max(count - correction, 0))
+
+
 @primitive(
     vjp=dict(input=_var_input),
     at=(),
@@ -55,11 +63,7 @@ def _var_input(g, input, dim, correction, keepdim, input_shape):
 )
 def _var(input, dim, correction, keepdim):
     """The sum of squared distances from the mean, divided by the count less ``correction``."""
-    x = wide(input)
-    count = reductions._count(dim, x.shape)
-    deviation = x - np.sum(x, axis=dim, keepdims=True) / x.dtype.type(count)
-    total = np.sum(deviation * deviation, axis=dim, keepdims=keepdim)
-    return (total / x.dtype.type(max(count - correction, 0))).astype(input.dtype)
+    return _variance(input, dim, correction, keepdim).astype(input.dtype)
 
 
 @primitive(
@@ -77,7 +81,7 @@ def _var(input, dim, correction, keepdim):
 )
 def _std(input, dim, correction, keepdim):
     """The square root of the variance."""
-    return np.sqrt(_var.body(input, dim, correction, keepdim))
+    return np.sqrt(_variance(input, dim, correction, keepdim)).astype(input.dtype)
 
 
 def _spread(name, form, input, dim, unbiased, keepdim, correction):
@@ -165,6 +169,7 @@ def _weights(name, weights, count):
 
 
 @composite(
+    single=True,
     samples=lambda: [
         case(normal(3, 5), name="rows"),
         case(normal(5), correction=0, name="vector"),
@@ -230,7 +235,11 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     return shaping.squeeze(product / free)
 
 
-@composite(samples=lambda: [case(normal(3, 5), name="rows"), case(normal(5), name="vector")], method=True)
+@composite(
+    single=True,
+    samples=lambda: [case(normal(3, 5), name="rows"), case(normal(5), name="vector")],
+    method=True,
+)
 def corrcoef(input):
     """The correlation coefficients of the rows (variables) over the columns (observations), as a matrix.
 
