@@ -119,7 +119,7 @@ def softsign(input):
             _keep(g, logical_not((input <= min_val).logical_or(input >= max_val))), input
         )
     ),
-    rule="same",
+    rule="free",
     at=(),
     method=False,
     grad_name="HardtanhBackward0",
@@ -216,7 +216,7 @@ def leaky_relu(input, negative_slope=0.01):
 
 @unary(
     vjp=dict(input=lambda g, input, threshold: _stepwise(_keep(g, logical_not(input <= threshold)), input)),
-    rule="same",
+    rule="free",
     at=BOTH,
     method=False,
     switch=True,

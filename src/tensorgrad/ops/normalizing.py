@@ -104,12 +104,13 @@ def log_softmax(input, dim=None, dtype=None, *, _stacklevel=3):
 
 
 def _standardize_input(g_0, g_1, g_2, g_3, output_0, output_2, dim, input_shape):
-    """What is left of the gradient without the two directions that standardizing takes away."""
+    """What is left of the gradient without the two directions that standardizing takes away: nothing where the
+    variance overflowed, and its inverse deviation is 0."""
     count = reductions._count(dim, input_shape)
-    level = reductions.mean(g_0, dim, True) - g_1 / (output_2 * count)
-    slope = reductions.mean(g_0 * output_0, dim, True) + g_2 * output_2 / count
-    slope = slope - g_3 * 2 / (output_2 * output_2 * count)
-    return output_2 * (g_0 - level - output_0 * slope)
+    level = output_2 * reductions.mean(g_0, dim, True) - g_1 / count
+    slope = output_2 * (reductions.mean(g_0 * output_0, dim, True) + g_2 * output_2 / count)
+    slope = slope - (g_3 * (2 / count) / output_2).masked_fill(output_2 == 0, 0)
+    return output_2 * g_0 - level - output_0 * slope
 
 
 @primitive(
@@ -306,6 +307,7 @@ def _frozen(input, running_mean, running_var, eps):
 
 
 @composite(
+    others=("running_mean", "running_var"),
     samples=lambda: [
         case(normal(4, 3), None, None, training=True, name="training"),
         case(normal(4, 3, 2), None, None, between(0.5, 1.5, 3), normal(3), True, name="affine"),
@@ -435,6 +437,7 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
 
 
 @composite(
+    others=("weight", "bias"),
     samples=lambda: [case(normal(3, 4), (4,), between(0.5, 1.5, 4), normal(4), 1e-5, name="affine")],
     smooth=False,
 )
@@ -450,6 +453,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
 
 
 @composite(
+    others=("weight", "bias"),
     samples=lambda: [case(normal(2, 4, 3), between(0.5, 1.5, 4), normal(4), 2, 4, 3, 2, 1e-5, name="affine")]
 )
 def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
@@ -468,6 +472,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
 
 
 @composite(
+    others=("weight", "bias", "running_mean", "running_var"),
     samples=lambda: [
         case(normal(4, 3), between(0.5, 1.5, 3), normal(3), None, None, True, 0.1, 1e-5, name="training"),
     ],
