@@ -89,8 +89,12 @@ ROUNDED_SETTING = ("celu", "elu", "selu", "softplus", "hardshrink", "softshrink"
 def lenient(s: Situation) -> bool:
     """A number or a tuple of another kind than the argument wants; never text, None or an object."""
     texts = (
-        "must be ", "invalid combination of arguments", "positional argument", "too big to convert", "Boolean alpha",
-    )  # fmt: skip
+        "must be ",
+        "invalid combination of arguments",
+        "positional argument",
+        "too big",
+        "Boolean alpha",
+    )
     return s.refused(*texts) and (switched(s.line) or not any(word in s.line for word in NONSENSE))
 
 
@@ -127,7 +131,7 @@ def not_finite(s: Situation) -> bool:
 
 
 def overflowed(s: Situation) -> bool:
-    """Values differ only where one is not finite, and numbers near the largest were added up or multiplied."""
+    """Values differ only where one is not finite, and there were numbers near the largest."""
     found, wanted = s.difference.found, s.difference.wanted
     if s.kind != "value" or not isinstance(found, Seen) or wanted.dtype not in EPS:
         return False
