@@ -104,8 +104,8 @@ def log_softmax(input, dim=None, dtype=None, *, _stacklevel=3):
 
 
 def _standardize_input(g_0, g_1, g_2, g_3, output_0, output_2, dim, input_shape):
-    """What is left of the gradient without the two directions that standardizing takes away: nothing where the
-    variance overflowed, and its inverse deviation is 0."""
+    """What is left of the gradient without the two directions that standardizing takes away, and nothing
+    where the variance overflowed."""
     count = reductions._count(dim, input_shape)
     level = output_2 * reductions.mean(g_0, dim, True) - g_1 / count
     slope = output_2 * (reductions.mean(g_0 * output_0, dim, True) + g_2 * output_2 / count)
