@@ -235,7 +235,9 @@ cdef int64_t whole_number(object value) except? -1:
 
 cdef double real_number(object value) except? -1:
     """A number in float64; raises OverflowError for an integer that does not fit in 64 bits."""
-    if type(value) is not float and isinstance(value, (int, np.integer)):
+    if type(value) is float:
+        return <double>value
+    if isinstance(value, int) or isinstance(value, np.integer):
         whole_number(value)
     return <double>value
 

@@ -11,6 +11,7 @@ from tensorgrad.core import Tensor, _core, dtype, get_default_dtype, promote_typ
 
 bool_, uint8, int64 = _core.all_dtypes[0], _core.all_dtypes[1], _core.all_dtypes[5]
 _PYTHON = {bool, int, float}
+_OF_PYTHON = {bool: bool_, int: int64}
 
 
 def array_of(data: Any, wanted: dtype | None) -> np.ndarray:
@@ -28,8 +29,11 @@ def array_of(data: Any, wanted: dtype | None) -> np.ndarray:
 
 
 def _array_of_numbers(data: Any, wanted: dtype | None) -> np.ndarray:
-    found: set = set()
-    tensors = _collect([data], found, 0)
+    found: set = {type(data)}
+    tensors = False
+    if not found <= _PYTHON:
+        found = set()
+        tensors = _collect([data], found, 0)
     if wanted is None:
         wanted = _promoted(found)
     plain = _without_tensors(data) if tensors else data
@@ -89,12 +93,11 @@ def _of_numpy(kind: np.dtype) -> dtype:
 
 
 def _promoted(found: set) -> dtype:
-    of_python = {bool: bool_, int: int64, float: get_default_dtype()}
-    together = None
-    for each in found:
-        each = of_python.get(each, each)
+    together: Any = None
+    for each in found or (float,):
+        each = get_default_dtype() if each is float else _OF_PYTHON.get(each, each)
         together = each if together is None else promote_types(together, each)
-    return get_default_dtype() if together is None else together
+    return together
 
 
 def _without_tensors(data: Any) -> Any:
@@ -110,11 +113,14 @@ def _fitted(array: np.ndarray, wanted: dtype) -> np.ndarray:
     beyond 64 bits.
     """
     kind = array.dtype.kind
+    if array.dtype == wanted.numpy_dtype:
+        return array
     if wanted is bool_ or kind == "b":
         return array.astype(wanted.numpy_dtype, copy=False)
     if wanted.is_floating_point:
+        array = array.astype(np.float64) if kind == "O" else array
         with np.errstate(over="ignore"):
-            return (array.astype(np.float64) if kind == "O" else array).astype(wanted.numpy_dtype, copy=False)
+            return array.astype(wanted.numpy_dtype, copy=False)
     if kind in "Ou":
         numbers = array.reshape(-1).tolist()
         if any(isinstance(each, int) and not -(1 << 63) <= each < 1 << 63 for each in numbers):
