@@ -150,10 +150,35 @@ cdef int hook_node(Tensor t) except -1:
     return 0
 
 
-def _rebuild(cls, array, requires_grad, attributes):
-    """A tensor from its pickled parts."""
+cdef Tensor on_copied_memory(Tensor t, dict copies):
+    """``t`` on a copy of all its memory. ``copies`` keeps the copies, so that who shares memory shares the copy."""
+    cdef Tensor copy = alias_of(t)
+    cdef BlockHolder memory = holder_of(t.block), made
+    cdef BlockHolder lender = lent_by(t.block)
+    cdef size_t nbytes
+    while lender is not None:               # what is counted apart is one memory all the same
+        memory = lender
+        lender = lent_by(memory.block)
+    if <size_t>memory.block not in copies:
+        nbytes = block_nbytes(memory.block)
+        made = BlockHolder.__new__(BlockHolder)
+        made.block = block_new(nbytes)
+        if made.block is NULL:
+            raise AllocationError(f"can't allocate memory: a copy needs {nbytes} bytes")
+        memcpy(block_data(made.block), block_start(memory.block), nbytes)
+        copies[<size_t>memory.block] = made, memory
+    made = copies[<size_t>memory.block][0]
+    block_keep(made.block)
+    copy.at = block_data(made.block) + (t.at - block_start(memory.block))
+    block_drop(copy.block)
+    copy.block = made.block
+    return copy
+
+
+def _rebuild(cls, requires_grad, attributes, array, shape, strides):
+    """A tensor from its pickled parts; the array has the elements from its first to its last in memory."""
     cdef Tensor t = cls.__new__(cls)
-    share_memory(t, copy_array(array))
+    share_memory(t, copy_array(array).as_strided(shape, strides))
     t.requires = requires_grad
     for name, value in attributes.items():
         setattr(t, name, value)

@@ -428,7 +428,7 @@ cdef class Tensor:
             return memo[id(self)]
         import copy
         cdef Tensor t = type(self).__new__(type(self))
-        share_memory(t, clone_raw(self))
+        share_memory(t, on_copied_memory(self, memo.setdefault("tensorgrad", {})))
         t.requires = self.requires
         memo[id(self)] = t
         if self.grad_ is not None:
@@ -438,9 +438,10 @@ cdef class Tensor:
         return t
 
     def __reduce_ex__(self, protocol):
-        if self.node is not None:
-            raise RuntimeError("a tensor that an op made can't be pickled with its graph; detach() it first")
-        return _rebuild, (type(self), np.asarray(array_of(self), order="C"), bool(self.requires), attributes_of(self))
+        cdef Tensor t = alias_of(self)
+        cdef tuple parts = (type(self), bool(needs_grad(self)), attributes_of(self))
+        elements = 1 + sum([(size - 1) * step for size, step in zip(t.shape, t.stride())]) if t.count else 0
+        return _rebuild, (*parts, array_of(t.as_strided((elements,), (1,))), tuple(t.shape), t.stride())
 
     # ---- autograd
 

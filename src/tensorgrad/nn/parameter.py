@@ -26,7 +26,10 @@ class Parameter(Tensor):
     def __deepcopy__(self, memo):
         """A copy without the gradient, as PyTorch has it."""
         if id(self) not in memo:
-            memo[id(self)] = type(self)(self.detach().clone(), self.requires_grad)
+            order = sorted(range(self.ndim), key=self.stride, reverse=True)  # of the dimensions in memory
+            back = sorted(range(self.ndim), key=order.__getitem__)
+            values = self.detach().permute(order).clone().permute(back)
+            memo[id(self)] = type(self)(values, self.requires_grad)
         return memo[id(self)]
 
     def __repr__(self):
