@@ -404,6 +404,21 @@ def test_state_of_compiled_types_set_to_nonsense_is_refused():
         node.__reduce_ex__(2)
 
 
+def test_method_of_a_compiled_type_takes_no_other_object_for_itself():
+    kind = tg.Generator.__mro__[1]
+    for method in (kind.get_state, kind.manual_seed, kind.fill_normal, tg.Tensor.detach, _core.Node.name):
+        for other in (None, np.ones(3), "x"):
+            with pytest.raises(TypeError):
+                method(other)
+
+
+def test_private_view_op_does_not_leave_the_memory():
+    as_strided = tg.core.declare.registry["_as_strided"]
+    for place in (((2,), (1,), 10**6), ((10**6,), (1,), 0), ((2,), (10**9,), 0), ((2,), (1,), -5)):
+        with pytest.raises(RuntimeError, match="leave the memory"):
+            as_strided(tg.ones(100), *place, ((100,), (1,), 0))
+
+
 def test_second_op_of_one_name_is_refused():
     with pytest.raises(ValueError, match="softmin"):
         composite(name="softmin")(lambda input: input)

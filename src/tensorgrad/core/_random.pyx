@@ -1,4 +1,5 @@
-# cython: language_level=3, boundscheck=True, wraparound=True, cdivision=True, binding=True, auto_pickle=False
+# cython: language_level=3, boundscheck=True, wraparound=True, cdivision=True
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
 """Random numbers: a Mersenne twister, and the distributions drawn from it as PyTorch draws them on an x86-64
 CPU.
 

@@ -273,6 +273,8 @@ cdef object binary(Op op, object a, object b):
         return run_binary(op, with_defaults(op, a, b))
     x = as_operand(a, code)
     y = as_operand(b, code)
+    if x.code != code:                  # by another thread, while y was converted
+        x = cast_raw(x, code)
     out = map_two(op.kernels[code], x, y, BOOL if op.rule == TO_BOOL else code, &args, op.__name__)
     if tg_grad and op.formulas and ((isinstance(a, Tensor) and needs_grad(<Tensor>a))
                                     or (isinstance(b, Tensor) and needs_grad(<Tensor>b))):
@@ -498,7 +500,7 @@ cdef object inplace_binary(Op op, Tensor x, object other):
             op.rule == NO_BOOL and is_bool(other)) and not (
             tg_grad and (needs_grad(x) or (isinstance(other, Tensor) and needs_grad(<Tensor>other)))):
         y = as_operand(other, x.code)
-        if fits_into(y, x) and not clash(x, y) and (x.contiguous or not overlaps_itself(x)):
+        if y.code == x.code and fits_into(y, x) and not clash(x, y) and (x.contiguous or not overlaps_itself(x)):
             operands[0] = <PyObject *>x
             operands[1] = <PyObject *>y
             if x.contiguous and y.contiguous and x.count == y.count:

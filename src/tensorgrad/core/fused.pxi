@@ -143,7 +143,11 @@ cdef object hot_mse(Op op, void **args, Py_ssize_t count):
 cdef int mse_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
     cdef Tensor x = <Tensor>node.s0, y = <Tensor>node.s1
-    cdef Tensor out = new_like(x, x.code)
+    cdef Tensor out
+    # another thread may have given them other memory while the loss was computed
+    if not same_shape(x, y) or x.code != y.code or x.code != g.code or not x.contiguous or not y.contiguous:
+        return recompute_vjp(node, g)
+    out = new_like(x, x.code)
     a.ndim = 1
     a.size[0] = x.count
     a.data[0] = g.at
@@ -227,12 +231,15 @@ cdef int launch_classes(kernel_fn fn, KernelArgs *a, double work) except -1:
 
 cdef int cross_entropy_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
-    cdef Tensor logs = node.output
-    cdef Tensor out = new_like(logs, logs.code)
+    cdef Tensor logs = node.output, target = <Tensor>node.s1
+    cdef Tensor out
+    if target.code != I64 or target.count != shape_of(logs)[0] or not target.contiguous:
+        return recompute_vjp(node, g)
+    out = new_like(logs, logs.code)
     row_args(&a, logs)
     a.data[0] = g.at
     a.data[1] = logs.at
-    a.data[2] = (<Tensor>node.s1).at
+    a.data[2] = target.at
     a.data[3] = out.at
     a.scalar[0] = 1 if node.settings is None or node.settings[0] == "mean" else 0
     a.size[2] = -100 if node.settings is None else node.settings[1]
@@ -306,12 +313,20 @@ cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
     return out
 
 
+cdef inline bint row_like(Tensor x, Tensor g, Py_ssize_t count) noexcept:
+    """Whether a kernel may read ``count`` elements of the dtype of ``g`` from ``x``, as it was when it was saved."""
+    return x.code == g.code and x.count == count and x.contiguous
+
+
 cdef int layer_norm_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
     cdef Tensor x = <Tensor>node.s0, w = node.s1, b = node.s2, stats = node.output
     cdef Tensor dx = None, dw = None, db = None
     cdef Py_ssize_t rows = shape_of(stats)[1]
     g = contiguous_of(g)
+    if (not row_like(x, g, g.count) or (w is not None and not row_like(w, g, g.count // rows))
+            or (b is not None and not row_like(b, g, g.count // rows))):
+        return recompute_vjp(node, g)
     a.ndim = 2
     a.size[0] = rows
     a.size[1] = x.count // rows

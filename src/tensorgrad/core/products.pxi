@@ -53,12 +53,13 @@ cdef Tensor gemm(Tensor x, Tensor y, Tensor bias, bint transpose_y):
     cdef Tensor out
     cdef int64_t kept
     cdef int inner = 1 if transpose_y else 0
-    if shape_of(x)[1] != shape_of(y)[inner] or x.code != y.code:
-        raise RuntimeError("a matrix that a product needs was given another shape or dtype, perhaps by a hook")
     if not unit_strided(x):
         x = clone_raw(x)
     if not unit_strided(y):
         y = clone_raw(y)
+    if (x.nd != 2 or y.nd != 2 or shape_of(x)[1] != shape_of(y)[inner] or x.code != y.code or (bias is not None and (
+            bias.count != shape_of(y)[1 - inner] or bias.code != x.code or not bias.contiguous))):
+        raise RuntimeError("a matrix that a product needs was given another shape or dtype, by a hook or another thread")
     shape[0] = shape_of(x)[0]
     shape[1] = shape_of(y)[1 - inner]
     out = new_tensor(2, shape, x.code)
@@ -93,18 +94,19 @@ cdef Tensor batched_gemm(Tensor x, Tensor y):
     cdef KernelArgs a
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Tensor out
+    cdef bint fits
     cdef int n = x.nd, i
-    for i in range(n - 2):
-        if n != y.nd or shape_of(x)[i] != shape_of(y)[i]:
-            raise RuntimeError("a stack of matrices that a product needs was given another shape, perhaps by a hook")
-    if shape_of(x)[n - 1] != shape_of(y)[n - 2] or x.code != y.code:
-        raise RuntimeError("a stack of matrices that a product needs was given another shape or dtype, perhaps by a hook")
     if not unit_strided(x) or not collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2]):
         x = clone_raw(x)
-        collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2])
-    if not unit_strided(y) or not collapse(y, 0, n - 2, &a.size[3], &a.stride[1][2]):
+    if n == y.nd and (not unit_strided(y) or not collapse(y, 0, n - 2, &a.size[3], &a.stride[1][2])):
         y = clone_raw(y)
-        collapse(y, 0, n - 2, &a.size[3], &a.stride[1][2])
+    fits = n == x.nd == y.nd and shape_of(x)[n - 1] == shape_of(y)[n - 2] and x.code == y.code
+    for i in range(n - 2):
+        fits = fits and shape_of(x)[i] == shape_of(y)[i]
+    if not (fits and unit_strided(x) and unit_strided(y) and collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2])
+            and collapse(y, 0, n - 2, &a.size[3], &a.stride[1][2])):
+        raise RuntimeError("a stack of matrices that a product needs was given another shape or dtype, by a hook or "
+                           "another thread")
     memcpy(shape, shape_of(x), (n - 1) * sizeof(Py_ssize_t))
     shape[n - 1] = shape_of(y)[n - 1]
     out = new_tensor(n, shape, x.code)
@@ -253,8 +255,8 @@ cdef Tensor as_rows(Tensor x):
     if x.nd == 2:
         return x
     flat = contiguous_of(x)
-    shape[1] = shape_of(x)[x.nd - 1]
-    shape[0] = x.count // shape[1] if shape[1] else 0
+    shape[1] = shape_of(flat)[flat.nd - 1]
+    shape[0] = flat.count // shape[1] if shape[1] else 0
     return reshaped_alias(flat, 2, shape)
 
 
@@ -264,6 +266,8 @@ cdef Tensor reshaped_alias(Tensor x, int nd, const Py_ssize_t *shape):
     cdef Tensor t
     reshaped_strides(x, nd, shape, strides)
     t = view_of(x, nd, shape, strides, x.at)
+    if t.count != x.count:
+        raise RuntimeError("an operand of a product was given another shape, perhaps by another thread")
     t.base = None
     t.flags &= ~FLAG_UNFOLLOWED_VIEW
     return t

@@ -60,6 +60,7 @@ cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, in
     fits = fits and collapse(x, last + 1, x.nd, &a.size[2], &a.stride[0][2])
     if not fits:
         x = contiguous_of(x)
+        own = shape_of(x)
         collapse(x, 0, first if first > 0 else 0, &a.size[0], &a.stride[0][0])
         collapse(x, first if first > 0 else 0, last + 1, &a.size[1], &a.stride[0][1])
         collapse(x, last + 1, x.nd, &a.size[2], &a.stride[0][2])
