@@ -16,12 +16,12 @@ import argparse
 import json
 import os
 import random
+import selectors
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
 LEVELS = ("v2", "v3", "v4")
 
 
@@ -104,8 +104,6 @@ def main() -> int:
     programs = lines = 0
     finds: dict[str, dict] = {}
     end = time.monotonic() + o.seconds
-    import selectors
-
     chosen = selectors.DefaultSelector()
     for server in servers:
         os.set_blocking(server.stdout.fileno(), False)
@@ -145,5 +143,4 @@ def show(answer: dict, number: int, o: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE))
     sys.exit(main())

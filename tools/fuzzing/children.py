@@ -134,6 +134,11 @@ def find(lines: list[str], backend: str, kind: str, text: str) -> Find:
     return Find(lines, backend, kind, text, " ".join([kind, *names, *errors]))
 
 
+def rough(lines: list[str], kind: str, text: str) -> str:
+    """What tells a call's find from others before it is shrunk; a program of many lines is its own."""
+    return find([line for line in lines if line.startswith("r = ")] or lines, "", kind, text).signature
+
+
 def explore(
     make: Callable[[int], list[str]], numbers: list[int], judge: Judge, patience: float, limits: bool,
     known: set[str],
@@ -156,12 +161,11 @@ def explore(
                     continue
                 clock(30 * patience)
                 subject, difference = verdict
-                rough = find(program[-1:], subject.name, difference.kind, str(difference))
                 send(("found", find(program, subject.name, difference.kind, str(difference))))
-                if rough.signature in known:
+                if rough(program, difference.kind, str(difference)) in known:
                     send(("done", number, None, len(program)))
                     continue
-                known.add(rough.signature)
+                known.add(rough(program, difference.kind, str(difference)))
                 small, last = smallest(program, verdict, judge.reference, 10 * patience)
                 send(("done", number, find(small, subject.name, last[1].kind, str(last[1])), len(program)))
 
@@ -176,17 +180,17 @@ def explore(
             elif message[0] == "done":
                 position += 1
                 if message[2] is not None:
-                    known.add(find(lines[-1:], "", message[2].kind, message[2].text).signature)
+                    known.add(rough(lines, message[2].kind, message[2].text))
                 yield message[1:]
             elif message[0] == "broken":
                 raise RuntimeError(f"program {current}:\n{message[1]}")
             elif message[0] == "died":
                 over = True
                 position += 1
-                yield (
-                    current,
-                    pending or (died(lines, judge, patience, limits) if lines else None),
-                    len(lines),
-                )
+                if not lines and judge.reference.name != "torch":
+                    pending = find(
+                        [], judge.reference.name, "crash", f"{message[1]}, while a program was made"
+                    )
+                yield current, pending or died(lines, judge, patience, limits), len(lines)
         if not over and position < len(numbers) and numbers[position] in batch:
             raise RuntimeError(f"the child stopped at program {numbers[position]}")
