@@ -152,6 +152,7 @@ def _declare(
     checks: Callable | None = None,
     tensors: Iterable[str] | None = None,
     others: Iterable[str] = (),
+    optional: Iterable[str] = (),
     numbers: str = "both",
     single: bool = False,
 ) -> Op:
@@ -192,6 +193,7 @@ def _declare(
     op.facts = Facts(samples, places, method, family, smooth, inplace)
     op.definition = body
     op.numbers = numbers
+    op.optional = frozenset(optional)
     op.__module__ = places[0] if places else body.__module__
     op.__qualname__ = name
     registry[name] = op
@@ -354,17 +356,18 @@ def view(
 
 def composite(
     *, samples=None, at: Any = "tensorgrad", method=False, inplace=False, smooth=True, name=None,
-    others: Iterable[str] = (), single=False,
+    others: Iterable[str] = (), optional: Iterable[str] = (), single=False,
 ):  # fmt: skip
     """An op built from other ops: a plain function of tensors, with no formula of its own.
 
     Parameters with a name of `OPERANDS` take tensors alone (or None, where that is the default), which a call
-    checks before the body runs. ``others`` names those of them that take something else too. ``single``: of
-    float16 it is computed in float32, and rounded once.
+    checks before the body runs. ``others`` names those of them that take something else too, ``optional``
+    those that take None though it is not their default. ``single``: of float16 it is computed in float32, and
+    rounded once.
     """
     return _decorator(
         kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method,
-        inplace=inplace, smooth=smooth, name=name, others=others, single=single,
+        inplace=inplace, smooth=smooth, name=name, others=others, optional=optional, single=single,
     )  # fmt: skip
 
 

@@ -111,7 +111,7 @@ cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:
 
 
 cdef int want_operand(Op op, object value, Py_ssize_t position) except -1:
-    if value is not None or op.defaults[position] is not None:
+    if value is not None or (op.defaults[position] is not None and op.params[position] not in op.optional):
         want_tensor(op, value, position)
     return 0
 

@@ -252,11 +252,14 @@ cdef Tensor as_rows(Tensor x):
     """``x`` as a matrix of its last dimension; off the tape."""
     cdef Py_ssize_t shape[2]
     cdef Tensor flat
+    cdef int i
     if x.nd == 2:
         return x
     flat = contiguous_of(x)
     shape[1] = shape_of(flat)[flat.nd - 1]
-    shape[0] = flat.count // shape[1] if shape[1] else 0
+    shape[0] = 1
+    for i in range(flat.nd - 1):
+        shape[0] *= shape_of(flat)[i]
     return reshaped_alias(flat, 2, shape)
 
 

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import math
 
-from tensorgrad.core import bool_
+from tensorgrad.core import Tensor, bool_
 from tensorgrad.core.declare import case, composite, normal, truths
 from tensorgrad.ops import creation, products
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.dropout import dropout
+
+
+def _for_all_heads(x: Tensor, heads: int) -> Tensor:
+    """Every head of keys or values as often as queries need it."""
+    own = x.shape[-3]
+    if own == heads:
+        return x
+    if own == 0 or heads % own:
+        raise RuntimeError(
+            f"scaled_dot_product_attention: {heads} heads of queries can't share {own} heads of keys"
+        )
+    return x.repeat_interleave(heads // own, -3)
 
 
 @composite(
@@ -53,9 +65,9 @@ def scaled_dot_product_attention(
     if is_causal and attn_mask is not None:
         raise RuntimeError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
     if enable_gqa:
-        key, value = (x.repeat_interleave(query.shape[-3] // x.shape[-3], -3) for x in (key, value))
+        key, value = (_for_all_heads(x, query.shape[-3]) for x in (key, value))
     if scale is None:
-        scale = 1 / math.sqrt(query.shape[-1])
+        scale = 1 / math.sqrt(query.shape[-1] or 1)
     scores = products.matmul(query * scale, key.mT)
     if is_causal:
         attn_mask = creation.ones(scores.shape[-2:], dtype=bool_).tril()

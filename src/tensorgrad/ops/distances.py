@@ -184,11 +184,13 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     order = float(ord)
     extreme = reductions.amax if order > 0 else reductions.amin
     if abs(order) == 2:
+        if order > 0 and 0 in (A.shape[rows], A.shape[columns]):
+            extreme = reductions.sum  # sizes begin at 0
         return _singular_values(A, (rows, columns), keepdim, lambda s: extreme(s, -1))
     added, compared = (rows, columns) if abs(order) == 1 else (columns, rows)
     sums = vector_norm(A, 1, added, True)
     if sums.shape[compared] == 0 and order > 0:
-        extreme = reductions.sum  # sizes begin at 0
+        extreme = reductions.sum
     found = extreme(sums, compared, True)
     return found if keepdim else found.squeeze((rows, columns))
 

@@ -592,7 +592,7 @@ def combinations(input, r=2, with_replacement=False):
     count = input.numel()
     from_ = count + r - 1 if with_replacement and count else count
     if r > from_:
-        return input.new_empty((0, r))
+        return shaping.reshape(indexing.pick(input, 0, np.zeros(0, np.int64)), (0, r))
     ways = math.lgamma(from_ + 1) - math.lgamma(r + 1) - math.lgamma(from_ - r + 1)
     if ways + math.log(r) > math.log(MAX_CHOICES):
         raise RuntimeError(f"combinations: {r} of {count} elements can be taken in too many ways")

@@ -307,7 +307,7 @@ def _frozen(input, running_mean, running_var, eps):
 
 
 @composite(
-    others=("running_mean", "running_var"),
+    optional=("running_mean", "running_var"),
     samples=lambda: [
         case(normal(4, 3), None, None, training=True, name="training"),
         case(normal(4, 3, 2), None, None, between(0.5, 1.5, 3), normal(3), True, name="affine"),
@@ -437,7 +437,7 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
 
 
 @composite(
-    others=("weight", "bias"),
+    optional=("weight", "bias"),
     samples=lambda: [case(normal(3, 4), (4,), between(0.5, 1.5, 4), normal(4), 1e-5, name="affine")],
     smooth=False,
 )
@@ -453,7 +453,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
 
 
 @composite(
-    others=("weight", "bias"),
+    optional=("weight", "bias"),
     samples=lambda: [case(normal(2, 4, 3), between(0.5, 1.5, 4), normal(4), 2, 4, 3, 2, 1e-5, name="affine")]
 )
 def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
@@ -472,7 +472,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
 
 
 @composite(
-    others=("weight", "bias", "running_mean", "running_var"),
+    optional=("weight", "bias", "running_mean", "running_var"),
     samples=lambda: [
         case(normal(4, 3), between(0.5, 1.5, 3), normal(3), None, None, True, 0.1, 1e-5, name="training"),
     ],

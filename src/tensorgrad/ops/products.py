@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -541,11 +542,7 @@ def trace(input):
 
 def _rows(x: Tensor) -> Tensor:
     """All dimensions but the last as one."""
-    return (
-        x
-        if x.ndim == 2
-        else shaping.reshape(x, (x.numel() // x.shape[-1] if x.shape[-1] else 0, x.shape[-1]))
-    )
+    return x if x.ndim == 2 else shaping.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def _linear_weight(g, input):
