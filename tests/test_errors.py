@@ -62,6 +62,11 @@ def test_a_number_may_stand_for_a_tensor_where_it_may_in_pytorch(call):
         lambda: tg.stack([None]),
         lambda: tg.index_select(tg.ones(2), 0, tg.tensor([0]), out="a"),
         lambda: tg.aminmax(tg.ones(2), out="ab"),
+        lambda: tg.multinomial(None, 1),
+        lambda: tg.bernoulli(0.5),
+        lambda: tg.rand_like([1.0]),
+        lambda: tg.randn_like("a"),
+        lambda: tg.randint_like(None, 2),
         lambda: tg.split(tg.ones(2), 1.5),
         lambda: tg.narrow(tg.ones(2), 0, 0.5, 1),
         lambda: tg.kthvalue(tg.ones(2), 1.5),
@@ -73,6 +78,11 @@ def test_a_number_may_stand_for_a_tensor_where_it_may_in_pytorch(call):
 def test_a_list_of_what_is_no_tensor_and_a_setting_of_the_wrong_type_are_type_errors(call):
     with pytest.raises(TypeError):
         call()
+
+
+def test_multinomial_draws_into_int64_alone():
+    with pytest.raises(RuntimeError, match="Long"):
+        tg.multinomial(tg.ones(2), 1, out=tg.empty(1))
 
 
 # ---------------------------------------------------------------------------- settings

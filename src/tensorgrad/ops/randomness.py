@@ -10,6 +10,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, _random, all_dtypes
 from tensorgrad.ops import creation
+from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.creation import _UNSET, _default, _finish, _new, _size
 
 int64 = all_dtypes[5]
@@ -241,6 +242,7 @@ def rand_like(
     >>> tg.rand_like(tg.ones(2)).shape
     tensorgrad.Size([2])
     """
+    want_tensors("rand_like", input=input)
     return rand(
         tuple(input.shape),
         generator=generator,
@@ -258,6 +260,7 @@ def randn_like(
     >>> tg.randn_like(tg.ones(2)).shape
     tensorgrad.Size([2])
     """
+    want_tensors("randn_like", input=input)
     return randn(
         tuple(input.shape),
         generator=generator,
@@ -284,6 +287,7 @@ def randint_like(
     >>> tg.randint_like(tg.ones(2), 3).shape
     tensorgrad.Size([2])
     """
+    want_tensors("randint_like", input=input)
     return randint(
         *_bounds("randint_like", low, high),
         tuple(input.shape),
@@ -435,6 +439,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     >>> tg.bernoulli(tg.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
+    want_tensors("bernoulli", input=input)
     if p is not None:
         made = bernoulli_(creation.empty_like(input), p, generator=generator)
         return _finish(made, out, False)
@@ -501,9 +506,12 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     >>> tg.multinomial(tg.tensor([0.0, 1.0]), 1)
     tensor([1])
     """
+    want_tensors("multinomial", input=input)
     if input.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     _float("multinomial", input.dtype)
+    if out is not None and (not isinstance(out, Tensor) or out.dtype is not int64):
+        raise RuntimeError("multinomial expects Long tensor out")
     if num_samples <= 0:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not replacement and num_samples > input.shape[-1]:
