@@ -109,7 +109,11 @@ def type_of(function: Any, name: str, default: Any, is_tensor: bool) -> str:
         return "Sequence[Any]"
     if not is_tensor:
         return "Any"
-    takes_numbers = isinstance(function, Op) and function.kind_name == "binary" and function.numbers != "none"
+    if not isinstance(function, Op):
+        return "Tensor"
+    if name in function.optional:
+        return "Tensor | None"
+    takes_numbers = function.kind_name == "binary" and function.numbers != "none"
     return "Tensor | float" if takes_numbers and name == "other" else "Tensor"
 
 
