@@ -10,6 +10,8 @@ import contextlib
 import random
 import warnings
 
+import numpy as np
+
 from fuzzing import values
 from fuzzing.running import Library, compiled, namespace
 
@@ -35,8 +37,8 @@ VIEWS = table("""
     squeeze({d}); select({d}, {at}); narrow({d}, {zero_or_one}, {less}); diagonal(); diagonal(1);
     diagonal(-1); unfold({d}, 2, 1); expand(2, *{a}.shape); flatten(); ravel(); unbind({d})[0];
     split(1, {d})[0]; chunk(2, {d})[-1]; movedim(0, {d}); swapaxes(0, {d});
-    as_strided(({some}, 2), (1, 1)); as_strided(({n},), (1,)); t(); view(-1); mT; T;
-    tensor_split(2, {d})[0]; view(T.int32); view_as({b}); unflatten(0, (1, -1)); adjoint()""")
+    contiguous().as_strided(({some}, 2), (1, 1)); contiguous().as_strided(({n},), (1,)); t(); view(-1); mT; T;
+    tensor_split(2, {d})[0]; view_as({b}); unflatten(0, (1, -1)); adjoint()""")
 WRITES = table("""
     add_({b}); sub_({b}); mul_({b}); div_({b}); copy_({b}); zero_(); fill_({x}); neg_(); relu_();
     exp_(); tanh_(); clamp_(-1, 1); clamp_(min={x}); abs_(); sigmoid_(); sqrt_(); pow_(2);
@@ -44,13 +46,22 @@ WRITES = table("""
     addcmul_({b}, {c}); lerp_({b}, 0.5); index_fill_(0, {rows}, {x}); index_add_(0, {rows}, {b});
     cumsum_(0); scatter_(0, {zeros}, {x}); index_copy_(0, {rows}, {b}); masked_scatter_({mask}, {b});
     triu_(); detach_(); addmm_({b}.clone(), {c}.clone()); floor_(); round_(); requires_grad_(); resize_(2);
-    as_strided_((2,), (1,)); clamp_min_({b}); square_(); reciprocal_(); put_({zeros}, {b});
+    clamp_min_({b}); square_(); reciprocal_(); put_({zeros}, {b});
     swapaxes_(0, 1); random_(5); uniform_(); normal_(); erfinv_(); scatter_add_(0, {zeros}, {b})""")
+RESHAPES = table("t_(; unsqueeze_(; squeeze_(; transpose_(; swapaxes_(")
 TO = table("""
     float(); double(); int(); long(); bool(); half(); to(T.int8); to(T.uint8); type_as({b});
-    contiguous(); clone(); detach(); data; to(T.float64); requires_grad_(); numel(); tolist(); stride();
-    is_contiguous(); storage_offset(); _version; is_leaf; detach().numpy().copy()""")
+    contiguous(); clone(); detach(); data; to(T.float64); requires_grad_(); numel(); tolist();
+    storage_offset(); is_leaf; detach().numpy().copy()""")
 HOOKS = table("{a}.register_hook(lambda g: g * 2); {a}.retain_grad(); {a}.grad = None")
+
+
+def overlaps_itself(array: np.ndarray) -> bool:
+    """Whether two elements lie at one address."""
+    places = np.zeros((), dtype=np.int64)
+    for size, stride in zip(array.shape, array.strides, strict=True):
+        places = places[..., None] + np.arange(size) * stride
+    return np.unique(places).size < array.size
 
 
 class Program:
@@ -100,6 +111,19 @@ class Program:
         return self.rng.choice(
             ("2", "-1", "0.5", "3", "0", "-0.25", "1.5", "nan" if self.rng.random() < 0.05 else "1")
         )
+
+    def target(self) -> str:
+        """A tensor to write to, whose elements lie apart: PyTorch writes shared ones once for each element."""
+        names = [
+            n for n in self.tensors(floating=True) if not overlaps_itself(self.space[n].detach().numpy())
+        ]
+        return self.rng.choice(names[-5:] or self.tensors())
+
+    def operand(self, target: str) -> str:
+        """A tensor to write from, which PyTorch does not protect from being written to before it is read."""
+        name = self.any()
+        arrays = (self.space[n].detach().numpy() for n in (name, target))
+        return f"{name}.clone()" if np.may_share_memory(*arrays) else name
 
     # Lines.
     def leaf(self) -> str:
@@ -152,7 +176,7 @@ class Program:
             split=rng.choice([f"({d}, -1)" for d in (1, 2, 3, 4) if n and n % d == 0] or ["-1"]),
             axes=tuple(axes),
             d=dim, e=self.dim(a), at=rng.randrange(-size, size) if size else 0, less=max(size - 1, 0), n=n,
-            zero_or_one=rng.randrange(2), some=min(n, 2), a=a, b=self.any(),
+            zero_or_one=rng.randrange(2), some=max(n - 1, 0), a=a, b=self.any(),
         )  # fmt: skip
         return f"{self.new()} = {a}.{form}"
 
@@ -185,23 +209,24 @@ class Program:
         return f"{self.new()} = {a}[{self.index(a)}]"
 
     def write(self) -> str:
-        rng, a = self.rng, self.any(floating=True)
+        rng, a = self.rng, self.target()
         if rng.random() < 0.3:
-            value = self.any() if rng.random() < 0.6 else self.number()
+            value = self.operand(a) if rng.random() < 0.6 else self.number()
             line = f"{a}[{self.index(a)}] {rng.choice(('=', '=', '+=', '*=', '-='))} {value}"
         elif rng.random() < 0.15:
-            value = self.any() if rng.random() < 0.6 else self.number()
+            value = self.operand(a) if rng.random() < 0.6 else self.number()
             line = f"{a} {rng.choice(('+=', '*=', '-=', '/='))} {value}"
         else:
             size = max((self.shape(a) or (1,))[0], 1)
             rows = [rng.randrange(size) for _ in range(rng.choice((1, 2)))]
             form = rng.choice(WRITES).format(
-                b=self.any(), c=self.any(), x=self.number(), mask=f"{a} > 0", rows=f"T.tensor({rows})",
+                b=self.operand(a), c=self.operand(a), x=self.number(), mask=f"{a} > 0",
+                rows=f"T.tensor({rows})",
                 zeros=f"{a}.long() * 0",
             )  # fmt: skip
             line = f"{a}.{form}"
         kind = rng.random()
-        if kind < 0.15:
+        if kind < 0.15 and not any(word in line for word in RESHAPES):
             return f"with T.no_grad(): {line}"
         return line.replace(a, f"{a}.data", 1) if kind < 0.2 and line[len(a)] in ".[" else line
 
