@@ -388,3 +388,10 @@ def test_integers_in_a_row_are_counted_as_pytorchs(run, right):
 def test_a_row_that_cannot_be_is_refused(run, error):
     with pytest.raises(error):
         run()
+
+
+def test_one_truth_value_as_index_takes_a_number_of_another_dtype():
+    # torch: x = torch.ones(2); x[True] = torch.tensor(2, dtype=torch.float64)
+    x = tg.ones(2)
+    x[True] = tg.tensor(2, dtype=tg.float64)
+    assert x.tolist() == [2.0, 2.0]

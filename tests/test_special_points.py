@@ -168,3 +168,21 @@ def test_a_quotient_has_gradients_where_the_square_of_its_divisor_does_not_fit(s
     (x / y).backward()
     np.testing.assert_allclose(x.grad.item(), 1 / size, rtol=1e-6)
     np.testing.assert_allclose(y.grad.item(), -1 / size, rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+@pytest.mark.parametrize("p", [1.5, 3])
+def test_a_nan_from_above_does_not_pass_a_norm_of_zero(backend, p):
+    # torch.linalg.vector_norm's gradient: 0 where the norm is, for orders above 1 that are not 2.
+    x = tg.zeros(1, 2, requires_grad=True)
+    with tg.backend(backend):
+        found = tg.linalg.vector_norm(x, p)
+        grad = tg.autograd.grad(found, x, tg.full_like(found, float("nan")))[0]
+    assert grad.tolist() == [[0.0, 0.0]]
+
+
+def test_a_norm_of_the_least_order_has_a_gradient():
+    # torch.linalg.vector_norm(torch.ones(1), -2**63) and its gradient
+    x = tg.ones(1, requires_grad=True)
+    tg.linalg.vector_norm(x, -(2**63)).backward()
+    assert x.grad.tolist() == [1.0]

@@ -287,6 +287,25 @@ EXCUSES = [
         lambda s: s.calls("cumsum", "cumprod") and s.only_refused_here("desired output type Bool"),
     ),
     Excuse(
+        "The gradient of `hardtanh` where its input is NaN",
+        lambda s: s.kind == "value" and s.calls("hardtanh", "relu6") and "nan" in "".join(s.lines),
+    ),
+    Excuse(
+        "Results of `kron` and other ops that end in a reshape are views",
+        lambda s: s.only_refused_here("Can't detach views in-place"),
+    ),
+    Excuse(
+        "An index that is empty passes no gradient on",
+        lambda s: (
+            s.refused("ScatterAddBackward0 returned an invalid gradient")
+            or (s.only_refused_here("does not require grad") and "(0,)" in "".join(s.lines))
+        ),
+    ),
+    Excuse(
+        "A NaN that arrives at a distance of 0",
+        lambda s: s.kind == "value" and s.calls("cdist") and "nan" in str(s.difference.found),
+    ),
+    Excuse(
         "Dropout of integers",
         lambda s: s.kind == "dtype" and s.calls(r"\w*dropout\w*"),
     ),

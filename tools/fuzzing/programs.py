@@ -113,7 +113,7 @@ class Program:
         )
 
     def target(self) -> str:
-        """A tensor to write to, whose elements lie apart: PyTorch writes shared ones once for each element."""
+        """A tensor to write to, whose elements lie apart: PyTorch writes shared ones several times."""
         names = [
             n for n in self.tensors(floating=True) if not overlaps_itself(self.space[n].detach().numpy())
         ]

@@ -32,9 +32,10 @@ def _vector_norm_input(g, input, output, ord, dim, keepdim, input_shape):
     size = input.abs()
     if math.isinf(ord):
         return input.sgn() * reductions.shared(g, reductions.reaches(size, output), dim)
+    ord = float(ord)
     if ord < 1:
         return input.sgn() * size.pow(ord - 1).masked_fill(input == 0, 0) * g * output.pow(1 - ord)
-    scale = g / output.masked_fill(output == 0, math.inf).pow(ord - 1)
+    scale = (g / output.pow(ord - 1)).masked_fill(output == 0, 0)
     return (input.sgn() * size.pow(ord - 1) if ord < 2 else input * size.pow(ord - 2)) * scale
 
 

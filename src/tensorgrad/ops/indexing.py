@@ -353,9 +353,10 @@ def _as_value(value, like: Tensor, index) -> Tensor:
 
 
 def _is_mask(index) -> bool:
-    """Whether an index is one array of truth values."""
+    """Whether an index is one truth value or one array of them."""
     part = index[0] if isinstance(index, (tuple, list)) and len(index) == 1 else index
-    return isinstance(part, (Tensor, np.ndarray)) and str(part.dtype).endswith("bool")
+    is_array = isinstance(part, (Tensor, np.ndarray))
+    return isinstance(part, bool) or (is_array and str(part.dtype).endswith("bool"))
 
 
 def _put_at(plan: Plan, x: Tensor, value: Tensor, accumulate: bool) -> Tensor:
