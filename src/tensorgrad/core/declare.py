@@ -192,6 +192,7 @@ def _declare(
     family = body.__module__.rsplit(".", 1)[-1]
     op.facts = Facts(samples, places, method, family, smooth, inplace)
     op.definition = body
+    op.__doc__ = body.__doc__
     op.numbers = numbers
     op.optional = frozenset(optional)
     op.__module__ = places[0] if places else body.__module__

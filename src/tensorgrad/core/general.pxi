@@ -58,21 +58,21 @@ cdef object operand_array(Op op, Tensor x):
 
 cdef class InSingle:
     """The body of a composite that computes on float16 as on float32, and rounds its result once."""
-    cdef readonly object body
+    cdef readonly object __wrapped__
 
     def __init__(self, body):
-        self.body = body
+        self.__wrapped__ = body
 
     def __call__(self, *args, **kwargs):
         cdef bint half = False
         for value in (*args, *kwargs.values()) if kwargs else args:
             if isinstance(value, Tensor) and (<Tensor>value).code >= F16:
                 if (<Tensor>value).code != F16:
-                    return self.body(*args, **kwargs)
+                    return self.__wrapped__(*args, **kwargs)
                 half = True
         if not half:
-            return self.body(*args, **kwargs)
-        result = self.body(*[in_dtype(value, F16, F32) for value in args],
+            return self.__wrapped__(*args, **kwargs)
+        result = self.__wrapped__(*[in_dtype(value, F16, F32) for value in args],
                            **{name: in_dtype(value, F16, F32) for name, value in kwargs.items()})
         return in_dtype(result, F32, F16)
 

@@ -288,7 +288,6 @@ cdef class Op:
         self.tensor_index = tuple([self.index[p] for p in tensor_params])
         self.list_arg = -1 if list_arg is None else self.index[list_arg]
         self.grad_name = grad_name
-        self.__doc__ = body.__doc__ if body is not None else None
         codes = []
         keeps = []
         for names in formula_args:

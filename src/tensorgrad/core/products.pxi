@@ -96,6 +96,12 @@ cdef Tensor batched_gemm(Tensor x, Tensor y):
     cdef Tensor out
     cdef bint fits
     cdef int n = x.nd, i
+    if x.count == 0 or y.count == 0:            # strides say nothing there
+        memcpy(shape, shape_of(x), (n - 1) * sizeof(Py_ssize_t))
+        shape[n - 1] = shape_of(y)[y.nd - 1]
+        out = new_tensor(n, shape, x.code)
+        fill_raw(out, 0.0)
+        return out
     if not unit_strided(x) or not collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2]):
         x = clone_raw(x)
     if n == y.nd and (not unit_strided(y) or not collapse(y, 0, n - 2, &a.size[3], &a.stride[1][2])):

@@ -98,7 +98,7 @@ def layer_norm_backward(grad, input, mean, scale, weight=None):
     w = None if weight is None else column("layer_norm_backward", "weight", weight, columns, x.dtype)
     m = column("layer_norm_backward", "mean", mean, rows, x.dtype)
     s = column("layer_norm_backward", "scale", scale, rows, x.dtype)
-    of_input, of_weight, of_bias = np.empty_like(x), np.empty(columns, x.dtype), np.empty(columns, x.dtype)
+    of_input, of_weight, of_bias = np.empty_like(x), np.empty(columns), np.empty(columns)        # in double, both
     a.ndim = 2
     a.size[0], a.size[1] = rows, columns
     a.data[0] = address(g)
@@ -110,7 +110,7 @@ def layer_norm_backward(grad, input, mean, scale, weight=None):
     a.data[6] = address(of_weight)
     a.data[7] = address(of_bias)
     launch(b"layer_norm_backward", code_of(x), &a)
-    return of_input, of_weight, of_bias
+    return of_input, of_weight.astype(x.dtype), of_bias.astype(x.dtype)
 
 
 cdef object class_array(str who, object target, Py_ssize_t rows):
