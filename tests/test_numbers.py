@@ -395,3 +395,9 @@ def test_one_truth_value_as_index_takes_a_number_of_another_dtype():
     x = tg.ones(2)
     x[True] = tg.tensor(2, dtype=tg.float64)
     assert x.tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("dtype, value", [(tg.float64, 1e200), (tg.float32, 1e20)], ids=str)
+def test_a_histogram_of_one_huge_number_has_it_in_the_middle(dtype, value):
+    # torch.histc(torch.tensor([1e200, 1e200], dtype=torch.float64), 3)
+    assert tg.histc(tg.tensor([value, value], dtype=dtype), 3).tolist() == [0.0, 2.0, 0.0]

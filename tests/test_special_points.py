@@ -186,3 +186,14 @@ def test_a_norm_of_the_least_order_has_a_gradient():
     x = tg.ones(1, requires_grad=True)
     tg.linalg.vector_norm(x, -(2**63)).backward()
     assert x.grad.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+def test_a_nan_slope_of_prelu_stays_out_of_what_is_positive(backend):
+    # torch.nn.functional.prelu's gradients
+    x = tg.tensor([[1.0, 2.0], [-1.0, -2.0]], requires_grad=True)
+    weight = tg.tensor([float("nan"), 0.5], requires_grad=True)
+    with tg.backend(backend):
+        tg.nn.functional.prelu(x, weight).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [[1.0, 1.0], [np.nan, 0.5]])
+    assert weight.grad.tolist() == [-1.0, -2.0]

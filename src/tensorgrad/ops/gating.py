@@ -9,8 +9,8 @@ from tensorgrad.ops.activations import BOTH, LAYER
 
 
 def _sloped(input, slope):
-    """The input where it is positive, else the slope times it."""
-    return choosing._where(input > 0, input, arithmetic.mul(input, slope))
+    """The input where it is positive, else the slope times it; a NaN slope stays where it counts."""
+    return arithmetic.mul(input, choosing.where(input > 0, 1.0, slope))
 
 
 @composite(

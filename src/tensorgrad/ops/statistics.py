@@ -602,7 +602,9 @@ def histc(input, bins=100, min=0, max=0):
     if low > high:
         raise RuntimeError("torch.histc: max must be larger than min")
     inside = input[(input >= low) & (input <= high)]
-    at = ((inside - input.dtype.type(low)) * input.dtype.type(bins) / input.dtype.type(high - low)).astype(
-        np.int64
-    )
+    kind = input.dtype.type
+    if kind(high) == kind(low):  # so large that one more is the same number: they lie in the middle
+        at = np.full(inside.shape, bins // 2)
+    else:
+        at = ((inside - kind(low)) * kind(bins) / kind(high - low)).astype(np.int64)
     return np.bincount(np.minimum(at, bins - 1), minlength=bins).astype(input.dtype)
