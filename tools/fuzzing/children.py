@@ -34,6 +34,7 @@ class Child:
                 os.close(read)
                 faulthandler.disable()  # a crash is expected here
                 quiet = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(quiet, 1)  # LAPACK prints there
                 if limits:
                     os.dup2(quiet, 2)
                     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

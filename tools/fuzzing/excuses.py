@@ -81,7 +81,9 @@ NONSENSE = (
     "None",
     "[None]",
 )
-LAPACK = [name for name, op in registry.items() if op.facts.family in ("linalg", "factorizing")]
+LAPACK = [
+    name for name, op in registry.items() if op.facts.family in ("linalg", "factorizing", "determinants")
+]
 # In float64 PyTorch computes these with a setting that it has rounded to float32.
 ROUNDED_SETTING = (
     "celu",
@@ -379,6 +381,20 @@ EXCUSES = [
     Excuse(
         "`gelu` has its limits",
         lambda s: s.kind == "value" and s.calls("gelu") and "nan" in str(s.difference.wanted),
+    ),
+    Excuse(
+        "A write through a view whose elements share memory",
+        lambda s: s.kind == "value" and s.calls("Dirty.apply") and s.calls("as_strided", "unfold", "expand"),
+    ),
+    Excuse(
+        "In place is computed what out of place is",
+        lambda s: (
+            s.kind == "value" and s.calls("logical_not", "sign", "sgn") and s.difference.where[0] == "g"
+        ),
+    ),
+    Excuse(
+        "`gcd` is never negative",
+        lambda s: s.kind == "value" and s.calls("gcd", "lcm") and "-9223372036854775808" in "".join(s.lines),
     ),
     Excuse(
         "Dropout of integers",

@@ -211,9 +211,15 @@ typedef struct Logarithm {
     float power;
 } Logarithm;
 
+/* a - b, around the ends of int32: negative numbers and NaN come here too, and log_ends puts their answers. */
+INLINE_MATH int32_t bits_apart(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a - (uint32_t)b);
+}
+
 INLINE_MATH int32_t log_exponent(float x)
 {
-    return (bits_of(x) - 0x3f3504f3) >> 23;
+    return bits_apart(bits_of(x), 0x3f3504f3) >> 23;
 }
 
 INLINE_MATH Logarithm log_parts(float x)
@@ -222,7 +228,7 @@ INLINE_MATH Logarithm log_parts(float x)
     int denormal = x < 0x1p-126f;
     float scaled = denormal ? x * 0x1p23f : x;
     int32_t exponent = log_exponent(scaled);
-    l.t = of_bits(bits_of(scaled) - (int32_t)((uint32_t)exponent << 23)) - 1.0f;
+    l.t = of_bits(bits_apart(bits_of(scaled), (int32_t)((uint32_t)exponent << 23))) - 1.0f;
     l.power = (float)exponent - (denormal ? 23.0f : 0.0f);
     return l;
 }
@@ -268,7 +274,7 @@ INLINE_MATH float log1p_32(float x)
     /* 1 + t = (1 + x) / 2^exponent, made without ever rounding 1 + x. */
     float scale = power_of_two(large ? 0 : -exponent);
     float t_small = x * scale + (scale - 1.0f);
-    float t_large = of_bits(bits_of(u) - (int32_t)((uint32_t)exponent << 23)) - 1.0f;
+    float t_large = of_bits(bits_apart(bits_of(u), (int32_t)((uint32_t)exponent << 23))) - 1.0f;
     float t = large ? t_large : t_small;
     float y = log_core(t) + (float)exponent * LN2_LOW + t + (float)exponent * LN2_HIGH;
     y = x == 0.0f ? x : y;
@@ -319,7 +325,7 @@ INLINE_MATH float pow32(float x, float y)
     int denormal = a < 0x1p-126f;
     float scaled = denormal ? a * 0x1p23f : a;
     int32_t exponent = log_exponent(scaled);
-    double t = (double)of_bits(bits_of(scaled) - (int32_t)((uint32_t)exponent << 23)) - 1.0;
+    double t = (double)of_bits(bits_apart(bits_of(scaled), (int32_t)((uint32_t)exponent << 23))) - 1.0;
     /* log2(1 + t) by 2 atanh(s) / log(2). */
     double s = t / (t + 2.0);
     double z = s * s;
