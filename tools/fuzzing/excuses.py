@@ -230,9 +230,18 @@ EXCUSES = [
             "same dtype",
             "mixed dtype",
             "Found dtype",
+            "Integral inputs not supported",
             "may not be a boolean tensor",
             "can't be cast to the desired output type",
             "torch.int32",
+        ),
+    ),
+    Excuse(
+        "Operands of several dtypes are promoted",
+        lambda s: (
+            s.kind == "dtype"
+            and s.calls(r"\w+_(loss|norm)")
+            and len({v.dtype for v in s.values.values() if isinstance(v, Seen)}) > 1
         ),
     ),
     Excuse(
@@ -329,8 +338,12 @@ EXCUSES = [
         lambda s: s.calls("cumsum", "cumprod") and s.only_refused_here("desired output type Bool"),
     ),
     Excuse(
-        "The gradient of `hardtanh` where its input is NaN",
-        lambda s: s.kind == "value" and s.calls("hardtanh", "relu6") and "nan" in "".join(s.lines),
+        "The gradients of `hardtanh`, `elu` and their kin where the input is NaN",
+        lambda s: (
+            s.kind == "value"
+            and s.calls("hardtanh", "relu6", "celu", "elu", "selu")
+            and "nan" in "".join(s.lines)
+        ),
     ),
     Excuse(
         "Results of `kron` and other ops that end in a reshape are views",
@@ -389,7 +402,7 @@ EXCUSES = [
     Excuse(
         "In place is computed what out of place is",
         lambda s: (
-            s.kind == "value" and s.calls("logical_not", "sign", "sgn") and s.difference.where[0] == "g"
+            s.kind == "value" and s.calls(r"logical_\w+", "sign", "sgn") and s.difference.where[0] == "g"
         ),
     ),
     Excuse(

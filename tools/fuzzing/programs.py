@@ -35,7 +35,7 @@ REDUCE = table("""
 VIEWS = table("""
     view({split}); reshape({split}); permute({axes}); transpose({d}, {e}); unsqueeze({d}); squeeze();
     squeeze({d}); select({d}, {at}); narrow({d}, {zero_or_one}, {less}); diagonal(); diagonal(1);
-    diagonal(-1); unfold({d}, 2, 1); expand(2, *{a}.shape); flatten(); ravel(); unbind({d})[0];
+    diagonal(-1); unfold({d}, 2, 1); expand(2, *{a}.shape); contiguous().flatten(); ravel(); unbind({d})[0];
     split(1, {d})[0]; chunk(2, {d})[-1]; movedim(0, {d}); swapaxes(0, {d});
     contiguous().as_strided(({some}, 2), (1, 1)); contiguous().as_strided(({n},), (1,)); t(); view(-1); mT; T;
     tensor_split(2, {d})[0]; view_as({b}); unflatten(0, (1, -1)); adjoint()""")
