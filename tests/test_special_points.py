@@ -197,3 +197,18 @@ def test_a_nan_slope_of_prelu_stays_out_of_what_is_positive(backend):
         tg.nn.functional.prelu(x, weight).sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), [[1.0, 1.0], [np.nan, 0.5]])
     assert weight.grad.tolist() == [-1.0, -2.0]
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+@pytest.mark.parametrize("name", ["igamma", "igammac", "special.zeta"])
+def test_a_derivative_that_is_not_there_is_an_error_and_the_other_is_right(backend, name):
+    # as torch.igamma: NotImplementedError, "the derivative for 'igamma: input' is not implemented."
+    order, x = (tg.tensor([value], dtype=tg.float64, requires_grad=True) for value in (2.0, 1.5))
+    function = tg.special.zeta if name == "special.zeta" else getattr(tg, name)
+    with tg.backend(backend):
+        found = function(order, x)
+        slope = tg.autograd.grad(found, x, retain_graph=True)[0].item()
+        with pytest.raises(NotImplementedError, match="not implemented"):
+            tg.autograd.grad(found, order)
+        ahead, behind = (function(order.detach(), x.detach() + step).item() for step in (1e-6, -1e-6))
+    assert slope == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)

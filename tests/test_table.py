@@ -15,6 +15,9 @@ from tensorgrad.core import Tensor
 from tensorgrad.core.declare import Case, Draw, registry
 from tensorgrad.testing.samples import LAYOUTS, cases, draw, materialize, reshaped, tensors_in
 
+# One of their arguments has no derivative yet, and says so in backward.
+WITHOUT_ONE = ("igamma", "igammac", "zeta")
+
 # Kernel against body: float32 sums and vectorised maths differ in the last digits.
 TOLERANCE = {tg.float32: dict(rtol=2e-5, atol=2e-6), tg.float64: dict(rtol=1e-12, atol=1e-13)}
 
@@ -131,7 +134,7 @@ def test_gradient_of_gradient(op, sample):
 
 
 @pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["f32", "f64"])
-@table([(op, s) for op, s in ALL if op.differentiable])
+@table([(op, s) for op, s in ALL if op.differentiable and op.__name__ not in WITHOUT_ONE])
 def test_fast_gradient_and_formula_agree(op, sample, dtype):
     grads = []
     for create_graph, backend in ((False, "kernels"), (True, "kernels"), (False, "numpy")):

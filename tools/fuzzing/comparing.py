@@ -197,11 +197,17 @@ def right_by_itself(found: Seen, answer: Any) -> bool:
 
 
 def elementwise(lines: list[str]) -> set[str]:
-    """The variables that an elementwise op gave."""
-    names = set()
+    """The variables that an elementwise op made of numbers that stand in the program, which are exact; not of
+    `x - tanh(x)`, whose parts are larger than it.
+    """
+    names: set[str] = set()
+    exact = {line.split(" = ")[0] for line in lines if " = T.tensor(" in line}
     for line in lines:
-        call = re.fullmatch(r"(\w+) = [\w.]+?\.(\w+)\(.*\)", line)
-        if call and call[2] in registry and registry[call[2]].kind_name in ("unary", "binary"):
+        call = re.fullmatch(r"(\w+) = ([\w.]+?)\.(\w+)\((.*)\)", line)
+        if call is None or call[3] == "tanhshrink" or call[3] not in registry:
+            continue
+        operands = set(re.findall(r"\b[a-z]\d*\b", f"{call[2]} {call[4]}"))
+        if registry[call[3]].kind_name in ("unary", "binary") and operands <= exact:
             names.add(call[1])
     return names
 

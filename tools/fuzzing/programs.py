@@ -45,7 +45,7 @@ WRITES = table("""
     masked_fill_({mask}, {x}); t_(); unsqueeze_(0); squeeze_(); transpose_(0, -1); mul_(2); add_({x});
     addcmul_({b}, {c}); lerp_({b}, 0.5); index_fill_(0, {rows}, {x}); index_add_(0, {rows}, {b});
     cumsum_(0); scatter_(0, {zeros}, {x}); index_copy_(0, {rows}, {b}); masked_scatter_({mask}, {b});
-    triu_(); detach_(); addmm_({b}.clone(), {c}.clone()); floor_(); round_(); requires_grad_(); resize_(2);
+    triu_(); detach_(); addmm_({b}.clone(), {c}.clone()); floor_(); round_(); requires_grad_();
     clamp_min_({b}); square_(); reciprocal_(); put_({zeros}, {b});
     swapaxes_(0, 1); random_(5); uniform_(); normal_(); erfinv_(); scatter_add_(0, {zeros}, {b})""")
 RESHAPES = table("t_(; unsqueeze_(; squeeze_(; transpose_(; swapaxes_(")

@@ -384,7 +384,8 @@ cdef int formulas_of(Node node, object g) except -1:
         formula = op.formulas[i]
         if formula is None or (i >= 3 and (extra is None or extra.edges is None or i - 3 >= len(extra.edges))):
             continue
-        if edge_at(node, i) is None:
+        edge = edge_at(node, i)
+        if edge is None or not is_wanted(edge):
             continue
         if done is not None and formula is done[0]:
             value = done[1][i]

@@ -173,6 +173,14 @@ cdef inline Tensor added(Tensor sum, Tensor g):
     return <Tensor>binary(OP_ADD, sum, g)
 
 
+cdef bint is_wanted(object edge):
+    """Whether the running walk goes on along an edge: one that was asked for some gradients leaves the others alone."""
+    cdef Walk walk = <Walk>tg_walk if tg_walk != NULL else None
+    if walk is None or walk.wanted is None:
+        return True
+    return (<Node>edge).needed != 0 if type(edge) is Node else (id(edge), 0) in walk.wanted
+
+
 cdef int deliver(object edge, int number, Tensor g) except -1:
     cdef Node node
     cdef Tensor sum

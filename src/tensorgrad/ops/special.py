@@ -297,6 +297,15 @@ def mvlgamma(input, p):
 alias("multigammaln", mvlgamma, at=SPECIAL, method=False)
 
 
+def _no_derivative(name):
+    """The formula of an argument that has none yet: to ask for it is an error, as in PyTorch, not nothing."""
+
+    def formula(g):
+        raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
+
+    return formula
+
+
 def _igamma_other(g, input, other):
     """The density that both incomplete gammas have as their slope."""
     return mul(g, exp(sub(sub(xlogy(sub(input, 1), other), other), lgamma(input))))
@@ -304,7 +313,7 @@ def _igamma_other(g, input, other):
 
 @binary(
     numbers="none",
-    vjp=dict(other=_igamma_other),
+    vjp=dict(input=_no_derivative("igamma: input"), other=_igamma_other),
     method=True,
     samples=lambda: [case(between(0.5, 4.0, 3, 4), between(0.5, 4.0, 4), name="plain")],
     smooth=False,
@@ -321,7 +330,10 @@ def igamma(input, other):
 
 @binary(
     numbers="none",
-    vjp=dict(other=lambda g, input, other: neg(_igamma_other(g, input, other))),
+    vjp=dict(
+        input=_no_derivative("igammac: input"),
+        other=lambda g, input, other: neg(_igamma_other(g, input, other)),
+    ),
     method=True,
     samples=lambda: [case(between(0.5, 4.0, 3, 4), between(0.5, 4.0, 4), name="plain")],
     smooth=False,
@@ -342,7 +354,10 @@ alias("gammaincc", igammac, at=SPECIAL, method=False)
 
 @binary(
     rule="float",
-    vjp=dict(other=lambda g, input, other: mul(mul(g, neg(input)), zeta(input + 1, other))),
+    vjp=dict(
+        input=_no_derivative("zeta: input"),
+        other=lambda g, input, other: mul(mul(g, neg(input)), zeta(input + 1, other)),
+    ),
     at=SPECIAL,
     method=False,
     inplace=False,
