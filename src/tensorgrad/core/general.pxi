@@ -72,8 +72,8 @@ cdef class InSingle:
                 half = True
         if not half:
             return self.__wrapped__(*args, **kwargs)
-        result = self.__wrapped__(*[in_dtype(value, F16, F32) for value in args],
-                           **{name: in_dtype(value, F16, F32) for name, value in kwargs.items()})
+        settings = {name: in_dtype(value, F16, F32) for name, value in kwargs.items()}
+        result = self.__wrapped__(*[in_dtype(value, F16, F32) for value in args], **settings)
         return in_dtype(result, F32, F16)
 
 
@@ -282,7 +282,7 @@ cdef int record_outputs(Node node, list outs, int keep) except -1:
             t.node = node
             t.nr = i
             t.requires = True
-        if keep & KEEP_OUTPUT_0 << i:
+        if i < 15 and keep & KEEP_OUTPUT_0 << i:      # the bits that a mask has; views may have more outputs
             alias = alias_of(t)
             extra.output_aliases.append((alias, version_of(<Tensor>alias)))
             node.state |= NODE_SAVED
