@@ -1,8 +1,13 @@
 # Tensor: shape, strides and a block of memory; a node when it was recorded.
 
 cdef bint needs_grad(Tensor t) except -1:
-    """Whether a gradient may flow into ``t``; looks at a view's base first, which may have a new history."""
-    if t.base is not None and (t.seen != t.base.history or t.flags & FLAG_UNFOLLOWED_VIEW):
+    """Whether a gradient may flow into ``t``."""
+    return t.requires if t.base is None else view_needs_grad(t)
+
+
+cdef bint view_needs_grad(Tensor t) except -1:
+    """The same of a view; looks at its base first, which may have a new history."""
+    if t.seen != t.base.history or t.flags & FLAG_UNFOLLOWED_VIEW:
         refresh_view(t)
     return t.requires
 
