@@ -393,3 +393,9 @@ def test_index_put_takes_0_d_tensors_as_index():
     assert both.tolist() == [[0.0] * 3, [0.0, 0.0, 9.0]]
     x.index_put_((tg.tensor(-1), tg.tensor([0, 1])), tg.tensor([1.0, 2.0]))
     assert x[1].tolist() == [1.0, 2.0, 0.0]
+
+
+@pytest.mark.parametrize("shape", [(2,), (3, 3), (2, 2), ()])
+def test_index_reduce_refuses_a_source_of_another_shape(shape):
+    with pytest.raises(RuntimeError, match="source has the shape"):
+        tg.ones(3, 3).index_reduce(0, tg.tensor([0, 0]), tg.ones(shape), "prod")

@@ -435,3 +435,8 @@ def test_ctc_differentiates_twice_behind_log_softmax():
 
     assert gradcheck(function, [x])
     assert gradgradcheck(function, [x])
+
+
+def test_gaussian_nll_loss_of_integers_keeps_the_fraction_of_its_variance():
+    found = F.gaussian_nll_loss(tg.tensor([1, 1]), tg.tensor([1, 2]), 0.7)
+    np.testing.assert_allclose(found.item(), 0.5 * math.log(0.7) + 0.25 / 0.7, rtol=1e-6)

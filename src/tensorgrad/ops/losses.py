@@ -296,7 +296,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     if isinstance(var, float):
         if var < 0:
             raise ValueError(f"var has negative entry/entries: {var}")
-        var = input.new_full(input.shape, var)
+        var = input.new_ones(input.shape) * var
     want_tensors("gaussian_nll_loss", input=input, target=target, var=var)
     if bool((var.detach() < 0).any()):
         raise ValueError("var has negative entry/entries")

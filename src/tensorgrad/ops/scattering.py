@@ -419,11 +419,12 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     dim = wrap_dim(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError("index_reduce(): Index is supposed to be a vector")
-    if source.ndim:
-        if source.shape[dim] != index.numel():
+    if input.ndim or source.ndim:
+        wanted = [index.numel() if d == dim else n for d, n in enumerate(input.shape)]
+        if list(source.shape) != wanted:
             raise RuntimeError(
-                f"index_reduce(): Number of indices ({index.numel()}) should be equal to source.size(dim) "
-                f"({source.shape[dim]})"
+                f"index_reduce(): source has the shape {list(source.shape)}, wanted {wanted}: that of input, "
+                f"and along dim {dim} as many as there are indices"
             )
         index = shaping.expand(
             shaping.reshape(index, [index.numel() if d == dim else 1 for d in range(source.ndim)]),
