@@ -80,3 +80,31 @@ def test_multinomial_follows_the_weights():
     assert (drawn[0] == 1).all()
     assert set(drawn[1].tolist()) == {0, 2}
     assert (drawn[1] == 0).float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+DRAWS = {
+    "uniform_": lambda t: t.uniform_(),
+    "normal_": lambda t: t.normal_(),
+    "random_": lambda t: t.random_(0, 100),
+    "bernoulli_": lambda t: t.bernoulli_(0.5),
+    "bernoulli_ of a tensor": lambda t: t.bernoulli_(tg.full(t.shape, 0.5)),
+    "exponential_": lambda t: t.exponential_(),
+    "geometric_": lambda t: t.geometric_(0.5),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_a_permuted_tensor_is_filled_in_the_order_of_its_memory(draw):
+    tg.manual_seed(0)
+    wanted = draw(tg.zeros(2, 3, 2)).permute(2, 0, 1)
+    tg.manual_seed(0)
+    assert draw(tg.zeros(2, 3, 2).permute(2, 0, 1)).tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("like", [tg.rand_like, tg.randn_like, lambda t: tg.randint_like(t, 9)])
+def test_numbers_like_a_permuted_tensor_lie_as_it_does(like):
+    tg.manual_seed(0)
+    wanted = like(tg.zeros(2, 3)).t()
+    tg.manual_seed(0)
+    found = like(tg.zeros(2, 3).t())
+    assert found.tolist() == wanted.tolist() and found.stride() == (1, 3)

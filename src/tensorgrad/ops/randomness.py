@@ -243,6 +243,8 @@ def rand_like(
     tensorgrad.Size([2])
     """
     want_tensors("rand_like", input=input)
+    if not input.is_contiguous():
+        return _finish(uniform_(_laid_out_as(input, dtype, device), generator=generator), None, requires_grad)
     return rand(
         tuple(input.shape),
         generator=generator,
@@ -261,6 +263,8 @@ def randn_like(
     tensorgrad.Size([2])
     """
     want_tensors("randn_like", input=input)
+    if not input.is_contiguous():
+        return _finish(normal_(_laid_out_as(input, dtype, device), generator=generator), None, requires_grad)
     return randn(
         tuple(input.shape),
         generator=generator,
@@ -288,8 +292,13 @@ def randint_like(
     tensorgrad.Size([2])
     """
     want_tensors("randint_like", input=input)
+    low, high = _bounds("randint_like", low, high)
+    if not input.is_contiguous():
+        made = _laid_out_as(input, dtype, device)
+        return _finish(random_(made, low, high, generator=generator), None, requires_grad)
     return randint(
-        *_bounds("randint_like", low, high),
+        low,
+        high,
         tuple(input.shape),
         generator=generator,
         dtype=dtype or input.dtype,
@@ -353,11 +362,23 @@ def _no_grad():
     return no_grad()
 
 
+def _drawing_order(t: Tensor) -> list[builtins.int]:
+    """Its dimensions as they lie in memory, the longest step first: the order in which PyTorch draws."""
+    return sorted(range(t.ndim), key=lambda d: -t.stride(d))
+
+
+def _laid_out_as(input: Tensor, dtype: Any, device: Any) -> Tensor:
+    """Memory that is not set, in the shape of ``input`` and with its dimensions in the same order."""
+    order = _drawing_order(input)
+    made = creation.empty([input.shape[d] for d in order], dtype=dtype or input.dtype, device=device)
+    return made.permute([order.index(d) for d in range(input.ndim)]).detach()
+
+
 def _filled_in_place(self, fill):
     """Draws into a tensor's memory: in place, outside the graph's values."""
     _core._enter_inplace(self)
     if self.numel():
-        array = _core._array_of(self)
+        array = _core._array_of(self).transpose(_drawing_order(self))
         if array.flags.c_contiguous:
             fill(array)
         else:
@@ -427,7 +448,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
     """
     stream = _stream(generator)
     if isinstance(p, Tensor):
-        each = np.array(np.broadcast_to(_core._array_of(p), tuple(self.shape)))
+        each = np.broadcast_to(_core._array_of(p), tuple(self.shape)).transpose(_drawing_order(self)).copy()
         return _filled_in_place(self, lambda a: stream.bernoulli(each, a))
     _probability(p)
     return _filled_in_place(self, lambda a: stream.fill_bernoulli(a, p))
