@@ -399,3 +399,7 @@ def test_index_put_takes_0_d_tensors_as_index():
 def test_index_reduce_refuses_a_source_of_another_shape(shape):
     with pytest.raises(RuntimeError, match="source has the shape"):
         tg.ones(3, 3).index_reduce(0, tg.tensor([0, 0]), tg.ones(shape), "prod")
+
+
+def test_scatter_add_into_a_single_number_takes_the_first_of_a_longer_source():
+    assert tg.tensor(1.0).scatter_add(0, tg.tensor(0), tg.tensor([3.0, 4.0])).item() == 4.0

@@ -33,6 +33,14 @@ cdef int run_node(Walk walk, Node node) except -1:
     return 0
 
 
+cdef Node new_catcher():
+    """What stands where an edge leads while hooks look at the gradient that goes there."""
+    cdef Node node = Node.__new__(Node)
+    node.outputs = 1
+    node.needed = 1
+    return node
+
+
 cdef int run_general(Walk walk, Node node, NodeExtra extra, object g) except -1:
     """A user's Function, a node with several outputs, or one whose hooks want to see its inputs' gradients.
     """
@@ -45,7 +53,7 @@ cdef int run_general(Walk walk, Node node, NodeExtra extra, object g) except -1:
             return recompute_vjp(node, <Tensor>g)
         return formulas_of(node, g)
     held = [edge_at(node, i) for i in range(input_count(node))]
-    catchers = [None if edge is None else Node.__new__(Node) for edge in held]
+    catchers = [None if edge is None else new_catcher() for edge in held]
     swap_edges(node, catchers)
     try:
         if node.op is None:
@@ -72,8 +80,6 @@ cdef int swap_edges(Node node, list edges) except -1:
     cdef Py_ssize_t i
     cdef NodeExtra extra
     for i in range(len(edges)):
-        if type(edges[i]) is Node and (<Node>edges[i]).outputs == 0:
-            (<Node>edges[i]).outputs = 1
         if i == 0:
             node.e0 = edges[0]
         elif i == 1:

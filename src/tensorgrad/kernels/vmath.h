@@ -385,7 +385,7 @@ INLINE_MATH Angle reduce_angle(float x)
     float z = r * r;
     angle.sin = z == 0.0f ? r : r + r * z * sin_core(z);       /* the sum would take the sign from -0 */
     angle.cos = 1.0f - 0.5f * z + z * z * cos_core(z);
-    angle.quadrant = n < 0x1p31 && n > -0x1p31 ? (int32_t)n : 0;   /* sin and cos of more, and of NaN, are made elsewhere */
+    angle.quadrant = n < 0x1p31f && n > -0x1p31f ? (int32_t)n : 0;   /* sin and cos of more, and of NaN, are made elsewhere */
     return angle;
 }
 

@@ -25,10 +25,10 @@ INDEX_TYPES = (int64, int32)
 def positions(
     index: np.ndarray, extent: int, dim: int, negative: bool = True, error: type = IndexError
 ) -> np.ndarray:
-    """The index counted from 0, in int64; raises IndexError (or another ``error``) when one is out of
-    bounds.
+    """The index counted from 0, in int64, as a copy that nobody else writes to; raises IndexError (or another
+    ``error``) when one is out of bounds.
     """
-    index = index.astype(np.int64, copy=False)
+    index = index.astype(np.int64)
     if index.size:
         low, high = index.min(), index.max()
         if low < (-extent if negative else 0) or high >= extent:
