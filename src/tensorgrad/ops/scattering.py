@@ -68,8 +68,8 @@ def _crop(shape, dim: int, index_shape) -> tuple:
 
 
 def _flat_index(shape, dim: int, index: np.ndarray) -> np.ndarray:
-    """The positions in the flattened tensor that ``index`` means."""
-    where = index.astype(np.int64) * math.prod(shape[dim + 1 :])
+    """The positions in the flattened tensor that ``index`` means; it is checked here, where it is read."""
+    where = indexing.positions(index, shape[dim], dim, negative=False) * math.prod(shape[dim + 1 :])
     for d, n in enumerate(index.shape):
         if d != dim:
             where += (np.arange(n) * math.prod(shape[d + 1 :])).reshape((-1,) + (1,) * (index.ndim - d - 1))
