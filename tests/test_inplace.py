@@ -601,3 +601,25 @@ def test_gradient_of_a_view_that_was_given_another_size_is_refused_at_its_base()
     with pytest.raises(RuntimeError):
         (view * 2).sum().backward()
     assert x.grad is None
+
+
+def test_a_leaf_that_was_written_after_a_graph_used_it_gets_no_gradient_of_that_graph():
+    x = tg.tensor(1.0, requires_grad=True)
+    y = x * 2
+    x.detach_()
+    y.backward()
+    assert x.grad is None
+    x.mul_(tg.tensor(2.0, requires_grad=True))
+    with pytest.raises(RuntimeError, match="moved into the graph interior"):
+        (y + 0).backward()
+
+
+def test_a_gradient_may_be_written_whatever_its_formula_left():
+    x = tg.tensor([[1.0, 2.0]], requires_grad=True)
+    for y in (x.max(0)[0], x.t(), x.reshape(2), x[0], x.squeeze()):
+        (g,) = tg.autograd.grad(y, x, tg.ones_like(y))
+        g.mul_(x)
+        assert g.requires_grad
+        g.sum().backward()
+        assert x.grad.tolist() == [[1.0, 1.0]]
+        x.grad = None

@@ -352,7 +352,7 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
         return None
     found = [walk.caught.get((id(edge_of(<Tensor>t)), (<Tensor>t).nr if (<Tensor>t).node is not None else 0)) for t in inputs]
     if collect:
-        return found
+        return [freed_view(g) for g in found]
     for t, g in zip(inputs, found):
         if g is None:
             continue
@@ -364,6 +364,11 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
             for hook in list((<TensorExtra>(<Tensor>t).extra).accumulated.values()):
                 hook(t)
     return None
+
+
+cdef freed_view(object g):
+    """A gradient that a formula left as a view of a tensor that no one else has stands by itself."""
+    return alias_of(<Tensor>g) if g is not None and (<Tensor>g).flags & FLAG_NO_GRAD_VIEW else g
 
 
 cdef int clear_buffers(Walk walk, list starts) except -1:

@@ -240,6 +240,11 @@ cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
             had = walk.caught.get(key)
             walk.caught[key] = g if had is None else binary(OP_ADD, had, g)
             return 0
+    if leaf.node is not None:
+        raise RuntimeError("leaf variable has been moved into the graph interior: it was written in place after a graph used it "
+                           "as a leaf, so nothing says which of the two its .grad would belong to; clone() it before writing")
+    if not leaf.requires:
+        return 0
     if not same_shape(leaf, g):
         raise RuntimeError(f"a gradient of shape {list(shape_tuple(g))} arrived at a leaf of shape {list(shape_tuple(leaf))}")
     if leaf.grad_ is None:
