@@ -321,3 +321,8 @@ def test_hooked_module_may_be_written_where_nothing_is_recorded():
     with tg.no_grad():
         z = layer(tg.ones(4))
     assert z.mul_(0).tolist() == [0.0, 0.0]
+
+
+def test_an_instance_of_a_function_may_be_made_with_a_warning():
+    with pytest.warns(DeprecationWarning, match=r"call Tenfold\.apply"):
+        assert isinstance(type("Tenfold", (tg.autograd.Function,), {})(), tg.autograd.Function)

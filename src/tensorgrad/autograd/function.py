@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -85,10 +86,11 @@ class Function:
     _context: type[_Context]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError(
+        warnings.warn(
             f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you "
-            "should invoke them "
-            f"on the class itself: call {type(self).__name__}.apply(...)"
+            f"should invoke them on the class itself: call {type(self).__name__}.apply(...)",
+            DeprecationWarning,
+            stacklevel=2,
         )
 
     def __init_subclass__(cls) -> None:
