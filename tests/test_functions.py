@@ -287,9 +287,7 @@ def test_output_that_is_no_view_may_be_written():
 # ---- module hooks
 
 
-@pytest.mark.parametrize(
-    "register", ["register_full_backward_hook", "register_full_backward_pre_hook"]
-)
+@pytest.mark.parametrize("register", ["register_full_backward_hook", "register_full_backward_pre_hook"])
 def test_output_of_a_module_with_a_backward_hook_is_not_written(register):
     layer = nn.Linear(4, 2)
     getattr(layer, register)(lambda *arguments: None)
@@ -326,3 +324,23 @@ def test_hooked_module_may_be_written_where_nothing_is_recorded():
 def test_an_instance_of_a_function_may_be_made_with_a_warning():
     with pytest.warns(DeprecationWarning, match=r"call Tenfold\.apply"):
         assert isinstance(type("Tenfold", (tg.autograd.Function,), {})(), tg.autograd.Function)
+
+
+def test_a_functions_view_may_be_compared_but_not_used_after_its_base_was_written():
+    class Flat(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.reshape(-1)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g.reshape(())
+
+    base = tg.tensor(1.0)
+    view = Flat.apply(base)
+    base += tg.tensor(1.0, requires_grad=True)
+    assert view.requires_grad
+    assert (view == 2).tolist() == [True]
+    assert view.isnan().tolist() == [False]
+    with pytest.raises(RuntimeError, match="has been modified inplace"):
+        view * 2

@@ -623,3 +623,35 @@ def test_a_gradient_may_be_written_whatever_its_formula_left():
         g.sum().backward()
         assert x.grad.tolist() == [[1.0, 1.0]]
         x.grad = None
+
+
+def test_what_copy_replaced_gets_a_gradient_of_zero():
+    x, z = tg.tensor([1.0, 2.0], requires_grad=True), tg.tensor([3.0], requires_grad=True)
+    y = x * 2
+    y.copy_(z).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+    assert z.grad.tolist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        lambda x: x.diagonal(1),
+        lambda x: x.as_strided((0, 1), (1, 1)),
+        lambda x: x[1:],
+        lambda x: x.narrow(1, 1, 0),
+    ],
+)
+def test_an_empty_view_of_a_leaf_is_a_view_of_a_leaf(empty):
+    x = tg.tensor([[1.0]], requires_grad=True)
+    view = empty(x)
+    assert view._base is x
+    with pytest.raises(RuntimeError, match="a view of a leaf Variable that requires grad"):
+        view.mul_(2)
+
+
+def test_a_view_is_not_detached_in_place_with_or_without_a_gradient():
+    x = tg.ones(2)
+    for view in (x.view(2), x[:1], (x * 1).requires_grad_().t()):
+        with pytest.raises(RuntimeError, match="Can't detach views in-place"):
+            view.detach_()

@@ -23,6 +23,7 @@ WHICH = "which of equal elements is named is not promised"
 LINEAR = "the gradient of the offset depends on no input; PyTorch gives zeros, here there is none"
 KNOWN = {  # op/sample/point/what, as patterns
     "am*/*/nan upstream/*": "PyTorch multiplies by the mask of what was reached; here NaN stays in its place",
+    "logcumsumexp/*/nan upstream/*": "PyTorch drops the NaN; here it passes to what was summed",
     "as_strided_scatter/*": "PyTorch gives the source the gradient of other elements",
     "scatter_reduce/am*-False/*": "PyTorch counts the element that it does not include",
     "index_reduce/amax/*": "PyTorch counts the element that it does not include",
@@ -212,3 +213,18 @@ def test_a_derivative_that_is_not_there_is_an_error_and_the_other_is_right(backe
             tg.autograd.grad(found, order)
         ahead, behind = (function(order.detach(), x.detach() + step).item() for step in (1e-6, -1e-6))
     assert slope == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
+
+
+def test_a_nan_from_above_passes_a_running_logsumexp():
+    x = tg.ones(2, requires_grad=True)
+    x.logcumsumexp(0).backward(tg.tensor([np.nan, 1.0]))
+    assert np.isnan(x.grad[0].item()) and x.grad[1] == 0.5
+    one = tg.tensor(-1.0, requires_grad=True)
+    one.logcumsumexp(0).backward(tg.tensor(np.nan))
+    assert np.isnan(one.grad.item())
+
+
+def test_the_slope_in_the_exponent_of_an_integer_is_as_exact_as_the_result():
+    x = tg.tensor(0.3, dtype=tg.float64, requires_grad=True)
+    (tg.tensor(3) ** x).backward()
+    assert abs(x.grad.item() - 3**0.3 * np.log(3)) < 1e-15

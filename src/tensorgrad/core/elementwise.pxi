@@ -105,7 +105,7 @@ cdef object unary(Op op, Tensor x):
 cdef Tensor unary_kernel(Op op, Tensor x, KernelArgs *a, list settings):
     cdef Tensor out = map_one(op.kernels[x.code], x, BOOL if op.rule == TO_BOOL else x.code, a)
     cdef Node node
-    if tg_grad and needs_grad(x) and op.formulas[0] is not None:
+    if tg_grad and op.formulas[0] is not None and needs_grad(x):
         node = new_node(op, out, op.fast_vjp)
         set_edge0(node, x)
         if op.backward_needs & 1:
@@ -276,8 +276,8 @@ cdef object binary(Op op, object a, object b):
     if x.code != code:                  # by another thread, while y was converted
         x = cast_raw(x, code)
     out = map_two(op.kernels[code], x, y, BOOL if op.rule == TO_BOOL else code, &args, op.__name__)
-    if tg_grad and op.formulas and ((isinstance(a, Tensor) and needs_grad(<Tensor>a))
-                                    or (isinstance(b, Tensor) and needs_grad(<Tensor>b))):
+    if tg_grad and op.rule != TO_BOOL and op.formulas and (
+            (isinstance(a, Tensor) and needs_grad(<Tensor>a)) or (isinstance(b, Tensor) and needs_grad(<Tensor>b))):
         record_binary(op, out, a, b)
     return out
 

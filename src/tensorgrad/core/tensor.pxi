@@ -121,7 +121,9 @@ cdef class Tensor:
     @property
     def requires_grad(self):
         """Whether operations on it are recorded."""
-        return bool(self.requires if self.flags & FLAG_UNFOLLOWED_VIEW else needs_grad(self))
+        if self.flags & FLAG_UNFOLLOWED_VIEW:
+            return bool(self.requires or needs_grad(self.base))
+        return bool(needs_grad(self))
 
     @requires_grad.setter
     def requires_grad(self, bint value):
@@ -460,7 +462,7 @@ cdef class Tensor:
 
     def detach_(self):
         """Takes it off its graph, in place: it becomes a leaf that needs no gradient."""
-        if self.base is not None and needs_grad(self):
+        if self.base is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self.node = None
         self.nr = 0

@@ -488,7 +488,9 @@ cdef bint within(Tensor x, cnp.ndarray array):
     cdef char *low
     cdef char *high
     cdef char *start = block_start(x.block)
-    if x.count == 0 or array.size == 0:
-        return x.count == array.size and cnp.PyArray_BASE(array) is not NULL
+    if array.size == 0:
+        return cnp.PyArray_BASE(array) is not NULL
+    if x.count == 0:
+        return False
     span_of_array(array, &low, &high)
     return start <= low and high <= start + block_nbytes(x.block)

@@ -150,7 +150,8 @@ def copy_(self, src, non_blocking=False):
     """
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
-    return _core._write(self, _cast(src, self.dtype))
+    src = _cast(src, self.dtype)
+    return _core._write(self, _filled(self, src.expand(self.shape)) if self.requires_grad and self.grad_fn else src)
 
 
 def fill_(self, value):
@@ -178,8 +179,7 @@ def zero_(self):
 
 
 @primitive(
-    vjp=dict(input=lambda g: creation.zeros_like(g)),
-    nograd=("values",),
+    vjp=dict(input=lambda g: creation.zeros_like(g), values=lambda g: g),
     at=(),
     grad_name="FillBackward0",
     samples=lambda: [case(normal(2, 3), normal(2, 3), name="plain")],

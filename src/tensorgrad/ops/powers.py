@@ -71,7 +71,7 @@ def _pow_exponent(g, input, exponent, output):
             return _keep(mul(g, mul(output, -math.inf)), ~(exponent >= 0))
         return mul(g, mul(output, math.log(input) if input > 0 else math.nan))
     flat = logical_and(input == 0, exponent >= 0)
-    return mul(g, _keep(mul(output, log(input)), logical_not(flat)))
+    return mul(g, _keep(mul(output, log(shaping._cast(input, output.dtype))), logical_not(flat)))
 
 
 def _allowed_exponent(input, exponent):

@@ -131,7 +131,7 @@ def _logcumsumexp_input(g, input, output, dim):
         logs = choosing.where(sign, size, lowest) - output
         return (_logcumsumexp(logs.flip(dim), dim).flip(dim) + input).exp()
 
-    return part(g > 0) - part(g < 0)
+    return part(~(g <= 0)) - part(g < 0)
 
 
 @primitive(
