@@ -24,6 +24,7 @@ LINEAR = "the gradient of the offset depends on no input; PyTorch gives zeros, h
 KNOWN = {  # op/sample/point/what, as patterns
     "am*/*/nan upstream/*": "PyTorch multiplies by the mask of what was reached; here NaN stays in its place",
     "logcumsumexp/*/nan upstream/*": "PyTorch drops the NaN; here it passes to what was summed",
+    "logcumsumexp/*/infinity upstream/second": ORDER,
     "as_strided_scatter/*": "PyTorch gives the source the gradient of other elements",
     "scatter_reduce/am*-False/*": "PyTorch counts the element that it does not include",
     "index_reduce/amax/*": "PyTorch counts the element that it does not include",

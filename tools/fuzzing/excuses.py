@@ -159,7 +159,9 @@ def not_finite(s: Situation) -> bool:
 def constant_gradient(s: Situation) -> bool:
     """A second derivative of a constant gradient is asked: the reference has zeros, here it is unrecorded."""
     answer = [v for v in s.values.get("h") or [] if isinstance(v, Seen)]
-    refused = s.only_refused_here("does not require grad", "'NoneType' object is not iterable")
+    refused = s.only_refused_here(
+        "does not require grad", "requires_grad=False", "'NoneType' object is not iterable"
+    )
     return (refused or s.refused("'NoneType' object is not iterable")) and not any(
         v.array.any() for v in answer
     )
@@ -202,7 +204,7 @@ def overlapping_write(s: Situation) -> bool:
     """Something was written through a view whose elements share memory."""
     views = [line.split(" = ")[0] for line in s.lines if re.search(r"\.(as_strided|unfold|expand)\(", line)]
     return s.kind == "value" and any(
-        re.search(rf"\b{v}(\.\w+_\(| [-+*/]=|\[)", line) or f"Dirty.apply({v}" in line
+        re.search(rf"\b{v}(\.\w+_\(| [-+*/]=|\[)", line) or "Dirty.apply(" in line
         for v in views
         for line in s.lines
     )
@@ -254,7 +256,9 @@ EXCUSES = [
         "so more programs run backward that PyTorch stops",
         lambda s: (
             s.refused("has been modified by an inplace operation")
-            or (s.only_refused_here("has been modified by an inplace operation") and s.calls(*FUSED))
+            or (
+                s.only_refused_here("has been modified by an inplace operation") and s.calls(*FUSED, "matmul")
+            )
         ),
     ),
     Excuse(
@@ -280,7 +284,10 @@ EXCUSES = [
     Excuse(
         "Derivatives exist that PyTorch has not",
         lambda s: s.refused(
-            "derivative for '", "derivative for aten::", "is not differentiable with respect to"
+            "derivative for '",
+            "derivative for aten::",
+            "is not differentiable with respect to",
+            "Index to scalar can have only 1 value",
         ),
     ),
     Excuse(
@@ -306,7 +313,7 @@ EXCUSES = [
         "Operands of several dtypes are promoted",
         lambda s: (
             s.kind == "dtype"
-            and s.calls(r"\w+_(loss|norm)")
+            and s.calls(r"\w+_(loss|norm)", "cdist")
             and len({v.dtype for v in s.values.values() if isinstance(v, Seen)}) > 1
         ),
     ),
@@ -335,7 +342,10 @@ EXCUSES = [
     ),
     Excuse(
         "A view that was made before its base was asked for a gradient",
-        lambda s: s.kind in ("requires_grad", "type", "error") and s.calls("requires_grad"),
+        lambda s: (
+            s.calls("requires_grad")
+            and (s.kind in ("requires_grad", "type", "error") or (s.kind == "value" and slope(s)))
+        ),
     ),
     Excuse(
         "A number divided by a tensor is one division",
@@ -452,7 +462,13 @@ EXCUSES = [
     ),
     Excuse(
         "The hooks of a view stay",
-        lambda s: s.kind == "value" and s.calls("register_hook") and "no_grad()" in "".join(s.lines),
+        lambda s: (
+            "no_grad()" in "".join(s.lines)
+            and (
+                (s.kind == "value" and s.calls("register_hook"))
+                or (s.only_refused_here("has been modified by an inplace operation") and "grad(" in s.line)
+            )
+        ),
     ),
     Excuse(
         "Results of elementwise ops are contiguous",

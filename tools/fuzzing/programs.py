@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from fuzzing import values
-from fuzzing.running import Library, compiled, namespace
+from fuzzing.running import Library, array_of, compiled, namespace
 
 
 def table(text: str) -> list[str]:
@@ -114,15 +114,13 @@ class Program:
 
     def target(self) -> str:
         """A tensor to write to, whose elements lie apart: PyTorch writes shared ones several times."""
-        names = [
-            n for n in self.tensors(floating=True) if not overlaps_itself(self.space[n].detach().numpy())
-        ]
+        names = [n for n in self.tensors(floating=True) if not overlaps_itself(array_of(self.space[n]))]
         return self.rng.choice(names[-5:] or self.tensors())
 
     def operand(self, target: str) -> str:
         """A tensor to write from, which PyTorch does not protect from being written to before it is read."""
         name = self.any()
-        arrays = (self.space[n].detach().numpy() for n in (name, target))
+        arrays = (array_of(self.space[n]) for n in (name, target))
         return f"{name}.clone()" if np.may_share_memory(*arrays) else name
 
     # Lines.

@@ -149,16 +149,20 @@ def see(value: Any, T: Any, depth: int = 0) -> Any:
         return "not to be looked at" + (", one of multiple views" if "multiple views" in str(error) else "")
 
 
+def array_of(tensor: Any) -> np.ndarray:
+    """A tensor's numbers, also those that PyTorch has only promised."""
+    return tensor.detach().numpy(force=True) if hasattr(tensor, "resolve_neg") else tensor.detach().numpy()
+
+
 def seen(value: Any, T: Any, depth: int) -> Any:
     if isinstance(value, T.Tensor):
         dtype = str(value.dtype).rsplit(".", 1)[-1]
         if dtype.startswith(("complex", "bfloat")):
             return f"a {dtype} tensor"
         grad = value.grad if value.requires_grad and value.is_leaf and depth == 0 else None
-        array = np.asarray(
-            value.detach().numpy(force=True) if hasattr(value, "resolve_neg") else value.detach().numpy()
+        return Seen(
+            dtype, array_of(value).copy(), value.requires_grad, None if grad is None else see(grad, T, 1)
         )
-        return Seen(dtype, array.copy(), value.requires_grad, None if grad is None else see(grad, T, 1))
     if value is None or isinstance(value, (bool, int, float, str, complex)):
         return value
     if isinstance(value, T.dtype):

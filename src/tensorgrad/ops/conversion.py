@@ -151,7 +151,8 @@ def copy_(self, src, non_blocking=False):
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
     src = _cast(src, self.dtype)
-    return _core._write(self, _filled(self, src.expand(self.shape)) if self.requires_grad and self.grad_fn else src)
+    replaced = self.requires_grad and not self.is_leaf
+    return _core._write(self, _filled(self, src.expand(self.shape)) if replaced else src)
 
 
 def fill_(self, value):

@@ -124,6 +124,8 @@ def cumprod(input, dim, *, dtype=None):
 def _logcumsumexp_input(g, input, output, dim):
     """A positive and a negative part, each summed as exponentials of logarithms, so that nothing
     overflows."""
+    if not input.ndim:
+        return g
     lowest = float(np.finfo(g.dtype.numpy_dtype).min)
     size = g.abs().log()
 
