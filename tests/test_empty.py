@@ -186,3 +186,15 @@ def test_batch_norm_without_running_statistics_takes_none():
     assert F.batch_norm(x, None, None, training=True, eps=0.0).tolist() == [[-1.0], [1.0]]
     with pytest.raises(TypeError, match="running_mean"):
         F.batch_norm(tg.ones(2, 3), "a", None, training=True)
+
+
+@pytest.mark.parametrize("dtype", [tg.int64, tg.uint8, tg.bool])
+@pytest.mark.parametrize("of", [tg.softmax, tg.log_softmax])
+def test_the_softmax_of_no_integers_is_empty(of, dtype):
+    found = of(tg.zeros(2, 0, dtype=dtype), -1)
+    assert found.shape == (2, 0)
+    assert found.dtype is dtype
+    with pytest.raises(IndexError):
+        of(tg.zeros(0, dtype=dtype), 1)
+    with pytest.raises(NotImplementedError):
+        of(tg.zeros(1, dtype=dtype), 0)

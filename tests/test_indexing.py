@@ -403,3 +403,28 @@ def test_index_reduce_refuses_a_source_of_another_shape(shape):
 
 def test_scatter_add_into_a_single_number_takes_the_first_of_a_longer_source():
     assert tg.tensor(1.0).scatter_add(0, tg.tensor(0), tg.tensor([3.0, 4.0])).item() == 4.0
+
+
+@pytest.mark.parametrize("values", [[1, 2], [3], 4])
+def test_a_lone_true_assigns_as_a_copy_and_a_lone_false_does_nothing(values):
+    x = tg.zeros(2)
+    x[True] = tg.tensor(values)
+    assert x.tolist() == tg.tensor(values).expand(2).tolist()
+    x[False] = tg.ones(3, 5, dtype=tg.int8)
+    assert x.tolist() == tg.tensor(values).expand(2).tolist()
+
+
+@pytest.mark.parametrize("index", [tg.tensor(True), (True,), (tg.tensor(False),), [0]])
+def test_only_one_number_for_a_mask_is_converted(index):
+    x = tg.zeros(2)
+    with pytest.raises(RuntimeError, match="source and destination dtypes match"):
+        x[index] = tg.tensor(1)
+    x[tg.tensor([False, True])] = tg.tensor([1])
+    assert x.tolist() == [0.0, 1.0]
+
+
+def test_a_bad_index_is_named_before_a_value_of_another_dtype():
+    with pytest.raises(IndexError):
+        tg.zeros(())[tg.tensor([0])] = tg.tensor(1)
+    with pytest.raises(IndexError):
+        tg.zeros(0)[[0]] = tg.tensor(1)

@@ -13,9 +13,9 @@ from tensorgrad.core import Tensor, _core, enable_grad, no_grad
 class FunctionCtx:
     """What one call of a Function keeps for its backward."""
 
-    _title: str                 # what errors call the function
+    _title: str  # what errors call the function
     materialize_grads = True
-    _running = None             # the node, while its backward runs
+    _running = None  # the node, while its backward runs
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keeps tensors for ``backward``, where they are ``ctx.saved_tensors``."""
@@ -45,7 +45,7 @@ class FunctionCtx:
                     "expected version "
                     f"{version} instead."
                 )
-            if output is not None:              # an output, kept without its graph so that there is no cycle
+            if output is not None:  # an output, kept without its graph so that there is no cycle
                 saved = _core._attach(saved, self._running, output)
             found.append(saved)
         return tuple(found)
@@ -204,7 +204,7 @@ class _Context(FunctionCtx):
     """The context class of one Function; also what runs its backward."""
 
     _function: type[Function]
-    _count: int             # of the arguments of forward
+    _count: int  # of the arguments of forward
 
     def _release(self) -> None:
         """Lets the saved tensors go."""

@@ -17,7 +17,7 @@ from tensorgrad.core import _core
 from tensorgrad.core._core import MISSING_ARGUMENT, Op
 
 registry: dict[str, Op] = {}
-aliases: dict[str, dict[str, Op]] = {}      # second names, by the address that offers them
+aliases: dict[str, dict[str, Op]] = {}  # second names, by the address that offers them
 
 # What PyTorch calls a parameter that is a tensor.
 OPERANDS = frozenset(
@@ -282,11 +282,13 @@ def binary(
     in the op's place.
     """
     samples = samples or (
-        lambda: [
-            case(between(*domain, 3, 4), between(*domain, 3, 4), name="plain"),
-            case(between(*domain, 3, 1), between(*domain, 4), name="broadcast"),
-        ]
-        + ([] if numbers == "none" else [case(between(*domain, 2, 3), 1.5, name="number")])
+        lambda: (
+            [
+                case(between(*domain, 3, 4), between(*domain, 3, 4), name="plain"),
+                case(between(*domain, 3, 1), between(*domain, 4), name="broadcast"),
+            ]
+            + ([] if numbers == "none" else [case(between(*domain, 2, 3), 1.5, name="number")])
+        )
     )
     return lambda body: _declare(
         body, kind="binary", rule=rule, vjp=vjp,

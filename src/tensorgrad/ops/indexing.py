@@ -333,17 +333,8 @@ def _index(input, index):
     return _pick(plan.merged(plan.view), plan.dim, plan.index)
 
 
-def _as_value(value, like: Tensor, index) -> Tensor:
+def _as_value(value, like: Tensor) -> Tensor:
     if isinstance(value, Tensor):
-        if value.dtype is not like.dtype:
-            if value.numel() == 1 and _is_mask(index):  # as masked_fill
-                _core._fitting(shaping.reshape(value, ()), like.dtype)
-                return shaping._cast(value, like.dtype)
-            raise RuntimeError(
-                f"Index put requires the source and destination dtypes match, got {like.dtype} for the "
-                f"destination and "
-                f"{value.dtype} for the source."
-            )
         return value
     if isinstance(value, (bool, int, float, np.generic)):
         return _core._number_tensor(value, like.dtype, False)
@@ -352,11 +343,23 @@ def _as_value(value, like: Tensor, index) -> Tensor:
     return _core._copy_of_array(_data.array_of(value, like.dtype))
 
 
+def _of_dtype(value: Tensor, like: Tensor, index) -> Tensor:
+    """A value of the dtype that it is put into; only one number for a mask is converted, as in masked_fill."""
+    if value.dtype is like.dtype:
+        return value
+    if value.numel() != 1 or not _is_mask(index):
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {like.dtype} for the "
+            f"destination and {value.dtype} for the source."
+        )
+    _core._fitting(shaping.reshape(value, ()), like.dtype)
+    return shaping._cast(value, like.dtype)
+
+
 def _is_mask(index) -> bool:
-    """Whether an index is one truth value or one array of them."""
+    """Whether an index is one array of truth values."""
     part = index[0] if isinstance(index, (tuple, list)) and len(index) == 1 else index
-    is_array = isinstance(part, (Tensor, np.ndarray))
-    return isinstance(part, bool) or (is_array and str(part.dtype).endswith("bool"))
+    return isinstance(part, (Tensor, np.ndarray)) and part.ndim > 0 and str(part.dtype).endswith("bool")
 
 
 def _put_at(plan: Plan, x: Tensor, value: Tensor, accumulate: bool) -> Tensor:
@@ -386,11 +389,16 @@ def _index_put_(x, index, value, accumulate=False):
     if _is_tuple_in_disguise(index):
         x[tuple(index)] = value
         return x
-    value = _as_value(value, x, index)
+    value = _as_value(value, x)
+    if isinstance(index, (bool, np.bool_)):
+        if index:
+            x[None] = value
+        return x
     if _core._is_plain_index(index):
         x[index] = value
         return x
     plan = Plan(x, index)
+    value = _of_dtype(value, x, index)
     view = plan.view
     _core._enter_inplace(x)
     _core._enter_inplace(view)
@@ -439,7 +447,7 @@ def index_put(input, indices, values, accumulate=False):
     """
     plan = Plan(input, _tensor_indices(indices))
     if plan.view is input:
-        return _put_at(plan, input, _as_value(values, input, indices), accumulate)
+        return _put_at(plan, input, _of_dtype(_as_value(values, input), input, indices), accumulate)
     return _index_put(input, tuple(indices), values, accumulate)
 
 

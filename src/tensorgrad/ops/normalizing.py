@@ -65,7 +65,9 @@ def _along(name, form, input, dim, dtype):
         input = cast(input, dtype)
     elif type(dim) is int and input.is_floating_point():
         return form(input, dim)
-    _want_floats(name, input)
+    check_tensor(name, input)
+    if input.numel():
+        _want_floats(name, input)
     if dim is None:
         warnings.warn(
             f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X "
@@ -73,6 +75,9 @@ def _along(name, form, input, dim, dtype):
             stacklevel=4,
         )
         dim = 0 if input.ndim in (0, 1, 3) else 1
+    if not input.is_floating_point():  # it has no elements
+        wrap_dim(dim, input.ndim)
+        return input.clone()
     return form(input, dim)
 
 
@@ -454,7 +459,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
 
 @composite(
     optional=("weight", "bias"),
-    samples=lambda: [case(normal(2, 4, 3), between(0.5, 1.5, 4), normal(4), 2, 4, 3, 2, 1e-5, name="affine")]
+    samples=lambda: [case(normal(2, 4, 3), between(0.5, 1.5, 4), normal(4), 2, 4, 3, 2, 1e-5, name="affine")],
 )
 def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
     """The triple (group_norm, mean, inverse deviation), the latter two (N, group).
