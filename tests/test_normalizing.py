@@ -172,3 +172,11 @@ def test_local_response_norm_by_its_formula(size):
         near[:, c] = (a[:, low:high] ** 2).sum(1)
     expected = a / (2.0 + 0.5 * near / size) ** 0.7
     np.testing.assert_allclose(F.local_response_norm(x, size, 0.5, 0.7, 2.0).numpy(), expected, rtol=1e-10)
+
+
+def test_native_group_norm_takes_the_sizes_that_it_is_given():
+    x, weight = tg.arange(24.0).reshape(1, 2, 4, 3), tg.arange(4.0)
+    found = tg.native_group_norm(x, weight, weight, 2, 4, 3, 2, 1e-5)[0]
+    assert found.shape == x.shape
+    wanted = F.group_norm(x.reshape(2, 4, 3), 2, weight, weight)
+    np.testing.assert_array_equal(found.reshape(2, 4, 3), wanted)

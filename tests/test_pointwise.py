@@ -438,3 +438,13 @@ def test_half_precision_is_computed_wide():
     x = tg.tensor(np.linspace(-3, 3, 50), dtype=tg.float16)
     exact = [math.erf(v) for v in x.tolist()]
     np.testing.assert_allclose(tg.erf(x).numpy(), np.array(exact, np.float16), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+@pytest.mark.parametrize("dtype", [tg.float32, tg.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize(("exponent", "wanted"), [(0.5, [NAN, -0.0]), (-0.5, [NAN, -INF])])
+def test_half_powers_are_roots_on_both_backends(backend, dtype, exponent, wanted):
+    with tg.backend(backend):
+        found = tg.tensor([-INF, -0.0], dtype=dtype) ** exponent
+    np.testing.assert_array_equal(found, wanted)
+    assert np.signbit(found.numpy()[1])

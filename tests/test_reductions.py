@@ -375,3 +375,41 @@ def test_normalize_and_similarity_of_zeros():
     assert F.cosine_similarity(
         tg.tensor([[1.0, 2.0]]), tg.tensor([[2.0, 4.0], [-1.0, -2.0]])
     ).tolist() == pytest.approx([1.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    ("row", "upstream", "wanted", "again"),
+    [
+        ([2.0, NAN, 0.0, 3.0], [1, 2, 3, 4], [NAN, NAN, NAN, 0.0], [NAN, 4.0, NAN, NAN]),
+        ([2.0, 0.0, 3.0, NAN], [1, 2, 3, 4], [1.0, NAN, 0.0, 0.0], [NAN, NAN, NAN, 0.0]),
+        ([2.0, 0.0, 3.0, 0.0, NAN], [1, 2, 3, 4, 5], [1.0, 22.0, 0.0, 0.0, 0.0], [NAN] * 4 + [0.0]),
+        ([0.0, INF, 3.0], [1, 2, 3], [INF, 0.0, 0.0], [INF, 0.0, NAN]),
+        ([2.0, 0.0, 3.0], [NAN, 1, 1], [NAN, 8.0, 0.0], [NAN, 8.0, 0.0]),
+        ([2.0, 0.0, 3.0], [1, NAN, 1], [1.0, NAN, 0.0], [NAN, NAN, 0.0]),
+    ],
+)
+def test_what_is_behind_a_zero_does_not_reach_the_gradients_before_it(row, upstream, wanted, again):
+    x = tg.tensor(row, requires_grad=True)
+    for create_graph, right in ((False, wanted), (True, again)):
+        (found,) = tg.autograd.grad(x.cumprod(0), [x], tg.tensor(upstream).float(), create_graph=create_graph)
+        np.testing.assert_array_equal(found.detach(), right)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [([1e-45], [-1.5]), ([INF, 0.0], [0.0, -INF]), ([NAN, 0.0], [0.0, NAN]), ([1e-45, 1.0], [-1.5, -3e-45])],
+)
+def test_a_product_of_the_least_numbers_or_with_a_zero_has_its_gradient(values, wanted):
+    x = tg.tensor(values, requires_grad=True)
+    for create_graph in (False, True):
+        (found,) = tg.autograd.grad(x.prod() * -1.5, [x], create_graph=create_graph)
+        np.testing.assert_array_equal(found.detach(), np.float32(wanted))
+
+
+def test_trapezoids_of_narrow_integers_do_not_wrap_around():
+    narrow = tg.tensor([100, 100, 100], dtype=tg.int8)
+    assert tg.trapezoid(narrow).item() == 200
+    assert tg.cumulative_trapezoid(narrow).tolist() == [100, 200]
+    assert tg.trapz(tg.tensor([255, 255], dtype=tg.uint8)).item() == 255
+    falling = tg.tensor([3, 1], dtype=tg.uint8)
+    assert tg.trapezoid(falling, falling).item() == -4

@@ -74,7 +74,7 @@ def test_other_dtypes_agree_or_are_refused_alike(op, sample, dtype):
 
 
 # Their very subject is how the input lies in memory.
-READS_STRIDES = ("view", "view_as", "view_copy", "as_strided", "as_strided_copy")
+READS_STRIDES = ("view", "view_as", "view_copy", "as_strided", "as_strided_copy", "as_strided_scatter")
 
 
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in ("contiguous", "expanded")])

@@ -363,3 +363,26 @@ def test_ravel_is_a_view_of_what_is_contiguous_and_a_copy_of_anything_else():
     assert x.tolist() == [[5.0, 0.0], [6.0, 0.0], [0.0, 0.0]]
     assert tg.zeros(0, 3).ravel().shape == (0,)
     assert tg.tensor(3.0).ravel().tolist() == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("view", "place", "wanted"),
+    [
+        (lambda x: x[3:7], ((2,), (1,)), [90.0, 91.0, 5.0, 6.0]),
+        (lambda x: x[3:7], ((2,), (1,), 1), [3.0, 4.0, 5.0, 6.0]),
+        (lambda x: x[2:6], ((2,), (1,), 1), [91.0, 3.0, 4.0, 5.0]),
+        (lambda x: x[::2], ((2,), (1,)), [90.0, 2.0, 4.0, 6.0]),
+        (lambda x: x[::2], ((2,), (2,), 2), [0.0, 90.0, 91.0, 6.0]),
+        (lambda x: x[:6].view(2, 3).t(), ((2,), (2,), 2), [[0.0, 3.0], [1.0, 91.0], [90.0, 5.0]]),
+        (lambda x: x[1:2].expand(3), ((2,), (1,), 0), [90.0, 91.0, 1.0]),
+    ],
+)
+def test_as_strided_scatter_counts_in_the_memory_of_a_view(view, place, wanted):
+    source = tg.tensor([90.0, 91.0], requires_grad=True)
+    memory = tg.arange(8.0, requires_grad=True)
+    found = view(memory).as_strided_scatter(source, *place)
+    assert found.tolist() == wanted
+    found.sum().backward()
+    flat = found.detach().reshape(-1).tolist()
+    assert source.grad.tolist() == [float(90.0 in flat), float(91.0 in flat)]
+    assert memory.grad.sum().item() == sum(each < 90 for each in flat)

@@ -471,9 +471,9 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
     _check_per_channel(C, weight=weight, bias=bias)
     groups = shaping.reshape(input, (N, group, (C // group) * HxW))
     found, mean, inverse, _ = _standardize(groups, (2,), eps)
-    found = shaping.reshape(found, input.shape)
-    found = _scaled(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
-    return found, shaping.reshape(mean, (N, group)), shaping.reshape(inverse, (N, group))
+    found = _scaled(shaping.reshape(found, (N, C, HxW)), _by_channel(weight, 3), _by_channel(bias, 3))
+    shapes = (input.shape, (N, group), (N, group))
+    return tuple(shaping.reshape(*each) for each in zip((found, mean, inverse), shapes, strict=True))
 
 
 @composite(

@@ -173,7 +173,7 @@ def _prod_input(g, input, output, dim, keepdim, input_shape):
         return g
     zero = input == 0
     if not zero.any().item():
-        return kept(g * output, dim, keepdim, input_shape) / input
+        return kept(g, dim, keepdim, input_shape) * (kept(output, dim, keepdim, input_shape) / input)
     g = kept(g, dim, keepdim, input_shape)
     if is_grad_enabled():
         rest = [d for d in range(len(input_shape)) if d not in dim]
@@ -185,8 +185,8 @@ def _prod_input(g, input, output, dim, keepdim, input_shape):
     zeros = sum(zero, dim, True)
     filled = input.masked_fill(zero, 1)
     nonzero_product = prod(filled, dim, True)
-    alone = nonzero_product * (zero & (zeros == 1))
-    return g * choosing.where(zeros == 0, nonzero_product / filled, alone)
+    others = choosing.where(zeros == 0, nonzero_product / filled, nonzero_product)
+    return g * others.masked_fill((zeros > 1) | (zeros == 1) & ~zero, 0)
 
 
 @reduction(vjp=dict(input=_prod_input), rule="wide", draw=lambda *shape: between(0.5, 1.5, *shape))

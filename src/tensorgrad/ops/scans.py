@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorgrad.core import is_grad_enabled
+from tensorgrad.core import int64, is_grad_enabled
 from tensorgrad.core.declare import between, case, composite, distinct, normal, primitive
 from tensorgrad.ops import arithmetic, choosing, joining, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
@@ -88,15 +88,18 @@ def _cumprod_through_zeros(g, input, output):
     seen = _cumsum(zero, input.ndim - 1)
     first = zero & (seen == 1)
     filled = _cumprod(input.masked_fill(first, 1), input.ndim - 1)
-    before = _reversed_cumsum(g * output, input.ndim - 1) / input.masked_fill(zero, 1)
-    return before.masked_fill(seen > 0, 0) + _reversed_cumsum(g * filled, input.ndim - 1) * first
+    before, at = (
+        _reversed_cumsum((g * products).masked_fill(elsewhere, 0), input.ndim - 1)
+        for products, elsewhere in ((output, seen > 0), (filled, seen != 1))
+    )
+    return (before / input).masked_fill(seen > 0, 0) + at.masked_fill(~first, 0)
 
 
 def _cumprod_through_zeros_again(g, input, output):
     """The same in a form that can be differentiated at zeros: every product that lacks one element,
     multiplied out."""
     running = _cumprod(without_one(input), input.ndim)  # (..., element left out, position)
-    return reductions.sum(running.triu() * shaping.unsqueeze(g, -2), -1)
+    return reductions.sum((running * shaping.unsqueeze(g, -2)).triu(), -1)
 
 
 @primitive(
@@ -276,7 +279,7 @@ def _panels(name, y, x, dx, dim):
     dim = wrap_dim(dim, y.ndim)
     if y.dtype.name == "bool":
         raise RuntimeError(f"{name}: received a bool input for `y`, but bool is not supported")
-    later, earlier = _ends(y, dim, 1)
+    later, earlier = _ends(_roomy(y), dim, 1)
     if x is None:
         return (later + earlier) * dx, dim
     if x.dtype.name == "bool":
@@ -292,8 +295,13 @@ def _panels(name, y, x, dx, dim):
         x = shaping.reshape(x, [-1 if d == dim else 1 for d in range(y.ndim)])
     else:
         x = shaping.reshape(x, [1] * (y.ndim - x.ndim) + list(x.shape))
-    to, since = _ends(x, dim, 1)
+    to, since = _ends(_roomy(x), dim, 1)
     return (later + earlier) * (to - since), dim
+
+
+def _roomy(points):
+    """Integers as int64: two of a narrow dtype may add up to more than it holds."""
+    return points if points.is_floating_point() else points.to(int64)
 
 
 def _dx(name, x, dx):

@@ -8,7 +8,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, bool_
 from tensorgrad.core.declare import case, composite, integers, normal, primitive, truths
-from tensorgrad.ops import shaping, striding
+from tensorgrad.ops import choosing, shaping, striding
 from tensorgrad.ops.indexing import _pick, _put, deliver
 
 # ---- masks
@@ -131,13 +131,17 @@ def _replaced(input, src, part):
     """A copy of ``input`` with ``src`` in the place that ``part`` shows of it."""
     out = input.clone()
     place = part(out)
+    _check_size(src, place)
+    _core._write(place, src)
+    return out
+
+
+def _check_size(src, place):
     if place.shape != src.shape:
         raise RuntimeError(
             f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice "
             f"size = {list(place.shape)}"
         )
-    _core._write(place, src)
-    return out
 
 
 @composite(
@@ -190,8 +194,21 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
 def as_strided_scatter(input, src, size, stride, storage_offset=None):
     """A copy of ``input`` with ``src`` in the place of ``as_strided(input, ...)``.
 
+    What of that place ``input`` does not show is left out.
+
     >>> tg.as_strided_scatter(tg.zeros(4), tg.ones(2), (2,), (2,))
     tensor([1., 0., 1., 0.])
     """
-    offset = (input.storage_offset() if storage_offset is None else storage_offset) - input.storage_offset()
-    return _replaced(input, src, lambda x: striding.as_strided(x, size, stride, offset))
+    if any(step == 0 and extent > 1 for extent, step in zip(input.shape, input.stride(), strict=True)):
+        input = input.clone()
+    place = striding.as_strided(input, size, stride, storage_offset)
+    _check_size(src, place)
+    views = ((x.shape, x.stride(), x.storage_offset()) for x in (place, input))
+    to, own, reach = striding.both_places(*views)
+    if not to.size:
+        return input.clone()
+    last = np.full(reach, -1)
+    last[to.reshape(-1)] = np.arange(to.size)
+    come = last[own]
+    taken = shaping.reshape(src, (-1,)).take(_core.from_numpy(np.maximum(come, 0))).to(input.dtype)
+    return choosing.where(_core.from_numpy(come >= 0), taken, input)

@@ -40,7 +40,7 @@ def _storage(shape, strides, offset, low=0):
     return index
 
 
-def _both_places(view, source):
+def both_places(view, source):
     """Positions of a view's and its source's elements in the memory that the two span, and how much that
     is.
     """
@@ -79,7 +79,7 @@ def _strided_backward(g, view, source):
     """The gradient of the memory's elements, added up over a view, where a source shows them; shared equally
     among equals.
     """
-    to, back, reach = _both_places(view, source)
+    to, back, reach = both_places(view, source)
     memory = np.bincount(to.reshape(-1), weights=np.ascontiguousarray(g).reshape(-1), minlength=reach)
     shares = np.bincount(back.reshape(-1), minlength=reach)
     return (memory / np.maximum(shares, 1))[back].astype(g.dtype)
@@ -94,7 +94,7 @@ def _strided_forward(g, view, source):
     """The values that a view shows of a memory into which a source's values are written, the mean of those
     that meet.
     """
-    to, back, reach = _both_places(view, source)
+    to, back, reach = both_places(view, source)
     memory = np.bincount(back.reshape(-1), weights=np.ascontiguousarray(g).reshape(-1), minlength=reach)
     shares = np.bincount(back.reshape(-1), minlength=reach)
     return (memory / np.maximum(shares, 1))[to].astype(g.dtype)
