@@ -198,3 +198,11 @@ def test_the_softmax_of_no_integers_is_empty(of, dtype):
         of(tg.zeros(0, dtype=dtype), 1)
     with pytest.raises(NotImplementedError):
         of(tg.zeros(1, dtype=dtype), 0)
+
+
+@pytest.mark.parametrize("of", [tg.remainder, tg.fmod, tg.floor_divide])
+@pytest.mark.parametrize("divisor", [0, tg.tensor([0])])
+def test_no_integers_may_be_divided_by_zero(of, divisor):
+    assert of(tg.zeros(0, dtype=tg.int64), divisor).shape == (0,)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        of(tg.ones(1, dtype=tg.int64), divisor)

@@ -287,7 +287,9 @@ def test_output_that_is_no_view_may_be_written():
 # ---- module hooks
 
 
-@pytest.mark.parametrize("register", ["register_full_backward_hook", "register_full_backward_pre_hook"])
+@pytest.mark.parametrize(
+    "register", ["register_full_backward_hook", "register_full_backward_pre_hook"]
+)
 def test_output_of_a_module_with_a_backward_hook_is_not_written(register):
     layer = nn.Linear(4, 2)
     getattr(layer, register)(lambda *arguments: None)

@@ -354,7 +354,7 @@ def test_0_d_arrays_of_integers_are_integers_as_index():
     assert [tuple(x[i, i].shape), tuple(x[i, i, i].shape), tuple(x[i, :, i].shape)] == [(5,), (), (4,)]
     assert x[i, i, i].item() == 52
     assert x[np.array(-1), ..., [-1]].shape == (4, 1)
-    x[i].zero_()  # a view
+    x[i].zero_()                                                # a view
     assert x[2].sum().item() == 0
     x[np.array(0), np.array(1)] = 7
     assert x[0, 1].tolist() == [7] * 5

@@ -655,3 +655,37 @@ def test_a_view_is_not_detached_in_place_with_or_without_a_gradient():
     for view in (x.view(2), x[:1], (x * 1).requires_grad_().t()):
         with pytest.raises(RuntimeError, match="Can't detach views in-place"):
             view.detach_()
+
+
+@pytest.mark.parametrize("dtype", [tg.float16, tg.float32, tg.float64])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((2, 3), (3, 4)),
+        ((2, 3), (3,)),
+        ((3,), (3, 4)),
+        ((3,), (3,)),
+        ((2, 2, 3), (2, 3, 4)),
+        ((2, 2, 3), (3, 4)),
+        ((2, 3), (2, 3, 4)),
+        ((1, 2, 3), (2, 3, 4)),
+    ],
+)
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_product_keeps_only_the_factor_that_a_gradient_needs(dtype, left, right, which):
+    factors = [tg.ones(left, dtype=dtype), tg.ones(right, dtype=dtype)]
+    factors[which].requires_grad_()
+    result = tg.matmul(*factors).sum()
+    with tg.no_grad():
+        factors[which].mul_(2)
+    result.backward()
+    assert tg.allclose(factors[which].grad.sum(), result * 1.0)
+
+
+def test_a_view_follows_its_base_that_took_another_shape_in_place():
+    x = tg.arange(6.0).reshape(2, 3).requires_grad_()
+    y = x * 1
+    row = y[0]
+    y.t_()
+    (g,) = tg.autograd.grad(row.sum(), y)
+    assert g.tolist() == [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]

@@ -85,7 +85,7 @@ def test_norm_without_weights_trains_under_an_activation_in_place():
 def overlapping():
     x = tg.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
     base = x * 1
-    return x, base, base.unfold(0, 2, 1)  # [[1, 2], [2, 3], [3, 4]]
+    return x, base, base.unfold(0, 2, 1)         # [[1, 2], [2, 3], [3, 4]]
 
 
 ONCE = {
@@ -96,15 +96,12 @@ ONCE = {
     "fill_": (lambda t: t.fill_(7), [7.0] * 4, [0.0] * 4),
     "zero_": (lambda t: t.zero_(), [0.0] * 4, [0.0] * 4),
     "copy_": (
-        lambda t: t.copy_(tg.tensor([[5.0, 6.0], [7.0, 8.0], [9.0, 10.0]])),
-        [5.0, 7.0, 9.0, 10.0],
-        [0.0] * 4,
+        lambda t: t.copy_(tg.tensor([[5.0, 6.0], [7.0, 8.0], [9.0, 10.0]])), [5.0, 7.0, 9.0, 10.0], [0.0] * 4
     ),
     "mask": (lambda t: t.__setitem__(t.detach() > 2.5, 7.0), [1.0, 2.0, 7.0, 7.0], [1.0, 5.0, 0.0, 0.0]),
     "one place": (
         lambda t: t.masked_fill_(tg.tensor([[False, True], [False, False], [False, False]]), 7.0),
-        [1.0, 7.0, 3.0, 4.0],
-        [1.0, 0.0, 9.0, 6.0],
+        [1.0, 7.0, 3.0, 4.0], [1.0, 0.0, 9.0, 6.0],
     ),
     "index_put_": (
         lambda t: t.index_put_((tg.tensor([0]),), tg.tensor([8.0, 9.0])),

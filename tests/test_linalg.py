@@ -271,7 +271,9 @@ def test_det_has_first_and_second_derivatives_at_every_rank(matrix, dtype, toler
         np.testing.assert_allclose(found.numpy().reshape(-1), wanted, rtol=tolerance, atol=tolerance * 10)
     for at in places:
         second = tg.autograd.grad(first[at], x, retain_graph=True)[0]
-        wanted = [by_leibniz(matrix, at, to) if to[0] != at[0] and to[1] != at[1] else 0.0 for to in places]
+        wanted = [
+            by_leibniz(matrix, at, to) if to[0] != at[0] and to[1] != at[1] else 0.0 for to in places
+        ]
         np.testing.assert_allclose(second.numpy().reshape(-1), wanted, rtol=tolerance, atol=tolerance * 10)
 
 

@@ -1,5 +1,4 @@
 """The generator, held against what torch 2.13 drew (fixtures/make_random.py) and against plain promises."""
-
 import hashlib
 import json
 import pickle
@@ -30,11 +29,8 @@ def draw(gen, what, dtype, n, layout, *settings):
         return gen.bernoulli(weights(n).astype(dtype))
     if what == "multinomial":
         return gen.multinomial(weights(n).astype(dtype), *settings)
-    out = {
-        "plain": np.zeros(n, dtype),
-        "strided": np.zeros(2 * n, dtype)[::2],
-        "transposed": np.zeros((4, n // 4), dtype).T,
-    }[layout]
+    out = {"plain": np.zeros(n, dtype), "strided": np.zeros(2 * n, dtype)[::2],
+           "transposed": np.zeros((4, n // 4), dtype).T}[layout]
     getattr(gen, f"fill_{what}")(out, *settings)
     return np.ascontiguousarray(out)
 
@@ -55,7 +51,7 @@ def test_stream_is_torchs(stream):
     for call, digest in zip(stream["calls"], stream["digests"], strict=True):
         a = draw(gen, *call)
         got = sample(a.reshape(-1))
-        kept, expected = expected[: got.size], expected[got.size :]
+        kept, expected = expected[:got.size], expected[got.size:]
         if a.dtype.kind == "f":
             want = kept.view(np.float64).astype(a.dtype)
             if through_library(*call):
@@ -91,7 +87,7 @@ def test_state_after_a_stream_is_torchs_state():
 
 
 def test_words_are_those_of_numpys_twister():
-    raw = Generator().manual_seed(123).fill_randint(np.empty(5000, np.int64), -(2**63)).view(np.uint64)
+    raw = Generator().manual_seed(123).fill_randint(np.empty(5000, np.int64), -2**63).view(np.uint64)
     theirs = np.random.RandomState(123).randint(0, 2**32, 10000, np.uint32).astype(np.uint64)
     np.testing.assert_array_equal(raw, theirs[::2] << np.uint64(32) | theirs[1::2])
 
@@ -112,30 +108,19 @@ def test_one_long_fill_is_many_short_ones(n):
 
 # ---- seeds and states
 
-
 def test_new_generators_are_alike():
     assert Generator().initial_seed() == 67280421310721
     assert Generator().get_state().tobytes() == Generator("cpu").get_state().tobytes()
 
 
-@pytest.mark.parametrize(
-    "seed, kept", [(0, 0), (-1, 2**64 - 1), (-(2**63), 2**63), (2**64 - 1, 2**64 - 1), (np.int64(7), 7)]
-)
+@pytest.mark.parametrize("seed, kept", [(0, 0), (-1, 2**64 - 1), (-2**63, 2**63), (2**64 - 1, 2**64 - 1),
+                                        (np.int64(7), 7)])
 def test_seed_is_kept_modulo_two_to_the_64(seed, kept):
     assert Generator().manual_seed(seed).initial_seed() == kept
 
 
-@pytest.mark.parametrize(
-    "seed, error",
-    [
-        (2**64, ValueError),
-        (-(2**63) - 1, ValueError),
-        (1.5, RuntimeError),
-        ("a", RuntimeError),
-        (True, RuntimeError),
-        (None, RuntimeError),
-    ],
-)
+@pytest.mark.parametrize("seed, error", [(2**64, ValueError), (-2**63 - 1, ValueError), (1.5, RuntimeError),
+                                         ("a", RuntimeError), (True, RuntimeError), (None, RuntimeError)])
 def test_bad_seed_is_refused(seed, error):
     with pytest.raises(error, match="manual_seed"):
         Generator().manual_seed(seed)
@@ -172,9 +157,8 @@ def test_waiting_normal_survives_other_draws():
     assert gen.fill_normal(np.empty(1))[0] == pair[1]
 
 
-@pytest.mark.parametrize(
-    "copied", [Generator.clone_state, lambda g: pickle.loads(pickle.dumps(g))], ids=["clone", "pickle"]
-)
+@pytest.mark.parametrize("copied", [Generator.clone_state, lambda g: pickle.loads(pickle.dumps(g))],
+                         ids=["clone", "pickle"])
 def test_copy_goes_on_alike_and_apart(copied):
     gen = Generator().manual_seed(9)
     gen.fill_normal(np.empty(3))
@@ -184,15 +168,10 @@ def test_copy_goes_on_alike_and_apart(copied):
     np.testing.assert_array_equal(gen.fill_normal(np.empty(5)), ahead)
 
 
-@pytest.mark.parametrize(
-    "state, error",
-    [
-        (np.zeros(5056, np.uint8), RuntimeError),
-        (np.zeros(5055, np.uint8), RuntimeError),
-        (np.zeros(5056), TypeError),
-        ([1, 2], TypeError),
-    ],
-)
+@pytest.mark.parametrize("state, error", [
+    (np.zeros(5056, np.uint8), RuntimeError), (np.zeros(5055, np.uint8), RuntimeError),
+    (np.zeros(5056), TypeError), ([1, 2], TypeError),
+])
 def test_bad_state_is_refused(state, error):
     with pytest.raises(error, match="set_state"):
         Generator().set_state(state)
@@ -228,43 +207,21 @@ def test_an_unknown_dtype_is_refused():
         Generator().fill_random(np.empty(3, np.complex64))
 
 
-@pytest.mark.parametrize(
-    "fill, settings",
-    [
-        ("uniform", (2, 1)),
-        ("uniform", (0, 1e39)),
-        ("uniform", (-3e38, 3e38)),
-        ("uniform", (float("nan"), 1)),
-        ("normal", (0, -1)),
-        ("normal", (0, float("nan"))),
-        ("bernoulli", (1.5,)),
-        ("bernoulli", (float("nan"),)),
-        ("exponential", (0,)),
-        ("geometric", (0,)),
-        ("geometric", (1,)),
-        ("cauchy", (0, 0)),
-        ("log_normal", (0, 0)),
-        ("randint", (5, 5)),
-        ("randint", (5, 4)),
-    ],
-)
+@pytest.mark.parametrize("fill, settings", [
+    ("uniform", (2, 1)), ("uniform", (0, 1e39)), ("uniform", (-3e38, 3e38)), ("uniform", (float("nan"), 1)),
+    ("normal", (0, -1)), ("normal", (0, float("nan"))), ("bernoulli", (1.5,)), ("bernoulli", (float("nan"),)),
+    ("exponential", (0,)), ("geometric", (0,)), ("geometric", (1,)), ("cauchy", (0, 0)),
+    ("log_normal", (0, 0)), ("randint", (5, 5)), ("randint", (5, 4)),
+])
 def test_impossible_settings_are_refused(fill, settings):
     with pytest.raises(RuntimeError, match=fill if fill != "randint" else "random_"):
         getattr(Generator(), f"fill_{fill}")(np.empty(3, np.float32), *settings)
 
 
-@pytest.mark.parametrize(
-    "dtype, low, high",
-    [
-        ("uint8", -1, 2),
-        ("uint8", 0, 257),
-        ("int8", -129, 0),
-        ("bool", 0, 3),
-        ("bool", 2, None),
-        ("float16", 0, 70000),
-        ("int16", -(2**63), None),
-    ],
-)
+@pytest.mark.parametrize("dtype, low, high", [
+    ("uint8", -1, 2), ("uint8", 0, 257), ("int8", -129, 0), ("bool", 0, 3), ("bool", 2, None),
+    ("float16", 0, 70000), ("int16", -2**63, None),
+])
 def test_bounds_outside_the_dtype_are_refused(dtype, low, high):
     with pytest.raises(RuntimeError, match=f"random_.*{dtype}"):
         Generator().fill_randint(np.empty(3, dtype), low, high)
@@ -332,16 +289,10 @@ def test_permutation_is_one():
         np.testing.assert_array_equal(np.sort(Generator().permutation(n)), np.arange(n))
 
 
-@pytest.mark.parametrize(
-    "n, dtype, error",
-    [
-        (-1, "int64", RuntimeError),
-        (257, "uint8", RuntimeError),
-        (2, "bool", NotImplementedError),
-        (2050, "float16", RuntimeError),
-        (2.5, "int64", TypeError),
-    ],
-)
+@pytest.mark.parametrize("n, dtype, error", [
+    (-1, "int64", RuntimeError), (257, "uint8", RuntimeError), (2, "bool", NotImplementedError),
+    (2050, "float16", RuntimeError), (2.5, "int64", TypeError),
+])
 def test_impossible_permutation_is_refused(n, dtype, error):
     with pytest.raises(error):
         Generator().permutation(n, dtype)
@@ -365,20 +316,11 @@ def test_bernoulli_refuses_what_is_no_probability(p):
         Generator().bernoulli(np.array(p))
 
 
-@pytest.mark.parametrize(
-    "weights, count, replacement",
-    [
-        ([0.1, -1], 1, False),
-        ([0.1, -1], 4, True),
-        ([0.1, np.inf], 4, True),
-        ([0.0, 0], 4, True),
-        ([[1.0, 2], [0, 0]], 1, False),
-        ([1.0, 1], 3, False),
-        ([1.0], 0, True),
-        ([1, 2], 1, True),
-        ([[[1.0]]], 1, True),
-    ],
-)
+@pytest.mark.parametrize("weights, count, replacement", [
+    ([0.1, -1], 1, False), ([0.1, -1], 4, True), ([0.1, np.inf], 4, True), ([0.0, 0], 4, True),
+    ([[1.0, 2], [0, 0]], 1, False), ([1.0, 1], 3, False), ([1.0], 0, True), ([1, 2], 1, True),
+    ([[[1.0]]], 1, True),
+])
 def test_impossible_multinomial_is_refused(weights, count, replacement):
     with pytest.raises(RuntimeError, match="multinomial"):
         Generator().multinomial(np.array(weights), count, replacement)
@@ -395,17 +337,11 @@ def test_multinomial_follows_the_weights():
     assert counts[1] == 0 and abs(counts[2] / 4000 - 0.75) < 0.03
 
 
-@pytest.mark.parametrize(
-    "fill, settings, mean, deviation",
-    [
-        ("uniform", (2, 5), 3.5, 3 / 12**0.5),
-        ("normal", (1, 2), 1, 2),
-        ("exponential", (4,), 0.25, 0.25),
-        ("geometric", (0.25,), 4, 12**0.5),
-        ("bernoulli", (0.2,), 0.2, 0.4),
-        ("log_normal", (0, 0.5), np.exp(0.125), (np.exp(0.5) - np.exp(0.25)) ** 0.5),
-    ],
-)
+@pytest.mark.parametrize("fill, settings, mean, deviation", [
+    ("uniform", (2, 5), 3.5, 3 / 12**0.5), ("normal", (1, 2), 1, 2), ("exponential", (4,), 0.25, 0.25),
+    ("geometric", (0.25,), 4, 12**0.5), ("bernoulli", (0.2,), 0.2, 0.4),
+    ("log_normal", (0, 0.5), np.exp(0.125), (np.exp(0.5) - np.exp(0.25))**0.5),
+])
 def test_mean_and_deviation_are_those_of_the_distribution(fill, settings, mean, deviation):
     out = getattr(Generator().manual_seed(11), f"fill_{fill}")(np.empty(200_000), *settings)
     assert abs(out.mean() - mean) < 5 * deviation / 200_000**0.5
@@ -415,12 +351,12 @@ def test_mean_and_deviation_are_those_of_the_distribution(fill, settings, mean, 
 def test_threads_share_a_generator_without_losing_a_word():
     gen = Generator().manual_seed(6)
     outs = [np.empty(50_000, np.int64) for _ in range(8)]
-    threads = [threading.Thread(target=gen.fill_randint, args=(out, -(2**63))) for out in outs]
+    threads = [threading.Thread(target=gen.fill_randint, args=(out, -2**63)) for out in outs]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
-    whole = Generator().manual_seed(6).fill_randint(np.empty(400_000, np.int64), -(2**63))
+    whole = Generator().manual_seed(6).fill_randint(np.empty(400_000, np.int64), -2**63)
     starts = {out[0]: out for out in outs}
     ordered = [starts[whole[i]] for i in range(0, 400_000, 50_000)]
     np.testing.assert_array_equal(np.concatenate(ordered), whole)

@@ -801,7 +801,7 @@ def test_backward_passes_in_several_threads_do_not_mix():
 )
 def test_backward_notices_that_a_saved_tensor_was_given_other_memory(make):
     x, y = tg.ones(3, 3, requires_grad=True), tg.ones(3, 3, requires_grad=True)
-    with tg.backend("kernels"):  # the NumPy path of mse_loss keeps the difference alone
+    with tg.backend("kernels"):             # the NumPy path of mse_loss keeps the difference alone
         loss = make(x, y)
     y.data = tg.ones(0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):

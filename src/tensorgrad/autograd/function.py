@@ -13,9 +13,9 @@ from tensorgrad.core import Tensor, _core, enable_grad, no_grad
 class FunctionCtx:
     """What one call of a Function keeps for its backward."""
 
-    _title: str  # what errors call the function
+    _title: str                 # what errors call the function
     materialize_grads = True
-    _running = None  # the node, while its backward runs
+    _running = None             # the node, while its backward runs
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keeps tensors for ``backward``, where they are ``ctx.saved_tensors``."""
@@ -45,7 +45,7 @@ class FunctionCtx:
                     "expected version "
                     f"{version} instead."
                 )
-            if output is not None:  # an output, kept without its graph so that there is no cycle
+            if output is not None:              # an output, kept without its graph so that there is no cycle
                 saved = _core._attach(saved, self._running, output)
             found.append(saved)
         return tuple(found)
@@ -126,6 +126,8 @@ class Function:
         recorded = _core.is_grad_enabled() and any(t.requires_grad for t in tensors)
         ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         ctx._count = len(args)
+        if recorded:
+            _ = [t.grad_fn for t in tensors]  # raises for a view that is behind its base, before all else
         with no_grad():
             if cls.setup_context is not Function.setup_context:
                 result = cls.forward(*args, **kwargs)
@@ -204,7 +206,7 @@ class _Context(FunctionCtx):
     """The context class of one Function; also what runs its backward."""
 
     _function: type[Function]
-    _count: int  # of the arguments of forward
+    _count: int             # of the arguments of forward
 
     def _release(self) -> None:
         """Lets the saved tensors go."""

@@ -25,7 +25,8 @@ def _tuple(value: Any, what: str) -> tuple[tuple[Tensor, ...], bool]:
 
 
 def _prepared(inputs: tuple[Tensor, ...], create_graph: bool) -> tuple[Tensor, ...]:
-    """The inputs as the start of a graph of their own (or, with ``create_graph``, a continuation of theirs)."""
+    """The inputs as the start of a graph of their own (or, with ``create_graph``, a continuation of theirs).
+    """
     return tuple(
         i.view_as(i) if create_graph and i.requires_grad else i.detach().requires_grad_() for i in inputs
     )

@@ -104,6 +104,7 @@ cdef class Op:
     cdef int list_arg
     cdef int backward_needs
     cdef bint plain                 # all parameters are tensors, at most two, and no formula asks for a shape
+    cdef bint keeps_second_shape    # some formula asks for the shape of the second tensor
     cdef dict __dict__
 
 cdef int enter_inplace(Tensor x) except -1

@@ -17,7 +17,7 @@ from tensorgrad.core import _core
 from tensorgrad.core._core import MISSING_ARGUMENT, Op
 
 registry: dict[str, Op] = {}
-aliases: dict[str, dict[str, Op]] = {}  # second names, by the address that offers them
+aliases: dict[str, dict[str, Op]] = {}      # second names, by the address that offers them
 
 # What PyTorch calls a parameter that is a tensor.
 OPERANDS = frozenset(
@@ -282,13 +282,11 @@ def binary(
     in the op's place.
     """
     samples = samples or (
-        lambda: (
-            [
-                case(between(*domain, 3, 4), between(*domain, 3, 4), name="plain"),
-                case(between(*domain, 3, 1), between(*domain, 4), name="broadcast"),
-            ]
-            + ([] if numbers == "none" else [case(between(*domain, 2, 3), 1.5, name="number")])
-        )
+        lambda: [
+            case(between(*domain, 3, 4), between(*domain, 3, 4), name="plain"),
+            case(between(*domain, 3, 1), between(*domain, 4), name="broadcast"),
+        ]
+        + ([] if numbers == "none" else [case(between(*domain, 2, 3), 1.5, name="number")])
     )
     return lambda body: _declare(
         body, kind="binary", rule=rule, vjp=vjp,
@@ -330,9 +328,9 @@ def primitive(
     """An op with a NumPy body of its own shape. Every tensor parameter is in ``vjp`` or in ``nograd``.
 
     A formula's parameters say what the tape keeps: ``g`` (the output's gradient; ``g_0``, ``g_1`` of
-    several), ``output`` (``output_0``), parameters of the op by name, ``input_shape``. One formula for
-    several arguments: ``vjp={("a", "b"): f}`` gives a tuple with one gradient for every tensor parameter of
-    the op.
+    several), ``output`` (``output_0``), parameters of the op by name, the shape of the first tensor
+    (``input_shape``) or of the second. One formula for several arguments: ``vjp={("a", "b"): f}`` gives a
+    tuple with one gradient for every tensor parameter of the op.
     """
     return _decorator(
         kind="primitive", rule="free", vjp=vjp, nograd=nograd, samples=samples, at=at, method=method,

@@ -231,6 +231,8 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
                 extra.shapes[i] = shape_tuple(t)
     if settings is not None and isinstance(inputs[0], Tensor):
         settings.append(shape_tuple(<Tensor>inputs[0]))
+        if op.keeps_second_shape:
+            settings.append(shape_tuple(<Tensor>inputs[1]))
     if outs is not None:
         record_outputs(node, outs, keep)
     elif keep & 8:
@@ -309,6 +311,8 @@ cdef object node_value(Node node, int code, object g):
         if type(node.settings) is tuple:        # a hot path that keeps the shape alone
             return node.settings
         return node.settings[len(op.params)]
+    if code == ARG_SECOND_SHAPE:
+        return None if type(node.settings) is tuple else node.settings[len(op.params) + 1]
     if code == ARG_GRADS:
         return [output_gradient(node, g, i) for i in range(node.outputs)]
     if code <= ARG_G_N:

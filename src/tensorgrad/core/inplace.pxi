@@ -296,7 +296,7 @@ def _become(Tensor x not None, Tensor view not None):
     enter_history(x)
     share_memory(x, view)
     if view.node is not None:
-        move_to(x, view)
+        hand_over(x, view)
     x.block.version += 1
     return x
 

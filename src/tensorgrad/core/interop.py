@@ -217,7 +217,7 @@ def array_ufunc(
         if op is not None and not kwargs:
             given = _arguments(op.__name__, inputs)
             if op.__name__ == "floor_divide" and not isinstance(given[0], Tensor):
-                return _into(out, given[0] // given[1])  # the operator takes a number first
+                return _into(out, given[0] // given[1])     # the operator takes a number first
             return _into(out, op(*given))
     if out is not None:
         raise TypeError(f"np.{name}: out= goes only with the ufuncs that tensorgrad has an op for")

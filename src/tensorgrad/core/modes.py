@@ -14,7 +14,7 @@ from tensorgrad.core import _core
 class _Mode:
     """A context that is entered by `with`, or around every call of a function it decorates."""
 
-    before: tuple  # the modes as they were, to be put back
+    before: tuple               # the modes as they were, to be put back
 
     def __call__(self, function: Callable) -> Callable:
         if inspect.isgeneratorfunction(function):

@@ -32,6 +32,7 @@ cdef enum:                  # what a formula's argument may be, beside the numbe
     ARG_OUTPUT = -2
     ARG_SHAPE = -3
     ARG_GRADS = -4          # the gradients of all outputs, as a list
+    ARG_SECOND_SHAPE = -5
     ARG_OUTPUT_N = -10      # -10 - n: output n of several
     ARG_G_N = -30           # -30 - n: the gradient of output n
 
@@ -301,6 +302,8 @@ cdef class Op:
                     mask |= 8
                 elif each == "input_shape":
                     row.append(ARG_SHAPE)
+                elif each.endswith("_shape") and each[:-6] == "".join(tensor_params[1:2]):
+                    row.append(ARG_SECOND_SHAPE)
                 elif each == "grads":
                     row.append(ARG_GRADS)
                 elif each.startswith("g_") and each[2:].isdigit():
@@ -317,8 +320,9 @@ cdef class Op:
             codes.append(tuple(row))
             keeps.append(mask)
         self.formula_args = tuple(codes)
+        self.keeps_second_shape = any([ARG_SECOND_SHAPE in row for row in codes])
         self.plain = (list_arg is None and len(tensor_params) == len(params) <= 2
-                      and not any([ARG_SHAPE in row for row in codes]))
+                      and not any([ARG_SHAPE in row or ARG_SECOND_SHAPE in row for row in codes]))
         self.keeps = tuple(keeps)
         if self.kind in (UNARY, BINARY, REDUCTION):
             for i in range(DTYPES):

@@ -34,7 +34,7 @@ _PROFILES = {
     "full": _Options(threshold=math.inf),
 }
 _options = _Options()
-MAX_PRECISION = 1074  # no float64 has more digits after the point
+MAX_PRECISION = 1074        # no float64 has more digits after the point
 
 
 def set_printoptions(

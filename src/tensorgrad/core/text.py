@@ -14,7 +14,7 @@ from tensorgrad.core.printing import format_tensor
 def _name_of_grad_fn(t: Any) -> str | None:
     try:
         return None if t.grad_fn is None else t.grad_fn.name()
-    except RuntimeError:  # of a view that a Function returned, after a write to its base
+    except RuntimeError:        # of a view that a Function returned, after a write to its base
         return "Invalid"
 
 

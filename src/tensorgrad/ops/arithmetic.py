@@ -225,14 +225,14 @@ def div(input, other, *, rounding_mode=None):
     return np.divide(input, other)
 
 
-def _divisible(other):
-    if other.dtype.kind in "iu" and not other.all():
+def _divisible(input, other):
+    if input.size and other.dtype.kind in "iu" and not other.all():
         raise RuntimeError("ZeroDivisionError: an integer was divided by 0")
 
 
 def _floored(name, input, other):
     not_bool(name, input)
-    _divisible(other)
+    _divisible(input, other)
     return np.floor_divide(input, other)
 
 
@@ -264,7 +264,7 @@ def _div_floor(input, other):
 def _div_trunc(input, other):
     """The quotient rounded towards 0, with gradient 0."""
     not_bool("div", input)
-    _divisible(other)
+    _divisible(input, other)
     if input.dtype.kind == "f":
         return np.trunc(np.divide(input, other))
     quotient = np.floor_divide(input, other)
@@ -296,7 +296,7 @@ def remainder(input, other):
     tensor([1., 1.])
     """
     not_bool("remainder", input)
-    _divisible(other)
+    _divisible(input, other)
     if input.dtype.kind != "f":
         return np.remainder(input, other)
     rest = np.fmod(input, other)
@@ -319,7 +319,7 @@ def fmod(input, other):
     tensor([-1.,  1.])
     """
     not_bool("fmod", input)
-    _divisible(other)
+    _divisible(input, other)
     return np.fmod(input, other)
 
 

@@ -69,7 +69,7 @@ airy_ai = _curve("airy_ai", _curves.airy_ai, "The Airy function Ai.", (-9.0, 9.0
 # ---------------------------------------------------------------------------- polynomials
 
 
-MAX_DEGREE = 2**15  # a second of work
+MAX_DEGREE = 2**15          # a second of work
 
 
 def _climb(x, n, first, step, closed=None):

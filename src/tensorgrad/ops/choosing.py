@@ -45,7 +45,7 @@ def _where(condition, input, other):
     samples=lambda: [
         case(truths(2, 3), normal(2, 3), normal(2, 3), name="plain"),
         case(truths(2, 1), normal(3), 0.0, name="broadcast"),
-    ],
+    ]
 )
 def where(condition, input=None, other=None):
     """``input`` where the condition is True, ``other`` elsewhere, with broadcasting; either may be a number.

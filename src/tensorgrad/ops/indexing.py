@@ -344,7 +344,7 @@ def _as_value(value, like: Tensor) -> Tensor:
 
 
 def _of_dtype(value: Tensor, like: Tensor, index) -> Tensor:
-    """A value of the dtype that it is put into; only one number for a mask is converted, as in masked_fill."""
+    """A value of the dtype it is put into: only one number for a mask is converted, as in masked_fill."""
     if value.dtype is like.dtype:
         return value
     if value.numel() != 1 or not _is_mask(index):

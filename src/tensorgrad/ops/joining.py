@@ -570,7 +570,7 @@ def cartesian_prod(*tensors):
     return stack([grid.flatten() for grid in meshgrid(*tensors, indexing="ij")], 1)
 
 
-MAX_CHOICES = 2**27  # indices, which are listed first
+MAX_CHOICES = 2**27         # indices, which are listed first
 
 
 @composite(samples=lambda: [case(normal(4), name="pairs"), case(normal(3), 2, True, name="repeated")])

@@ -459,7 +459,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
 
 @composite(
     optional=("weight", "bias"),
-    samples=lambda: [case(normal(2, 4, 3), between(0.5, 1.5, 4), normal(4), 2, 4, 3, 2, 1e-5, name="affine")],
+    samples=lambda: [case(normal(2, 4, 3), between(0.5, 1.5, 4), normal(4), 2, 4, 3, 2, 1e-5, name="affine")]
 )
 def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
     """The triple (group_norm, mean, inverse deviation), the latter two (N, group).

@@ -68,7 +68,7 @@ def _pow_input(g, input, exponent):
 def _pow_exponent(g, input, exponent, output):
     if not isinstance(input, Tensor):
         if input == 0:
-            return _keep(mul(g, mul(output, -math.inf)), ~(exponent >= 0))
+            return mul(g, _keep(mul(output, -math.inf), ~(exponent >= 0)))
         return mul(g, mul(output, math.log(input) if input > 0 else math.nan))
     flat = logical_and(input == 0, exponent >= 0)
     return mul(g, _keep(mul(output, log(shaping._cast(input, output.dtype))), logical_not(flat)))

@@ -26,19 +26,18 @@ def _matmul_input(g, other, input_shape):
     return _core._sum_to(matmul(g, other.mT), input_shape)
 
 
-def _matmul_other(g, input, other):
+def _matmul_other(g, input, other_shape):
     """The gradient with respect to the second factor."""
-    if not isinstance(
-        other, Tensor
-    ):  # the kernel, whose factors have the same leading sizes, did not keep it
+    if other_shape is None:  # from the kernel, whose factors have the same leading sizes
         return matmul(input.mT, g)
-    if input.ndim == 1 and other.ndim == 1:
+    ndim = len(other_shape)
+    if input.ndim == 1 and ndim == 1:
         return g * input
-    if other.ndim == 1:
-        return _core._sum_to(matmul(input.mT, shaping.unsqueeze(g, -1)).squeeze(-1), other.shape)
+    if ndim == 1:
+        return _core._sum_to(matmul(input.mT, shaping.unsqueeze(g, -1)).squeeze(-1), other_shape)
     if input.ndim == 1:
-        return _core._sum_to(shaping.unsqueeze(input, -1) * shaping.unsqueeze(g, -2), other.shape)
-    return _core._sum_to(matmul(input.mT, g), other.shape)
+        return _core._sum_to(shaping.unsqueeze(input, -1) * shaping.unsqueeze(g, -2), other_shape)
+    return _core._sum_to(matmul(input.mT, g), other_shape)
 
 
 def _check_matmul(input, other):

@@ -17,7 +17,8 @@ from tensorgrad.ops._tools import wrap_dim, wrap_dims
 
 
 def named(name: str, *fields: str) -> Any:
-    """The type of an op's several answers: a tuple with names for its places, printed as PyTorch prints it."""
+    """The type of an op's several answers: a tuple with names for its places, printed as PyTorch prints it.
+    """
     make: Any = namedtuple
     plain = make(name, fields)
 

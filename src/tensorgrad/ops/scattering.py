@@ -226,7 +226,7 @@ def _cropped(src: Tensor, index: Tensor) -> Tensor:
     """The corner of ``src`` that ``index`` has a place for."""
     if src.shape == index.shape:
         return src
-    if src.ndim != index.ndim:  # one of them has no dimension
+    if src.ndim != index.ndim:              # one of them has no dimension
         return shaping.reshape(shaping.reshape(src, (-1,))[: index.numel()], index.shape)
     return src[tuple([slice(n) for n in index.shape])]
 

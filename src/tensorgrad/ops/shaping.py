@@ -360,7 +360,7 @@ def t(input):
         case(normal(2, 3), name="plain"),
         case(normal(2, 3, 4), name="3-d"),
         case(normal(), name="0-d"),
-    ],
+    ]
 )
 def T(input):
     """All dimensions in reverse order, as a view: ``x.T``.

@@ -210,7 +210,9 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     if not isinstance(elements, Tensor):
         found = eq(test_elements, elements).any()
         return logical_not(found) if invert else found
-    among, wanted = (_core._array_of(x) for x in (elements, test_elements))
+    among, wanted = (
+        _core._array_of(x) for x in (elements, test_elements)
+    )
     return _core._copy_of_array(
         np.asarray(np.isin(among, wanted, assume_unique=assume_unique, invert=invert))
     )

@@ -267,7 +267,7 @@ _core._add_method("polygamma", polygamma)
 _core._add_method("polygamma_", in_place(_polygamma, method=False))
 
 
-MAX_ORDER = 2**20  # of a sum with as many terms
+MAX_ORDER = 2**20           # of a sum with as many terms
 
 
 @composite(

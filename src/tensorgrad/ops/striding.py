@@ -151,7 +151,7 @@ def _in_place(name: str, op):
     def change(self, *args, **kwargs):
         if self.grad_fn is None:
             return _core._become(self, op(self, *args, **kwargs))
-        with enable_grad():  # recorded or not, gradients arrive in the new shape
+        with enable_grad():                 # recorded or not, gradients arrive in the new shape
             view = op(self, *args, **kwargs)
         return _core._become(self, view)
 
