@@ -448,3 +448,9 @@ def test_half_powers_are_roots_on_both_backends(backend, dtype, exponent, wanted
         found = tg.tensor([-INF, -0.0], dtype=dtype) ** exponent
     np.testing.assert_array_equal(found, wanted)
     assert np.signbit(found.numpy()[1])
+
+
+def test_powers_of_the_least_integer_have_a_gradient():
+    x = tg.tensor(1.0, requires_grad=True)
+    (found,) = tg.autograd.grad(x.pow(-(2**63)), [x], create_graph=True)
+    assert found.item() == -(2.0**63)

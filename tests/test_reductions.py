@@ -413,3 +413,4 @@ def test_trapezoids_of_narrow_integers_do_not_wrap_around():
     assert tg.trapz(tg.tensor([255, 255], dtype=tg.uint8)).item() == 255
     falling = tg.tensor([3, 1], dtype=tg.uint8)
     assert tg.trapezoid(falling, falling).item() == -4
+    assert tg.trapezoid(narrow[:0]).dtype is tg.int8

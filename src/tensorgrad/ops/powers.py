@@ -62,7 +62,8 @@ def _nonzero_exponent(exponent, g):
 
 
 def _pow_input(g, input, exponent):
-    return _nonzero_exponent(exponent, mul(g, mul(pow(input, exponent - 1), exponent)))
+    less = exponent - 1 if isinstance(exponent, Tensor) else float(exponent) - 1
+    return _nonzero_exponent(exponent, mul(g, mul(pow(input, less), exponent)))
 
 
 def _pow_exponent(g, input, exponent, output):

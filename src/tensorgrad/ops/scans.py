@@ -325,6 +325,8 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
     tensor(5.5000)
     """
     strips, dim = _panels("trapezoid", y, x, _dx("trapezoid", x, dx), dim)
+    if y.shape[dim] == 0:
+        return reductions.sum(y, dim, dtype=y.dtype)
     return reductions.sum(strips, dim) / 2
 
 
