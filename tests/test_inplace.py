@@ -689,3 +689,20 @@ def test_a_view_follows_its_base_that_took_another_shape_in_place():
     y.t_()
     (g,) = tg.autograd.grad(row.sum(), y)
     assert g.tolist() == [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]
+
+
+def test_an_element_of_a_turned_tensor_may_be_written():
+    x = tg.ones(2, 2, requires_grad=True)
+    y = x * 1
+    y.t_()
+    y[1, 0] *= 3
+    y.sum().backward()
+    assert x.grad.tolist() == [[1.0, 3.0], [1.0, 1.0]]
+
+
+def test_a_result_that_ends_in_a_reshape_is_a_leaf_of_its_own():
+    made = tg.kron(tg.ones(2), tg.ones(2))
+    assert made._base is None
+    made.requires_grad_()
+    with pytest.raises(RuntimeError, match="a view of a leaf Variable"):
+        made[:1] -= 1

@@ -397,7 +397,13 @@ def test_what_is_behind_a_zero_does_not_reach_the_gradients_before_it(row, upstr
 
 @pytest.mark.parametrize(
     ("values", "wanted"),
-    [([1e-45], [-1.5]), ([INF, 0.0], [0.0, -INF]), ([NAN, 0.0], [0.0, NAN]), ([1e-45, 1.0], [-1.5, -3e-45])],
+    [
+        ([1e-45], [-1.5]),
+        ([INF, 0.0], [0.0, -INF]),
+        ([NAN, 0.0], [0.0, NAN]),
+        ([NAN, 0.0, 2.0], [0.0, NAN, NAN]),
+        ([1e-45, 1.0], [-1.5, -3e-45]),
+    ],
 )
 def test_a_product_of_the_least_numbers_or_with_a_zero_has_its_gradient(values, wanted):
     x = tg.tensor(values, requires_grad=True)

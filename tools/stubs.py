@@ -86,7 +86,7 @@ def result_of(op: Op) -> str:
     args, kwargs, _ = materialize(op.facts.samples()[0])
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)        # some ops are deprecated, and say so
+            warnings.simplefilter("ignore", UserWarning)  # some ops are deprecated, and say so
             found = op(*args, **kwargs)
     except Exception as error:
         raise SystemExit(f"the first sample call of {op.__name__} fails: {error}") from error

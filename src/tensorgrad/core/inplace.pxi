@@ -176,7 +176,7 @@ cdef tuple geometry(Tensor view):
     np.lib.stride_tricks.as_strided(where, shape_tuple(base), byte_strides)[...] = (
         np.arange(base.count).reshape(shape_tuple(base)))
     flat = np.lib.stride_tricks.as_strided(where[offset:], shape_tuple(view), [s * 8 for s in strides])
-    return shape_tuple(view), None, 0, np.ascontiguousarray(flat)
+    return shape_tuple(view), None, 0, np.array(flat, order="C")
 
 
 cdef int refresh_view(Tensor t) except -1:

@@ -80,7 +80,7 @@ cdef object op_vectorcall(object self, PyObject **args, size_t nargsf, PyObject 
                 return found
         if op.kind == COMPOSITE:
             check_operands(op, args, count)
-            return PyObject_Vectorcall(op.body, args, nargsf, names)
+            return of_its_own(PyObject_Vectorcall(op.body, args, nargsf, names))
     if op.kind == UNARY and op.rules is not None and (names is not NULL or count > len(op.params)):
         found = call_switched(op, args, count, None if names is NULL else <tuple><object>names)
         if found is not DECLINED:
@@ -176,8 +176,19 @@ cdef object call_composite(Op op, PyObject **args, Py_ssize_t count, tuple names
         if slot in op.tensor_index:
             want_operand(op, keywords[name], slot)
     check_operands(op, args, count)
-    found = op.body(*[<object>args[i] for i in range(count)], **keywords)
+    found = of_its_own(op.body(*[<object>args[i] for i in range(count)], **keywords))
     return found if out is None else write_outs(op, out, found)
+
+
+cdef inline object of_its_own(object found):
+    """A view of a tensor that nobody else can reach is no view: a body that ends in a reshape gives a tensor of its own."""
+    cdef Tensor t
+    if type(found) is Tensor and (<Tensor>found).base is not None:
+        t = <Tensor>found
+        if tg_refcount(<PyObject *>t.base) == 1:
+            t.flags &= ~FLAG_NO_GRAD_VIEW
+            t.base = None
+    return found
 
 
 cdef bint any_needs_grad(object values) except -1:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, is_grad_enabled
 from tensorgrad.core.declare import between, case, composite, distinct, normal, primitive, reduction, truths
-from tensorgrad.ops import arithmetic, choosing, shaping
+from tensorgrad.ops import arithmetic, shaping
 from tensorgrad.ops._tools import wrap_dim, wrap_dims
 
 
@@ -176,18 +176,22 @@ def _prod_input(g, input, output, dim, keepdim, input_shape):
     if not zero.any().item():
         return kept(g, dim, keepdim, input_shape) * (kept(output, dim, keepdim, input_shape) / input)
     g = kept(g, dim, keepdim, input_shape)
-    if is_grad_enabled():
-        rest = [d for d in range(len(input_shape)) if d not in dim]
-        order = (*rest, *dim)
-        moved = shaping.permute(input, order)
-        rows = shaping.reshape(moved, (*moved.shape[: len(rest)], _count(dim, input_shape)))
-        others = shaping.reshape(prod(without_one(rows), -1), moved.shape)
-        return g * shaping.permute(others, tuple(order.index(d) for d in range(len(order))))
-    zeros = sum(zero, dim, True)
-    filled = input.masked_fill(zero, 1)
-    nonzero_product = prod(filled, dim, True)
-    others = choosing.where(zeros == 0, nonzero_product / filled, nonzero_product)
-    return g * others.masked_fill((zeros > 1) | (zeros == 1) & ~zero, 0)
+    rest = [d for d in range(len(input_shape)) if d not in dim]
+    order = (*rest, *dim)
+    moved = shaping.permute(input, order)
+    rows = shaping.reshape(moved, (*moved.shape[: len(rest)], _count(dim, input_shape)))
+    others = prod(without_one(rows), -1) if is_grad_enabled() else _product_of_others(rows)
+    back = [order.index(d) for d in range(len(order))]
+    return g * shaping.permute(shaping.reshape(others, moved.shape), back)
+
+
+@primitive(nograd=("rows",), at=(), samples=lambda: [case(normal(2, 3), name="plain")])
+def _product_of_others(rows):
+    """For every element of the last dimension the product of those before and of those behind it."""
+    before, behind = np.ones((2, *rows.shape), np.float64)
+    np.cumprod(rows[..., :-1], -1, np.float64, before[..., 1:])
+    np.cumprod(rows[..., :0:-1], -1, np.float64, behind[..., -2::-1])
+    return (before * behind).astype(rows.dtype)
 
 
 @reduction(vjp=dict(input=_prod_input), rule="wide", draw=lambda *shape: between(0.5, 1.5, *shape))
