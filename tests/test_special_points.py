@@ -229,3 +229,11 @@ def test_the_slope_in_the_exponent_of_an_integer_is_as_exact_as_the_result():
     x = tg.tensor(0.3, dtype=tg.float64, requires_grad=True)
     (tg.tensor(3) ** x).backward()
     assert abs(x.grad.item() - 3**0.3 * np.log(3)) < 1e-15
+
+
+@pytest.mark.parametrize("of", [tg.special.i1, tg.special.i1e])
+@pytest.mark.parametrize("least", [0.0, 1e-45, -1e-45, 1e-42])
+def test_the_slope_of_i1_is_half_at_the_least_numbers(of, least):
+    x = tg.tensor(least, requires_grad=True)
+    of(x).backward()
+    assert x.grad.item() == 0.5

@@ -123,6 +123,8 @@ class Noise:
             return
         if any(stride == 0 and size > 1 for size, stride in zip(value.shape, value.stride())):
             return
+        if hasattr(value, "_is_zerotensor") and value._is_zerotensor():
+            return
         array = value.detach().numpy()
         sign = self.rng.integers(0, 2, array.shape) * 2 - 1
         if not self.short:

@@ -59,9 +59,10 @@ class Situation:
             return float(np.max(gap(found.array, wanted.array)) / largest(wanted.array))
 
     def slope(self, *names: str) -> bool:
-        """Whether a gradient's value differs in a program that calls one of these ops."""
+        """Whether a gradient's value differs, in a program that calls one of these ops."""
         where = self.difference.where
-        return self.kind == "value" and (where[0] in "gh" or ".grad" in where) and self.calls(*names)
+        gradient = where[0] in "gh" or ".grad" in where or "autograd.grad" in defined(self)
+        return self.kind == "value" and gradient and (not names or self.calls(*names))
 
     def holds(self, *numbers: str) -> bool:
         """Whether one of these numbers stands in the program, or comes up in it."""
@@ -103,7 +104,7 @@ FUSED = ("mse_loss", "layer_norm", "cross_entropy")
 # In float64 PyTorch computes these with a setting that it has rounded to float32.
 PICKS = ("topk", "kthvalue", "median", "nanmedian", "mode", "sort", "argsort", "msort")
 TURNS = ("transpose", "permute", "swapaxes", "swapdims", "movedim", "moveaxis", "adjoint", "t", "rot90")
-FLATS = ("ravel", "reshape", "flatten", "view", "contiguous", "detach_", "unflatten", "reshape_as", "view_as")
+FLATS = ("Flat.apply", "ravel", "reshape", "flatten", "view", "contiguous", "detach_", "unflatten", "reshape_as", "view_as")
 FILLS = (
     "uniform",
     "random",
@@ -188,7 +189,7 @@ def constant_where_recorded(s: Situation) -> bool:
     found = s.difference.found
     return s.kind == "requires_grad" and isinstance(found, Seen) and (
         not found.array.any()
-        or s.calls("pad", "cumprod", "var", "std", r"\w*norm")
+        or s.calls("pad", "prod", "cumprod", "var", "std", r"\w*norm")
         or "(0,)" in s.lines[0]
     )  # fmt: skip
 
@@ -209,11 +210,6 @@ def of_equals(s: Situation) -> bool:
 def turned(s: Situation) -> bool:
     """Dimensions are in another order somewhere."""
     return s.calls(*TURNS) or bool(re.search(r"\bv\d+\.(T|mT|H|mH)\b", " ".join(s.lines)))
-
-
-def slope(s: Situation) -> bool:
-    """What differs is a gradient."""
-    return s.difference.where.endswith("grad") or "autograd.grad" in defined(s)
 
 
 def equal_elements(s: Situation) -> bool:
@@ -316,7 +312,7 @@ EXCUSES = [
     ),
     Excuse(
         "Of a write through `.data`",
-        lambda s: s.kind == "value" and ".data" in "".join(s.lines) and slope(s),
+        lambda s: s.kind == "value" and ".data" in "".join(s.lines) and s.slope(),
     ),
     Excuse(
         "The outputs of `unbind` and `split` may be written in place",
@@ -402,13 +398,13 @@ EXCUSES = [
     ),
     Excuse(
         "may pass their gradient to another of equal elements",
-        lambda s: s.kind == "value" and slope(s) and s.calls(*PICKS) and equal_elements(s),
+        lambda s: s.slope() and s.calls(*PICKS) and equal_elements(s),
     ),
     Excuse(
         "A view that was made before its base was asked for a gradient",
         lambda s: (
             s.calls("requires_grad")
-            and (s.kind in ("requires_grad", "type", "error") or (s.kind == "value" and slope(s)))
+            and (s.kind in ("requires_grad", "type", "error") or (s.slope()))
         ),
     ),
     Excuse(
@@ -439,7 +435,7 @@ EXCUSES = [
     ),
     Excuse(
         "is that of the values it saw",
-        lambda s: s.kind == "value" and s.calls("kron") and slope(s),
+        lambda s: s.slope("kron"),
     ),
     Excuse(
         "a tensor that was kept and then detached in place",
@@ -472,7 +468,7 @@ EXCUSES = [
     ),
     Excuse(
         "A product of all elements has NaN for its gradient",
-        lambda s: s.kind == "value" and s.calls("prod") and slope(s) and "nan" in str(s.difference.found),
+        lambda s: s.slope("prod") and "nan" in str(s.difference.found),
     ),
     Excuse(
         "A view of a tensor that `detach_` took off its graph",
@@ -507,7 +503,7 @@ EXCUSES = [
     Excuse(
         "Gradients at infinity are the limits",
         lambda s: (
-            s.slope("logaddexp", "logaddexp2", "softsign", "mish", "log_ndtr")
+            s.slope("logaddexp", "logaddexp2", "softsign", "mish", "log_ndtr", "addcdiv")
             and "nan" in str(s.difference.wanted)
             and any(bool(np.isinf(v.array).any()) for v in s.seen())
         ),
@@ -661,11 +657,11 @@ EXCUSES = [
         lambda s: s.kind == "value" and s.calls("std_mean", "var_mean") and s.holds("inf"),
     ),
     Excuse(
-        "`native_group_norm` reads weights that are not contiguous",
+        "`native_group_norm` and `native_batch_norm` read weights that are not contiguous",
         lambda s: (
             s.kind == "value"
-            and s.calls("native_group_norm")
-            and any(w in "".join(s.lines) for w in (".expand(", "[..., 0]"))
+            and s.calls("native_group_norm", "native_batch_norm")
+            and any(w in "".join(s.lines) for w in (".expand(", "[..., 0]", ", 2)[", ".t("))
         ),
     ),
     Excuse(

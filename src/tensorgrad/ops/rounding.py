@@ -8,6 +8,7 @@ import numpy as np
 
 from tensorgrad.core import float64, result_type
 from tensorgrad.core.declare import alias, between, binary, case, composite, normal, primitive, unary
+from tensorgrad.ops import choosing
 from tensorgrad.ops._kinds import floats_only, not_bool, want_tensors
 from tensorgrad.ops.arithmetic import _keep, _zero, mul
 from tensorgrad.ops.reductions import cast
@@ -163,7 +164,7 @@ def ldexp(input, other):
         dtype = input.dtype
     found, other = cast(input, float64), cast(other, float64)
     for _ in range(3 if dtype is float64 else 1):
-        step = other.clamp(-1000, 1000)
+        step = choosing.where(other.abs() > 1000, other.clamp(-1000, 1000), other)
         found, other = mul(found, 2.0**step), other - step
     return cast(found, dtype)
 

@@ -402,8 +402,8 @@ def i0e(input):
 
 
 def _over(output, input):
-    """``output / input`` for i1, which is half at 0."""
-    zero = input == 0
+    """``output / input`` for i1, which is half at 0 and where the output is too small to be exact."""
+    zero = abs(input) < float(np.finfo(input.dtype.numpy_dtype).tiny)
     return _where(zero, add(_zero(input), 0.5), div(output, _where(zero, add(_zero(input), 1.0), input)))
 
 
