@@ -200,3 +200,86 @@ def test_sum_to_size_undoes_broadcasting_and_refuses_other_sizes():
     assert x.grad.tolist() == [[[1.0] * 3] * 2]
     with pytest.raises(RuntimeError, match="not expandable"):
         x.sum_to_size(3, 3)
+
+
+# ---------------------------------------------------------------------------- settings of another kind
+
+NO_NUMBER = ["two", [None], None, object(), lambda x: x, {}, ...]
+
+
+@pytest.mark.parametrize("value", NO_NUMBER, ids=repr)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, v: F.elu(x, v),
+        lambda x, v: F.elu(x, alpha=v),
+        lambda x, v: F.celu(x, v),
+        lambda x, v: F.hardtanh(x, -1.0, v),
+        lambda x, v: F.dropout(x, 1.0, v),
+        lambda x, v: F.alpha_dropout(x, 1.0, training=v),
+        lambda x, v: F.relu(x, inplace=v),
+        lambda x, v: F.relu(x, v),
+        lambda x, v: x.sum(0, v),
+        lambda x, v: tg.add(x, x, alpha=v),
+        lambda x, v: x.addcmul_(x, x, value=v),
+        lambda x, v: tg.cat([x, x], v),
+    ],
+)
+def test_a_setting_that_is_a_number_or_a_truth_refuses_what_is_neither(call, value):
+    with pytest.raises(TypeError):
+        call(tg.ones(2), value)
+
+
+@pytest.mark.parametrize("name", ["short", "long", "byte", "bool", "cpu", "clone", "contiguous", "to"])
+@pytest.mark.parametrize("value", ["two", [None], object(), {}], ids=repr)
+def test_a_memory_format_that_is_none_is_refused(name, value):
+    with pytest.raises(TypeError):
+        getattr(tg.ones(2), name)(memory_format=value)
+    getattr(tg.ones(2), name)(memory_format=tg.contiguous_format)
+
+
+def test_all_and_any_of_no_dimension_change_no_shape():
+    x = tg.tensor([[True, False], [False, True]])
+    for op in (tg.all, tg.any):
+        assert op(x, ()).tolist() == op(x.int(), dim=[]).tolist() == x.tolist()
+        assert op(x, (), True).tolist() == x.tolist()
+    assert x.float().sum(()).item() == 2
+
+
+def test_index_add_scales_in_the_dtype_of_its_source():
+    first = tg.tensor([0])
+    assert tg.zeros(2).int().index_add(0, first, tg.tensor([3]).int(), alpha=1.5).tolist() == [3, 0]
+    assert tg.tensor([False]).index_add_(0, first, tg.tensor([True]), alpha=0.0).tolist() == [False]
+    with pytest.raises(RuntimeError, match="dtype"):
+        tg.zeros(2).index_add(0, first, first, alpha=0.0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: F.embedding_bag(tg.tensor([[1]]), tg.tensor([[1], [1]]), mode="max"),
+        lambda: F.soft_margin_loss(tg.ones(3, 4), tg.ones(1, 3, 4)),
+        lambda: F.hardtanh(tg.ones(1), 1.0, 1e308),
+        lambda: F.hardtanh(tg.ones(1), -1e39, 1.0),
+        lambda: tg.ones(5).cov(aweights=tg.tensor([float("nan"), 1.0, 1.0, 1.0, 1.0])),
+        lambda: tg.tensor(1).unique_consecutive(dim=0),
+        lambda: tg.tensor(1).unique(dim=0),
+        lambda: tg.dsplit(tg.ones(1, 1, 1), [None]),
+        lambda: tg.tensor_split(tg.ones(1), None),
+    ],
+)
+def test_what_pytorch_refuses_is_refused(call):
+    with pytest.raises((RuntimeError, TypeError, IndexError)):
+        call()
+
+
+def test_losses_take_a_margin_of_any_size_and_old_flags_by_their_truth():
+    x = tg.ones(1)
+    assert F.triplet_margin_loss(x, x, x, margin=2**70).item() == 2.0**70
+    assert F.margin_ranking_loss(x, x, x, margin=2**70).item() == 2.0**70
+    with pytest.warns(UserWarning, match="reduction='none'"):
+        assert F.poisson_nll_loss(x, x, reduce=0).shape == (1,)
+
+
+def test_dropout_of_everything_keeps_a_bool_in_place():
+    assert F.dropout(tg.tensor([True]), 1.0, inplace=True).tolist() == [False]

@@ -5,7 +5,6 @@ An entry is as narrow as its reason: it looks at the program, at what was found 
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 
 from fuzzing.comparing import EPS, Difference, gap, largest
 from fuzzing.running import Raised, Seen, written
-from tensorgrad.core.declare import registry, signature_of
+from tensorgrad.core.declare import registry
 
 
 @dataclass(frozen=True)
@@ -138,30 +137,10 @@ def lenient(s: Situation) -> bool:
         "can't convert negative int", "is_contiguous(memory_format)", "view size is not compatible",
         "Boolean alpha", "negative output size", "keyword argument 'inplace'",
     )  # fmt: skip
-    return s.refused(*texts) and (switched(s.line) or not any(word in s.line for word in NONSENSE))
-
-
-def switched(line: str) -> bool:
-    """A call gives its nonsense to an option that is on or off: any value has a truth."""
-    try:
-        call = ast.parse(line.split(" = ", 1)[-1], mode="eval").body
-    except SyntaxError:
-        return False
-    if (
-        not isinstance(call, ast.Call)
-        or not isinstance(call.func, ast.Attribute)
-        or call.func.attr not in registry
-    ):
-        return False
-    parameters = signature_of(registry[call.func.attr]).parameters
-    switches = [p.name for p in parameters.values() if isinstance(p.default, bool)]
-    given = {k.arg: k.value for k in call.keywords}
-    others = [v for name, v in given.items() if name not in switches] + call.args
-    return not any(map(nonsense, others))
-
-
-def nonsense(value: ast.expr) -> bool:
-    return any(word in ast.unparse(value) for word in NONSENSE)
+    line = s.line
+    if s.refused("not range", "(range)", ", range)"):
+        line = line.replace("range(", "(")  # a sequence of ints
+    return s.refused(*texts) and not any(word in line for word in NONSENSE)
 
 
 def not_finite(s: Situation) -> bool:
@@ -365,7 +344,7 @@ EXCUSES = [
         "Operands of several dtypes are promoted",
         lambda s: (
             s.kind == "dtype"
-            and s.calls(r"\w+_(loss|norm)", "cdist")
+            and s.calls(r"\w+_(loss|norm)", "cdist", "binary_cross_entropy_with_logits")
             and len({v.dtype for v in s.values.values() if isinstance(v, Seen)}) > 1
         ),
     ),
@@ -374,6 +353,23 @@ EXCUSES = [
         lambda s: s.only_refused_here("object has no attribute"),
     ),
     Excuse("Arguments are read more freely", lenient),
+    Excuse(
+        "What can't be read as the kind that is wanted is a TypeError",
+        lambda s: s.only_refused_here("must be bool, not", "must be Number, not"),
+    ),
+    Excuse("complex numbers", lambda s: s.only_refused_here("must be Tensor, not complex")),
+    Excuse(
+        "`take_along_dim` refuses an index out of range",
+        lambda s: s.calls("take_along_dim") and s.only_refused_here("out of bounds"),
+    ),
+    Excuse(
+        "`hardtanh_` refuses limits in the wrong order",
+        lambda s: s.calls("hardtanh") and s.only_refused_here("min_val cannot be greater than max_val"),
+    ),
+    Excuse(
+        "`chunk` takes any count",
+        lambda s: s.calls("chunk") and s.refused("split expects split_size be non-negative"),
+    ),
     Excuse(
         "Every op takes `out=`",
         lambda s: s.refused("unexpected keyword argument 'out'", "Expected out tensor to have"),

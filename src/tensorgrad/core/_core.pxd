@@ -97,6 +97,7 @@ cdef class Op:
     cdef readonly str grad_name
     cdef dict index
     cdef tuple tensor_index
+    cdef dict settings              # which kind of setting a parameter takes, by its number
     cdef tuple formula_args
     cdef tuple keeps                # for each tensor argument: which values its formula asks for, as a bit mask
     cdef int positional

@@ -109,6 +109,13 @@ def _parameters(body: Callable) -> tuple[list[str], list[Any], int]:
     return names, defaults, count
 
 
+def _settings(names: list[str], defaults: list[Any], others: Iterable[str]) -> dict[str, str]:
+    """Which parameters are settings of one kind, as their names or defaults say."""
+    kinds = {bool: "bool", int: "Number", float: "Number"}
+    found = {n: kinds[type(d)] for n, d in zip(names, defaults) if type(d) in kinds and n not in others}
+    return found | {n: n for n in names if n == "memory_format"}
+
+
 def _positional_body(body: Callable, names: list[str], positional: int) -> Callable:
     """A body that takes its keyword-only parameters by position too."""
     if positional == len(names):
@@ -187,6 +194,7 @@ def _declare(
         list_arg=list_arg,
         grad_name=(grad_name or _camel(name) + "Backward0"),
         rules=checks,
+        settings=_settings(names, defaults, others),
     )
     places = (at,) if isinstance(at, str) else tuple(at)
     family = body.__module__.rsplit(".", 1)[-1]
@@ -363,7 +371,8 @@ def composite(
 
     Parameters with a name of `OPERANDS` take tensors alone (or None, where that is the default), which a call
     checks before the body runs. ``others`` names those of them that take something else too, ``optional``
-    those that take None though it is not their default. ``single``: of float16 it is computed in float32, and
+    those that take None though it is not their default. So it is with settings, whose kind
+    is their default's. ``single``: of float16 it is computed in float32, and
     rounded once.
     """
     return _decorator(

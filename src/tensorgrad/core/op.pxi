@@ -108,7 +108,27 @@ cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:
     for i in op.tensor_index:
         if i < count and i < op.positional and not isinstance(<object>args[i], Tensor):
             want_operand(op, <object>args[i], i)
+    for i in range(1, min(count, op.positional)):
+        if i in op.settings:
+            want_setting(op, <object>args[i], i)
     return 0
+
+
+cdef int want_setting(Op op, object value, Py_ssize_t position) except -1:
+    """A number, a truth value or a memory format is refused where it is none."""
+    cdef str kind = op.settings[position]
+    if value is op.defaults[position]:
+        return 0
+    if kind == "memory_format":
+        if value is None or type(value).__name__ == kind:
+            return 0
+    elif type(value) in (bool, int, float) or isinstance(value, Tensor) or hasattr(value, "__index__") or hasattr(
+            value, "__float__"):
+        return 0
+    elif value is None and op.params[position] in op.optional:
+        return 0
+    raise TypeError(f"{op.__name__}(): argument '{op.params[position]}' (position {position + 1}) must be {kind}, not "
+                    f"{type(value).__name__}")
 
 
 cdef int want_operand(Op op, object value, Py_ssize_t position) except -1:
@@ -147,6 +167,8 @@ cdef object call_switched(Op op, PyObject **args, Py_ssize_t count, tuple names)
         switch = keywords.pop("inplace")
     else:
         return DECLINED
+    if type(switch) is not bool and not is_number(switch):
+        raise TypeError(f"{op.__name__}(): argument 'inplace' must be bool, not {type(switch).__name__}")
     return (<Op>CORE_OPS[op.__name__ + "_"] if switch else op)(*values, **keywords)
 
 
@@ -175,6 +197,8 @@ cdef object call_composite(Op op, PyObject **args, Py_ssize_t count, tuple names
         slot = op.index.get(name)
         if slot in op.tensor_index:
             want_operand(op, keywords[name], slot)
+        elif slot in op.settings:
+            want_setting(op, keywords[name], slot)
     check_operands(op, args, count)
     found = of_its_own(op.body(*[<object>args[i] for i in range(count)], **keywords))
     return found if out is None else write_outs(op, out, found)
@@ -269,6 +293,8 @@ cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple na
                 raise TypeError(f"{op.__name__}() missing {len(missing)} required positional arguments: "
                                 + ", ".join(f'"{name}"' for name in missing))
             values[i] = default
+    for i in op.settings:
+        want_setting(op, values[i], i)
     return out
 
 
@@ -280,7 +306,7 @@ cdef class Op:
     """
 
     def __init__(self, body, *, str name, str kind, str rule, tuple params, tuple defaults, int positional, int variadic,
-                 tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, rules=None):
+                 tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, rules=None, settings=None):
         cdef int i
         cdef bytes raw = name.lstrip("_").encode()      # an op kept private has the kernel of the plain name
         cdef bytes backward = raw + b"_backward"
@@ -299,6 +325,7 @@ cdef class Op:
         self.index = {p: k for k, p in enumerate(params)}
         self.tensor_index = tuple([self.index[p] for p in tensor_params])
         self.list_arg = -1 if list_arg is None else self.index[list_arg]
+        self.settings = {self.index[p]: kind for p, kind in (settings or {}).items()}
         self.grad_name = grad_name
         codes = []
         keeps = []

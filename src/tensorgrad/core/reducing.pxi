@@ -21,6 +21,11 @@ cdef int reduced_dims(object dim, Tensor x, uint8_t *mask, str who) except -1:
     return 0
 
 
+cdef inline bint none_at_all(object dim) except -1:
+    """Whether ``dim`` names no dimension: `all` and `any` take it at its word, sums reduce every one."""
+    return isinstance(dim, (tuple, list)) and len(dim) == 0
+
+
 cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, int out_code):
     """By the kernel, which reduces one run of dimensions; several runs take several calls, innermost first.
     """
@@ -136,6 +141,8 @@ cdef Tensor reduction(Op op, Tensor x, object dim, bint keepdim):
     cdef Node node
     cdef int i
     reduced_dims(dim, x, mask, op.__name__)
+    if op.rule == TO_BOOL and none_at_all(dim):
+        memset(mask, 0, MAX_DIMS)
     out = reduce_kernel(op, x, mask, keepdim, reduction_code(op, x.code))
     if tg_grad and op.formulas[0] is not None and needs_grad(x):
         node = new_node(op, out, op.fast_vjp)
@@ -177,6 +184,8 @@ cdef object run_reduction(Op op, list values):
                            "floating point or complex "
                            f"dtype. Got: {title(x.code)}")
     reduced_dims(values[1], x, mask, op.__name__)
+    if op.rule == TO_BOOL and none_at_all(values[1]):
+        memset(mask, 0, MAX_DIMS)
     values[0] = x
     values[1] = tuple([i for i in range(x.nd) if mask[i]])
     values[2] = bool(values[2])

@@ -516,4 +516,10 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     reduction = reduction_of(size_average, reduce, reduction)
     want_tensors("soft_margin_loss", input=input, target=target)
     _floats("soft_margin_loss", input)
+    shape = shaping.broadcast_shapes(input.shape, target.shape)
+    if shape != input.shape:
+        raise RuntimeError(
+            f"soft_margin_loss: output with shape {list(input.shape)} doesn't match the broadcast shape "
+            f"{list(shape)}"
+        )
     return reduce_loss(powers.log1p(powers.exp(-target * input)), reduction)

@@ -363,6 +363,7 @@ def _contracted(dims: Any, a: Tensor, b: Tensor) -> tuple[list[int], list[int]]:
 
 
 @composite(
+    others=("dims",),
     samples=lambda: [
         case(normal(2, 3, 4), normal(3, 4, 2), name="plain"),
         case(normal(2, 3, 4), normal(4, 2, 5), dims=([0, 2], [1, 0]), name="lists"),

@@ -290,6 +290,7 @@ def renorm(input, p, dim, maxnorm):
 
 @composite(
     single=True,
+    others=("dim",),
     samples=lambda: [case(normal(2, 3), name="rows"), case(normal(2, 3, 2), 3.0, -1, name="3")],
     at=F_,
 )
@@ -397,7 +398,7 @@ def _cdist_by_product(x1, x2):
         case(normal(3, 2), normal(4, 2), name="2"),
         case(normal(2, 3, 2), normal(4, 2), 1.0, name="1-stack"),
         case(normal(3, 2), normal(4, 2), 3.0, name="3"),
-    ]
+    ],
 )
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """The p-norm distances of every row of ``x1`` (..., P, M) to every row of ``x2`` (..., R, M), as (...,

@@ -11,7 +11,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core
 from tensorgrad.core.declare import case, composite, normal
 from tensorgrad.ops import shaping
-from tensorgrad.ops._kinds import want_tensors
+from tensorgrad.ops._kinds import as_tensor, want_tensors
 from tensorgrad.ops.randomness import default_generator
 
 F_ = "tensorgrad.nn.functional"
@@ -63,7 +63,7 @@ def _dropped(
     if p == 0 or not training or not input.numel():
         return input
     if p == 1:
-        return _times(input, 0, inplace)
+        return _times(input, as_tensor(0, input.dtype), inplace)
     if not input.is_floating_point():
         raise RuntimeError(f"{name}: result type Float can't be cast to the input's type {input.dtype.name}")
     if channels and input.ndim < 2:

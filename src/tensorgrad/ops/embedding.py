@@ -231,6 +231,8 @@ def embedding_bag(
         raise ValueError(
             f"embedding_bag: weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}"
         )
+    if not weight.is_floating_point():
+        raise RuntimeError(f"embedding_bag: weight has to hold floats, but got {weight.dtype}")
     _check_index("embedding_bag", input)
     bags, count = _bags(input, offsets, include_last_offset)
     if mode not in ("sum", "mean", "max"):

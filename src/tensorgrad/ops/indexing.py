@@ -17,6 +17,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, bool_, int32, int64, uint8
 from tensorgrad.core.declare import case, composite, integers, normal, primitive, truths
 from tensorgrad.ops import _data, creation, shaping
+from tensorgrad.ops._kinds import as_tensor
 from tensorgrad.ops._tools import wrap_dim
 
 INDEX_TYPES = (int64, int32)
@@ -552,7 +553,8 @@ def index_add(input, dim, index, source, *, alpha=1):
     >>> tg.index_add(tg.zeros(3), 0, tg.tensor([0, 0, 2]), tg.ones(3))
     tensor([2., 0., 1.])
     """
-    return _put_vector("index_add", input, dim, index, source if alpha == 1 else source * alpha, True)
+    scaled = source if alpha == 1 else source * as_tensor(alpha, source.dtype)
+    return _put_vector("index_add", input, dim, index, scaled, True)
 
 
 @composite(

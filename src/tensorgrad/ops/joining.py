@@ -426,7 +426,12 @@ def tensor_split(input, indices_or_sections, dim=0):
         _check_parts("tensor_split", parts)
         sizes = [extent // parts + (i < extent % parts) for i in range(parts)]
         return _split(input, sizes, dim)
-    edges = [0, *indices_or_sections, extent]
+    if not isinstance(indices_or_sections, (Sequence, np.ndarray)):
+        raise TypeError(
+            f"tensor_split(): argument 'indices_or_sections' must be int or tuple of ints, not "
+            f"{type(indices_or_sections).__name__}"
+        )
+    edges = [0, *[shaping._whole_number(i, "indices_or_sections") for i in indices_or_sections], extent]
     return tuple(
         [
             shaping.slice_(input, dim, low, high)

@@ -23,7 +23,8 @@ REDUCTIONS = ("none", "mean", "sum")
 def reduction_of(size_average: Any, reduce: Any, reduction: str) -> str:
     """The reduction, which PyTorch's two old flags may still name; raises ValueError for an unknown one."""
     if size_average is not None or reduce is not None:
-        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        apart = reduce is not None and not reduce
+        reduction = "none" if apart else "mean" if size_average is None or size_average else "sum"
         warnings.warn(
             f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
             stacklevel=3,

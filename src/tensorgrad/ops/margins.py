@@ -30,7 +30,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     """
     reduction = reduction_of(size_average, reduce, reduction)
     want_tensors("hinge_embedding_loss", input=input, target=target)
-    missing = choosing.where(target != 1, (margin - input).clamp(min=0), 0)
+    missing = choosing.where(target != 1, (float(margin) - input).clamp(min=0), 0)
     return reduce_loss(missing + choosing.where(target != -1, input, 0), reduction)
 
 
@@ -58,7 +58,7 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
             f"{tuple(input1.shape)}, "
             f"input2: {tuple(input2.shape)}, target: {tuple(target.shape)}"
         )
-    return reduce_loss((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+    return reduce_loss((-target * (input1 - input2) + float(margin)).clamp(min=0), reduction)
 
 
 @composite(
@@ -95,7 +95,9 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     length2 = reductions.sum(input2 * input2, -1) + small
     cosine = reductions.sum(input1 * input2, -1) / (length1 * length2).sqrt()
     near = choosing.where(target == 1, 1 - cosine, 0)
-    return reduce_loss(near + choosing.where(target == -1, (cosine - margin).clamp(min=0), 0), reduction)
+    return reduce_loss(
+        near + choosing.where(target == -1, (cosine - float(margin)).clamp(min=0), 0), reduction
+    )
 
 
 def _check_rows(name: str, input: Tensor) -> None:
@@ -154,7 +156,7 @@ def multi_margin_loss(
         raise RuntimeError(f"multi_margin_loss: target out of range, there are {classes} classes")
     column = shaping.reshape(target, (count, 1))
     itself = _core.from_numpy(np.arange(classes) == numbers[:, None])
-    missing = activations.relu(margin - rows.gather(1, column) + rows).masked_fill(itself, 0)
+    missing = activations.relu(float(margin) - rows.gather(1, column) + rows).masked_fill(itself, 0)
     if p == 2:
         missing = missing * missing
     loss = reductions.sum(missing, 1) / classes
@@ -229,7 +231,7 @@ def _triplet(name, anchor, positive, negative, distance, margin, swap, reduction
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = choosing.minimum(far, distance(positive, negative))
-    return reduce_loss((margin + near - far).clamp(min=0), reduction)
+    return reduce_loss((float(margin) + near - far).clamp(min=0), reduction)
 
 
 @composite(

@@ -79,7 +79,7 @@ def _sort_samples():
     ]
 
 
-@composite(samples=_sort_samples, method=True)
+@composite(samples=_sort_samples, method=True, optional=("stable",))
 def sort(input, dim=-1, descending=False, stable=False):
     """The pair (values, indices) of the elements in order along ``dim``. NaN counts as the largest; equal
     elements keep their order, asked for by ``stable`` or not.
@@ -181,6 +181,8 @@ def _unique(input, dim):
 
 def _check_slices(name, input, dim):
     dim = wrap_dim(dim, input.ndim)
+    if input.ndim == 0:
+        raise IndexError(f"{name}(): Dimension specified as {dim} but tensor has no dimensions")
     if input.numel() == 0 and input.ndim and any(n == 0 for d, n in enumerate(input.shape) if d != dim):
         raise RuntimeError(
             f"{name}(): there are 0 sized dimensions, and they aren't selected, so unique cannot be applied"

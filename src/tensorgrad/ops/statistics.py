@@ -164,7 +164,7 @@ def _weights(name, weights, count):
             f"cov(): expected {name} to have the same numel as there are observations in the input but got "
             f"{weights.numel()} != {count}"
         )
-    if count and weights.min().item() < 0:
+    if count and not weights.min().item() >= 0:
         raise RuntimeError(f"cov(): {name} cannot be negative")
 
 
