@@ -100,10 +100,20 @@ LAPACK = [
 ]
 # Their kernels keep the inputs, as PyTorch's do; the definitions that the NumPy path runs may keep less.
 FUSED = ("mse_loss", "layer_norm", "cross_entropy")
-# In float64 PyTorch computes these with a setting that it has rounded to float32.
 PICKS = ("topk", "kthvalue", "median", "nanmedian", "mode", "sort", "argsort", "msort")
 TURNS = ("transpose", "permute", "swapaxes", "swapdims", "movedim", "moveaxis", "adjoint", "t", "rot90")
-FLATS = ("Flat.apply", "ravel", "reshape", "flatten", "view", "contiguous", "detach_", "unflatten", "reshape_as", "view_as")
+FLATS = (
+    "Flat.apply",
+    "ravel",
+    "reshape",
+    "flatten",
+    "view",
+    "contiguous",
+    "detach_",
+    "unflatten",
+    "reshape_as",
+    "view_as",
+)
 FILLS = (
     "uniform",
     "random",
@@ -115,6 +125,7 @@ FILLS = (
     "log_normal",
     r"rand\w*_like",
 )
+# In float64 PyTorch computes these with a setting that it has rounded to float32.
 ROUNDED_SETTING = (
     "celu",
     "elu",
@@ -398,10 +409,7 @@ EXCUSES = [
     ),
     Excuse(
         "A view that was made before its base was asked for a gradient",
-        lambda s: (
-            s.calls("requires_grad")
-            and (s.kind in ("requires_grad", "type", "error") or (s.slope()))
-        ),
+        lambda s: s.calls("requires_grad") and (s.kind in ("requires_grad", "type", "error") or (s.slope())),
     ),
     Excuse(
         "A number divided by a tensor is one division",
