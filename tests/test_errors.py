@@ -283,3 +283,24 @@ def test_losses_take_a_margin_of_any_size_and_old_flags_by_their_truth():
 
 def test_dropout_of_everything_keeps_a_bool_in_place():
     assert F.dropout(tg.tensor([True]), 1.0, inplace=True).tolist() == [False]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tg.addmv(tg.tensor(1.0), tg.ones(2, 2), tg.ones(2), beta=1e39),
+        lambda: tg.addmm(tg.tensor(1.0), tg.ones(2, 2), tg.ones(2, 2), alpha=1e39),
+        lambda: tg.addr(tg.ones(1).half(), tg.ones(1).half(), tg.ones(1).half(), beta=2**31),
+    ],
+)
+def test_a_factor_of_a_product_fits_its_dtype(call):
+    with pytest.raises(RuntimeError, match="without overflow"):
+        call()
+
+
+def test_a_weighted_loss_of_integers_is_their_mean():
+    assert F.mse_loss(tg.tensor([1]), tg.tensor([3]), weight=tg.tensor([1])).item() == 4.0
+
+
+def test_an_empty_half_matrix_has_a_condition():
+    assert tg.linalg.cond(tg.zeros(1, 0, dtype=tg.float16)).item() == 0.0

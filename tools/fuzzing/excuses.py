@@ -368,6 +368,14 @@ EXCUSES = [
         "What can't be read as the kind that is wanted is a TypeError",
         lambda s: s.only_refused_here("must be bool, not", "must be Number, not"),
     ),
+    Excuse(
+        "a factor past int64 has its gradient",
+        lambda s: s.refused("cannot be converted to type int64_t without overflow") and ".grad(" in s.line,
+    ),
+    Excuse(
+        "`index_fill` at a place counted from the end has its gradient",
+        lambda s: s.calls("index_fill") and s.refused("index out of range in self"),
+    ),
     Excuse("complex numbers", lambda s: s.only_refused_here("must be Tensor, not complex")),
     Excuse(
         "`take_along_dim` refuses an index out of range",

@@ -765,11 +765,11 @@ def cond(A, p=None):
     >>> tg.linalg.cond(tg.tensor([[4.0, 0.0], [0.0, 2.0]]))
     tensor(2.)
     """
-    check_matrices("linalg.cond", A)
     if p is not None and not isinstance(p, (int, float, str)):
         raise TypeError(f"linalg.cond(): argument 'p' must be Number or str, not {type(p).__name__}")
-    if A.numel() == 0:
+    if A.numel() == 0 and A.ndim >= 2 and A.is_floating_point():
         return A.new_zeros(A.shape[:-2])
+    check_matrices("linalg.cond", A)
     if p is None or (not isinstance(p, str) and abs(p) == 2):
         values = svdvals(A)
         largest, least = values[..., 0], values[..., -1]

@@ -107,7 +107,8 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     """
     reduction = reduction_of(size_average, reduce, reduction)
     _compared("mse_loss", input, target, weight)
-    _floats("mse_loss", input, target)
+    if weight is None:
+        _floats("mse_loss", input, target)
     difference = input - target
     return _weighted(difference * difference, weight, reduction)
 

@@ -10,7 +10,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, bool_, float32, float64
 from tensorgrad.core.declare import alias, case, composite, normal, primitive
 from tensorgrad.ops import arithmetic, creation, reductions, shaping
-from tensorgrad.ops._kinds import together, want_tensors
+from tensorgrad.ops._kinds import as_tensor, together, want_tensors
 from tensorgrad.ops._tools import wrap_dim
 
 
@@ -124,16 +124,22 @@ def _fitting(input: Tensor, like: Tensor) -> Tensor:
     return input if input.shape == like.shape else shaping.expand(input, like.shape)
 
 
+def _fitting_factor(factor: Any, like: Tensor) -> Any:
+    """A number, once it is sure to fit the dtype of ``like``; raises RuntimeError where it does not."""
+    as_tensor(factor, like.dtype)
+    return factor
+
+
 def _blend(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     """``beta * input + alpha * product``; a ``beta`` of 0 leaves out the input, NaNs and all."""
     input = _fitting(input, product)
     if not product.is_floating_point():
         beta, alpha = int(beta), int(alpha)
     if alpha != 1:
-        product = product * alpha
+        product = product * _fitting_factor(alpha, product)
     if beta == 0:
         return product
-    return product + (input if beta == 1 else input * beta)
+    return product + (input if beta == 1 else input * _fitting_factor(beta, product))
 
 
 @composite(method=True, samples=lambda: [case(normal(3, 4), normal(4, 2), name="plain")])
@@ -392,8 +398,10 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
                 )
     input = _fitting(input, product)
     if alpha != 1:
-        product = product * alpha
-    return product + input * beta if beta else product.to(_core.result_type(input, product))
+        product = product * _fitting_factor(alpha, product)
+    if not beta:
+        return product.to(_core.result_type(input, product))
+    return product + input * _fitting_factor(beta, product)
 
 
 @composite(
