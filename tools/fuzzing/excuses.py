@@ -321,7 +321,10 @@ EXCUSES = [
     ),
     Excuse(
         "Ops work on dtypes for which PyTorch has no loop",
-        lambda s: s.refused("not implemented for '", "not supported for", "does not support"),
+        lambda s: (
+            s.refused("not implemented for '", "not supported for", "does not support")
+            or (s.calls("tanhshrink") and s.refused("with a bool tensor is not supported"))
+        ),
     ),
     Excuse(
         "Derivatives exist that PyTorch has not",
@@ -391,7 +394,9 @@ EXCUSES = [
     ),
     Excuse(
         "Every op takes `out=`",
-        lambda s: s.refused("unexpected keyword argument 'out'", "Expected out tensor to have"),
+        lambda s: s.refused(
+            "unexpected keyword argument 'out'", "Expected out tensor to have", "only supports bool tensor"
+        ),
     ),
     Excuse(
         "a number in a tensor's place is refused",
