@@ -454,3 +454,11 @@ def test_powers_of_the_least_integer_have_a_gradient():
     x = tg.tensor(1.0, requires_grad=True)
     (found,) = tg.autograd.grad(x.pow(-(2**63)), [x], create_graph=True)
     assert found.item() == -(2.0**63)
+
+
+def test_a_blended_product_is_made_in_the_dtype_that_all_three_promote_to():
+    narrow = tg.tensor([1, -32768], dtype=tg.int16)
+    assert tg.addcmul(tg.tensor([1, 1]), tg.tensor(2), narrow).tolist() == [3, -65535]
+    assert tg.addcmul(tg.tensor(1), tg.tensor(2), narrow[:1]).dtype is tg.int16
+    third = tg.addcdiv(tg.zeros(1, dtype=tg.float64), tg.ones(1), tg.tensor([3.0]))
+    assert third.item() == 1 / 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorgrad.core import _core, bool_, is_grad_enabled
+from tensorgrad.core import _core, bool_, is_grad_enabled, result_type
 from tensorgrad.core.declare import (
     alias,
     between,
@@ -522,8 +522,20 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     want_tensors("addcmul", input=input, tensor1=tensor1, tensor2=tensor2)
     if all(each.dtype is bool_ for each in (input, tensor1, tensor2)):
         raise NotImplementedError("addcmul: not implemented for bool")
+    input, tensor1, tensor2 = _in_one_dtype(input, tensor1, tensor2)
     factor = tensor1 if value == 1 else mul(tensor1, _whole(value, input, tensor1, tensor2))
     return add(input, mul(factor, tensor2))
+
+
+def _in_one_dtype(*tensors):
+    """The tensors in the dtype that all of them promote to."""
+    if len({t.dtype for t in tensors}) == 1:
+        return tensors
+    sum_ = tensors[0]
+    for each in tensors[1:]:
+        shape = (0,) if sum_.ndim or each.ndim else ()
+        sum_ = sum_.new_empty(shape, dtype=result_type(sum_, each))
+    return [shaping._cast(t, sum_.dtype) for t in tensors]
 
 
 def _whole(value, *tensors):
@@ -554,6 +566,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
             "Integer division with addcdiv is no longer supported. Use input + value * (tensor1 / tensor2) "
             "for the true quotient, or tensorgrad.div with rounding_mode='trunc' for whole numbers."
         )
+    input, tensor1, tensor2 = _in_one_dtype(input, tensor1, tensor2)
     return add(input, div(tensor1 if value == 1 else mul(tensor1, value), tensor2))
 
 

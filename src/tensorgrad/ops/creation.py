@@ -435,15 +435,6 @@ def is_complex(input: Tensor) -> builtins.bool:
     return input.is_complex()
 
 
-def is_nonzero(input: Tensor) -> builtins.bool:
-    """Whether the one element is not zero.
-
-    >>> tg.is_nonzero(tg.tensor([2.0]))
-    True
-    """
-    return builtins.bool(input)
-
-
 def numel(input: Tensor) -> builtins.int:
     """How many elements there are.
 
@@ -457,7 +448,7 @@ PUBLIC = {
     "tensorgrad": (
         tensor, as_tensor, asarray, scalar_tensor, empty, zeros, ones, full, empty_like, zeros_like,
         ones_like, full_like, empty_strided, eye, is_tensor, is_floating_point,
-        is_complex, is_nonzero, numel,
+        is_complex, numel,
     ),
 }  # fmt: skip
 METHODS = (new_tensor, new_empty, new_zeros, new_ones, new_full)

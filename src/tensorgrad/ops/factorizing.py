@@ -431,6 +431,10 @@ def ormqr(input, tau, other, left=True, transpose=False):
         raise RuntimeError("ormqr: input must have at least 2 dimensions.")
     if other.ndim < 2:
         raise RuntimeError("ormqr: other must have at least 2 dimensions.")
+    if other.ndim != input.ndim:
+        raise RuntimeError(
+            f"ormqr: other must have the number of dimensions of input, {input.ndim}, but it has {other.ndim}"
+        )
     side = other.shape[-2] if left else other.shape[-1]
     if tau.shape[-1] > side:
         raise RuntimeError(
