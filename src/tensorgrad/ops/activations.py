@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tensorgrad.core.declare import alias, between, case, composite, distinct, in_place, normal, unary
-from tensorgrad.ops._kinds import as_tensor, floats_only, not_bool, stored
+from tensorgrad.ops._kinds import as_tensor, floats_only, stored
 from tensorgrad.ops.arithmetic import _keep, _stepwise, add, div, mul, neg, sub
 from tensorgrad.ops.choosing import _where, kept_between
 from tensorgrad.ops.comparison import logical_and, logical_not
@@ -557,5 +557,4 @@ def tanhshrink(input):
     >>> F.tanhshrink(tg.tensor([0.0, 2.0]))
     tensor([0.0000, 1.0360])
     """
-    not_bool("tanhshrink", input)
     return input - np.tanh(input)
