@@ -428,3 +428,20 @@ def test_a_bad_index_is_named_before_a_value_of_another_dtype():
         tg.zeros(())[tg.tensor([0])] = tg.tensor(1)
     with pytest.raises(IndexError):
         tg.zeros(0)[[0]] = tg.tensor(1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "index", "source"),
+    [((2,), 0, ()), ((), [0], (1,)), ((1,), [0], ()), ((2, 3), [1, 0], (3, 2)), ((), [0, 0], (2,))],
+)
+def test_index_add_wants_a_source_of_its_own_shape(shape, index, source):
+    with pytest.raises((RuntimeError, IndexError)):
+        tg.zeros(shape).index_add(0, tg.tensor(index), tg.ones(source))
+
+
+@pytest.mark.parametrize("dtype", [tg.int64, tg.bool])
+def test_what_is_put_into_a_slice_is_converted(dtype):
+    x, put = tg.zeros(2, 2, dtype=dtype), tg.tensor([1.7, 2.0])
+    assert x.diagonal_scatter(put).diagonal().tolist() == put.to(dtype).tolist()
+    assert x.select_scatter(put, 0, 0)[0].tolist() == put.to(dtype).tolist()
+    assert x.slice_scatter(put[None], 0, 0, 1)[0].tolist() == put.to(dtype).tolist()

@@ -401,3 +401,47 @@ def test_one_truth_value_as_index_takes_a_number_of_another_dtype():
 def test_a_histogram_of_one_huge_number_has_it_in_the_middle(dtype, value):
     # torch.histc(torch.tensor([1e200, 1e200], dtype=torch.float64), 3)
     assert tg.histc(tg.tensor([value, value], dtype=dtype), 3).tolist() == [0.0, 2.0, 0.0]
+
+
+BEYOND = [1e39, -1e39, 1e308]
+
+
+@pytest.mark.parametrize("value", BEYOND)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, v: F.threshold(x, v, 0.0),
+        lambda x, v: F.threshold(x, 0.0, v),
+        lambda x, v: F.hardshrink(x, v),
+        lambda x, v: F.elu(x, v),
+        lambda x, v: F.celu(x, v),
+        lambda x, v: F.leaky_relu(x, v),
+        lambda x, v: F.softplus(x, v),
+        lambda x, v: tg.add(x, x, alpha=v),
+        lambda x, v: tg.sub(x, x, alpha=v),
+        lambda x, v: tg.rsub(x, x, alpha=v),
+        lambda x, v: tg.addcmul(x, x, x, value=v),
+        lambda x, v: tg.addcdiv(x, x, x, value=v),
+        lambda x, v: tg.lerp(x, x, v),
+    ],
+)
+def test_a_setting_that_a_dtype_does_not_hold_is_refused(call, value):
+    x = tg.ones(2)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        call(x, value)
+    call(x.double(), value)
+
+
+@pytest.mark.parametrize("value", [1e39, 1e308])
+def test_a_setting_that_only_compares_may_be_any_number(value):
+    x = tg.tensor([1.0, tg.nan, 3.0])
+    assert F.huber_loss(x[:1], x[2:], delta=value).item() == 2.0
+    assert F.smooth_l1_loss(x[:1], x[2:], beta=value).item() == 0.0
+    assert x.nan_to_num(value).tolist() == [1.0, tg.inf, 3.0]
+
+
+@pytest.mark.parametrize("of", [tg.add, tg.mul, tg.bitwise_and, tg.bitwise_or, tg.eq, tg.lt, tg.remainder])
+def test_truths_do_not_meet_numbers_past_int64(of):
+    with pytest.raises(RuntimeError, match="without overflow"):
+        of(tg.tensor([True]), 2**63)
+    of(tg.tensor([True]), 2**63 - 1)

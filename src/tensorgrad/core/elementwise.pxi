@@ -91,6 +91,8 @@ cdef object hot_unary(Op op, void **args, Py_ssize_t count):
                 return DECLINED
             settings[i] = value
             a.scalar[i - 1] = value
+            if x.code <= F32 and not -FLOAT32_MAX <= a.scalar[i - 1] <= FLOAT32_MAX:
+                fitting(value, x.code, True)
     return unary_kernel(op, x, &a, settings)
 
 
@@ -154,6 +156,10 @@ cdef object run_unary(Op op, list values):
                 return found
     elif op.rule == NO_BOOL and code == BOOL:
         raise RuntimeError(f"{op.__name__}() is not supported for bool tensors; use logical_not() or convert with .to(dtype)")
+    if code >= F16 and op.rule != FREE:
+        for value in values[1:]:
+            if is_number(value):
+                fitting(value, code, True)
     bodies = list(values)
     bodies[0] = array_for_body(op, x)
     result = call_body(op, bodies)
@@ -195,6 +201,8 @@ cdef object add_scaled(Op op, object a, object b, object alpha):
     if (<Tensor>a).code != (<Tensor>b).code or ADD_SCALED[(<Tensor>a).code] is NULL:
         return DECLINED
     args.scalar[0] = alpha if op is OP_ADD else -alpha
+    if not -FLOAT32_MAX <= args.scalar[0] <= FLOAT32_MAX:
+        fitting(alpha, (<Tensor>b).code, True)
     out = map_two(ADD_SCALED[(<Tensor>a).code], <Tensor>a, <Tensor>b, (<Tensor>a).code, &args, op.__name__)
     if tg_grad and (needs_grad(<Tensor>a) or needs_grad(<Tensor>b)):
         record_binary(op, out, a, b)
@@ -246,11 +254,19 @@ cdef inline int pair_code(object a, object b) except -1:
             return combine(x.code, y.code) if x.nd else combine(y.code, x.code)
         if x.code >= F16:
             return x.code
-        return combine(x.code, number_code(b))
+        return combine_with_number(x.code, b)
     y = <Tensor>b
     if y.code >= F16:
         return y.code
-    return combine(y.code, number_code(a))
+    return combine_with_number(y.code, a)
+
+
+cdef int combine_with_number(int code, object number) except -1:
+    """The dtype of a tensor's and a number's; truths become int64, which the number has to fit."""
+    cdef int own = number_code(number)
+    if code == BOOL and own == I64:
+        fitting(number, I64, True)
+    return combine(code, own)
 
 
 cdef object binary(Op op, object a, object b):

@@ -497,6 +497,7 @@ def lerp(input, end, weight):
         return _lerp(*together("lerp", input, end, shaping._cast(weight, input.dtype)))
     if not input.dtype.is_floating_point:
         raise NotImplementedError(f"lerp: not implemented for {input.dtype}")
+    _core._fitting(weight, input.dtype)
     if is_grad_enabled() and (input.requires_grad or end.requires_grad):
         # The gradients of the sums below would be differences of infinities where one arrives.
         return _lerp_number(*together("lerp", input, end), weight)
@@ -523,7 +524,7 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     if all(each.dtype is bool_ for each in (input, tensor1, tensor2)):
         raise NotImplementedError("addcmul: not implemented for bool")
     input, tensor1, tensor2 = _in_one_dtype(input, tensor1, tensor2)
-    factor = tensor1 if value == 1 else mul(tensor1, _whole(value, input, tensor1, tensor2))
+    factor = tensor1 if value == 1 else mul(tensor1, _whole(value, tensor1))
     return add(input, mul(factor, tensor2))
 
 
@@ -538,11 +539,10 @@ def _in_one_dtype(*tensors):
     return [shaping._cast(t, sum_.dtype) for t in tensors]
 
 
-def _whole(value, *tensors):
-    """A factor of integer tensors, which torch rounds towards zero."""
-    if any(t.dtype.is_floating_point for t in tensors):
-        return value
-    return int(_core._fitting(value, tensors[-1].dtype))
+def _whole(value, tensor):
+    """A factor that fits the dtype of a tensor; that of integers is rounded towards zero."""
+    fitted = _core._fitting(value, tensor.dtype)
+    return fitted if tensor.dtype.is_floating_point else int(fitted)
 
 
 @composite(
@@ -567,7 +567,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
             "for the true quotient, or tensorgrad.div with rounding_mode='trunc' for whole numbers."
         )
     input, tensor1, tensor2 = _in_one_dtype(input, tensor1, tensor2)
-    return add(input, div(tensor1 if value == 1 else mul(tensor1, value), tensor2))
+    return add(input, div(tensor1 if value == 1 else mul(tensor1, _whole(value, tensor1)), tensor2))
 
 
 for _name, _op in {

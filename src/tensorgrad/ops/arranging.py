@@ -209,6 +209,8 @@ def rot90(input, k=1, dims=(0, 1)):
 
 
 def _numbers(value) -> tuple[int, ...]:
+    if isinstance(value, Tensor):
+        return (value.__index__(),)
     return tuple(value) if isinstance(value, Sequence) else (value,)
 
 

@@ -518,8 +518,8 @@ def _check_source(who: str, input, dim: int, where, source):
     if tuple(source.shape) != wanted:
         if (
             source.numel() != math.prod(wanted)
-            or source.ndim > len(wanted)
-            or (source.ndim and input.ndim and source.ndim != input.ndim)
+            or (source.ndim and input.ndim)
+            or source.ndim > 1
         ):
             raise (IndexError if source.ndim <= 1 and dim == 0 else RuntimeError)(
                 f"{who}(): Number of indices ({where.size}) should be equal to source.size(dim) and the "
@@ -553,6 +553,11 @@ def index_add(input, dim, index, source, *, alpha=1):
     >>> tg.index_add(tg.zeros(3), 0, tg.tensor([0, 0, 2]), tg.ones(3))
     tensor([2., 0., 1.])
     """
+    if isinstance(source, Tensor) and source.ndim != input.ndim:
+        raise RuntimeError(
+            f"index_add(): source must have as many dimensions as self: the shapes are {list(source.shape)} "
+            f"and {list(input.shape)}"
+        )
     scaled = source if alpha == 1 else source * as_tensor(alpha, source.dtype)
     return _put_vector("index_add", input, dim, index, scaled, True)
 

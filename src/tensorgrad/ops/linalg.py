@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, all_dtypes, bool_
+from tensorgrad.core import Tensor, _core, all_dtypes, bool_, int64
 from tensorgrad.core.declare import alias, between, case, composite, normal, primitive
 from tensorgrad.ops import arranging, choosing, creation, joining, shaping
 from tensorgrad.ops._kinds import want_tensors
@@ -668,5 +668,7 @@ def vander(x, N=None, increasing=False):
     if x.ndim != 1:
         raise RuntimeError(f"vander: x must be a one-dimensional tensor, got {x.ndim} dimensions")
     N = x.shape[0] if N is None else N
+    if not x.is_floating_point():
+        x = x.to(int64)
     powers = linalg_vander(x, N) if N > 1 else creation.ones((x.shape[0], N), dtype=x.dtype)
     return powers if increasing else arranging.flip(powers, (1,))

@@ -147,6 +147,11 @@ def _square_then_straight(input, turn):
     )
 
 
+def _curve(input, turn):
+    """The same; a turn past the largest number is never met."""
+    return _square_then_straight(input, min(turn, float(np.finfo(input.dtype.numpy_dtype).max)))
+
+
 @composite(
     single=True,
     at=F_,
@@ -167,7 +172,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     difference = input - target
     if beta == 0:
         return reduce_loss(difference.abs(), reduction)
-    return reduce_loss(_square_then_straight(difference, beta) / beta, reduction)
+    return reduce_loss(_curve(difference, beta) / beta, reduction)
 
 
 @composite(
@@ -190,7 +195,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     _floats("huber_loss", input, target)
     if not delta > 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, but got {delta}")
-    loss = _square_then_straight(input - target, delta)
+    loss = _curve(input - target, delta)
     return reduce_loss(loss if weight is None else loss * weight, reduction)
 
 

@@ -230,6 +230,7 @@ def randperm(
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
     wanted = int64 if dtype is None and out is None else dtype if dtype is not None else out.dtype
+    creation.empty(n, dtype=wanted)  # raises where there is no memory for so many
     made = _core.from_numpy(_stream(generator).permutation(n, wanted.numpy_dtype))
     return _finish(made, out, requires_grad)
 

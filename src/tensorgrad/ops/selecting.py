@@ -132,7 +132,7 @@ def _replaced(input, src, part):
     out = input.clone()
     place = part(out)
     _check_size(src, place)
-    _core._write(place, src)
+    _core._write(place, shaping._cast(src, input.dtype))
     return out
 
 
