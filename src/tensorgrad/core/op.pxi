@@ -340,7 +340,7 @@ cdef class Op:
                     mask |= 8
                 elif each == "input_shape":
                     row.append(ARG_SHAPE)
-                elif each.endswith("_shape") and each[:-6] == "".join(tensor_params[1:2]):
+                elif each.endswith("_shape") and each.removesuffix("_shape") in tensor_params[1:2]:
                     row.append(ARG_SECOND_SHAPE)
                 elif each == "grads":
                     row.append(ARG_GRADS)

@@ -297,7 +297,7 @@ cdef Tensor slice_dim(Op op, Tensor x, int dim, Py_ssize_t start, Py_ssize_t len
     memcpy(shape, shape_of(x), x.nd * sizeof(Py_ssize_t))
     memcpy(strides, strides_of(x), x.nd * sizeof(Py_ssize_t))
     shape[dim] = length
-    strides[dim] *= step
+    strides[dim] = <Py_ssize_t>(<size_t>strides[dim] * <size_t>step)     # of a single element it may pass all bounds
     out = view_of(x, x.nd, shape, strides, x.at + start * strides_of(x)[dim])
     if tg_grad and needs_grad(x):
         record_view(op, out, x, [None, dim, start, length, step, shape_tuple(x)], slice_vjp)

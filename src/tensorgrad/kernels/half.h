@@ -34,12 +34,12 @@ ALWAYS_INLINE uint16_t half_of_float(float value)
 ALWAYS_INLINE uint16_t half_of_double(double value)
 {
     float nearest = (float)value;
-    int32_t bits = bits_of(nearest);
+    uint32_t bits = (uint32_t)bits_of(nearest);
     double back = nearest;
     int exact = (back == value) | (value != value);
     int away = (back > value) == (value > 0.0);     /* rounded away from 0 */
-    int32_t toward = away ? bits - 1 : bits;
-    return half_of_float(of_bits(exact ? bits : (toward | 1)));
+    uint32_t toward = away ? bits - 1 : bits;
+    return half_of_float(of_bits((int32_t)(exact ? bits : (toward | 1))));
 }
 
 #endif

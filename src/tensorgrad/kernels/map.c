@@ -197,10 +197,22 @@
 POWERS(f32, float, pow32, sqrtf)
 POWERS(f64, double, pow, sqrt)
 
-/* Integers wrap around, which C promises for unsigned ones only. */
-SPAN_OF_2(add, i64, uint64_t, uint64_t, 1, x, y, x + y)
-SPAN_OF_2(sub, i64, uint64_t, uint64_t, 1, x, y, x - y)
-SPAN_OF_2(mul, i64, uint64_t, uint64_t, 1, x, y, x * y)
+/* Integers wrap around, which C promises for unsigned ones only. They have no settings. */
+#define WRAPPING(name, operator)                                                                        \
+    static void span_##name##_i64(void *const *data, int64_t count, const double *scalar)               \
+    {                                                                                                   \
+        const uint64_t *in = data[0];                                                                   \
+        const uint64_t *other = data[1];                                                                \
+        uint64_t *out = data[2];                                                                        \
+        (void)scalar;                                                                                   \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < count; i++) out[i] = in[i] operator other[i];                           \
+    }                                                                                                   \
+    KERNEL_OF_2(name, i64, uint64_t, uint64_t, 1, NULL, NULL)
+
+WRAPPING(add, +)
+WRAPPING(sub, -)
+WRAPPING(mul, *)
 
 #define COMPARE(T, type)                                                                                \
     SPAN_OF_2(eq, T, type, uint8_t, 1, x, y, x == y)                                                    \
