@@ -311,3 +311,20 @@ def test_ormqr_of_another_number_of_dimensions_and_is_nonzero_of_a_number_are_re
         tg.ormqr(tg.ones(4, 2), tg.ones(2), tg.ones(1, 4, 1))
     with pytest.raises(TypeError):
         tg.is_nonzero(1j)
+
+
+def test_normalizations_refuse_no_groups_and_no_room():
+    with pytest.raises(RuntimeError, match="greater than 0"):
+        tg.native_group_norm(tg.ones(1, 4, 1), tg.ones(4), tg.ones(4), 1, 4, 1, 0, 1.0)
+    with pytest.raises(ValueError, match="must be positive"):
+        F.batch_norm(tg.ones(2, 3), None, None, training=True, eps=-1)
+
+
+def test_sizes_and_rooms_of_any_number_type_are_taken():
+    assert tg.tensor(2.0).mvlgamma(np.int64(1)).item() == 0.0
+    assert F.cosine_similarity(tg.ones(1, 2), tg.ones(1, 2), eps=2**70).item() == pytest.approx(0)
+    assert F.cosine_similarity(tg.tensor([[1, 0]]), tg.ones(1, 2, dtype=tg.float64)).dtype is tg.float64
+
+
+def test_a_histogram_whose_range_times_its_bins_overflows_is_right():
+    assert tg.tensor([0.0, 3.4e38]).histc(4).tolist() == [1.0, 0.0, 0.0, 1.0]

@@ -706,3 +706,12 @@ def test_a_result_that_ends_in_a_reshape_is_a_leaf_of_its_own():
     made.requires_grad_()
     with pytest.raises(RuntimeError, match="a view of a leaf Variable"):
         made[:1] -= 1
+
+
+def test_a_mask_written_into_a_view_of_a_hidden_base_carries_its_gradient():
+    x = tg.tensor(1.0, requires_grad=True)
+    (view,) = tg.autograd.grad(x[None], x, tg.ones(1), create_graph=True)
+    view[view == view] = x[None]
+    assert view.requires_grad
+    (view * 3).backward()
+    assert x.grad.item() == 3.0

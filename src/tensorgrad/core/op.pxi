@@ -209,7 +209,7 @@ cdef inline object of_its_own(object found):
     cdef Tensor t
     if type(found) is Tensor and (<Tensor>found).base is not None:
         t = <Tensor>found
-        if tg_refcount(<PyObject *>t.base) == 1:
+        if tg_refcount(<PyObject *>t.base) == 1 and t.seen == t.base.history and not t.flags & FLAG_FUNCTION_VIEW:
             t.flags &= ~FLAG_NO_GRAD_VIEW
             t.base = None
     return found

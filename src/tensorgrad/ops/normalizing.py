@@ -340,6 +340,8 @@ def batch_norm(
         return shaping.clone(input)
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm expects an input of at least 2 dimensions, got {input.ndim}")
+    if training and eps <= 0:
+        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     if training:
         _check_sizes(input)
     elif running_mean is None or running_var is None:
@@ -469,6 +471,8 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
     """
     check_tensor("native_group_norm", input)
     _check_per_channel(C, weight=weight, bias=bias)
+    if group <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {group}")
     groups = shaping.reshape(input, (N, group, (C // group) * HxW))
     found, mean, inverse, _ = _standardize(groups, (2,), eps)
     found = _scaled(shaping.reshape(found, (N, C, HxW)), _by_channel(weight, 3), _by_channel(bias, 3))

@@ -283,8 +283,9 @@ def mvlgamma(input, p):
     >>> tg.mvlgamma(tg.tensor([2.0]), 2)
     tensor([0.4516])
     """
-    if not isinstance(p, int):
+    if not hasattr(p, "__index__"):
         raise TypeError(f"mvlgamma(): argument 'p' (position 2) must be int, not {type(p).__name__}")
+    p = p.__index__()
     if not 1 <= p <= MAX_ORDER:
         raise RuntimeError(f"mvlgamma: p has to be from 1 to {MAX_ORDER}, not {p}")
     if not input.dtype.is_floating_point:

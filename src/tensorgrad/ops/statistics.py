@@ -606,5 +606,7 @@ def histc(input, bins=100, min=0, max=0):
     if kind(high) == kind(low):  # so large that one more is the same number: they lie in the middle
         at = np.full(inside.shape, bins // 2)
     else:
-        at = ((inside - kind(low)) * kind(bins) / kind(high - low)).astype(np.int64)
+        with np.errstate(over="ignore"):
+            kind = kind if np.isfinite(kind(bins) * kind(high - low)) else np.float64
+        at = ((inside.astype(kind) - kind(low)) * kind(bins) / kind(high - low)).astype(np.int64)
     return np.bincount(np.minimum(at, bins - 1), minlength=bins).astype(input.dtype)
