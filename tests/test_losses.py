@@ -440,3 +440,10 @@ def test_ctc_differentiates_twice_behind_log_softmax():
 def test_gaussian_nll_loss_of_integers_keeps_the_fraction_of_its_variance():
     found = F.gaussian_nll_loss(tg.tensor([1, 1]), tg.tensor([1, 2]), 0.7)
     np.testing.assert_allclose(found.item(), 0.5 * math.log(0.7) + 0.25 / 0.7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.huber_loss, F.smooth_l1_loss])
+def test_losses_count_truths_as_numbers(loss):
+    x, truths = tg.tensor([0.5, 3.0]), tg.tensor([True, False])
+    assert loss(x, truths).item() == loss(x, truths.float()).item()
+    assert loss(truths, x).item() == loss(truths.float(), x).item()

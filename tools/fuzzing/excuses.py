@@ -187,7 +187,7 @@ def constant_where_recorded(s: Situation) -> bool:
 def defined(s: Situation) -> str:
     """The line that gave the variable that differs."""
     name = s.difference.where.split("[")[0].split(".")[0]
-    return next((line for line in reversed(s.lines) if line.startswith(f"{name} = ")), "")
+    return next((line for line in reversed(s.lines) if re.match(rf"({name}|.*\b{name},.*) = ", line)), "")
 
 
 def of_equals(s: Situation) -> bool:
@@ -242,7 +242,7 @@ def overflowed(s: Situation) -> bool:
         isinstance(v, Seen) and v.dtype in EPS and largest(v.array) > np.finfo(v.dtype).max / 1024
         for v in s.values.values()
     )
-    brink |= s.calls(r"\w*norm") and s.holds("inf", "nan")
+    brink |= s.calls(r"\w*norm") and (s.holds("inf", "nan") or any(largest(v.array) > 1e19 for v in s.seen()))
     ours, theirs = (each.array[finite].astype(np.float64) for each in (found, wanted))
     near = 1e-3 * np.abs(theirs) + 1e-6 * largest(theirs)
     return brink and not finite.all() and bool((np.abs(ours - theirs) <= near).all())
@@ -509,7 +509,7 @@ EXCUSES = [
     ),
     Excuse(
         "A NaN that arrives at a distance of 0",
-        lambda s: s.kind == "value" and s.calls("cdist") and "nan" in str(s.difference.found),
+        lambda s: s.slope("cdist") and ("nan" in str(s.difference.found) or s.holds("inf")),
     ),
     Excuse(
         "In place is computed what out of place is",
@@ -526,7 +526,7 @@ EXCUSES = [
         lambda s: (
             s.slope("logaddexp", "logaddexp2", "softsign", "mish", "log_ndtr", "addcdiv")
             and "nan" in str(s.difference.wanted)
-            and any(bool(np.isinf(v.array).any()) for v in s.seen())
+            and any(largest(v.array) > 1e38 or bool(np.isinf(v.array).any()) for v in s.seen())
         ),
     ),
     Excuse(
@@ -551,7 +551,10 @@ EXCUSES = [
     ),
     Excuse(
         "The gradient of `ctc_loss` of a target that can't be reached",
-        lambda s: s.slope("ctc_loss") and "nan" in str(s.difference.wanted),
+        lambda s: (
+            (s.slope("ctc_loss") and "nan" in str(s.difference.wanted))
+            or (s.calls("ctc_loss") and s.only_refused_here("out of the label range"))
+        ),
     ),
     Excuse(
         "`view_copy` wants a shape",

@@ -591,7 +591,7 @@ def index_fill(input, dim, index, value):
     tensor([5., 0., 5.])
     """
     dim = wrap_dim(dim, input.ndim)
-    where = positions(_vector(index, "index_fill"), input.shape[dim] if input.ndim else 1, dim)
+    where = positions(_vector(index, "index_fill", (int64,)), input.shape[dim] if input.ndim else 1, dim)
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(

@@ -419,6 +419,8 @@ def tensor_split(input, indices_or_sections, dim=0):
                 f"{indices_or_sections.dtype} with {indices_or_sections.ndim} dims"
             )
         indices_or_sections = indices_or_sections.tolist()
+    if isinstance(indices_or_sections, np.ndarray) and indices_or_sections.ndim == 0:
+        indices_or_sections = indices_or_sections.item()
     if isinstance(indices_or_sections, int):
         parts = indices_or_sections
         if parts <= 0:

@@ -50,6 +50,12 @@ def _floats(name: str, *tensors: Tensor) -> None:
         )
 
 
+def _difference(input: Tensor, target: Tensor) -> Tensor:
+    """``input - target``, in which truths count as numbers."""
+    dtype = result_type(input, target)
+    return shaping._cast(input, dtype) - shaping._cast(target, dtype)
+
+
 def _compared(name: str, input: Any, target: Any, weight: Tensor | None = None) -> None:
     """Checks two tensors that are to be of one shape, and warns where they are not."""
     want_tensors(name, input=input, target=target)
@@ -109,7 +115,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     _compared("mse_loss", input, target, weight)
     if weight is None:
         _floats("mse_loss", input, target)
-    difference = input - target
+    difference = _difference(input, target)
     return _weighted(difference * difference, weight, reduction)
 
 
@@ -169,7 +175,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     _floats("smooth_l1_loss", input, target)
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, but got {beta}")
-    difference = input - target
+    difference = _difference(input, target)
     if beta == 0:
         return reduce_loss(difference.abs(), reduction)
     return reduce_loss(_curve(difference, beta) / beta, reduction)
@@ -195,7 +201,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     _floats("huber_loss", input, target)
     if not delta > 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, but got {delta}")
-    loss = _curve(input - target, delta)
+    loss = _curve(_difference(input, target), delta)
     return reduce_loss(loss if weight is None else loss * weight, reduction)
 
 
