@@ -335,13 +335,18 @@ def batch_norm(
     tensor([[-1.0000],
             [ 1.0000]])
     """
+    if eps < 0 or (training and eps == 0):
+        wanted = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {wanted}, but got {eps}")
+    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps):
     _want_floats("batch_norm", input)
     if input.numel() == 0 and input.ndim == 1:
         return shaping.clone(input)
     if input.ndim < 2:
         raise RuntimeError(f"batch_norm expects an input of at least 2 dimensions, got {input.ndim}")
-    if training and eps <= 0:
-        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     if training:
         _check_sizes(input)
     elif running_mean is None or running_var is None:
@@ -493,7 +498,7 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
     >>> tg.native_batch_norm(tg.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 0.0)[1]
     tensor([2.])
     """
-    found = batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    found = _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         empty = input.new_zeros((0,))
         return found, empty, empty
