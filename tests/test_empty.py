@@ -206,3 +206,10 @@ def test_no_integers_may_be_divided_by_zero(of, divisor):
     assert of(tg.zeros(0, dtype=tg.int64), divisor).shape == (0,)
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         of(tg.ones(1, dtype=tg.int64), divisor)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 2), (2, 3, 0)])
+def test_the_gradient_of_a_normalized_empty_batch_is_empty(shape):
+    x = tg.zeros(shape, requires_grad=True)
+    tg.native_batch_norm(x, None, None, None, None, True, 0.1, 1e-5)[0].sum().backward()
+    assert x.grad.shape == shape

@@ -114,7 +114,7 @@ def _standardize_input(g_0, g_1, g_2, g_3, output_0, output_2, dim, input_shape)
     count = reductions._count(dim, input_shape)
     level = output_2 * reductions.mean(g_0, dim, True) - g_1 / count
     slope = output_2 * (reductions.mean(g_0 * output_0, dim, True) + g_2 * output_2 / count)
-    slope = slope - (g_3 * (2 / count) / output_2).masked_fill(output_2 == 0, 0)
+    slope = slope - (g_3 * (2 / max(count, 1)) / output_2).masked_fill(output_2 == 0, 0)
     return output_2 * g_0 - level - output_0 * slope
 
 
