@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
+from tensorgrad.core.declare import registry
+from tensorgrad.testing.samples import materialize, tensors_in
 
 # (name, the view, the same in NumPy) of a tensor of shape (4, 6)
 VIEWS = [
@@ -386,3 +388,18 @@ def test_as_strided_scatter_counts_in_the_memory_of_a_view(view, place, wanted):
     flat = found.detach().reshape(-1).tolist()
     assert source.grad.tolist() == [float(90.0 in flat), float(91.0 in flat)]
     assert memory.grad.sum().item() == sum(each < 90 for each in flat)
+
+
+def test_no_result_is_a_view_of_a_tensor_that_nobody_has():
+    hidden = set()
+    for name, op in registry.items():
+        if op.kind_name == "inplace" or op.facts.samples is None:
+            continue
+        for sample in op.facts.samples():
+            args, kwargs, _ = materialize(sample, requires_grad=False)
+            given = tensors_in([*args, *kwargs.values()])
+            known = {id(t) for g in given for t in (g, g._base)}
+            for out in tensors_in(op(*args, **kwargs)):
+                if out._base is not None and id(out._base) not in known:
+                    hidden.add(name)
+    assert not hidden

@@ -204,10 +204,13 @@ cdef object call_composite(Op op, PyObject **args, Py_ssize_t count, tuple names
     return found if out is None else write_outs(op, out, found)
 
 
-cdef inline object of_its_own(object found):
+cdef object of_its_own(object found):
     """A view of a tensor that nobody else can reach is no view: a body that ends in a reshape gives a tensor of its own."""
     cdef Tensor t
-    if type(found) is Tensor and (<Tensor>found).base is not None:
+    if isinstance(found, tuple):
+        for each in <tuple>found:
+            of_its_own(each)
+    elif type(found) is Tensor and (<Tensor>found).base is not None:
         t = <Tensor>found
         if tg_refcount(<PyObject *>t.base) == 1 and t.seen == t.base.history and not t.flags & FLAG_FUNCTION_VIEW:
             t.flags &= ~FLAG_NO_GRAD_VIEW

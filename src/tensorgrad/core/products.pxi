@@ -190,7 +190,10 @@ cdef object matmul_by_matrices(Op op, Tensor x, Tensor y):
     if y.nd == 2:
         shape[n] = shape_of(y)[1]
         n += 1
-    return reshape_as(OP_RESHAPE, out, n, shape, False)
+    out = reshape_as(OP_RESHAPE, out, n, shape, False)
+    out.flags &= ~FLAG_NO_GRAD_VIEW
+    out.base = None                         # the matrix that it shows is nobody's
+    return out
 
 
 cdef inline Tensor turned(Tensor x):

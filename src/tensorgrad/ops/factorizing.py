@@ -755,7 +755,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
         rank = matrix_rank(A, rtol=limit)
     if driver in ("gelsd", "gelss"):
         values = svdvals(A.detach())
-    residuals = shaping.reshape(made[..., :0], (0,))
+    residuals = shaping.reshape(made[..., :0], (0,)).clone()
     if m > n and driver != "gelsy" and (driver == "gels" or bool((rank == n).all())):
         miss = matmul(A, made) - matrix
         residuals = reductions.sum(miss * miss, -2)
