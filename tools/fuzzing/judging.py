@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fuzzing.comparing import Difference, compare
-from fuzzing.excuses import Situation, excused
+from fuzzing.excuses import excused
 from fuzzing.running import HELPERS, Library, Outcome, run
+from fuzzing.situations import Situation
 from fuzzing.slopes import wrong_slope
 
 START, END = "# The program.\n", "\n# What it gave.\n"

@@ -102,6 +102,13 @@ cdef inline Tensor new_scalar(int code):
     return new_tensor(0, NULL, code)
 
 
+cdef inline Tensor let_go(Tensor t) noexcept:
+    """A view made a tensor of its own: nobody else can reach what it shows."""
+    t.base = None
+    t.flags &= ~FLAG_UNFOLLOWED_VIEW
+    return t
+
+
 cdef Tensor alias_of(Tensor x):
     """Another tensor on the same memory, with no graph."""
     cdef Tensor t = Tensor.__new__(Tensor)

@@ -108,8 +108,8 @@ cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:
     for i in op.tensor_index:
         if i < count and i < op.positional and not isinstance(<object>args[i], Tensor):
             want_operand(op, <object>args[i], i)
-    for i in range(1, min(count, op.positional)):
-        if i in op.settings:
+    for i in op.settings:
+        if i < count and i < op.positional:
             want_setting(op, <object>args[i], i)
     return 0
 
@@ -213,8 +213,7 @@ cdef object of_its_own(object found):
     elif type(found) is Tensor and (<Tensor>found).base is not None:
         t = <Tensor>found
         if tg_refcount(<PyObject *>t.base) == 1 and t.seen == t.base.history and not t.flags & FLAG_FUNCTION_VIEW:
-            t.flags &= ~FLAG_NO_GRAD_VIEW
-            t.base = None
+            let_go(t)
     return found
 
 

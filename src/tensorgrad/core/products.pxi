@@ -190,10 +190,7 @@ cdef object matmul_by_matrices(Op op, Tensor x, Tensor y):
     if y.nd == 2:
         shape[n] = shape_of(y)[1]
         n += 1
-    out = reshape_as(OP_RESHAPE, out, n, shape, False)
-    out.flags &= ~FLAG_NO_GRAD_VIEW
-    out.base = None                         # the matrix that it shows is nobody's
-    return out
+    return let_go(reshape_as(OP_RESHAPE, out, n, shape, False))
 
 
 cdef inline Tensor turned(Tensor x):
@@ -280,9 +277,7 @@ cdef Tensor reshaped_alias(Tensor x, int nd, const Py_ssize_t *shape):
     t = view_of(x, nd, shape, strides, x.at)
     if t.count != x.count:
         raise RuntimeError("an operand of a product was given another shape, perhaps by another thread")
-    t.base = None
-    t.flags &= ~FLAG_UNFOLLOWED_VIEW
-    return t
+    return let_go(t)
 
 
 cdef int linear_vjp(Node node, Tensor g) except -1:

@@ -1,11 +1,11 @@
 # Reductions over some dimensions, and undoing a broadcast, which is one.
 
-cdef int reduced_dims(object dim, Tensor x, uint8_t *mask, str who) except -1:
-    """Marks the dimensions that ``dim`` names (None or empty: all)."""
-    cdef int i
+cdef int reduced_dims(Op op, object dim, Tensor x, uint8_t *mask) except -1:
+    """Marks the dimensions that ``dim`` names. None means all; so does an empty one, but to `all` and `any`."""
     cdef Py_ssize_t d
+    cdef str who = op.__name__
     memset(mask, 0, MAX_DIMS)
-    if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 0):
+    if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 0 and op.rule != TO_BOOL):
         memset(mask, 1, x.nd)
         return 0
     if isinstance(dim, (tuple, list)):
@@ -19,11 +19,6 @@ cdef int reduced_dims(object dim, Tensor x, uint8_t *mask, str who) except -1:
         raise TypeError(f"{who}(): argument 'dim' must be int or tuple of ints, not {type(dim).__name__}")
     mask[wrap_dim(dim, x.nd)] = 1
     return 0
-
-
-cdef inline bint none_at_all(object dim) except -1:
-    """Whether ``dim`` names no dimension: `all` and `any` take it at its word, sums reduce every one."""
-    return isinstance(dim, (tuple, list)) and len(dim) == 0
 
 
 cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, int out_code):
@@ -140,9 +135,7 @@ cdef Tensor reduction(Op op, Tensor x, object dim, bint keepdim):
     cdef Tensor out
     cdef Node node
     cdef int i
-    reduced_dims(dim, x, mask, op.__name__)
-    if op.rule == TO_BOOL and none_at_all(dim):
-        memset(mask, 0, MAX_DIMS)
+    reduced_dims(op, dim, x, mask)
     out = reduce_kernel(op, x, mask, keepdim, reduction_code(op, x.code))
     if tg_grad and op.formulas[0] is not None and needs_grad(x):
         node = new_node(op, out, op.fast_vjp)
@@ -183,9 +176,7 @@ cdef object run_reduction(Op op, list values):
         raise RuntimeError(f"{op.__name__}(): could not infer output dtype. Input dtype must be either a "
                            "floating point or complex "
                            f"dtype. Got: {title(x.code)}")
-    reduced_dims(values[1], x, mask, op.__name__)
-    if op.rule == TO_BOOL and none_at_all(values[1]):
-        memset(mask, 0, MAX_DIMS)
+    reduced_dims(op, values[1], x, mask)
     values[0] = x
     values[1] = tuple([i for i in range(x.nd) if mask[i]])
     values[2] = bool(values[2])

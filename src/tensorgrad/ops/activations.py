@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tensorgrad.core.declare import alias, between, case, composite, distinct, in_place, normal, unary
-from tensorgrad.ops._kinds import as_tensor, floats_only, stored
+from tensorgrad.ops._kinds import floats_only, stored
 from tensorgrad.ops.arithmetic import _keep, _stepwise, add, div, mul, neg, sub
 from tensorgrad.ops.choosing import _where, kept_between
 from tensorgrad.ops.comparison import logical_and, logical_not
@@ -143,8 +143,6 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val cannot be greater than max_val, but {min_val} > {max_val}")
-    for limit in (min_val, max_val):
-        as_tensor(limit, input.dtype)  # raises unless it fits
     return hardtanh_(input, min_val, max_val) if inplace else _hardtanh(input, min_val, max_val)
 
 

@@ -1,0 +1,267 @@
+"""A difference between a program's two runs, and the questions that the list of differences asks about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fuzzing.comparing import EPS, Difference, gap, largest
+from fuzzing.running import Raised, Seen
+from tensorgrad.core.declare import registry
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A difference, the lines that led to it (the last is to blame) and the reference's variables."""
+
+    difference: Difference
+    lines: list[str]
+    values: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return self.difference.kind
+
+    @property
+    def line(self) -> str:
+        return self.lines[-1]
+
+    def calls(self, *names: str) -> bool:
+        """Whether one of these ops is called, in place or not."""
+        return any(re.search(rf"\b{name}_?\(", line) for name in names for line in self.lines)
+
+    def refused(self, *texts: str) -> bool:
+        """Whether the reference refuses, with one of these texts, what is done here."""
+        wanted = self.difference.wanted
+        if self.kind != "accepted" or not isinstance(wanted, Raised):
+            return False
+        return any(t in wanted.text for t in texts)
+
+    def only_refused_here(self, *texts: str) -> bool:
+        """Whether it is refused here alone, with one of these texts."""
+        found = self.difference.found
+        return self.kind == "error" and isinstance(found, Raised) and any(t in found.text for t in texts)
+
+    def apart(self) -> float:
+        """How far apart values are, as a share of the largest; NaN if they can't be compared."""
+        found, wanted = self.difference.found, self.difference.wanted
+        if self.kind != "value" or not isinstance(found, Seen) or wanted.array.dtype.kind != "f":
+            return np.nan
+        with np.errstate(all="ignore"):
+            return float(np.max(gap(found.array, wanted.array)) / largest(wanted.array))
+
+    def slope(self, *names: str) -> bool:
+        """Whether a gradient's value differs, in a program that calls one of these ops."""
+        where = self.difference.where
+        gradient = where[0] in "gh" or ".grad" in where or "autograd.grad" in defined(self)
+        return self.kind == "value" and gradient and (not names or self.calls(*names))
+
+    def holds(self, *numbers: str) -> bool:
+        """Whether one of these numbers stands in the program, or comes up in it."""
+        lines = "\n".join(self.lines)
+        return any(re.search(rf"(?<![\w.]){n}\b", lines) for n in numbers)
+
+    def seen(self, kind: str = "f") -> list[Seen]:
+        """The reference's tensors of these kinds of dtype."""
+        return [v for v in self.values.values() if isinstance(v, Seen) and v.array.dtype.kind in kind]
+
+
+NONSENSE = (
+    "'two'",
+    "''",
+    "object()",
+    "b'x'",
+    "lambda",
+    "{}",
+    "slice",
+    "...",
+    "1j",
+    "range",
+    "None",
+    "[None]",
+)
+LAPACK = [
+    name for name, op in registry.items() if op.facts.family in ("linalg", "factorizing", "determinants")
+]
+# Their kernels keep the inputs, as PyTorch's do; the definitions that the NumPy path runs may keep less.
+FUSED = ("mse_loss", "layer_norm", "cross_entropy")
+PICKS = ("topk", "kthvalue", "median", "nanmedian", "mode", "sort", "argsort", "msort")
+TURNS = ("transpose", "permute", "swapaxes", "swapdims", "movedim", "moveaxis", "adjoint", "t", "rot90")
+FLATS = (
+    "Flat.apply",
+    "ravel",
+    "reshape",
+    "flatten",
+    "view",
+    "contiguous",
+    "detach_",
+    "unflatten",
+    "reshape_as",
+    "view_as",
+)
+FILLS = (
+    "uniform",
+    "random",
+    "normal",
+    "bernoulli",
+    "exponential",
+    "cauchy",
+    "geometric",
+    "log_normal",
+    r"rand\w*_like",
+)
+# In float64 PyTorch computes these with a setting that it has rounded to float32.
+ROUNDED_SETTING = (
+    "celu",
+    "elu",
+    "selu",
+    "softplus",
+    "hardshrink",
+    "softshrink",
+    "leaky_relu",
+    "threshold",
+    "hardsigmoid",
+    "hardswish",
+    "binary_cross_entropy",
+)
+
+
+def lenient(s: Situation) -> bool:
+    """A number or a tuple of another kind than the argument wants; never text, None or an object."""
+    texts = (
+        "must be ", "invalid combination of arguments", "positional argument", "too big", "Overflow",
+        "can't convert negative int", "is_contiguous(memory_format)", "view size is not compatible",
+        "Boolean alpha", "negative output size", "keyword argument 'inplace'",
+    )  # fmt: skip
+    line = s.line
+    if s.refused("not range", "(range)", ", range)"):
+        line = line.replace("range(", "(")  # a sequence of ints
+    return s.refused(*texts) and not any(word in line for word in NONSENSE)
+
+
+def not_finite(s: Situation) -> bool:
+    """A matrix that holds NaN or infinity, or numbers whose squares do, is given to LAPACK."""
+    big = any(
+        isinstance(v, Seen) and v.array.dtype.kind == "f" and not (np.abs(v.array) < 1e15).all()
+        for v in s.values.values()
+    )
+    return big and s.calls(*LAPACK)
+
+
+def constant_gradient(s: Situation) -> bool:
+    """A second derivative of a constant gradient is asked: the reference has zeros, here it is unrecorded."""
+    answer = [v for v in s.values.get("h") or [] if isinstance(v, Seen)]
+    refused = s.only_refused_here(
+        "does not require grad", "requires_grad=False", "'NoneType' object is not iterable"
+    )
+    return (refused or s.refused("'NoneType' object is not iterable")) and not any(
+        v.array.any() for v in answer
+    )
+
+
+def constant_where_recorded(s: Situation) -> bool:
+    """Whether a gradient is recorded differs, and it is empty, zeros or of an op of constant slope."""
+    found = s.difference.found
+    return s.kind == "requires_grad" and isinstance(found, Seen) and (
+        not found.array.any()
+        or s.calls("pad", "prod", "cumprod", "var", "std", r"\w*norm")
+        or "(0,)" in s.lines[0]
+    )  # fmt: skip
+
+
+def defined(s: Situation) -> str:
+    """The line that gave the variable that differs."""
+    name = re.escape(s.difference.where.split("[")[0].split(".")[0])
+    return next((line for line in reversed(s.lines) if re.match(rf"({name}|.*\b{name},.*) = ", line)), "")
+
+
+def of_equals(s: Situation) -> bool:
+    """The index of one of several equal elements differs, or an index of NaN, whose order is open."""
+    picks = re.search(rf"\.({'|'.join(PICKS)})\(", defined(s))
+    found = s.difference.found
+    return s.kind == "value" and picks is not None and isinstance(found, Seen) and found.dtype == "int64"
+
+
+def turned(s: Situation) -> bool:
+    """Dimensions are in another order somewhere."""
+    return s.calls(*TURNS) or bool(re.search(r"\bv\d+\.(T|mT|H|mH)\b", " ".join(s.lines)))
+
+
+def equal_elements(s: Situation) -> bool:
+    """Some tensor has elements that are equal."""
+    floats = [v.array for v in s.values.values() if isinstance(v, Seen) and v.array.dtype.kind == "f"]
+    return any(len(np.unique(a)) < a.size for a in floats)
+
+
+def writes_nothing(s: Situation) -> bool:
+    """The line is about a tensor without elements."""
+    names = re.findall(r"\b[a-z]\d*\b", s.line)
+    return any(v.array.size == 0 for v in map(s.values.get, names) if isinstance(v, Seen))
+
+
+def overlapping_write(s: Situation) -> bool:
+    """Something was written through a view whose elements share memory."""
+    views = [line.split(" = ")[0] for line in s.lines if re.search(r"\.(as_strided|unfold|expand)\(", line)]
+    return s.kind == "value" and any(
+        re.search(rf"\b{v}(\.\w+_\(| [-+*/]=|\[)", line) or "Dirty.apply(" in line
+        for v in views
+        for line in s.lines
+    )
+
+
+def permuted(s: Situation) -> bool:
+    """The same numbers at other places."""
+    found, wanted = s.difference.found, s.difference.wanted
+    return isinstance(found, Seen) and s.kind == "value" and np.array_equal(
+        np.sort(found.array, axis=None), np.sort(wanted.array, axis=None), equal_nan=True
+    )  # fmt: skip
+
+
+def overflowed(s: Situation) -> bool:
+    """Values differ only where one is not finite, and there were numbers near the largest."""
+    found, wanted = s.difference.found, s.difference.wanted
+    if s.kind != "value" or not isinstance(found, Seen) or wanted.dtype not in EPS:
+        return False
+    finite = np.isfinite(found.array) & np.isfinite(wanted.array)
+    brink = any(
+        isinstance(v, Seen) and v.dtype in EPS and largest(v.array) > np.finfo(v.dtype).max / 1024
+        for v in s.values.values()
+    )
+    brink |= s.calls(r"\w*norm") and (s.holds("inf", "nan") or any(largest(v.array) > 1e19 for v in s.seen()))
+    ours, theirs = (each.array[finite].astype(np.float64) for each in (found, wanted))
+    near = 1e-3 * np.abs(theirs) + 1e-6 * largest(theirs)
+    return brink and not finite.all() and bool((np.abs(ours - theirs) <= near).all())
+
+
+def mirrored(s: Situation) -> bool:
+    """The same vectors, columns or rows, but for their signs."""
+    found, wanted = s.difference.found, s.difference.wanted
+    if s.kind != "value" or not isinstance(found, Seen) or wanted.array.ndim < 2 or wanted.dtype not in EPS:
+        return False
+    f, w = found.array.astype(np.float64), wanted.array.astype(np.float64)
+    allowed = 64 * EPS[wanted.dtype] * max(largest(w), 1.0)
+    return any(
+        bool((np.minimum(np.abs(f - w).max(axis), np.abs(f + w).max(axis)) <= allowed).all())
+        for axis in (-2, -1)
+    )
+
+
+def singular(s: Situation) -> bool:
+    """LAPACK is given a matrix that has not its full rank."""
+    stacks = [v.array.astype(np.float64) for v in s.seen() if v.array.ndim >= 2 and v.array.size]
+    return s.calls(*LAPACK) and any(
+        bool((np.linalg.matrix_rank(a, rtol=1e-6) < min(a.shape[-2:])).any())
+        for a in stacks
+        if np.isfinite(a).all()
+    )
+
+
+def unsorted(s: Situation) -> bool:
+    """A sequence that is searched does not rise."""
+    return s.calls("searchsorted", "bucketize") and any(
+        isinstance(v, Seen) and v.array.ndim > 0 and bool((v.array[..., 1:] < v.array[..., :-1]).any())
+        for v in s.values.values()
+    )
