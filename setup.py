@@ -57,9 +57,9 @@ V3 = [*V2, "-mavx", "-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mlzcnt", "-mf16c"]
 V4 = [*V3, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
 LEVELS = {"v2": V2, "v3": V3, "v4": V4} if X86_LEVELS else {"baseline": []}
 
-# Built once, for it chooses the level and must run on any CPU; all other files are built once per level.
-DISPATCH = f"{KERNELS}/dispatch.c"
-PER_LEVEL = sorted(set(glob(f"{KERNELS}/*.c")) - {DISPATCH})
+# Built once, for any CPU: the choice of the level, and the threads. All other files are built per level.
+ONCE = [f"{KERNELS}/dispatch.c", f"{KERNELS}/pool.c"]
+PER_LEVEL = sorted(set(glob(f"{KERNELS}/*.c")) - set(ONCE))
 
 # The modules, and what their sources include or cimport beside the kernels' face.
 CORE_FACE = [f"{PACKAGE}/core/*.pxd", f"{PACKAGE}/core/*.h"]
@@ -90,9 +90,9 @@ def explain(error):
 
 
 def c_libraries():
-    """One static library per CPU level, and the one that chooses among them."""
+    """One static library per CPU level, and the one that all levels share."""
     macros = [("KERNEL_X86", "1")] if X86_LEVELS else []
-    found = {"kernels_dispatch": {"sources": [DISPATCH], "macros": macros, "cflags": FOR_KERNELS}}
+    found = {"kernels_once": {"sources": ONCE, "macros": macros, "cflags": FOR_KERNELS}}
     for level, flags in LEVELS.items():
         found[f"kernels_{level}"] = {
             "sources": PER_LEVEL,
@@ -112,7 +112,7 @@ def source_of(module):
 def extension(module, parts):
     """One Cython module. Only `_kernels` holds kernels: the others reach them through its table."""
     holds_kernels = module == "tensorgrad._kernels"
-    libraries = [*LIBRARIES, *([] if WINDOWS else ["m"])] if holds_kernels else []
+    libraries = [*LIBRARIES, *([] if WINDOWS else ["m", "pthread"])] if holds_kernels else []
     return Extension(
         module,
         [source_of(module)],

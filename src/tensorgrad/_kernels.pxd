@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""How the other compiled modules reach the kernels: the call as a value, and one look-up by name and element type."""
+"""How the other compiled modules reach the kernels: the call as a value, one look-up by name and element type, the pool."""
 from libc.stdint cimport int32_t, int64_t
 
 cdef extern from "kernel.h" nogil:
@@ -29,4 +29,10 @@ cdef extern from "kernel.h" nogil:
         int32_t flags
     ctypedef void (*kernel_fn)(const KernelArgs *) noexcept nogil
 
+cdef extern from "pool.h" nogil:
+    ctypedef void (*pool_fn)(void *context, int64_t piece) noexcept
+
 cdef kernel_fn find(const char *name, int dtype) noexcept
+cdef void pool_run(pool_fn fn, void *context, int64_t pieces, int threads) noexcept nogil
+cdef int pool_worth(int64_t cost, int threads) noexcept nogil
+cdef int pool_threads() noexcept nogil

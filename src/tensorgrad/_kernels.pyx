@@ -20,10 +20,33 @@ cdef extern from "dispatch.h" nogil:
     int kernels_count() noexcept
     const char *kernels_name(int index, int *dtype) noexcept
 
+cdef extern from "pool.h" nogil:
+    int pool_open() noexcept
+    void c_pool_run "pool_run"(pool_fn fn, void *context, int64_t pieces, int threads) noexcept
+    int c_pool_worth "pool_worth"(int64_t cost, int threads) noexcept
+    int c_pool_threads "pool_threads"() noexcept
+    void pool_set_threads(int threads) noexcept
+    int pool_stop() noexcept
+
 
 cdef kernel_fn find(const char *name, int dtype) noexcept:
     """The kernel of that name for inputs of that element type, or NULL."""
     return kernels_find(name, dtype)
+
+
+cdef void pool_run(pool_fn fn, void *context, int64_t pieces, int threads) noexcept nogil:
+    """Runs ``fn(context, piece)`` for each piece, on up to that many threads (pool.h)."""
+    c_pool_run(fn, context, pieces, threads)
+
+
+cdef int pool_worth(int64_t cost, int threads) noexcept nogil:
+    """That many threads, or 1 if work of ``cost`` nanoseconds gains nothing from them now."""
+    return c_pool_worth(cost, threads)
+
+
+cdef int pool_threads() noexcept nogil:
+    """How many threads the user wants a kernel to use."""
+    return c_pool_threads()
 
 
 def level():
@@ -72,6 +95,21 @@ def call(str name, int dtype, addresses, size, strides, scalar=(), int flags=0, 
             fn(&a)
 
 
+def threads():
+    """How many threads a kernel may use."""
+    return c_pool_threads()
+
+
+def set_threads(int number):
+    """Lets kernels use that many threads, at least 1, from their next call on."""
+    pool_set_threads(number)
+
+
+def stop_workers():
+    """Ends the threads that wait for work; the next kernel that wants them starts others. Gives how many ended, -1 when busy."""
+    return pool_stop()
+
+
 include "kernels/checks.pxi"
 include "kernels/activations.pxi"
 include "kernels/rows.pxi"
@@ -85,6 +123,8 @@ cdef _start():
         raise ImportError(f"TENSORGRAD_CPU is {cap!r}; it can be v2, v3 or v4, or be unset")
     if kernels_start(cap.encode()) != 0:
         raise ImportError("tensorgrad needs an x86-64 CPU with SSE4.2 (level v2), made since about 2009")
+    if pool_open() != 0:
+        raise ImportError("the system has no room for tensorgrad's threads: too many libraries keep data for each thread")
 
 
 _start()

@@ -5,6 +5,7 @@
  * (README.md): AVX-512 reads B in place until it is large, narrower vectors read it more often and gain from packing early.
  */
 #include "entries.h"
+#include "pool.h"
 
 typedef struct Product {
     int64_t rows, columns, depth;       /* M, N, K */
@@ -179,7 +180,7 @@ static int choose_packing(const Product *p, Packing *packing)
     packing->b_memory = NULL;
     packing->a_memory = NULL;
     if (packing->a || packing->b || !MASKED) {
-        packing->b_memory = workspace(for_b + for_a + 64);
+        packing->b_memory = pool_scratch((for_b + for_a + 64) * sizeof(float));
         if (!packing->b_memory) {
             return 0;
         }

@@ -2,7 +2,6 @@
 #ifndef TENSORGRAD_GEMM_PACK_H
 #define TENSORGRAD_GEMM_PACK_H
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "gemm_tile.h"
@@ -156,26 +155,6 @@ static void pack_tile_rows(const float *a, int64_t step, int64_t depth, int64_t 
         to += TILE_ROWS;
     }
 #endif
-}
-
-/* Memory for packing: kept by the thread, and only ever grown. */
-static THREAD_LOCAL float *workspace_memory;
-static THREAD_LOCAL size_t workspace_size;
-
-static float *workspace(size_t floats)
-{
-    if (floats > workspace_size) {
-        void *memory = NULL;
-        free(workspace_memory);
-        workspace_memory = NULL;
-        workspace_size = 0;
-        if (posix_memalign(&memory, 64, floats * sizeof(float)) != 0) {
-            return NULL;
-        }
-        workspace_memory = memory;
-        workspace_size = floats;
-    }
-    return workspace_memory;
 }
 
 #endif

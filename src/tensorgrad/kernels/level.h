@@ -63,12 +63,6 @@
 #define PREFETCH_TO_WRITE(p) ((void)(p))
 #endif
 
-#if defined(_MSC_VER)
-#define THREAD_LOCAL __declspec(thread)
-#else
-#define THREAD_LOCAL __thread
-#endif
-
 /* One line of the table that dispatch.c searches. A list of them ends with a name of NULL. */
 typedef struct KernelEntry {
     const char *name;
