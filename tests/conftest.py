@@ -11,10 +11,12 @@ def pytest_report_header():
 
 @pytest.fixture(autouse=True)
 def same_start():
-    """The random state is fixed; default dtype, backend and recording are put back after the test."""
+    """The random state is fixed; dtype, backend, recording and threads are put back after the test."""
     dtype, backend, recording = tg.get_default_dtype(), tg.get_backend(), tg.is_grad_enabled()
+    threads = tg.get_num_threads()
     tg.manual_seed(0)
     yield
     tg.set_default_dtype(dtype)
     tg.set_backend(backend)
     tg.set_grad_enabled(recording)
+    tg.set_num_threads(threads)
