@@ -141,6 +141,29 @@ static void workers_end_and_come_back(void)
     }
 }
 
+static pthread_t main_thread;
+
+static void sleep_a_little(void *by_workers, int64_t piece)
+{
+    (void)piece;
+    usleep(1000);
+    word_add(by_workers, !pthread_equal(pthread_self(), main_thread));
+}
+
+static void a_sleeping_worker_takes_part(void)
+{
+    Word by_workers = 0;
+    main_thread = pthread_self();
+    once_each(4, 2, 10, 0);
+    for (int i = 0; i < 10; i++) {
+        while (word_get(&asleep) == 0) {
+            usleep(100);
+        }
+        pool_run(sleep_a_little, (void *)&by_workers, 8, 2);
+    }
+    CHECK(by_workers > 10);
+}
+
 static void stop_lets_a_call_go_on(void)
 {
     begin_busy();
@@ -237,7 +260,6 @@ static void a_child_forked_after_stop_computes(void)
     fork_often(1);
 }
 
-static pthread_t main_thread;
 static Word signals, elsewhere;
 
 static void on_signal(int unused)
@@ -247,25 +269,23 @@ static void on_signal(int unused)
     word_add(&elsewhere, !pthread_equal(pthread_self(), main_thread));
 }
 
+/* While the only thread of the user's holds a signal back, no worker takes it. */
 static void signals_reach_the_user_s_threads_only(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGUSR1, &action, NULL);
+    sigset_t one;
     main_thread = pthread_self();
+    sigaction(SIGUSR1, &action, NULL);
+    sigemptyset(&one);
+    sigaddset(&one, SIGUSR1);
     once_each(20, 8, 100, 0);
-    pid_t child = fork();
-    if (child == 0) {
-        for (int i = 0; i < 500; i++) {
-            kill(getppid(), SIGUSR1);
-            usleep(20);
-        }
-        _exit(0);
-    }
-    int status;
-    while (waitpid(child, &status, WNOHANG) == 0) {
+    for (int i = 0; i < 50; i++) {
+        pthread_sigmask(SIG_BLOCK, &one, NULL);
+        kill(getpid(), SIGUSR1);
         once_each(40, 8, 2000, 0);
+        pthread_sigmask(SIG_UNBLOCK, &one, NULL);
     }
-    CHECK(word_get(&signals) > 0 && word_get(&elsewhere) == 0);
+    CHECK(word_get(&signals) == 50 && word_get(&elsewhere) == 0);
 }
 
 static void a_process_may_exit_while_threads_are_inside(void)
@@ -290,6 +310,7 @@ static const struct {
     PROMISE(every_piece_runs_once),
     PROMISE(several_threads_may_call),
     PROMISE(workers_end_and_come_back),
+    PROMISE(a_sleeping_worker_takes_part),
     PROMISE(stop_lets_a_call_go_on),
     PROMISE(a_series_of_small_work_wakes_a_worker),
     PROMISE(a_loss_is_followed_by_a_time_alone),
