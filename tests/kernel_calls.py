@@ -48,10 +48,10 @@ def run_map(name, inputs, out, scalar=(), dtype=None):
     return out
 
 
-def run(name, dtype, operands, size, strides=(), scalar=(), flags=0):
+def run(name, dtype, operands, size, strides=(), scalar=(), flags=0, integer=()):
     """Any other kernel; an operand of None is a NULL pointer."""
     addresses = [0 if x is None else x.ctypes.data for x in operands]
-    _kernels.call(name, dtype, addresses, size, strides, scalar, flags)
+    _kernels.call(name, dtype, addresses, size, strides, scalar, integer, flags)
 
 
 def run_reduce(name, x, out_dtype, dtype=None):

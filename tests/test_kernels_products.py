@@ -20,7 +20,7 @@ def operand(rng, rows, columns, transposed, padding=0):
 def product(a, b, c, bias=None, flags=0):
     m, k = a.shape
     n = b.shape[1]
-    run("matmul", F32, [a, b, c, bias], (m, n, k, 1), [a.strides, b.strides, c.strides[:1]], (), flags)
+    run("matmul", F32, [a, b, bias, c], (m, n, k, 1), [a.strides, b.strides, (), c.strides[:1]], (), flags)
 
 
 def hold(m, k, n, layout=(False, False), padding=0, seed=0):

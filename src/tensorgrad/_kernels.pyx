@@ -9,6 +9,8 @@ import os
 
 import numpy as np
 
+from libc.string cimport memset
+
 ctypedef fused floating:
     float
     double
@@ -16,37 +18,29 @@ ctypedef fused floating:
 cdef extern from "dispatch.h" nogil:
     int kernels_start(const char *cap) noexcept
     const char *kernels_level() noexcept
-    kernel_fn kernels_find(const char *name, int dtype) noexcept
+    const Kernel *kernels_find(const char *name, int dtype) noexcept
     int kernels_count() noexcept
-    const char *kernels_name(int index, int *dtype) noexcept
+    const Kernel *kernels_at(int index) noexcept
+
+cdef extern from "launch.h" nogil:
+    double kernel_cost(const Kernel *kernel, const KernelArgs *args) noexcept
+    int kernel_run(const Kernel *kernel, KernelArgs *args, double cost) noexcept
 
 cdef extern from "pool.h" nogil:
     int pool_open() noexcept
-    void c_pool_run "pool_run"(pool_fn fn, void *context, int64_t pieces, int threads) noexcept
-    int c_pool_worth "pool_worth"(int64_t cost, int threads) noexcept
-    int c_pool_threads "pool_threads"() noexcept
+    int pool_threads() noexcept
     void pool_set_threads(int threads) noexcept
     int pool_stop() noexcept
 
 
-cdef kernel_fn find(const char *name, int dtype) noexcept:
+cdef const Kernel *find(const char *name, int dtype) noexcept:
     """The kernel of that name for inputs of that element type, or NULL."""
     return kernels_find(name, dtype)
 
 
-cdef void pool_run(pool_fn fn, void *context, int64_t pieces, int threads) noexcept nogil:
-    """Runs ``fn(context, piece)`` for each piece, on up to that many threads (pool.h)."""
-    c_pool_run(fn, context, pieces, threads)
-
-
-cdef int pool_worth(int64_t cost, int threads) noexcept nogil:
-    """That many threads, or 1 if work of ``cost`` nanoseconds gains nothing from them now."""
-    return c_pool_worth(cost, threads)
-
-
-cdef int pool_threads() noexcept nogil:
-    """How many threads the user wants a kernel to use."""
-    return c_pool_threads()
+cdef int run(const Kernel *kernel, KernelArgs *a, double cost) noexcept nogil:
+    """Runs a call, on several threads where that pays; gives -1 when there is no memory for what it needs beside its operands."""
+    return kernel_run(kernel, a, cost)
 
 
 def level():
@@ -59,45 +53,60 @@ def has(str name, int dtype):
     return kernels_find(name.encode(), dtype) is not NULL
 
 
-def names():
-    """All kernels, as a sorted list of (name, number of the element type)."""
-    cdef int i, dtype = 0
+def declarations():
+    """What each kernel declares, as a list of dicts sorted by name and by the number of its element type."""
+    cdef const Kernel *k
+    cdef int i
     found = []
     for i in range(kernels_count()):
-        name = kernels_name(i, &dtype)
-        found.append((name.decode(), dtype))
-    return sorted(found)
+        k = kernels_at(i)
+        reals, _, integers = (k.settings if k.settings is not NULL else b"").decode().partition(":")
+        found.append({
+            "name": k.name.decode(), "dtype": k.dtype, "inputs": k.inputs, "outputs": k.outputs,
+            "in_place": [n for n in range(k.inputs) if k.in_place >> n & 1], "cost": k.cost,
+            "settings": reals.split(), "integers": integers.split(),
+        })
+    return sorted(found, key=lambda each: (each["name"], each["dtype"]))
 
 
-def call(str name, int dtype, addresses, size, strides, scalar=(), int flags=0, long repeat=1):
+def names():
+    """All kernels, as a sorted list of (name, number of the element type)."""
+    return [(each["name"], each["dtype"]) for each in declarations()]
+
+
+def call(str name, int dtype, addresses, size, strides, scalar=(), integer=(), int flags=0, long repeat=1):
     """Runs a kernel on raw addresses, `repeat` times: what the tensor core does, within reach of tests and benchmarks.
 
     Nothing is checked: a wrong address or stride is a crash.
     """
     cdef KernelArgs a
-    cdef kernel_fn fn = kernels_find(name.encode(), dtype)
+    cdef const Kernel *kernel = kernels_find(name.encode(), dtype)
     cdef int i, d
     cdef long _r
-    if fn is NULL:
+    if kernel is NULL:
         raise KeyError(f"there is no kernel {name!r} for element type {dtype}")
-    for i in range(KERNEL_OPERANDS):
-        a.data[i] = <void *><size_t>(addresses[i] if i < len(addresses) and addresses[i] else 0)
-        for d in range(KERNEL_DIMS):
-            a.stride[i][d] = strides[i][d] if i < len(strides) and d < len(strides[i]) else 0
-    for d in range(KERNEL_DIMS):
-        a.size[d] = size[d] if d < len(size) else 0
-    for i in range(KERNEL_SCALARS):
-        a.scalar[i] = scalar[i] if i < len(scalar) else 0.0
+    memset(&a, 0, sizeof(KernelArgs))
     a.ndim = len(size)
+    for i in range(len(addresses)):
+        a.data[i] = <void *><size_t>(addresses[i] or 0)
+    for i in range(len(strides)):
+        for d in range(len(strides[i])):
+            a.stride[i][d] = strides[i][d]
+    for d in range(len(size)):
+        a.size[d] = size[d]
+    for i in range(len(scalar)):
+        a.scalar[i] = scalar[i]
+    for i in range(len(integer)):
+        a.integer[i] = integer[i]
     a.flags = flags
     with nogil:
         for _r in range(repeat):
-            fn(&a)
+            kernel_run(kernel, &a, kernel_cost(kernel, &a))
 
 
 def threads():
     """How many threads a kernel may use."""
-    return c_pool_threads()
+    return pool_threads()
 
 
 def set_threads(int number):

@@ -2,7 +2,7 @@
 """The C face of the core: what the compiled modules beside it (layers, optimizers) may reach."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
-from tensorgrad._kernels cimport KernelArgs, kernel_fn
+from tensorgrad._kernels cimport Kernel, KernelArgs
 
 cdef extern from "block.h" nogil:
     ctypedef struct Block:
@@ -83,8 +83,8 @@ cdef class Op:
     cdef void *vectorcall
     cdef hot_fn hot
     cdef vjp_fn fast_vjp
-    cdef kernel_fn kernels[9]
-    cdef kernel_fn backward_kernels[9]
+    cdef const Kernel *kernels[9]
+    cdef const Kernel *backward_kernels[9]
     cdef int kind
     cdef int rule
     cdef readonly str __name__
@@ -114,6 +114,6 @@ cdef Tensor new_tensor(int ndim, const Py_ssize_t *shape, int code)
 cdef Tensor contiguous_of(Tensor x)
 cdef bint overlap(Tensor x, Tensor y) noexcept
 cdef bint clash(Tensor out, Tensor x) noexcept
-cdef int launch(kernel_fn fn, KernelArgs *a, double work) except -1
+cdef int launch(const Kernel *kernel, KernelArgs *a) except -1
 cdef bint grad_enabled() noexcept
 cdef bint kernels_on() noexcept

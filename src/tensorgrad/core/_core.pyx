@@ -30,7 +30,7 @@ import weakref
 
 import numpy as np
 
-from tensorgrad._kernels cimport KernelArgs, find, kernel_fn
+from tensorgrad._kernels cimport Kernel, KernelArgs, begin, find, run as run_kernel
 
 cnp.import_array()
 

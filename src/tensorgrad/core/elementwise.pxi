@@ -1,9 +1,9 @@
 # Element by element: one operand, or two with broadcasting and promotion.
 
-cdef kernel_fn POW_SCALAR[9]
-cdef kernel_fn POW_SCALAR_BACKWARD[9]
-cdef kernel_fn ADD_SCALED[9]
-cdef kernel_fn WHERE[9]
+cdef const Kernel *POW_SCALAR[9]
+cdef const Kernel *POW_SCALAR_BACKWARD[9]
+cdef const Kernel *ADD_SCALED[9]
+cdef const Kernel *WHERE[9]
 
 
 cdef void find_scalar_kernels() noexcept:
@@ -20,7 +20,7 @@ find_scalar_kernels()
 
 # ---------------------------------------------------------------------------- one operand
 
-cdef Tensor map_one(kernel_fn fn, Tensor x, int out_code, KernelArgs *a):
+cdef Tensor map_one(const Kernel *fn, Tensor x, int out_code, KernelArgs *a):
     """Runs a one-operand kernel whose scalars are set."""
     cdef Tensor out = new_like(x, out_code)
     cdef PyObject *operands[1]
@@ -31,11 +31,11 @@ cdef Tensor map_one(kernel_fn fn, Tensor x, int out_code, KernelArgs *a):
         if not map_args(a, operands, 1, out):
             x = clone_raw(x)
             flat_args1(a, x, out)
-    launch(fn, a, 4.0 * out.count)
+    launch(fn, a)
     return out
 
 
-cdef Tensor map_two(kernel_fn fn, Tensor x, Tensor y, int out_code, KernelArgs *a, str who):
+cdef Tensor map_two(const Kernel *fn, Tensor x, Tensor y, int out_code, KernelArgs *a, str who):
     """Runs a two-operand kernel whose scalars are set, with broadcasting."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef int nd
@@ -45,7 +45,7 @@ cdef Tensor map_two(kernel_fn fn, Tensor x, Tensor y, int out_code, KernelArgs *
         out = new_like(x if x.code == out_code or y.code != out_code else y, out_code)
         if x.contiguous and y.contiguous:
             flat_args2(a, x, y, out)
-            launch(fn, a, <double>out.count)
+            launch(fn, a)
             return out
     else:
         nd = broadcast_shape(x, y, shape, who)
@@ -56,7 +56,7 @@ cdef Tensor map_two(kernel_fn fn, Tensor x, Tensor y, int out_code, KernelArgs *
         x = clone_raw(expand_raw(x, out))
         y = clone_raw(expand_raw(y, out))
         flat_args2(a, x, y, out)
-    launch(fn, a, <double>out.count)
+    launch(fn, a)
     return out
 
 
@@ -83,6 +83,7 @@ cdef object hot_unary(Op op, void **args, Py_ssize_t count):
     x = <Tensor><PyObject *>args[0]
     if not tg_kernels or op.kernels[x.code] is NULL:
         return DECLINED
+    begin(&a, 1)
     if total > 1:
         settings = [None] * total
         for i in range(1, total):
@@ -100,6 +101,7 @@ cdef object unary(Op op, Tensor x):
     """An op of one operand and no settings."""
     cdef KernelArgs a
     if tg_kernels and op.kernels[x.code] is not NULL:
+        begin(&a, 1)
         return unary_kernel(op, x, &a, None)
     return run(op, [x])
 
@@ -122,10 +124,11 @@ cdef int unary_vjp(Node node, Tensor g) except -1:
     """By the backward kernel, which takes the gradient and the saved input or output."""
     cdef KernelArgs a
     cdef Tensor saved = node.output if node.output is not None else <Tensor>node.s0
-    cdef kernel_fn fn = node.op.backward_kernels[g.code]
+    cdef const Kernel *fn = node.op.backward_kernels[g.code]
     cdef Py_ssize_t i
     if fn is NULL or saved.code != g.code or (node.op.backward_needs & 9) == 9:
         return formula_vjp(node, g)
+    begin(&a, 1)
     if node.settings is not None:
         for i in range(1, len(<list>node.settings)):
             a.scalar[i - 1] = (<list>node.settings)[i]
@@ -200,6 +203,7 @@ cdef object add_scaled(Op op, object a, object b, object alpha):
         return DECLINED
     if (<Tensor>a).code != (<Tensor>b).code or ADD_SCALED[(<Tensor>a).code] is NULL:
         return DECLINED
+    begin(&args, 1)
     args.scalar[0] = alpha if op is OP_ADD else -alpha
     if not -FLOAT32_MAX <= args.scalar[0] <= FLOAT32_MAX:
         fitting(alpha, (<Tensor>b).code, True)
@@ -280,6 +284,7 @@ cdef object binary(Op op, object a, object b):
         return run_binary(op, with_defaults(op, a, b))
     if op is OP_POW and isinstance(a, Tensor) and not isinstance(b, Tensor) and POW_SCALAR[code] is not NULL:
         x = as_operand(a, code)
+        begin(&args, 1)
         args.scalar[0] = real_number(b)
         out = map_one(POW_SCALAR[code], x, code, &args)
         if tg_grad and needs_grad(<Tensor>a):
@@ -291,6 +296,7 @@ cdef object binary(Op op, object a, object b):
     y = as_operand(b, code)
     if x.code != code:                  # by another thread, while y was converted
         x = cast_raw(x, code)
+    begin(&args, 1)
     out = map_two(op.kernels[code], x, y, BOOL if op.rule == TO_BOOL else code, &args, op.__name__)
     if tg_grad and op.rule != TO_BOOL and op.formulas and (
             (isinstance(a, Tensor) and needs_grad(<Tensor>a)) or (isinstance(b, Tensor) and needs_grad(<Tensor>b))):
@@ -397,9 +403,10 @@ cdef int div_vjp(Node node, Tensor g) except -1:
 
 cdef int pow_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
-    cdef kernel_fn fn = POW_SCALAR_BACKWARD[g.code]
+    cdef const Kernel *fn = POW_SCALAR_BACKWARD[g.code]
     if isinstance(node.s1, Tensor) or node.e1 is not None or fn is NULL or (<Tensor>node.s0).code != g.code:
         return formula_vjp(node, g)
+    begin(&a, 1)
     a.scalar[0] = node.s1
     return accumulate(node, 0, map_two(fn, g, <Tensor>node.s0, g.code, &a, "pow"))
 
@@ -471,9 +478,10 @@ cdef object choose(Op op, Tensor mask, Tensor x, Tensor y, list inputs):
     operands[0] = <PyObject *>mask
     operands[1] = <PyObject *>x
     operands[2] = <PyObject *>y
+    begin(&args, 1)
     if not map_args(&args, operands, 3, out):
         return DECLINED
-    launch(WHERE[x.code], &args, <double>out.count)
+    launch(WHERE[x.code], &args)
     return record(op, list(inputs), inputs, out, None)
 
 
@@ -519,11 +527,12 @@ cdef object inplace_binary(Op op, Tensor x, object other):
         if y.code == x.code and fits_into(y, x) and not clash(x, y) and (x.contiguous or not overlaps_itself(x)):
             operands[0] = <PyObject *>x
             operands[1] = <PyObject *>y
+            begin(&args, 1)
             if x.contiguous and y.contiguous and x.count == y.count:
                 flat_args2(&args, x, y, x)
             elif not map_args(&args, operands, 2, x):
                 return assign(x, <Tensor>binary(op, x, other))
-            launch(op.kernels[x.code], &args, <double>x.count)
+            launch(op.kernels[x.code], &args)
             x.block.version += 1
             return x
     if tg_grad and (needs_grad(x) or (isinstance(other, Tensor) and needs_grad(<Tensor>other))):

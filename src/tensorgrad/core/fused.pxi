@@ -3,16 +3,16 @@
 # A fused op keeps its inputs. Its fast_vjp serves the first order; for higher orders, and on the NumPy path, the body is
 # run again on the inputs and differentiated, so a fused op needs no formula.
 
-cdef kernel_fn SOFTMAX[9]
-cdef kernel_fn SOFTMAX_BACKWARD[9]
-cdef kernel_fn LOG_SOFTMAX[9]
-cdef kernel_fn LOG_SOFTMAX_BACKWARD[9]
-cdef kernel_fn LAYER_NORM[9]
-cdef kernel_fn LAYER_NORM_BACKWARD[9]
-cdef kernel_fn CROSS_ENTROPY[9]
-cdef kernel_fn CROSS_ENTROPY_BACKWARD[9]
-cdef kernel_fn MSE[9]
-cdef kernel_fn MSE_BACKWARD[9]
+cdef const Kernel *SOFTMAX[9]
+cdef const Kernel *SOFTMAX_BACKWARD[9]
+cdef const Kernel *LOG_SOFTMAX[9]
+cdef const Kernel *LOG_SOFTMAX_BACKWARD[9]
+cdef const Kernel *LAYER_NORM[9]
+cdef const Kernel *LAYER_NORM_BACKWARD[9]
+cdef const Kernel *CROSS_ENTROPY[9]
+cdef const Kernel *CROSS_ENTROPY_BACKWARD[9]
+cdef const Kernel *MSE[9]
+cdef const Kernel *MSE_BACKWARD[9]
 
 
 cdef void find_fused() noexcept:
@@ -35,7 +35,7 @@ find_fused()
 
 cdef inline void row_args(KernelArgs *a, Tensor x) noexcept:
     """Rows of the last dimension."""
-    a.ndim = 2
+    begin(a, 2)
     a.size[1] = shape_of(x)[x.nd - 1]
     a.size[0] = x.count // a.size[1] if a.size[1] else 0
 
@@ -47,7 +47,7 @@ cdef object hot_rows(Op op, void **args, Py_ssize_t count):
     cdef KernelArgs a
     cdef Node node
     cdef bint logs = op.__name__ == "_log_softmax"
-    cdef kernel_fn fn
+    cdef const Kernel *fn
     if count != 2 or not isinstance(<object><PyObject *>args[0], Tensor):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
@@ -61,7 +61,7 @@ cdef object hot_rows(Op op, void **args, Py_ssize_t count):
     row_args(&a, x)
     a.data[0] = x.at
     a.data[1] = out.at
-    launch(fn, &a, 8.0 * x.count)
+    launch(fn, &a)
     if tg_grad and needs_grad(x):
         node = new_node(op, out, rows_vjp)
         set_edge0(node, x)
@@ -73,7 +73,7 @@ cdef object hot_rows(Op op, void **args, Py_ssize_t count):
 cdef int rows_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
     cdef Tensor out
-    cdef kernel_fn fn = SOFTMAX_BACKWARD[g.code]
+    cdef const Kernel *fn = SOFTMAX_BACKWARD[g.code]
     if node.op.__name__ == "_log_softmax":
         fn = LOG_SOFTMAX_BACKWARD[g.code]
     if fn is NULL or node.output.code != g.code or not node.output.contiguous:
@@ -84,7 +84,7 @@ cdef int rows_vjp(Node node, Tensor g) except -1:
     a.data[0] = g.at
     a.data[1] = node.output.at
     a.data[2] = out.at
-    launch(fn, &a, 4.0 * g.count)
+    launch(fn, &a)
     return accumulate(node, 0, out)
 
 
@@ -122,13 +122,13 @@ cdef object hot_mse(Op op, void **args, Py_ssize_t count):
     if scale < 0:
         return DECLINED
     out = new_scalar(x.code)
-    a.ndim = 1
+    begin(&a, 1)
     a.size[0] = x.count
     a.data[0] = x.at
     a.data[1] = y.at
     a.data[2] = out.at
     a.scalar[0] = scale
-    launch(MSE[x.code], &a, <double>x.count)
+    launch(MSE[x.code], &a)
     if tg_grad and (needs_grad(x) or needs_grad(y)):
         node = new_node(op, out, mse_vjp)
         set_edge0(node, x)
@@ -148,14 +148,14 @@ cdef int mse_vjp(Node node, Tensor g) except -1:
     if not same_shape(x, y) or x.code != y.code or x.code != g.code or not x.contiguous or not y.contiguous:
         return recompute_vjp(node, g)
     out = new_like(x, x.code)
-    a.ndim = 1
+    begin(&a, 1)
     a.size[0] = x.count
     a.data[0] = g.at
     a.data[1] = x.at
     a.data[2] = y.at
     a.data[3] = out.at
     a.scalar[0] = 0 if node.settings is not None else 1
-    launch(MSE_BACKWARD[x.code], &a, <double>x.count)
+    launch(MSE_BACKWARD[x.code], &a)
     if node.e0 is not None:
         accumulate(node, 0, out)
     if node.e1 is not None:
@@ -203,8 +203,8 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     a.data[2] = out.at
     a.data[3] = logs.at
     a.scalar[0] = scale
-    a.size[2] = ignore
-    launch_classes(CROSS_ENTROPY[x.code], &a, 8.0 * x.count)
+    a.integer[0] = ignore
+    launch_classes(CROSS_ENTROPY[x.code], &a)
     if tg_grad and needs_grad(x):
         node = new_node(op, out, cross_entropy_vjp)
         set_edge0(node, x)
@@ -217,12 +217,12 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     return out
 
 
-cdef int launch_classes(kernel_fn fn, KernelArgs *a, double work) except -1:
+cdef int launch_classes(const Kernel *fn, KernelArgs *a) except -1:
     """Runs a kernel that reads class numbers; raises IndexError for one that there is not."""
     cdef int64_t wrong[2]
     wrong[0] = -1
     a.data[4] = wrong
-    launch(fn, a, work)
+    launch(fn, a)
     if wrong[0] >= 0:
         raise IndexError(f"Target {wrong[1]} is out of bounds: cross_entropy() has {a.size[1]} classes, and row {wrong[0]} "
                          f"names another")
@@ -242,8 +242,8 @@ cdef int cross_entropy_vjp(Node node, Tensor g) except -1:
     a.data[2] = target.at
     a.data[3] = out.at
     a.scalar[0] = 1 if node.settings is None or node.settings[0] == "mean" else 0
-    a.size[2] = -100 if node.settings is None else node.settings[1]
-    launch_classes(CROSS_ENTROPY_BACKWARD[logs.code], &a, 4.0 * logs.count)
+    a.integer[0] = -100 if node.settings is None else node.settings[1]
+    launch_classes(CROSS_ENTROPY_BACKWARD[logs.code], &a)
     return accumulate(node, 0, out)
 
 
@@ -286,7 +286,7 @@ cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
     dims[1] = x.count // columns
     out = new_like(x, x.code)
     stats = new_tensor(2, dims, x.code)
-    a.ndim = 2
+    begin(&a, 2)
     a.size[0] = dims[1]
     a.size[1] = columns
     a.data[0] = x.at
@@ -296,7 +296,7 @@ cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
     a.data[4] = stats.at
     a.data[5] = stats.at + dims[1] * ITEMSIZE[x.code]
     a.scalar[0] = eps
-    launch(LAYER_NORM[x.code], &a, 4.0 * x.count)
+    launch(LAYER_NORM[x.code], &a)
     if tg_grad and (needs_grad(x) or (w is not None and needs_grad(w)) or (b is not None and needs_grad(b))):
         node = new_node(op, out, layer_norm_vjp)
         set_edge0(node, x)
@@ -327,7 +327,7 @@ cdef int layer_norm_vjp(Node node, Tensor g) except -1:
     if (not row_like(x, g, g.count) or (w is not None and not row_like(w, g, g.count // rows))
             or (b is not None and not row_like(b, g, g.count // rows))):
         return recompute_vjp(node, g)
-    a.ndim = 2
+    begin(&a, 2)
     a.size[0] = rows
     a.size[1] = x.count // rows
     a.data[0] = g.at
@@ -335,9 +335,6 @@ cdef int layer_norm_vjp(Node node, Tensor g) except -1:
     a.data[2] = NULL if w is None else w.at
     a.data[3] = stats.at
     a.data[4] = stats.at + rows * ITEMSIZE[x.code]
-    a.data[5] = NULL
-    a.data[6] = NULL
-    a.data[7] = NULL
     if node.e0 is not None:
         dx = new_like(x, x.code)
         a.data[5] = dx.at
@@ -347,7 +344,7 @@ cdef int layer_norm_vjp(Node node, Tensor g) except -1:
     if node.e2 is not None:
         db = new_like(b, F64)
         a.data[7] = db.at
-    launch(LAYER_NORM_BACKWARD[x.code], &a, 4.0 * x.count)
+    launch(LAYER_NORM_BACKWARD[x.code], &a)
     if dx is not None:
         accumulate(node, 0, dx)
     if dw is not None:

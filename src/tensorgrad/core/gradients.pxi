@@ -167,8 +167,9 @@ cdef inline Tensor added(Tensor sum, Tensor g):
     if (not tg_grad and tg_kernels and sum.contiguous and g.contiguous and sum.code == g.code
             and tg_refcount(<PyObject *>sum) <= SOLE_SUM and sum.block.refs == 1 and sum.block.bin >= 0
             and sum.count == g.count and OP_ADD.kernels[sum.code] is not NULL):
+        begin(&a, 1)
         flat_args2(&a, sum, g, sum)
-        launch(OP_ADD.kernels[sum.code], &a, <double>sum.count)
+        launch(OP_ADD.kernels[sum.code], &a)
         return sum
     return <Tensor>binary(OP_ADD, sum, g)
 
@@ -231,7 +232,6 @@ cdef int finish_leaf(Walk walk, list entry) except -1:
 
 cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
     """Adds to a leaf's ``.grad``, or catches the gradient for autograd.grad."""
-    cdef KernelArgs a
     if walk.wanted is not None:
         key = (id(leaf), 0)
         if key not in walk.wanted:

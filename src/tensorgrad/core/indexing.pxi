@@ -146,7 +146,7 @@ def _basic_index(Tensor x not None, tuple parts):
     return basic_view(x, parts)
 
 
-cdef kernel_fn ADD_ROWS[9]
+cdef const Kernel *ADD_ROWS[9]
 
 
 cdef void find_add_rows() noexcept:
@@ -177,17 +177,17 @@ def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray
     if cnp.PyArray_DIM(rows, 0) != cnp.PyArray_DIM(index, 0) or cnp.PyArray_DIM(rows, 1) != cnp.PyArray_DIM(full, 1):
         raise RuntimeError(f"rows of shape {(<object>rows).shape} do not go into {(<object>full).shape} at "
                            f"{cnp.PyArray_DIM(index, 0)} places")
-    a.ndim = 2
+    begin(&a, 2)
     a.size[0] = cnp.PyArray_DIM(index, 0)
     a.size[1] = cnp.PyArray_DIM(full, 1)
     a.data[0] = cnp.PyArray_DATA(rows)
     a.data[1] = cnp.PyArray_DATA(index)
-    a.size[2] = cnp.PyArray_DIM(full, 0)
+    a.integer[0] = cnp.PyArray_DIM(full, 0)
     a.data[2] = cnp.PyArray_DATA(full)
     a.data[3] = wrong
     a.stride[2][0] = cnp.PyArray_STRIDE(full, 0)
     wrong[0] = -1
-    launch(ADD_ROWS[code], &a, <double>cnp.PyArray_SIZE(rows))
+    launch(ADD_ROWS[code], &a)
     if wrong[0] >= 0:
-        raise IndexError(f"index {wrong[1]} is out of bounds for dimension 0 with size {a.size[2]}")
+        raise IndexError(f"index {wrong[1]} is out of bounds for dimension 0 with size {a.integer[0]}")
     return True

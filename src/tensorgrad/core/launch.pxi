@@ -1,19 +1,27 @@
 # Calling kernels: every call is one KernelArgs and goes through launch().
 
-cdef double RELEASE_GIL_FROM = 40000.0      # elements of light work, about 10 microseconds
+cdef double CUT_FROM = 1500.0               # nanoseconds of work from which threads may gain
+cdef double UNLOCK_FROM = 10000.0           # and from which the GIL is worth releasing
 
 
-cdef int launch(kernel_fn fn, KernelArgs *a, double work) except -1:
-    """Runs a kernel; ``work`` is about how many elements it touches, which decides whether the GIL is worth
-    releasing.
-    """
-    if work < RELEASE_GIL_FROM:
-        fn(a)
+cdef int launch(const Kernel *kernel, KernelArgs *a) except -1:
+    """Runs a kernel: the one place where the core does."""
+    cdef double cost = kernel.cost
+    cdef int d, failed
+    for d in range(a.ndim):
+        cost *= a.size[d]
+    if cost < CUT_FROM and kernel.finish is NULL:
+        kernel.run(a, 0, a.size[0] if kernel.units is NULL else kernel.units(a))
+        return 0
+    if cost < UNLOCK_FROM:
+        failed = run_kernel(kernel, a, cost)
     else:
         begin_unlocked()
         with nogil:
-            fn(a)
+            failed = run_kernel(kernel, a, cost)
         end_unlocked()
+    if failed:
+        raise MemoryError(f"{kernel.name.decode()}: no memory for what it sums apart")
     return 0
 
 
@@ -88,9 +96,9 @@ cdef bint map_args(KernelArgs *a, PyObject **operands, int count, Tensor out) no
     return True
 
 
-cdef kernel_fn COPY[9]
-cdef kernel_fn FILL[9]
-cdef kernel_fn CAST[9][9]
+cdef const Kernel *COPY[9]
+cdef const Kernel *FILL[9]
+cdef const Kernel *CAST[9][9]
 
 
 cdef void find_copies() noexcept:
@@ -114,30 +122,31 @@ cdef int copy_into(Tensor out, Tensor x) except -1:
     """
     cdef KernelArgs a
     cdef PyObject *operands[1]
-    cdef kernel_fn fn = NULL
+    cdef const Kernel *fn = NULL
     if out.count == 0:
         return 0
     if out.block.frozen:
         refuse_frozen()
-    if x.code == out.code and x.contiguous and out.contiguous and x.count == out.count:
-        if x.at != out.at:
-            memmove(out.at, x.at, x.count * ITEMSIZE[x.code])
+    if x.at == out.at and x.code == out.code and x.contiguous and out.contiguous and x.count == out.count:
         return 0
     if tg_kernels:
         fn = COPY[x.code] if x.code == out.code else CAST[x.code][out.code]
     if clash(out, x):                   # NumPy does not look out for every such case either
         x = clone_raw(x)
     operands[0] = <PyObject *>x
+    begin(&a, 1)
     if not out.contiguous and overlaps_itself(out):     # of elements that share memory the last by index is kept
         target = array_of(out)
         target.flat = np.broadcast_to(array_of(x), target.shape)
         return 0
-    if fn is NULL or not map_args(&a, operands, 1, out):
+    if fn is not NULL and x.contiguous and out.contiguous and x.count == out.count:
+        flat_args1(&a, x, out)
+    elif fn is NULL or not map_args(&a, operands, 1, out):
         source = array_of(x)
         with np.errstate(all="ignore"):
             np.copyto(array_of(out), source, casting="unsafe")
         return 0
-    return launch(fn, &a, <double>out.count)
+    return launch(fn, &a)
 
 
 cdef Tensor clone_raw(Tensor x):
@@ -167,18 +176,12 @@ cdef Tensor cast_raw(Tensor x, int code):
 cdef int fill_raw(Tensor t, double value) except -1:
     """Sets every element of a contiguous tensor."""
     cdef KernelArgs a
-    if value == 0.0 and not signbit(value):
-        memset(t.at, 0, t.count * ITEMSIZE[t.code])
-        return 0
-    if FILL[t.code] is NULL:
-        array_of(t)[...] = value
-        return 0
-    a.ndim = 1
+    begin(&a, 1)
     a.size[0] = t.count
     a.data[0] = t.at
     a.stride[0][0] = ITEMSIZE[t.code]
     a.scalar[0] = value
-    return launch(FILL[t.code], &a, <double>t.count)
+    return launch(FILL[t.code], &a)
 
 
 cdef int broadcast_shape(Tensor x, Tensor y, Py_ssize_t *out, str who) except -1:

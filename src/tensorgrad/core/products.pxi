@@ -1,6 +1,6 @@
 # Matrix products by the GEMM kernel.
 
-cdef kernel_fn MATMUL[9]
+cdef const Kernel *MATMUL[9]
 cdef int GEMM_BIAS_FLAG = 2
 
 
@@ -63,29 +63,27 @@ cdef Tensor gemm(Tensor x, Tensor y, Tensor bias, bint transpose_y):
     shape[0] = shape_of(x)[0]
     shape[1] = shape_of(y)[1 - inner]
     out = new_tensor(2, shape, x.code)
-    a.ndim = 4
+    begin(&a, 4)
     a.size[0] = shape[0]
     a.size[1] = shape[1]
     a.size[2] = shape_of(x)[1]
     a.size[3] = 1
     a.data[0] = x.at
     a.data[1] = y.at
-    a.data[2] = out.at
-    a.data[3] = NULL
+    a.data[3] = out.at
     matrix_strides(x, &a.stride[0][0], &a.stride[0][1])
     matrix_strides(y, &a.stride[1][0], &a.stride[1][1])
     if transpose_y:
         kept = a.stride[1][0]
         a.stride[1][0] = a.stride[1][1]
         a.stride[1][1] = kept
-    a.stride[2][0] = shape[1] * ITEMSIZE[x.code]
-    a.stride[2][1] = ITEMSIZE[x.code]
-    a.stride[0][2] = a.stride[1][2] = a.stride[2][2] = 0
-    a.flags = 0
+    a.stride[3][0] = shape[1] * ITEMSIZE[x.code]
+    a.stride[3][1] = ITEMSIZE[x.code]
+    a.stride[0][2] = a.stride[1][2] = a.stride[3][2] = 0
     if bias is not None:
-        a.data[3] = bias.at
+        a.data[2] = bias.at
         a.flags = GEMM_BIAS_FLAG
-    launch(MATMUL[x.code], &a, <double>shape[0] * shape[1] * a.size[2] / 8)
+    launch(MATMUL[x.code], &a)
     return out
 
 
@@ -102,6 +100,7 @@ cdef Tensor batched_gemm(Tensor x, Tensor y):
         out = new_tensor(n, shape, x.code)
         fill_raw(out, 0.0)
         return out
+    begin(&a, 4)
     if not unit_strided(x) or not collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2]):
         x = clone_raw(x)
     if n == y.nd and (not unit_strided(y) or not collapse(y, 0, n - 2, &a.size[3], &a.stride[1][2])):
@@ -116,22 +115,19 @@ cdef Tensor batched_gemm(Tensor x, Tensor y):
     memcpy(shape, shape_of(x), (n - 1) * sizeof(Py_ssize_t))
     shape[n - 1] = shape_of(y)[n - 1]
     out = new_tensor(n, shape, x.code)
-    a.ndim = 4
     a.size[0] = shape[n - 2]
     a.size[1] = shape[n - 1]
     a.size[2] = shape_of(x)[n - 1]
     a.data[0] = x.at
     a.data[1] = y.at
-    a.data[2] = out.at
-    a.data[3] = NULL
+    a.data[3] = out.at
     matrix_strides(x, &a.stride[0][0], &a.stride[0][1])
     matrix_strides(y, &a.stride[1][0], &a.stride[1][1])
-    a.stride[2][0] = shape[n - 1] * ITEMSIZE[x.code]
-    a.stride[2][1] = ITEMSIZE[x.code]
-    a.stride[2][2] = shape[n - 2] * a.stride[2][0]
-    a.flags = 0
+    a.stride[3][0] = shape[n - 1] * ITEMSIZE[x.code]
+    a.stride[3][1] = ITEMSIZE[x.code]
+    a.stride[3][2] = shape[n - 2] * a.stride[3][0]
     if out.count:
-        launch(MATMUL[x.code], &a, <double>out.count * a.size[2] / 8)
+        launch(MATMUL[x.code], &a)
     return out
 
 

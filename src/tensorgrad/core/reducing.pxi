@@ -54,7 +54,7 @@ cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, in
     for i in range(first if first > 0 else 0):
         if mask[i] and own[i] != 1:
             several = True
-    a.ndim = 3
+    begin(&a, 3)
     fits = not several and collapse(x, 0, first if first > 0 else 0, &a.size[0], &a.stride[0][0])
     fits = fits and collapse(x, first if first > 0 else 0, last + 1, &a.size[1], &a.stride[0][1])
     fits = fits and collapse(x, last + 1, x.nd, &a.size[2], &a.stride[0][2])
@@ -75,7 +75,7 @@ cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, in
     a.stride[1][0] = a.size[2] * ITEMSIZE[out_code]
     a.stride[1][1] = 0
     a.stride[1][2] = ITEMSIZE[out_code]
-    launch(op.kernels[x.code], &a, <double>x.count)
+    launch(op.kernels[x.code], &a)
     if several:                         # the next run reduces results, which may have another dtype
         return reduce_kernel(op, out, mask, keepdim, out_code)
     return out

@@ -6,7 +6,7 @@ cdef object apply(bytes name, object input, object out, double first=0.0, double
     who = name.decode()
     x = float_array(who, "input", input)
     y = output(who, "out", out, x.shape, x.dtype)
-    a.ndim = 1
+    begin(&a, 1)
     a.size[0] = x.size
     a.data[0] = address(x)
     a.data[1] = address(y)
@@ -23,7 +23,7 @@ cdef object apply_backward(bytes name, str saved_as, object grad, object saved, 
     v = float_array(who, saved_as, saved)
     g = like(who, "grad", grad, v)
     y = output(who, "out", out, v.shape, v.dtype)
-    a.ndim = 1
+    begin(&a, 1)
     a.size[0] = v.size
     a.data[0] = address(g)
     a.data[1] = address(v)

@@ -67,9 +67,12 @@ cdef void *address(object array) except? NULL:
 
 cdef int launch(bytes name, int dtype, KernelArgs *a) except -1:
     """Calls the kernel without the GIL."""
-    cdef kernel_fn fn = kernels_find(name, dtype)
-    if fn is NULL:
+    cdef const Kernel *kernel = kernels_find(name, dtype)
+    cdef int short_of_memory
+    if kernel is NULL:
         raise KeyError(f"there is no kernel {name.decode()!r} for element type {dtype}")
     with nogil:
-        fn(a)
+        short_of_memory = kernel_run(kernel, a, kernel_cost(kernel, a))
+    if short_of_memory:
+        raise MemoryError(f"{name.decode()}: no memory for what it sums apart")
     return 0

@@ -11,10 +11,10 @@
         (void)scalar;                                                                                   \
         memmove(data[1], data[0], (size_t)(count * (bits / 8)));                                        \
     }                                                                                                   \
-    static void copy_##bits(const KernelArgs *a)                                                        \
+    static void copy_##bits(const KernelArgs *a, int64_t from, int64_t to)                              \
     {                                                                                                   \
         static const Span span = {span_copy_##bits, 2, 1, {bits / 8, bits / 8}};                        \
-        LEVEL(walk)(a, &span);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                          \
     }
 
 COPY(8)
@@ -35,10 +35,10 @@ COPY(64)
             out[i] = value;                                                                             \
         }                                                                                               \
     }                                                                                                   \
-    static void fill_##T(const KernelArgs *a)                                                           \
+    static void fill_##T(const KernelArgs *a, int64_t from, int64_t to)                                 \
     {                                                                                                   \
         static const Span span = {span_fill_##T, 1, 1, {sizeof(type)}};                                 \
-        LEVEL(walk)(a, &span);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                          \
     }
 
 FILL(bool, uint8_t, AS_BOOL)
@@ -89,21 +89,21 @@ ALWAYS_INLINE int64_t i64_of(double x)
 #define STORED_f32 float
 #define STORED_f64 double
 
-#define CAST(from, to, expression)                                                                      \
-    static void span_##from##_to_##to(void *const *data, int64_t count, const double *scalar)           \
+#define CAST(source, target, expression)                                                                      \
+    static void span_##source##_to_##target(void *const *data, int64_t count, const double *scalar)           \
     {                                                                                                   \
-        const STORED_##from *in = data[0];                                                              \
-        STORED_##to *out = data[1];                                                                     \
+        const STORED_##source *in = data[0];                                                              \
+        STORED_##target *out = data[1];                                                                     \
         (void)scalar;                                                                                   \
         INDEPENDENT                                                                                     \
         for (int64_t i = 0; i < count; i++) {                                                           \
-            out[i] = (STORED_##to)(expression);                                                         \
+            out[i] = (STORED_##target)(expression);                                                         \
         }                                                                                               \
     }                                                                                                   \
-    static void from##_to_##to(const KernelArgs *a)                                                     \
+    static void source##_to_##target(const KernelArgs *a, int64_t from, int64_t to)                           \
     {                                                                                                   \
-        static const Span span = {span_##from##_to_##to, 2, 1, {sizeof(STORED_##from), sizeof(STORED_##to)}}; \
-        LEVEL(walk)(a, &span);                                                                          \
+        static const Span span = {span_##source##_to_##target, 2, 1, {sizeof(STORED_##source), sizeof(STORED_##target)}}; \
+        LEVEL(walk)(a, &span, from, to);                                                                          \
     }
 
 #define CAST_FROM_INTEGER(from)                                                                         \
@@ -138,18 +138,20 @@ CAST_FROM_FLOAT(f16, i32_of_single, in[i])
 CAST_FROM_FLOAT(f32, i32_of_single, half_of_float(in[i]))
 CAST_FROM_FLOAT(f64, i32_of, half_of_double(in[i]))
 
-/* data = rows to add, index (int64), table, wrong; size = {rows, elements of a row, rows of the table}; stride[2][0] = bytes
+/* data = rows to add, index (int64), table, wrong; size = {rows, elements of a row}; integer = rows of the table; stride[2][0] = bytes
    between rows of the table. Rows are added in their order, so the result is always the same. Each index is read once, as
    whoever else holds the array may write there; at one that there is not the kernel stops and says which row named what. */
 #define SCATTER(T, type)                                                                                \
-    static void scatter_add_rows_##T(const KernelArgs *a)                                               \
+    static void scatter_add_rows_##T(const KernelArgs *a, int64_t from, int64_t to)                     \
     {                                                                                                   \
         const type *in = a->data[0];                                                                    \
         const volatile int64_t *index = a->data[1];                                                     \
         int64_t width = a->size[1];                                                                     \
+        (void)from;                                                                                     \
+        (void)to;                                                                                       \
         for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
             int64_t row = index[r];                                                                     \
-            if (row < 0 || row >= a->size[2]) {                                                         \
+            if (row < 0 || row >= a->integer[0]) {                                                         \
                 int64_t *wrong = a->data[3];                                                            \
                 wrong[0] = r;                                                                           \
                 wrong[1] = row;                                                                         \
@@ -171,22 +173,23 @@ SCATTER(f64, double)
     line(DT_BOOL, bool, 8) line(DT_U8, u8, 8) line(DT_I8, i8, 8) line(DT_I16, i16, 16) line(DT_I32, i32, 32) \
     line(DT_I64, i64, 64) line(DT_F16, f16, 16) line(DT_F32, f32, 32) line(DT_F64, f64, 64)
 
-#define LINES(code, T, bits)                                                                            \
-    {"copy", code, copy_##bits},                                                                        \
-    {"fill", code, fill_##T},                                                                           \
-    {"cast_bool", code, T##_to_bool},                                                                   \
-    {"cast_u8", code, T##_to_u8},                                                                       \
-    {"cast_i8", code, T##_to_i8},                                                                       \
-    {"cast_i16", code, T##_to_i16},                                                                     \
-    {"cast_i32", code, T##_to_i32},                                                                     \
-    {"cast_i64", code, T##_to_i64},                                                                     \
-    {"cast_f16", code, T##_to_f16},                                                                     \
-    {"cast_f32", code, T##_to_f32},                                                                     \
-    {"cast_f64", code, T##_to_f64},
+#define CAST_LINE(code, T, to) \
+    {"cast_" #to, code, T##_to_##to, .cost = 0.2f, .inputs = 1, .outputs = 1},
 
-const KernelEntry LEVEL(copy_entries)[] = {
+#define LINES(code, T, bits)                                                                            \
+    {"copy", code, copy_##bits, .cost = 0.01f * bits / 8, .inputs = 1, .outputs = 1},                   \
+    {"fill", code, fill_##T, .cost = 0.005f * bits / 8, .outputs = 1, .settings = "value"},             \
+    CAST_LINE(code, T, bool) CAST_LINE(code, T, u8) CAST_LINE(code, T, i8) CAST_LINE(code, T, i16)      \
+    CAST_LINE(code, T, i32) CAST_LINE(code, T, i64) CAST_LINE(code, T, f16) CAST_LINE(code, T, f32)     \
+    CAST_LINE(code, T, f64)
+
+/* Rows are added in their order, which one thread keeps. */
+#define SCATTER_LINE(code, T) \
+    {"scatter_add_rows", code, scatter_add_rows_##T, .cost = 0.3f, .inputs = 2, .outputs = 2, .settings = ": rows", .units = one_unit},
+
+const Kernel LEVEL(copy_entries)[] = {
     EVERY_TYPE(LINES)
-    {"scatter_add_rows", DT_F32, scatter_add_rows_f32},
-    {"scatter_add_rows", DT_F64, scatter_add_rows_f64},
-    {NULL, 0, NULL},
+    SCATTER_LINE(DT_F32, f32)
+    SCATTER_LINE(DT_F64, f64)
+    {NULL},
 };

@@ -7,17 +7,17 @@
 
 #define SLOTS 4096 /* of the hash table: a power of two, several times the number of kernels */
 
-typedef const KernelEntry *const *(*entries_fn)(void);
+typedef const Kernel *const *(*entries_fn)(void);
 
 #ifdef KERNEL_X86
-const KernelEntry *const *kernel_entries_v2(void);
-const KernelEntry *const *kernel_entries_v3(void);
-const KernelEntry *const *kernel_entries_v4(void);
+const Kernel *const *kernel_entries_v2(void);
+const Kernel *const *kernel_entries_v3(void);
+const Kernel *const *kernel_entries_v4(void);
 #else
-const KernelEntry *const *kernel_entries_baseline(void);
+const Kernel *const *kernel_entries_baseline(void);
 #endif
 
-static const KernelEntry *slots[SLOTS];
+static const Kernel *slots[SLOTS];
 static int filled;
 static const char *level_name = "none";
 
@@ -30,7 +30,7 @@ static unsigned hash(const char *name, int dtype)
     return h;
 }
 
-static void insert(const KernelEntry *entry)
+static void insert(const Kernel *entry)
 {
     unsigned at = hash(entry->name, entry->dtype) % SLOTS;
     while (slots[at]) {
@@ -42,11 +42,11 @@ static void insert(const KernelEntry *entry)
 
 static void fill(entries_fn entries)
 {
-    const KernelEntry *const *lists = entries();
+    const Kernel *const *lists = entries();
     memset(slots, 0, sizeof slots);
     filled = 0;
     for (; *lists; lists++) {
-        for (const KernelEntry *entry = *lists; entry->name; entry++) {
+        for (const Kernel *entry = *lists; entry->name; entry++) {
             insert(entry);
         }
     }
@@ -103,12 +103,12 @@ const char *kernels_level(void)
     return level_name;
 }
 
-kernel_fn kernels_find(const char *name, int dtype)
+const Kernel *kernels_find(const char *name, int dtype)
 {
     unsigned at = hash(name, dtype) % SLOTS;
     while (slots[at]) {
         if (slots[at]->dtype == dtype && strcmp(slots[at]->name, name) == 0) {
-            return slots[at]->fn;
+            return slots[at];
         }
         at = (at + 1) % SLOTS;
     }
@@ -120,12 +120,11 @@ int kernels_count(void)
     return filled;
 }
 
-const char *kernels_name(int index, int *dtype)
+const Kernel *kernels_at(int index)
 {
     for (int at = 0; at < SLOTS; at++) {
         if (slots[at] && index-- == 0) {
-            *dtype = slots[at]->dtype;
-            return slots[at]->name;
+            return slots[at];
         }
     }
     return NULL;

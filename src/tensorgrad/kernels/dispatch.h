@@ -12,10 +12,10 @@ int kernels_start(const char *cap);
 const char *kernels_level(void);
 
 /* The kernel of that name for that element type, or NULL. */
-kernel_fn kernels_find(const char *name, int dtype);
+const Kernel *kernels_find(const char *name, int dtype);
 
 /* How many kernels there are, and the name and element type of each. */
 int kernels_count(void);
-const char *kernels_name(int index, int *dtype);
+const Kernel *kernels_at(int index);
 
 #endif

@@ -4,15 +4,15 @@
 
 #include "level.h"
 
-extern const KernelEntry LEVEL(map_entries)[];
-extern const KernelEntry LEVEL(copy_entries)[];
-extern const KernelEntry LEVEL(reduce_entries)[];
-extern const KernelEntry LEVEL(reduce_other_entries)[];
-extern const KernelEntry LEVEL(row_entries)[];
-extern const KernelEntry LEVEL(loss_entries)[];
-extern const KernelEntry LEVEL(gemm_entries)[];
-extern const KernelEntry LEVEL(step_entries)[];
+extern const Kernel LEVEL(map_entries)[];
+extern const Kernel LEVEL(copy_entries)[];
+extern const Kernel LEVEL(reduce_entries)[];
+extern const Kernel LEVEL(reduce_other_entries)[];
+extern const Kernel LEVEL(row_entries)[];
+extern const Kernel LEVEL(loss_entries)[];
+extern const Kernel LEVEL(gemm_entries)[];
+extern const Kernel LEVEL(step_entries)[];
 
-const KernelEntry *const *LEVEL(kernel_entries)(void);
+const Kernel *const *LEVEL(kernel_entries)(void);
 
 #endif

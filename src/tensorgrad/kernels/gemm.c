@@ -351,32 +351,78 @@ static void multiply(const Product *p)
 #define multiply multiply_plain
 #endif
 
-/* See KernelArgs: size = {M, N, K, batch}; of A and B stride = {row, column, batch}, of C {row, -, batch}. */
-static void matmul_f32(const KernelArgs *a)
+#if VECTOR_TYPES
+#define UNIT_ROWS TILE_ROWS
+#define UNIT_COLUMNS TILE_COLUMNS
+#else
+#define UNIT_ROWS 8
+#define UNIT_COLUMNS 32
+#endif
+
+/* How a product is cut: by rows of tiles, or by columns of tiles where rows are few. What is computed transposed stays whole. */
+typedef struct Cut {
+    int64_t units;      /* of one product */
+    int64_t rows, columns;  /* of a unit; 0 where it has all of them */
+} Cut;
+
+static Cut cut_of(const KernelArgs *a)
+{
+    int64_t rows = a->size[0];
+    int64_t columns = a->size[1];
+    Cut cut = {1, 0, 0};
+    if (rows * columns <= 6144 || columns < 32) {
+        return cut;
+    }
+    if (rows >= 4 * UNIT_ROWS || rows >= columns) {
+        cut.rows = UNIT_ROWS;
+        cut.units = (rows + UNIT_ROWS - 1) / UNIT_ROWS;
+    } else {
+        cut.columns = UNIT_COLUMNS;
+        cut.units = (columns + UNIT_COLUMNS - 1) / UNIT_COLUMNS;
+    }
+    return cut;
+}
+
+static int64_t units_of_product(const KernelArgs *a)
+{
+    return a->size[3] * cut_of(a).units;
+}
+
+/* data = A, B, bias or NULL, C; size = {M, N, K, batch}; of A and B stride = {row, column, batch}, of C {row, -, batch}. */
+static void matmul_f32(const KernelArgs *a, int64_t from, int64_t to)
 {
     int64_t width = sizeof(float);
-    Product p = {a->size[0], a->size[1], a->size[2], a->data[0], a->stride[0][0] / width, a->stride[0][1] / width,
-                 a->data[1], a->stride[1][0] / width, a->stride[1][1] / width, a->data[2], a->stride[2][0] / width,
-                 a->flags & GEMM_BIAS ? a->data[3] : NULL, a->flags};
-    if (p.rows == 0 || p.columns == 0) {
+    Cut cut = cut_of(a);
+    if (a->size[0] == 0 || a->size[1] == 0) {
         return;
     }
-    /* The stride along an extent of one says nothing; as unit it chooses the layout that needs no packing. */
-    if (p.depth == 1) {
-        p.a_column = 1;
-    }
-    if (p.columns == 1) {
-        p.b_column = 1;
-    }
-    for (int64_t i = 0; i < a->size[3]; i++) {
+    while (from < to) {
+        int64_t item = from / cut.units;
+        int64_t first = from % cut.units;
+        int64_t last = to - item * cut.units < cut.units ? to - item * cut.units : cut.units;
+        int64_t row = first * cut.rows;
+        int64_t column = first * cut.columns;
+        Product p = {cut.rows && last < cut.units ? last * cut.rows - row : a->size[0] - row,
+                     cut.columns && last < cut.units ? last * cut.columns - column : a->size[1] - column, a->size[2],
+                     (const float *)((const char *)a->data[0] + item * a->stride[0][2] + row * a->stride[0][0]),
+                     a->stride[0][0] / width, a->stride[0][1] / width,
+                     (const float *)((const char *)a->data[1] + item * a->stride[1][2] + column * a->stride[1][1]),
+                     a->stride[1][0] / width, a->stride[1][1] / width,
+                     (float *)((char *)a->data[3] + item * a->stride[3][2] + row * a->stride[3][0]) + column,
+                     a->stride[3][0] / width, a->flags & GEMM_BIAS ? (const float *)a->data[2] + column : NULL, a->flags};
+        /* The stride along an extent of one says nothing; as unit it chooses the layout that needs no packing. */
+        if (p.depth == 1) {
+            p.a_column = 1;
+        }
+        if (p.columns == 1) {
+            p.b_column = 1;
+        }
         multiply(&p);
-        p.a = (const float *)((const char *)p.a + a->stride[0][2]);
-        p.b = (const float *)((const char *)p.b + a->stride[1][2]);
-        p.c = (float *)((char *)p.c + a->stride[2][2]);
+        from = item * cut.units + last;
     }
 }
 
-const KernelEntry LEVEL(gemm_entries)[] = {
-    {"matmul", DT_F32, matmul_f32},
-    {NULL, 0, NULL},
+const Kernel LEVEL(gemm_entries)[] = {
+    {"matmul", DT_F32, matmul_f32, .cost = 0.02f, .inputs = 3, .outputs = 1, .coarse = 1, .units = units_of_product},
+    {NULL},
 };

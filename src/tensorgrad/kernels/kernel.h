@@ -1,23 +1,51 @@
-/* One call of a kernel is a value: everything it needs stands in KernelArgs, so a call can be run, recorded and replayed. */
+/* A kernel is declared (Kernel) and a call of it is a value (KernelArgs): everything it needs stands there, so that a call
+   can be run, cut for several threads, timed, recorded and replayed. */
 #ifndef TENSORGRAD_KERNEL_H
 #define TENSORGRAD_KERNEL_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define KERNEL_OPERANDS 8
 #define KERNEL_DIMS 6
 #define KERNEL_SCALARS 8
+#define KERNEL_INTEGERS 4
 
 typedef struct KernelArgs {
-    void *data[KERNEL_OPERANDS];                    /* the inputs, then the outputs */
-    int64_t size[KERNEL_DIMS];                      /* extents of the loop, outermost first */
-    int64_t stride[KERNEL_OPERANDS][KERNEL_DIMS];   /* bytes from one element to the next, per operand and loop dimension */
-    double scalar[KERNEL_SCALARS];
+    void *data[KERNEL_OPERANDS];                    /* the operands, in the order of the declaration; NULL for one that is not given */
+    int64_t size[KERNEL_DIMS];                      /* extents of the work, outermost first: their product counts its elements */
+    double scalar[KERNEL_SCALARS];                  /* settings, in the order of the declaration */
+    int64_t integer[KERNEL_INTEGERS];               /* settings that are integers */
+    void *workspace;                                /* the launch lends it: see Kernel */
     int32_t ndim;                                   /* how many of size[] are in use, at least 1 */
     int32_t flags;
+    int64_t stride[KERNEL_OPERANDS][KERNEL_DIMS];   /* bytes from one element to the next, per operand and dimension */
 } KernelArgs;
 
-typedef void (*kernel_fn)(const KernelArgs *);
+/* Every call starts so. Of the strides only those of operands and dimensions in use are looked at. */
+static inline void kernel_begin(KernelArgs *a, int ndim)
+{
+    memset(a, 0, offsetof(KernelArgs, stride));
+    a->ndim = ndim;
+}
+
+/* What a kernel is. Its work is a row of units: elements, rows, tiles. Units may be run in any pieces, in any order and at the
+   same time, and give the same bytes. Where pieces have to be put together, `units` cuts by length alone, each unit leaves its
+   part in the workspace, and `finish` joins them in order; when there is one unit, run() gives the result by itself. */
+typedef struct Kernel {
+    const char *name;
+    int dtype;                                                      /* of its inputs */
+    void (*run)(const KernelArgs *a, int64_t from, int64_t to);     /* the units from `from` up to `to` */
+    float cost;                                                     /* nanoseconds an element, about, on one thread */
+    int8_t inputs, outputs;                                         /* operands stand in this order */
+    int8_t in_place;                                                /* bits: which inputs are written as well */
+    int8_t coarse;                                                  /* a piece repeats some work: few, large ones */
+    const char *settings;                                           /* names: of scalars, then after a colon of integers */
+    int64_t (*units)(const KernelArgs *a);                          /* NULL: size[0] */
+    size_t (*workspace)(const KernelArgs *a, int64_t units);        /* bytes; asked only if there is a `finish` */
+    void (*finish)(const KernelArgs *a, int64_t units);             /* or NULL */
+} Kernel;
 
 /* Element types, in the order of the promotion table. */
 enum { DT_BOOL, DT_U8, DT_I8, DT_I16, DT_I32, DT_I64, DT_F16, DT_F32, DT_F64, DT_COUNT };

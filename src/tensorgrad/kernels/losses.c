@@ -5,32 +5,97 @@
 ROW_HELPERS(f32, float)
 ROW_HELPERS(f64, double)
 
+#define SEGMENT 32768       /* elements whose terms are summed apart from those of others */
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t segments(const KernelArgs *args)
+{
+    return args->size[0] <= SEGMENT ? 1 : divide_up(args->size[0], SEGMENT);
+}
+
+/* What a segment leaves: its sum, how many rows are in it, and the first row that names no class. */
+typedef struct Part {
+    double total;
+    int64_t used;
+    int64_t wrong_row, wrong_class;
+} Part;
+
+static size_t parts(const KernelArgs *args, int64_t units)
+{
+    (void)args;
+    return (size_t)units * sizeof(Part);
+}
+
+static Part joined(const KernelArgs *args, int64_t units)
+{
+    const Part *part = args->workspace;
+    Part all = {0.0, 0, -1, 0};
+    for (int64_t u = 0; u < units; u++) {
+        all.total += part[u].total;
+        all.used += part[u].used;
+        if (all.wrong_row < 0) {
+            all.wrong_row = part[u].wrong_row;
+            all.wrong_class = part[u].wrong_class;
+        }
+    }
+    return all;
+}
+
+static int64_t rows_of_segment(const KernelArgs *args)
+{
+    int64_t rows = args->size[1] ? SEGMENT / args->size[1] : args->size[0];
+    return rows < 1 ? 1 : rows;
+}
+
+static int64_t segments_of_rows(const KernelArgs *args)
+{
+    int64_t rows = rows_of_segment(args);
+    return args->size[0] <= rows ? 1 : divide_up(args->size[0], rows);
+}
+
+/* Gives 0 if a row names no class, having said which one to the caller. */
+static int report(const KernelArgs *args, const Part *all)
+{
+    if (all->wrong_row < 0) {
+        return 1;
+    }
+    int64_t *wrong = args->data[4];
+    wrong[0] = all->wrong_row;
+    wrong[1] = all->wrong_class;
+    return 0;
+}
+
+static void report_wrong(const KernelArgs *args, int64_t units)
+{
+    Part all = joined(args, units);
+    report(args, &all);
+}
+
 /* The class that a row names, in [0, size[1]), or one of these. It is read once: whoever else holds the array may write there
-   at any time. One that there is not is reported in data[4], as its row and itself. */
+   at any time. */
 enum { IGNORED = -1, WRONG = -2 };
 
-static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t row)
+static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t row, Part *part)
 {
     int64_t class = ((const volatile int64_t *)target)[row];
-    if (class == args->size[2]) {
+    if (class == args->integer[0]) {
         return IGNORED;
     }
     if (class < 0 || class >= args->size[1]) {
-        int64_t *wrong = args->data[4];
-        wrong[0] = row;
-        wrong[1] = class;
+        part->wrong_row = row;
+        part->wrong_class = class;
         return WRONG;
     }
     return class;
 }
 
 #define LOSSES(T, type)                                                                                 \
-    /* data = a, b, loss; size = {n}; scalar[0] = 1 for the mean, 0 for the sum */                      \
-    static void mse_##T(const KernelArgs *args)                                                         \
+    static double squares_##T(const type *a, const type *b, int64_t count)                              \
     {                                                                                                   \
-        int64_t count = args->size[0];                                                                  \
-        const type *a = args->data[0];                                                                  \
-        const type *b = args->data[1];                                                                  \
         double total = 0.0;                                                                             \
         if (count < SHORT_LANES) {                                                                      \
             for (int64_t i = 0; i < count; i++) {                                                       \
@@ -39,61 +104,102 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
         } else {                                                                                        \
             SUM_ALONG(type, total, count, (a[i] - b[i]) * (a[i] - b[i]));                               \
         }                                                                                               \
-        *(type *)args->data[2] = (type)(args->scalar[0] ? total / (double)count : total);               \
+        return total;                                                                                   \
+    }                                                                                                   \
+    static void give_mse_##T(const KernelArgs *args, double total)                                      \
+    {                                                                                                   \
+        *(type *)args->data[2] = (type)(args->scalar[0] ? total / (double)args->size[0] : total);       \
+    }                                                                                                   \
+    /* data = a, b, loss; size = {n}; scalar[0] = 1 for the mean, 0 for the sum */                      \
+    static void mse_##T(const KernelArgs *args, int64_t from, int64_t to)                               \
+    {                                                                                                   \
+        const type *a = args->data[0];                                                                  \
+        const type *b = args->data[1];                                                                  \
+        if (args->size[0] <= SEGMENT) {                                                                 \
+            give_mse_##T(args, squares_##T(a, b, args->size[0]));                                       \
+            return;                                                                                     \
+        }                                                                                               \
+        for (int64_t u = from; u < to; u++) {                                                           \
+            int64_t first = u * SEGMENT;                                                                \
+            int64_t count = args->size[0] - first < SEGMENT ? args->size[0] - first : SEGMENT;          \
+            ((double *)args->workspace)[u] = squares_##T(a + first, b + first, count);                  \
+        }                                                                                               \
+    }                                                                                                   \
+    static void finish_mse_##T(const KernelArgs *args, int64_t units)                                   \
+    {                                                                                                   \
+        double total = 0.0;                                                                             \
+        for (int64_t u = 0; u < units; u++) {                                                           \
+            total += ((const double *)args->workspace)[u];                                              \
+        }                                                                                               \
+        give_mse_##T(args, total);                                                                      \
     }                                                                                                   \
     /* data = g (one element), a, b, gradient of a */                                                   \
-    static void mse_backward_##T(const KernelArgs *args)                                                \
+    static void mse_backward_##T(const KernelArgs *args, int64_t from, int64_t to)                      \
     {                                                                                                   \
         const type *a = args->data[1];                                                                  \
         const type *b = args->data[2];                                                                  \
         type *out = args->data[3];                                                                      \
-        int64_t count = args->size[0];                                                                  \
-        double share = args->scalar[0] ? 2.0 / (double)count : 2.0;                                     \
+        double share = args->scalar[0] ? 2.0 / (double)args->size[0] : 2.0;                             \
         type scale = (type)(share * (double)*(const type *)args->data[0]);                              \
         INDEPENDENT                                                                                     \
-        for (int64_t i = 0; i < count; i++) {                                                           \
+        for (int64_t i = from; i < to; i++) {                                                           \
             out[i] = scale * (a[i] - b[i]);                                                             \
         }                                                                                               \
     }                                                                                                   \
-    /* data = logits, target (int64), loss, log probabilities, wrong; size = {rows, classes, the target that is ignored}; \
-       scalar[0] = 1 for the mean, 0 for the sum */                                                     \
-    static void cross_entropy_##T(const KernelArgs *args)                                               \
+    static Part cross_entropy_rows_##T(const KernelArgs *args, int64_t from, int64_t to)                \
     {                                                                                                   \
         int64_t classes = args->size[1];                                                                \
-        int64_t used = 0;                                                                               \
-        double total = 0.0;                                                                             \
-        for (int64_t r = 0; r < args->size[0]; r++) {                                                   \
+        Part part = {0.0, 0, -1, 0};                                                                    \
+        for (int64_t r = from; r < to; r++) {                                                           \
             type *log_probability = (type *)args->data[3] + r * classes;                                \
-            int64_t class = class_of_row(args, args->data[1], r);                                       \
+            int64_t class = class_of_row(args, args->data[1], r, &part);                                \
             if (class == WRONG) {                                                                       \
-                return;                                                                                 \
+                break;                                                                                  \
             }                                                                                           \
             log_softmax_row_##T((const type *)args->data[0] + r * classes, log_probability, classes);   \
             if (class != IGNORED) {                                                                     \
-                total -= log_probability[class];                                                        \
-                used++;                                                                                 \
+                part.total -= log_probability[class];                                                   \
+                part.used++;                                                                            \
             }                                                                                           \
         }                                                                                               \
-        *(type *)args->data[2] = (type)(args->scalar[0] ? total / (double)used : total);                \
+        return part;                                                                                    \
     }                                                                                                   \
-    /* data = g (one element), log probabilities, target, gradient of the logits, wrong; sizes and scalar as above */ \
-    static void cross_entropy_backward_##T(const KernelArgs *args)                                      \
+    static void give_cross_entropy_##T(const KernelArgs *args, const Part *all)                         \
+    {                                                                                                   \
+        if (report(args, all)) {                                                                        \
+            *(type *)args->data[2] = (type)(args->scalar[0] ? all->total / (double)all->used : all->total); \
+        }                                                                                               \
+    }                                                                                                   \
+    /* data = logits, target (int64), loss, log probabilities, wrong; size = {rows, classes}; scalar[0] = 1 for the mean, 0 \
+       for the sum; integer[0] = the target that is ignored */                                          \
+    static void cross_entropy_##T(const KernelArgs *args, int64_t from, int64_t to)                     \
+    {                                                                                                   \
+        int64_t rows = rows_of_segment(args);                                                           \
+        if (args->size[0] <= rows) {                                                                    \
+            Part all = cross_entropy_rows_##T(args, 0, args->size[0]);                                  \
+            give_cross_entropy_##T(args, &all);                                                         \
+            return;                                                                                     \
+        }                                                                                               \
+        for (int64_t u = from; u < to; u++) {                                                           \
+            int64_t end = (u + 1) * rows < args->size[0] ? (u + 1) * rows : args->size[0];              \
+            ((Part *)args->workspace)[u] = cross_entropy_rows_##T(args, u * rows, end);                 \
+        }                                                                                               \
+    }                                                                                                   \
+    static void finish_cross_entropy_##T(const KernelArgs *args, int64_t units)                         \
+    {                                                                                                   \
+        Part all = joined(args, units);                                                                 \
+        give_cross_entropy_##T(args, &all);                                                             \
+    }                                                                                                   \
+    static Part cross_entropy_slopes_##T(const KernelArgs *args, int64_t from, int64_t to, type scale)  \
     {                                                                                                   \
         int64_t classes = args->size[1];                                                                \
-        double scale = (double)*(const type *)args->data[0];                                            \
-        if (args->scalar[0]) {                                                                          \
-            int64_t used = 0;                                                                           \
-            for (int64_t r = 0; r < args->size[0]; r++) {                                               \
-                used += ((const int64_t *)args->data[2])[r] != args->size[2];                           \
-            }                                                                                           \
-            scale /= (double)used;                                                                      \
-        }                                                                                               \
-        for (int64_t r = 0; r < args->size[0]; r++) {                                                   \
+        Part part = {0.0, 0, -1, 0};                                                                    \
+        for (int64_t r = from; r < to; r++) {                                                           \
             const type *log_probability = (const type *)args->data[1] + r * classes;                    \
             type *out = (type *)args->data[3] + r * classes;                                            \
-            int64_t class = class_of_row(args, args->data[2], r);                                       \
+            int64_t class = class_of_row(args, args->data[2], r, &part);                                \
             if (class == WRONG) {                                                                       \
-                return;                                                                                 \
+                break;                                                                                  \
             }                                                                                           \
             if (class == IGNORED) {                                                                     \
                 memset(out, 0, (size_t)classes * sizeof(type));                                         \
@@ -102,20 +208,56 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
             exponentials_##T(log_probability, out, classes, 0);                                         \
             out[class] -= 1;                                                                            \
             for (int64_t i = 0; i < classes; i++) {                                                     \
-                out[i] *= (type)scale;                                                                  \
+                out[i] *= scale;                                                                        \
             }                                                                                           \
+        }                                                                                               \
+        return part;                                                                                    \
+    }                                                                                                   \
+    /* data = g (one element), log probabilities, target, gradient of the logits, wrong; the rest as above */ \
+    static void cross_entropy_backward_##T(const KernelArgs *args, int64_t from, int64_t to)            \
+    {                                                                                                   \
+        int64_t rows = rows_of_segment(args);                                                           \
+        double scale = (double)*(const type *)args->data[0];                                            \
+        if (args->scalar[0]) {                                                                          \
+            int64_t used = 0;                                                                           \
+            for (int64_t r = 0; r < args->size[0]; r++) {                                               \
+                used += ((const int64_t *)args->data[2])[r] != args->integer[0];                        \
+            }                                                                                           \
+            scale /= (double)used;                                                                      \
+        }                                                                                               \
+        if (args->size[0] <= rows) {                                                                    \
+            Part all = cross_entropy_slopes_##T(args, 0, args->size[0], (type)scale);                   \
+            report(args, &all);                                                                         \
+            return;                                                                                     \
+        }                                                                                               \
+        for (int64_t u = from; u < to; u++) {                                                           \
+            int64_t end = (u + 1) * rows < args->size[0] ? (u + 1) * rows : args->size[0];              \
+            ((Part *)args->workspace)[u] = cross_entropy_slopes_##T(args, u * rows, end, (type)scale);  \
         }                                                                                               \
     }
 
 LOSSES(f32, float)
 LOSSES(f64, double)
 
-#define BOTH_FLOATS(name) {#name, DT_F32, name##_f32}, {#name, DT_F64, name##_f64},
+static size_t sums(const KernelArgs *args, int64_t units)
+{
+    (void)args;
+    return (size_t)units * sizeof(double);
+}
 
-const KernelEntry LEVEL(loss_entries)[] = {
-    BOTH_FLOATS(mse)
-    BOTH_FLOATS(mse_backward)
-    BOTH_FLOATS(cross_entropy)
-    BOTH_FLOATS(cross_entropy_backward)
-    {NULL, 0, NULL},
+#define BOTH_FLOATS(name, single, wide, ...)                                                            \
+    {#name, DT_F32, name##_f32, single, __VA_ARGS__}, {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
+#define JOINED(name, T, CODE, cost, of, makes, set, cut, memory)                                        \
+    {#name, CODE, name##_##T, cost, .inputs = of, .outputs = makes, .settings = set, .units = cut,      \
+     .workspace = memory, .finish = finish_##name##_##T},
+
+const Kernel LEVEL(loss_entries)[] = {
+    JOINED(mse, f32, DT_F32, 0.1f, 2, 1, "mean", segments, sums)
+    JOINED(mse, f64, DT_F64, 0.2f, 2, 1, "mean", segments, sums)
+    BOTH_FLOATS(mse_backward, 0.1f, 0.2f, .inputs = 3, .outputs = 1, .settings = "mean")
+    JOINED(cross_entropy, f32, DT_F32, 0.4f, 2, 3, "mean : ignore_index", segments_of_rows, parts)
+    JOINED(cross_entropy, f64, DT_F64, 8.0f, 2, 3, "mean : ignore_index", segments_of_rows, parts)
+    BOTH_FLOATS(cross_entropy_backward, 0.3f, 8.0f, .inputs = 3, .outputs = 2, .settings = "mean : ignore_index",
+                .units = segments_of_rows, .workspace = parts, .finish = report_wrong, .coarse = 1)
+    {NULL},
 };

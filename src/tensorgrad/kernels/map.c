@@ -23,10 +23,10 @@
             out[i] = expression;                                                                        \
         }                                                                                               \
     }                                                                                                   \
-    static void kernel_##name##_##T(const KernelArgs *a)                                                \
+    static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
         static const Span span = {span_##name##_##T, 2, GRANULE, {sizeof(type), sizeof(type)}};         \
-        LEVEL(walk)(a, &span);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                          \
     }
 
 #define LOOP_OF_2(function, type, result, GRANULE, x, y, x_at, y_at, expression)                        \
@@ -48,11 +48,11 @@
     }
 
 #define KERNEL_OF_2(name, T, type, result, GRANULE, x_repeated, y_repeated)                             \
-    static void kernel_##name##_##T(const KernelArgs *a)                                                \
+    static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
         static const Span span = {span_##name##_##T, 3, GRANULE, {sizeof(type), sizeof(type), sizeof(result)},\
                                   {x_repeated, y_repeated}};                                            \
-        LEVEL(walk)(a, &span);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                          \
     }
 
 #define SPAN_OF_2(name, T, type, result, GRANULE, x, y, expression)                                     \
@@ -90,10 +90,10 @@
             memcpy(out + first, result, sizeof result);                                                 \
         }                                                                                               \
     }                                                                                                   \
-    static void kernel_##name##_f32(const KernelArgs *a)                                                \
+    static void kernel_##name##_f32(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
         static const Span span = {span_##name##_f32, operands, WALK_GRANULE, {4, 4, 4}};                \
-        LEVEL(walk)(a, &span);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                          \
     }
 
 #define READ_X const float x = ((const float *)data[0])[first + i];
@@ -101,35 +101,28 @@
     const float g = ((const float *)data[0])[first + i];                                                \
     const float v = ((const float *)data[1])[first + i];
 
-#define POINT1(name, single, wide)                                                                      \
+#define POINT1_SET(name, cost, settings, single, wide)                                                  \
     SPAN_OF_1(name, f32, float, WALK_GRANULE, x, single)                                                \
     SPAN_OF_1(name, f64, double, 1, x, wide)
-#define ARITHMETIC2(name, single, wide)                                                                 \
+#define ARITHMETIC2(name, cost, single, wide)                                                           \
     SPAN_OF_2_OR_NUMBER(name, f32, float, WALK_GRANULE, x, y, single)                                   \
     SPAN_OF_2_OR_NUMBER(name, f64, double, 1, x, y, wide)
-#define POINT2(name, single, wide)                                                                      \
+#define POINT2_SET(name, cost, settings, single, wide)                                                  \
     SPAN_OF_2(name, f32, float, float, WALK_GRANULE, x, y, single)                                      \
     SPAN_OF_2(name, f64, double, double, 1, x, y, wide)
-#define CALL2(name, single, wide)                                                                       \
+#define CALL2(name, cost, single, wide)                                                                 \
     SPAN_OF_2(name, f32, float, float, 1, x, y, single)                                                 \
     SPAN_OF_2(name, f64, double, double, 1, x, y, wide)
-#define SLOPE(name, single, wide)                                                                       \
+#define SLOPE_SET(name, cost, settings, single, wide)                                                   \
     SPAN_OF_2(name, f32, float, float, WALK_GRANULE, g, v, single)                                      \
     SPAN_OF_2(name, f64, double, double, 1, g, v, wide)
-#define ANGLE1(name, single, wide, far)                                                                 \
+#define ANGLE1(name, cost, single, wide, far)                                                           \
     SPAN_OF_ANGLE(name, 2, READ_X, x, single, far)                                                      \
     SPAN_OF_1(name, f64, double, 1, x, wide)
-#define ANGLE_SLOPE(name, single, wide, far)                                                            \
+#define ANGLE_SLOPE(name, cost, single, wide, far)                                                      \
     SPAN_OF_ANGLE(name, 3, READ_G_V, v, single, far)                                                    \
     SPAN_OF_2(name, f64, double, double, 1, g, v, wide)
 #include "point.h"
-#undef POINT1
-#undef POINT2
-#undef ARITHMETIC2
-#undef CALL2
-#undef SLOPE
-#undef ANGLE1
-#undef ANGLE_SLOPE
 
 /* Powers that have a shorter way take it, as in PyTorch: so x ** 2 is x * x to the last bit. */
 #define EACH(type, expression)                                                                          \
@@ -165,10 +158,10 @@
             EACH(type, POW(x, exponent))                                                                \
         }                                                                                               \
     }                                                                                                   \
-    static void kernel_pow_scalar_##T(const KernelArgs *a)                                              \
+    static void kernel_pow_scalar_##T(const KernelArgs *a, int64_t from, int64_t to)                    \
     {                                                                                                   \
         static const Span span = {span_pow_scalar_##T, 2, 1, {sizeof(type), sizeof(type)}};             \
-        LEVEL(walk)(a, &span);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                          \
     }                                                                                                   \
     /* g e x^(e - 1); 0 for a power of 0, whatever x is. */                                             \
     static void span_pow_scalar_backward_##T(void *const *data, int64_t count, const double *scalar)    \
@@ -188,10 +181,10 @@
             EACH(type, g[i] * (exponent * POW(x, lower)))                                               \
         }                                                                                               \
     }                                                                                                   \
-    static void kernel_pow_scalar_backward_##T(const KernelArgs *a)                                     \
+    static void kernel_pow_scalar_backward_##T(const KernelArgs *a, int64_t from, int64_t to)           \
     {                                                                                                   \
         static const Span span = {span_pow_scalar_backward_##T, 3, 1, {sizeof(type), sizeof(type), sizeof(type)}}; \
-        LEVEL(walk)(a, &span);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                          \
     }
 
 POWERS(f32, float, pow32, sqrtf)
@@ -242,64 +235,52 @@ COMPARE(i64, int64_t)
             out[i] = condition[i] ? yes : no;                                                           \
         }                                                                                               \
     }                                                                                                   \
-    static void kernel_where_##T(const KernelArgs *a)                                                   \
+    static void kernel_where_##T(const KernelArgs *a, int64_t from, int64_t to)                         \
     {                                                                                                   \
         static const Span span = {span_where_##T, 4, 1, {1, sizeof(type), sizeof(type), sizeof(type)}}; \
-        LEVEL(walk)(a, &span);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                          \
     }
 
 WHERE(32, uint32_t)
 WHERE(64, uint64_t)
 
-/* data = a, b, c, out: a + s0 b c. */
-#define MUL_ADD(T, type)                                                                                \
-    static void span_mul_add_##T(void *const *data, int64_t count, const double *scalar)                \
-    {                                                                                                   \
-        const type *a = data[0];                                                                        \
-        const type *b = data[1];                                                                        \
-        const type *c = data[2];                                                                        \
-        type *out = data[3];                                                                            \
-        const type scale = (type)scalar[0];                                                             \
-        INDEPENDENT                                                                                     \
-        for (int64_t i = 0; i < count; i++) {                                                           \
-            out[i] = a[i] + scale * b[i] * c[i];                                                        \
-        }                                                                                               \
-    }                                                                                                   \
-    static void kernel_mul_add_##T(const KernelArgs *a)                                                 \
-    {                                                                                                   \
-        static const Span span = {span_mul_add_##T, 4, 1, {sizeof(type), sizeof(type), sizeof(type), sizeof(type)}}; \
-        LEVEL(walk)(a, &span);                                                                          \
-    }
+/* Nanoseconds an element, about. In double most functions are C's own, one element at a time. */
+#define LIGHT_f32 0.1f
+#define LIGHT_f64 0.2f
+#define LIGHT_i64 0.2f
+#define HEAVY_f32 0.25f
+#define HEAVY_f64 6.0f
+#define SLOW_f32 2.0f
+#define SLOW_f64 15.0f
 
-MUL_ADD(f32, float)
-MUL_ADD(f64, double)
+#define LINE(name, CODE, T, of, COST, SETTINGS)                                                         \
+    {#name, CODE, kernel_##name##_##T, .cost = COST##_##T, .inputs = of, .outputs = 1, .settings = SETTINGS},
+#define BOTH_FLOATS(name, of, cost, settings)                                                           \
+    LINE(name, DT_F32, f32, of, cost, settings) LINE(name, DT_F64, f64, of, cost, settings)
+#define POINT1_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 1, cost, settings)
+#define POINT2_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 2, cost, settings)
+#define SLOPE_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 2, cost, settings)
+#define ARITHMETIC2(name, cost, single, wide) BOTH_FLOATS(name, 2, cost, NULL)
+#define CALL2(name, cost, single, wide) BOTH_FLOATS(name, 2, cost, NULL)
+#define ANGLE1(name, cost, single, wide, far) BOTH_FLOATS(name, 1, cost, NULL)
+#define ANGLE_SLOPE(name, cost, single, wide, far) BOTH_FLOATS(name, 2, cost, NULL)
+#define WITH_I64(name) BOTH_FLOATS(name, 2, LIGHT, NULL) LINE(name, DT_I64, i64, 2, LIGHT, NULL)
 
-#define BOTH_FLOATS(name) {#name, DT_F32, kernel_##name##_f32}, {#name, DT_F64, kernel_##name##_f64},
-#define POINT1(name, single, wide) BOTH_FLOATS(name)
-#define POINT2(name, single, wide) BOTH_FLOATS(name)
-#define ARITHMETIC2(name, single, wide) BOTH_FLOATS(name)
-#define CALL2(name, single, wide) BOTH_FLOATS(name)
-#define SLOPE(name, single, wide) BOTH_FLOATS(name)
-#define ANGLE1(name, single, wide, far) BOTH_FLOATS(name)
-#define ANGLE_SLOPE(name, single, wide, far) BOTH_FLOATS(name)
-#define WITH_I64(name) BOTH_FLOATS(name) {#name, DT_I64, kernel_##name##_i64},
-
-const KernelEntry LEVEL(map_entries)[] = {
+const Kernel LEVEL(map_entries)[] = {
 #include "point.h"
-    BOTH_FLOATS(pow_scalar)
-    BOTH_FLOATS(pow_scalar_backward)
-    BOTH_FLOATS(mul_add)
+    BOTH_FLOATS(pow_scalar, 1, SLOW, "exponent")
+    BOTH_FLOATS(pow_scalar_backward, 2, SLOW, "exponent")
     WITH_I64(eq)
     WITH_I64(ne)
     WITH_I64(lt)
     WITH_I64(le)
     WITH_I64(gt)
     WITH_I64(ge)
-    {"add", DT_I64, kernel_add_i64},
-    {"sub", DT_I64, kernel_sub_i64},
-    {"mul", DT_I64, kernel_mul_i64},
-    {"where", DT_F32, kernel_where_32},
-    {"where", DT_F64, kernel_where_64},
-    {"where", DT_I64, kernel_where_64},
-    {NULL, 0, NULL},
+    LINE(add, DT_I64, i64, 2, LIGHT, NULL)
+    LINE(sub, DT_I64, i64, 2, LIGHT, NULL)
+    LINE(mul, DT_I64, i64, 2, LIGHT, NULL)
+    {"where", DT_F32, kernel_where_32, .cost = LIGHT_f32, .inputs = 3, .outputs = 1},
+    {"where", DT_F64, kernel_where_64, .cost = LIGHT_f64, .inputs = 3, .outputs = 1},
+    {"where", DT_I64, kernel_where_64, .cost = LIGHT_i64, .inputs = 3, .outputs = 1},
+    {NULL},
 };

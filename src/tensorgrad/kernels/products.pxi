@@ -39,18 +39,18 @@ def matmul(a, b, bias=None, relu=False, out=None):
         if add is not None:
             np.add(result, add, out=result)
         return np.maximum(result, 0.0, out=result) if relu else result
-    k.ndim = 4
+    begin(&k, 4)
     k.size[0], k.size[1] = shape
     k.size[2] = x.shape[1]
     k.size[3] = 1
     k.data[0] = corner[float](x)
     k.data[1] = corner[float](y)
-    k.data[2] = address(result)
-    k.data[3] = address(add)
+    k.data[2] = address(add)
+    k.data[3] = address(result)
     k.stride[0][0], k.stride[0][1] = x.strides
     k.stride[1][0], k.stride[1][1] = y.strides
-    k.stride[2][0] = shape[1] * x.itemsize
-    k.stride[0][2] = k.stride[1][2] = k.stride[2][2] = 0
+    k.stride[3][0] = shape[1] * x.itemsize
+    k.stride[0][2] = k.stride[1][2] = k.stride[3][2] = 0
     k.flags = (GEMM_BIAS if add is not None else 0) | (GEMM_RELU if relu else 0)
     launch(b"matmul", DT_F32, &k)
     return result

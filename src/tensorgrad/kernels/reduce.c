@@ -5,14 +5,14 @@ FLOATS(f32, float)
 FIND(amax_f32, float)
 FIND(amin_f32, float)
 
-const KernelEntry LEVEL(reduce_entries)[] = {
-    {"sum", DT_F32, kernel_sum_f32},
-    {"mean", DT_F32, kernel_mean_f32},
-    {"sumsq", DT_F32, kernel_sumsq_f32},
-    {"prod", DT_F32, kernel_prod_f32},
-    {"amax", DT_F32, kernel_amax_f32},
-    {"amin", DT_F32, kernel_amin_f32},
-    {"argmax", DT_F32, kernel_argamax_f32},
-    {"argmin", DT_F32, kernel_argamin_f32},
-    {NULL, 0, NULL},
+const Kernel LEVEL(reduce_entries)[] = {
+    REDUCE_LINE(sum, DT_F32, f32, 0.05f)
+    REDUCE_LINE(mean, DT_F32, f32, 0.05f)
+    REDUCE_LINE(sumsq, DT_F32, f32, 0.05f)
+    REDUCE_LINE(prod, DT_F32, f32, 0.05f)
+    REDUCE_LINE(amax, DT_F32, f32, 0.05f)
+    REDUCE_LINE(amin, DT_F32, f32, 0.05f)
+    POSITION_LINE(argmax, amax, DT_F32, f32, 0.1f)
+    POSITION_LINE(argmin, amin, DT_F32, f32, 0.1f)
+    {NULL},
 };

@@ -141,33 +141,132 @@
         return s;                                                                                       \
     }
 
+/* A result is a cell: a place of (outer, inner). A unit is a stripe of cells that lie side by side; of a few cells that
+   reduce much, a segment of what they reduce, whose values stand in the workspace, segment after segment. */
+#define SEGMENT 32768           /* elements of the input that a segment has at least */
+#define MOST_SEGMENTS 64
+#define FEW_CELLS 1024
+
+static int64_t stripes(const KernelArgs *a)
+{
+    return (a->size[2] + STRIPE - 1) / STRIPE;
+}
+
+/* How many elements one after another a segment reduces: a multiple of the longest row of lanes. */
+static int64_t length_of_segment(const KernelArgs *a)
+{
+    int64_t cells = a->size[0] * a->size[2];
+    int64_t segments = cells && cells <= FEW_CELLS ? cells * a->size[1] / SEGMENT : 1;
+    if (segments < 2 || a->size[0] * stripes(a) >= MOST_SEGMENTS) {
+        return a->size[1];
+    }
+    segments = segments > MOST_SEGMENTS ? MOST_SEGMENTS : segments;
+    return ((a->size[1] + segments - 1) / segments + 255) / 256 * 256;
+}
+
+static int64_t units_of_reduction(const KernelArgs *a)
+{
+    int64_t length = length_of_segment(a);
+    return length < a->size[1] ? (a->size[1] + length - 1) / length : a->size[0] * stripes(a);
+}
+
+/* A value has at most 8 bytes; where stripes are the units there are none to keep. */
+static size_t memory_of_segments(const KernelArgs *a, int64_t units)
+{
+    return length_of_segment(a) < a->size[1] ? (size_t)(units * a->size[0] * a->size[2]) * 8 : 0;
+}
+
 /* The kernel chooses rows, columns or gathering. `finish` makes the result from the value `s` of `count` elements. */
-#define KERNEL(kernel, name, input, type, result, finish)                                               \
-    static void kernel(const KernelArgs *a)                                                             \
+#define REDUCTION(kernel, name, input, type, result, finish)                                            \
+    /* The values of `wide` cells, each of `length` elements; the first stands at `in`. */              \
+    static void kernel##_stripe(const KernelArgs *a, const char *in, int64_t wide, int64_t length, type *values) \
+    {                                                                                                   \
+        const int64_t *step = a->stride[0];                                                             \
+        if (a->size[2] == 1 && step[1] == sizeof(input)) {                                              \
+            values[0] = name##_row((const input *)in, length);                                          \
+        } else if (step[2] == sizeof(input)) {                                                          \
+            name##_columns(in, step[1], length, wide, values);                                          \
+        } else {                                                                                        \
+            for (int64_t k = 0; k < wide; k++) {                                                        \
+                values[k] = name##_gathered(in + k * step[2], step[1], length);                         \
+            }                                                                                           \
+        }                                                                                               \
+    }                                                                                                   \
+    /* What segments `from` up to `to` of all cells come to, into the workspace. */                     \
+    static void kernel##_segments(const KernelArgs *a, int64_t from, int64_t to)                        \
+    {                                                                                                   \
+        const int64_t *step = a->stride[0];                                                             \
+        const int64_t length = length_of_segment(a);                                                    \
+        const int64_t inner = a->size[2];                                                               \
+        type *values = (type *)a->workspace + from * a->size[0] * inner;                                \
+        for (int64_t u = from; u < to; u++) {                                                           \
+            int64_t left = a->size[1] - u * length;                                                     \
+            for (int64_t o = 0; o < a->size[0]; o++) {                                                  \
+                for (int64_t c = 0; c < inner; c += STRIPE) {                                           \
+                    int64_t wide = inner - c < STRIPE ? inner - c : STRIPE;                             \
+                    const char *in = (const char *)a->data[0] + o * step[0] + c * step[2] + u * length * step[1]; \
+                    kernel##_stripe(a, in, wide, left < length ? left : length, values);                \
+                    values += wide;                                                                     \
+                }                                                                                       \
+            }                                                                                           \
+        }                                                                                               \
+    }                                                                                                   \
+    static void kernel(const KernelArgs *a, int64_t from, int64_t to)                                   \
     {                                                                                                   \
         const int64_t *step = a->stride[0];                                                             \
         const int64_t count = a->size[1];                                                               \
         const int64_t inner = a->size[2];                                                               \
-        result *out = a->data[1];                                                                       \
         (void)count;                                                                                    \
-        for (int64_t o = 0; o < a->size[0]; o++) {                                                      \
-            const char *in = (const char *)a->data[0] + o * step[0];                                    \
-            if (inner == 1 && step[1] == sizeof(input)) {                                               \
-                type s = name##_row((const input *)in, count);                                          \
-                *out++ = finish;                                                                        \
-                continue;                                                                               \
+        if (length_of_segment(a) < count) {                                                             \
+            kernel##_segments(a, from, to);                                                             \
+            return;                                                                                     \
+        }                                                                                               \
+        if (inner == 1 && step[1] == sizeof(input)) {                                                   \
+            for (int64_t o = from; o < to; o++) {                                                       \
+                type s = name##_row((const input *)((const char *)a->data[0] + o * step[0]), count);    \
+                ((result *)a->data[1])[o] = finish;                                                     \
             }                                                                                           \
-            for (int64_t c = 0; c < inner; c += STRIPE) {                                               \
-                type stripe[STRIPE];                                                                    \
-                int64_t wide = inner - c < STRIPE ? inner - c : STRIPE;                                 \
-                if (step[2] == sizeof(input)) {                                                         \
-                    name##_columns(in + c * step[2], step[1], count, wide, stripe);                     \
-                }                                                                                       \
-                for (int64_t k = 0; k < wide; k++) {                                                    \
-                    type s = step[2] == sizeof(input) ? stripe[k] : name##_gathered(in + (c + k) * step[2], step[1], count); \
-                    *out++ = finish;                                                                    \
+            return;                                                                                     \
+        }                                                                                               \
+        int64_t across = stripes(a);                                                                    \
+        int64_t o = across > 1 ? from / across : from;                                                  \
+        int64_t c = across > 1 ? from % across * STRIPE : 0;                                            \
+        for (int64_t u = from; u < to; u++) {                                                           \
+            type values[STRIPE];                                                                        \
+            int64_t wide = inner - c < STRIPE ? inner - c : STRIPE;                                     \
+            result *out = (result *)a->data[1] + o * inner + c;                                         \
+            kernel##_stripe(a, (const char *)a->data[0] + o * step[0] + c * step[2], wide, count, values); \
+            for (int64_t k = 0; k < wide; k++) {                                                        \
+                type s = values[k];                                                                     \
+                out[k] = finish;                                                                        \
+            }                                                                                           \
+            c += STRIPE;                                                                                \
+            if (c >= inner) {                                                                           \
+                c = 0;                                                                                  \
+                o++;                                                                                    \
+            }                                                                                           \
+        }                                                                                               \
+    }                                                                                                   \
+    /* Segments are joined in pairs, as halves are. */                                                  \
+    static void kernel##_finish(const KernelArgs *a, int64_t units)                                     \
+    {                                                                                                   \
+        const int64_t count = a->size[1];                                                               \
+        const int64_t cells = a->size[0] * a->size[2];                                                  \
+        type *values = a->workspace;                                                                    \
+        (void)count;                                                                                    \
+        if (length_of_segment(a) >= count) {                                                            \
+            return;                                                                                     \
+        }                                                                                               \
+        for (int64_t apart = 1; apart < units; apart *= 2) {                                            \
+            for (int64_t u = 0; u + apart < units; u += 2 * apart) {                                    \
+                for (int64_t c = 0; c < cells; c++) {                                                   \
+                    values[u * cells + c] = name##_join(values[u * cells + c], values[(u + apart) * cells + c]); \
                 }                                                                                       \
             }                                                                                           \
+        }                                                                                               \
+        for (int64_t c = 0; c < cells; c++) {                                                           \
+            type s = values[c];                                                                         \
+            ((result *)a->data[1])[c] = finish;                                                         \
         }                                                                                               \
     }
 
@@ -175,13 +274,13 @@
     ROW(name, input, type, start, step, join, HALVED)                                                   \
     COLUMNS(name, input, type, HALVED)                                                                  \
     GATHERED(name, input, type, HALVED)                                                                 \
-    KERNEL(kernel_##name, name, input, type, result, (result)s)
+    REDUCTION(kernel_##name, name, input, type, result, (result)s)
 
 /* NaN wins: once in `s`, no comparison takes it away. A product's error grows with the number of factors in any order, so
    products of float32 are made in double. */
 #define FLOATS(T, type)                                                                                 \
     REDUCE(sum_##T, type, type, type, 0, s + x, s + x, 1)                                               \
-    KERNEL(kernel_mean_##T, sum_##T, type, type, type, s / (type)count)                                 \
+    REDUCTION(kernel_mean_##T, sum_##T, type, type, type, s / (type)count)                                 \
     REDUCE(sumsq_##T, type, type, type, 0, s + x * x, s + x, 1)                                         \
     REDUCE(prod_##T, type, double, type, 1, s * x, s * x, 0)                                            \
     REDUCE(amax_##T, type, type, type, -(type)INFINITY, ((x > s) | (x != x)) ? x : s, ((x > s) | (x != x)) ? x : s, 0) \
@@ -229,15 +328,24 @@
         }                                                                                               \
         return at;                                                                                      \
     }                                                                                                   \
-    static void kernel_arg##best(const KernelArgs *a)                                                   \
+    static void kernel_arg##best(const KernelArgs *a, int64_t from, int64_t to)                         \
     {                                                                                                   \
         const int64_t *step = a->stride[0];                                                             \
-        int64_t *out = a->data[1];                                                                      \
-        for (int64_t o = 0; o < a->size[0]; o++) {                                                      \
-            for (int64_t c = 0; c < a->size[2]; c++) {                                                  \
-                *out++ = position_of_##best((const char *)a->data[0] + o * step[0] + c * step[2], step[1], a->size[1]); \
-            }                                                                                           \
+        for (int64_t cell = from; cell < to; cell++) {                                                  \
+            const char *in = (const char *)a->data[0] + cell / a->size[2] * step[0] + cell % a->size[2] * step[2]; \
+            ((int64_t *)a->data[1])[cell] = position_of_##best(in, step[1], a->size[1]);                \
         }                                                                                               \
     }
+
+static int64_t cells(const KernelArgs *a)
+{
+    return a->size[0] * a->size[2];
+}
+
+#define REDUCE_LINE(name, CODE, T, nanoseconds)                                                         \
+    {#name, CODE, kernel_##name##_##T, nanoseconds, .inputs = 1, .outputs = 1, .units = units_of_reduction, \
+     .workspace = memory_of_segments, .finish = kernel_##name##_##T##_finish},
+#define POSITION_LINE(name, extreme, CODE, T, nanoseconds)                                              \
+    {#name, CODE, kernel_arg##extreme##_##T, nanoseconds, .inputs = 1, .outputs = 1, .units = cells},
 
 #endif

@@ -15,23 +15,23 @@ FIND(amin_f64, double)
 FIND(amax_i64, int64_t)
 FIND(amin_i64, int64_t)
 
-const KernelEntry LEVEL(reduce_other_entries)[] = {
-    {"sum", DT_F64, kernel_sum_f64},
-    {"mean", DT_F64, kernel_mean_f64},
-    {"sumsq", DT_F64, kernel_sumsq_f64},
-    {"prod", DT_F64, kernel_prod_f64},
-    {"amax", DT_F64, kernel_amax_f64},
-    {"amin", DT_F64, kernel_amin_f64},
-    {"argmax", DT_F64, kernel_argamax_f64},
-    {"argmin", DT_F64, kernel_argamin_f64},
-    {"sum", DT_I64, kernel_sum_i64},
-    {"prod", DT_I64, kernel_prod_i64},
-    {"amax", DT_I64, kernel_amax_i64},
-    {"amin", DT_I64, kernel_amin_i64},
-    {"argmax", DT_I64, kernel_argamax_i64},
-    {"argmin", DT_I64, kernel_argamin_i64},
-    {"sum", DT_BOOL, kernel_sum_bool},
-    {"all", DT_BOOL, kernel_all_bool},
-    {"any", DT_BOOL, kernel_any_bool},
-    {NULL, 0, NULL},
+const Kernel LEVEL(reduce_other_entries)[] = {
+    REDUCE_LINE(sum, DT_F64, f64, 0.1f)
+    REDUCE_LINE(mean, DT_F64, f64, 0.1f)
+    REDUCE_LINE(sumsq, DT_F64, f64, 0.1f)
+    REDUCE_LINE(prod, DT_F64, f64, 0.1f)
+    REDUCE_LINE(amax, DT_F64, f64, 0.1f)
+    REDUCE_LINE(amin, DT_F64, f64, 0.1f)
+    POSITION_LINE(argmax, amax, DT_F64, f64, 0.2f)
+    POSITION_LINE(argmin, amin, DT_F64, f64, 0.2f)
+    REDUCE_LINE(sum, DT_I64, i64, 0.1f)
+    REDUCE_LINE(prod, DT_I64, i64, 0.1f)
+    REDUCE_LINE(amax, DT_I64, i64, 0.1f)
+    REDUCE_LINE(amin, DT_I64, i64, 0.1f)
+    POSITION_LINE(argmax, amax, DT_I64, i64, 0.2f)
+    POSITION_LINE(argmin, amin, DT_I64, i64, 0.2f)
+    REDUCE_LINE(sum, DT_BOOL, bool, 0.05f)
+    REDUCE_LINE(all, DT_BOOL, bool, 0.05f)
+    REDUCE_LINE(any, DT_BOOL, bool, 0.05f)
+    {NULL},
 };

@@ -5,12 +5,53 @@
 ROW_HELPERS(f32, float)
 ROW_HELPERS(f64, double)
 
+/* Rows of at least this many elements in all are a segment, whose sums are made apart; at most MOST_SEGMENTS of them. */
+#define SEGMENT 32768
+#define MOST_SEGMENTS 32
+
+static int64_t rows_of_segment(const KernelArgs *a, int64_t segments)
+{
+    int64_t rows = (a->size[0] + segments - 1) / segments;
+    return (rows + 3) / 4 * 4;      /* which are added up four at a time */
+}
+
+static int64_t segments_of_rows(const KernelArgs *a)
+{
+    int64_t segments = a->size[0] * a->size[1] / SEGMENT;
+    segments = segments < 1 || a->size[0] < 8 ? 1 : segments > MOST_SEGMENTS ? MOST_SEGMENTS : segments;
+    int64_t rows = rows_of_segment(a, segments);
+    return rows ? (a->size[0] + rows - 1) / rows : 1;
+}
+
+static size_t sums_of_segments(const KernelArgs *a, int64_t units)
+{
+    return (size_t)(units * 2 * a->size[1]) * sizeof(double);
+}
+
+static void add_segments(const KernelArgs *a, int64_t units)
+{
+    int64_t count = a->size[1];
+    for (int operand = 6; operand < 8; operand++) {
+        double *out = a->data[operand];
+        const double *sums = (const double *)a->workspace + (operand - 6) * count;
+        for (int64_t i = 0; out && i < count; i++) {
+            out[i] = sums[i];
+        }
+        for (int64_t u = 1; out && u < units; u++) {
+            sums += 2 * count;
+            for (int64_t i = 0; i < count; i++) {
+                out[i] += sums[i];
+            }
+        }
+    }
+}
+
 #define ROWS(T, type)                                                                                   \
     /* data = x, y */                                                                                   \
-    static void softmax_##T(const KernelArgs *a)                                                        \
+    static void softmax_##T(const KernelArgs *a, int64_t from, int64_t to)                              \
     {                                                                                                   \
         int64_t count = a->size[1];                                                                     \
-        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+        for (int64_t r = from; r < to; r++) {                                                                \
             const type *x = (const type *)a->data[0] + r * count;                                       \
             type *y = (type *)a->data[1] + r * count;                                                   \
             type scale = 1 / (type)exponentials_##T(x, y, count, largest_##T(x, count));                \
@@ -20,18 +61,18 @@ ROW_HELPERS(f64, double)
         }                                                                                               \
     }                                                                                                   \
     /* data = x, y */                                                                                   \
-    static void log_softmax_##T(const KernelArgs *a)                                                    \
+    static void log_softmax_##T(const KernelArgs *a, int64_t from, int64_t to)                          \
     {                                                                                                   \
         int64_t count = a->size[1];                                                                     \
-        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+        for (int64_t r = from; r < to; r++) {                                                                \
             log_softmax_row_##T((const type *)a->data[0] + r * count, (type *)a->data[1] + r * count, count); \
         }                                                                                               \
     }                                                                                                   \
     /* data = g, y, (g - sum(g y)) y */                                                                 \
-    static void softmax_backward_##T(const KernelArgs *a)                                               \
+    static void softmax_backward_##T(const KernelArgs *a, int64_t from, int64_t to)                     \
     {                                                                                                   \
         int64_t count = a->size[1];                                                                     \
-        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+        for (int64_t r = from; r < to; r++) {                                                                \
             const type *g = (const type *)a->data[0] + r * count;                                       \
             const type *y = (const type *)a->data[1] + r * count;                                       \
             type *out = (type *)a->data[2] + r * count;                                                 \
@@ -45,10 +86,10 @@ ROW_HELPERS(f64, double)
         }                                                                                               \
     }                                                                                                   \
     /* data = g, y, g - exp(y) sum(g) */                                                                \
-    static void log_softmax_backward_##T(const KernelArgs *a)                                           \
+    static void log_softmax_backward_##T(const KernelArgs *a, int64_t from, int64_t to)                 \
     {                                                                                                   \
         int64_t count = a->size[1];                                                                     \
-        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+        for (int64_t r = from; r < to; r++) {                                                                \
             const type *g = (const type *)a->data[0] + r * count;                                       \
             const type *y = (const type *)a->data[1] + r * count;                                       \
             type *out = (type *)a->data[2] + r * count;                                                 \
@@ -62,12 +103,12 @@ ROW_HELPERS(f64, double)
         }                                                                                               \
     }                                                                                                   \
     /* data = x, weight or NULL, bias or NULL, y, mean of each row, 1 / deviation of each row; scalar[0] = eps */ \
-    static void layer_norm_##T(const KernelArgs *a)                                                     \
+    static void layer_norm_##T(const KernelArgs *a, int64_t from, int64_t to)                           \
     {                                                                                                   \
         int64_t count = a->size[1];                                                                     \
         const type *weight = a->data[1];                                                                \
         const type *bias = a->data[2];                                                                  \
-        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
+        for (int64_t r = from; r < to; r++) {                                                                \
             const type *x = (const type *)a->data[0] + r * count;                                       \
             type *y = (type *)a->data[3] + r * count;                                                   \
             double total, spread;                                                                       \
@@ -97,14 +138,12 @@ ROW_HELPERS(f64, double)
         }                                                                                               \
     }                                                                                                   \
     /* data = g, x, weight or NULL, mean, 1 / deviation, then the gradients of x, weight and bias, each or NULL. Those of\
-       weight and bias are double for either type: they add up as many rows as there are, four at a time. */\
-    static void layer_norm_backward_##T(const KernelArgs *a)                                            \
+       weight and bias are double for either type: they add up as many rows as there are, four at a time. A unit is a\
+       segment of rows, whose sums stand in the workspace, those of weight and then those of bias. */   \
+    static void layer_norm_segment_##T(const KernelArgs *a, int64_t first, int64_t rows, double *of_weight, double *of_bias) \
     {                                                                                                   \
-        int64_t rows = a->size[0];                                                                      \
         int64_t count = a->size[1];                                                                     \
         const type *weight = a->data[2];                                                                \
-        double *of_weight = a->data[6];                                                                 \
-        double *of_bias = a->data[7];                                                                   \
         if (of_weight) {                                                                                \
             memset(of_weight, 0, (size_t)count * sizeof(double));                                       \
         }                                                                                               \
@@ -112,10 +151,10 @@ ROW_HELPERS(f64, double)
             memset(of_bias, 0, (size_t)count * sizeof(double));                                         \
         }                                                                                               \
         for (int64_t r = 0; r < rows; r++) {                                                            \
-            const type *g = (const type *)a->data[0] + r * count;                                       \
-            const type *x = (const type *)a->data[1] + r * count;                                       \
-            const type *means = (const type *)a->data[3] + r;                                           \
-            const type *scales = (const type *)a->data[4] + r;                                          \
+            const type *g = (const type *)a->data[0] + (first + r) * count;                                       \
+            const type *x = (const type *)a->data[1] + (first + r) * count;                                       \
+            const type *means = (const type *)a->data[3] + first + r;                                           \
+            const type *scales = (const type *)a->data[4] + first + r;                                          \
             type mean = means[0];                                                                       \
             type scale = scales[0];                                                                     \
             int four = r % 4 == 0 && r + 4 <= rows;                                                     \
@@ -145,7 +184,7 @@ ROW_HELPERS(f64, double)
             if (!a->data[5]) {                                                                          \
                 continue;                                                                               \
             }                                                                                           \
-            type *out = (type *)a->data[5] + r * count;                                                 \
+            type *out = (type *)a->data[5] + (first + r) * count;                                                 \
             double plain, along;    /* sums of w g and of w g times the normalized x */\
             if (weight) {                                                                               \
                 SUM_ALONG(type, plain, count, g[i] * weight[i]);                                        \
@@ -168,19 +207,34 @@ ROW_HELPERS(f64, double)
                 }                                                                                       \
             }                                                                                           \
         }                                                                                               \
+    } \
+    static void layer_norm_backward_##T(const KernelArgs *a, int64_t from, int64_t to)                  \
+    {                                                                                                   \
+        int64_t count = a->size[1];                                                                     \
+        int64_t units = segments_of_rows(a);                                                            \
+        int64_t rows = rows_of_segment(a, units);                                                       \
+        for (int64_t u = from; u < to; u++) {                                                           \
+            double *sums = units > 1 ? (double *)a->workspace + 2 * count * u : NULL;                   \
+            double *of_weight = !a->data[6] || !sums ? a->data[6] : sums;                               \
+            double *of_bias = !a->data[7] || !sums ? a->data[7] : sums + count;                         \
+            int64_t left = a->size[0] - u * rows;                                                       \
+            layer_norm_segment_##T(a, u * rows, left < rows ? left : rows, of_weight, of_bias);         \
+        }                                                                                               \
     }
 
 ROWS(f32, float)
 ROWS(f64, double)
 
-#define BOTH_FLOATS(name) {#name, DT_F32, name##_f32}, {#name, DT_F64, name##_f64},
+#define BOTH_FLOATS(name, single, wide, ...)                                                            \
+    {#name, DT_F32, name##_f32, single, __VA_ARGS__}, {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
 
-const KernelEntry LEVEL(row_entries)[] = {
-    BOTH_FLOATS(softmax)
-    BOTH_FLOATS(log_softmax)
-    BOTH_FLOATS(softmax_backward)
-    BOTH_FLOATS(log_softmax_backward)
-    BOTH_FLOATS(layer_norm)
-    BOTH_FLOATS(layer_norm_backward)
-    {NULL, 0, NULL},
+const Kernel LEVEL(row_entries)[] = {
+    BOTH_FLOATS(softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1)
+    BOTH_FLOATS(log_softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1)
+    BOTH_FLOATS(softmax_backward, 0.2f, 0.4f, .inputs = 2, .outputs = 1)
+    BOTH_FLOATS(log_softmax_backward, 0.3f, 8.0f, .inputs = 2, .outputs = 1)
+    BOTH_FLOATS(layer_norm, 0.2f, 0.4f, .inputs = 3, .outputs = 3, .settings = "eps")
+    BOTH_FLOATS(layer_norm_backward, 0.4f, 0.8f, .inputs = 5, .outputs = 3,
+                .units = segments_of_rows, .workspace = sums_of_segments, .finish = add_segments)
+    {NULL},
 };

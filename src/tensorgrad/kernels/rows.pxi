@@ -8,7 +8,7 @@ cdef object apply_rows(bytes name, object first, object second, object out):
     x = rows_array(who, "input" if second is None else "grad", first)
     y = None if second is None else like(who, "output", second, x)
     result = output(who, "out", out, x.shape, x.dtype)
-    a.ndim = 2
+    begin(&a, 2)
     a.size[0], a.size[1] = x.shape
     a.data[0] = address(x)
     a.data[1] = address(result if y is None else y)
@@ -69,7 +69,7 @@ def layer_norm(input, weight=None, bias=None, eps=1e-5, out=None):
     y = output("layer_norm", "out", out, x.shape, x.dtype)
     mean = np.empty(rows, x.dtype)
     scale = np.empty(rows, x.dtype)
-    a.ndim = 2
+    begin(&a, 2)
     a.size[0], a.size[1] = rows, columns
     a.data[0] = address(x)
     a.data[1] = address(w)
@@ -99,7 +99,7 @@ def layer_norm_backward(grad, input, mean, scale, weight=None):
     m = column("layer_norm_backward", "mean", mean, rows, x.dtype)
     s = column("layer_norm_backward", "scale", scale, rows, x.dtype)
     of_input, of_weight, of_bias = np.empty_like(x), np.empty(columns), np.empty(columns)        # in double, both
-    a.ndim = 2
+    begin(&a, 2)
     a.size[0], a.size[1] = rows, columns
     a.data[0] = address(g)
     a.data[1] = address(x)
@@ -129,7 +129,7 @@ cdef int launch_classes(str who, int dtype, KernelArgs *a) except -1:
     launch(who.encode(), dtype, a)
     if wrong[0] >= 0:
         raise ValueError(
-            f"{who}: target[{wrong[0]}] is {wrong[1]}, wanted a class from 0 to {a.size[1] - 1} or {a.size[2]}")
+            f"{who}: target[{wrong[0]}] is {wrong[1]}, wanted a class from 0 to {a.size[1] - 1} or {a.integer[0]}")
     return 0
 
 
@@ -156,14 +156,14 @@ def cross_entropy(logits, target, reduction="mean", ignore_index=-100):
     rows, classes = x.shape
     t = class_array("cross_entropy", target, rows)
     loss, log_probabilities = np.empty((), x.dtype), np.empty_like(x)
-    a.ndim = 2
+    begin(&a, 2)
     a.size[0], a.size[1] = rows, classes
     a.data[0] = address(x)
     a.data[1] = int_address(t)
     a.data[2] = address(loss)
     a.data[3] = address(log_probabilities)
     a.scalar[0] = mean_flag("cross_entropy", reduction)
-    a.size[2] = ignore_index
+    a.integer[0] = ignore_index
     launch_classes("cross_entropy", code_of(x), &a)
     return loss, log_probabilities
 
@@ -180,14 +180,14 @@ def cross_entropy_backward(log_probabilities, target, grad=1.0, reduction="mean"
     t = class_array("cross_entropy_backward", target, rows)
     g = np.full((), grad, x.dtype)
     y = output("cross_entropy_backward", "out", out, x.shape, x.dtype)
-    a.ndim = 2
+    begin(&a, 2)
     a.size[0], a.size[1] = rows, classes
     a.data[0] = address(g)
     a.data[1] = address(x)
     a.data[2] = int_address(t)
     a.data[3] = address(y)
     a.scalar[0] = mean_flag("cross_entropy_backward", reduction)
-    a.size[2] = ignore_index
+    a.integer[0] = ignore_index
     launch_classes("cross_entropy_backward", code_of(x), &a)
     return y
 
@@ -202,7 +202,7 @@ def mse(input, target, reduction="mean"):
     x = float_array("mse", "input", input)
     t = like("mse", "target", target, x)
     loss = np.empty((), x.dtype)
-    a.ndim = 1
+    begin(&a, 1)
     a.size[0] = x.size
     a.data[0] = address(x)
     a.data[1] = address(t)
@@ -223,7 +223,7 @@ def mse_backward(input, target, grad=1.0, reduction="mean", out=None):
     t = like("mse_backward", "target", target, x)
     g = np.full((), grad, x.dtype)
     y = output("mse_backward", "out", out, x.shape, x.dtype)
-    a.ndim = 1
+    begin(&a, 1)
     a.size[0] = x.size
     a.data[0] = address(g)
     a.data[1] = address(x)
@@ -258,7 +258,7 @@ def sum(input, axis=None, out=None):
             inner *= shape[i]
         result_shape = shape[:at] + shape[at + 1:]
     y = output("sum", "out", out, result_shape, x.dtype)
-    a.ndim = 3
+    begin(&a, 3)
     a.size[0], a.size[1], a.size[2] = outer, reduced, inner
     a.data[0] = address(x)
     a.data[1] = address(y)

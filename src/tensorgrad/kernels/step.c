@@ -9,13 +9,12 @@
 #define STEPS(T, type)                                                                                  \
     /* data = param, grad, momentum buffer or NULL;                                                     \
        scalar = lr, momentum, dampening, weight_decay, nesterov, maximize, first (the buffer is set to the gradient). */ \
-    static void sgd_##T(const KernelArgs *a)                                                            \
+    static void sgd_##T(const KernelArgs *a, int64_t from, int64_t to)                                  \
     {                                                                                                   \
         type *param = a->data[0];                                                                       \
         const type *grad = a->data[1];                                                                  \
         type *buffer = a->data[2];                                                                      \
-        int64_t count = a->size[0];                                                                     \
-        type lr = (type)a->scalar[0];                                                                   \
+                type lr = (type)a->scalar[0];                                                                   \
         type momentum = (type)a->scalar[1];                                                             \
         type weight_decay = (type)a->scalar[3];                                                         \
         type sign = a->scalar[5] ? -1 : 1;                                                              \
@@ -24,13 +23,13 @@
         type take = (type)(1.0 - a->scalar[2]);                                                         \
         if (!buffer) {                                                                                  \
             INDEPENDENT                                                                                 \
-            for (int64_t i = 0; i < count; i++) {                                                       \
+            for (int64_t i = from; i < to; i++) {                                                        \
                 param[i] -= lr * (sign * grad[i] + weight_decay * param[i]);                            \
             }                                                                                           \
             return;                                                                                     \
         }                                                                                               \
         INDEPENDENT                                                                                     \
-        for (int64_t i = 0; i < count; i++) {                                                           \
+        for (int64_t i = from; i < to; i++) {                                                            \
             type g = sign * grad[i] + weight_decay * param[i];                                          \
             /* Before the first step the buffer may hold anything, NaN too: it is read, and not used. */\
             type kept = momentum * buffer[i] + take * g;                                                \
@@ -41,15 +40,14 @@
     }                                                                                                   \
     /* data = param, grad, m, v, largest v or NULL;                                                     \
        scalar = lr, beta1, beta2, eps, weight_decay, decoupled, step (from 1), maximize. */             \
-    static void adam_##T(const KernelArgs *a)                                                           \
+    static void adam_##T(const KernelArgs *a, int64_t from, int64_t to)                                 \
     {                                                                                                   \
         type *param = a->data[0];                                                                       \
         const type *grad = a->data[1];                                                                  \
         type *m = a->data[2];                                                                           \
         type *v = a->data[3];                                                                           \
         type *largest = a->data[4];                                                                     \
-        int64_t count = a->size[0];                                                                     \
-        double beta1 = a->scalar[1];                                                                    \
+                double beta1 = a->scalar[1];                                                                    \
         double beta2 = a->scalar[2];                                                                    \
         int decoupled = a->scalar[5] != 0.0;                                                            \
         type take1 = (type)(1.0 - beta1);                                                               \
@@ -63,7 +61,7 @@
         type root_scale = (type)(1.0 / sqrt(1.0 - pow(beta2, a->scalar[6])));                           \
         if (largest) {                                                                                  \
             INDEPENDENT                                                                                 \
-            for (int64_t i = 0; i < count; i++) {                                                       \
+            for (int64_t i = from; i < to; i++) {                                                        \
                 type p = shrink * param[i];                                                             \
                 type g = sign * grad[i] + weight_decay * p;                                             \
                 type first = m[i] + take1 * (g - m[i]);                                                 \
@@ -77,7 +75,7 @@
             return;                                                                                     \
         }                                                                                               \
         INDEPENDENT                                                                                     \
-        for (int64_t i = 0; i < count; i++) {                                                           \
+        for (int64_t i = from; i < to; i++) {                                                            \
             type p = shrink * param[i];                                                                 \
             type g = sign * grad[i] + weight_decay * p;                                                 \
             type first = m[i] + take1 * (g - m[i]);                                                      \
@@ -89,22 +87,21 @@
     }                                                                                                   \
     /* data = param, grad, mean square, mean gradient or NULL, momentum buffer or NULL;                 \
        scalar = lr, alpha, eps, weight_decay, momentum, maximize. */                                    \
-    static void rmsprop_##T(const KernelArgs *a)                                                        \
+    static void rmsprop_##T(const KernelArgs *a, int64_t from, int64_t to)                              \
     {                                                                                                   \
         type *param = a->data[0];                                                                       \
         const type *grad = a->data[1];                                                                  \
         type *square = a->data[2];                                                                      \
         type *mean = a->data[3];                                                                        \
         type *buffer = a->data[4];                                                                      \
-        int64_t count = a->size[0];                                                                     \
-        type lr = (type)a->scalar[0];                                                                   \
+                type lr = (type)a->scalar[0];                                                                   \
         type keep = (type)a->scalar[1];                                                                 \
         type take = (type)(1.0 - a->scalar[1]);                                                         \
         type eps = (type)a->scalar[2];                                                                  \
         type weight_decay = (type)a->scalar[3];                                                         \
         type momentum = (type)a->scalar[4];                                                             \
         type sign = a->scalar[5] ? -1 : 1;                                                              \
-        for (int64_t i = 0; i < count; i++) {                                                           \
+        for (int64_t i = from; i < to; i++) {                                                            \
             type g = sign * grad[i] + weight_decay * param[i];                                          \
             type second = keep * square[i] + take * g * g;                                              \
             type spread = second;                                                                       \
@@ -125,11 +122,15 @@
 STEPS(f32, float)
 STEPS(f64, double)
 
-#define BOTH_FLOATS(name) {#name, DT_F32, name##_f32}, {#name, DT_F64, name##_f64},
+#define BOTH_FLOATS(name, single, wide, ...)                                                            \
+    {#name, DT_F32, name##_f32, single, __VA_ARGS__}, {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
 
-const KernelEntry LEVEL(step_entries)[] = {
-    BOTH_FLOATS(sgd)
-    BOTH_FLOATS(adam)
-    BOTH_FLOATS(rmsprop)
-    {NULL, 0, NULL},
+const Kernel LEVEL(step_entries)[] = {
+    BOTH_FLOATS(sgd, 0.2f, 0.4f, .inputs = 3, .in_place = 1 | 4,
+                .settings = "lr momentum dampening weight_decay nesterov maximize first")
+    BOTH_FLOATS(adam, 0.3f, 0.8f, .inputs = 5, .in_place = 1 | 4 | 8 | 16,
+                .settings = "lr beta1 beta2 eps weight_decay decoupled step maximize")
+    BOTH_FLOATS(rmsprop, 0.3f, 0.8f, .inputs = 5, .in_place = 1 | 4 | 8 | 16,
+                .settings = "lr alpha eps weight_decay momentum maximize")
+    {NULL},
 };

@@ -27,7 +27,7 @@ def sgd_step(param, grad, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nes
     cdef KernelArgs a
     p = parameter("sgd_step", param)
     g = like("sgd_step", "grad", grad, p)
-    a.ndim = 1
+    begin(&a, 1)
     a.size[0] = p.size
     a.data[0] = address(p)
     a.data[1] = address(g)
@@ -56,7 +56,7 @@ def adam_step(param, grad, mean, square, step, lr=1e-3, betas=(0.9, 0.999), eps=
     g = like("adam_step", "grad", grad, p)
     if step < 1:
         raise ValueError(f"adam_step: step is {step}, wanted 1 or more")
-    a.ndim = 1
+    begin(&a, 1)
     a.size[0] = p.size
     a.data[0] = address(p)
     a.data[1] = address(g)
@@ -85,7 +85,7 @@ def rmsprop_step(param, grad, square, lr=0.01, alpha=0.99, eps=1e-8, weight_deca
     cdef KernelArgs a
     p = parameter("rmsprop_step", param)
     g = like("rmsprop_step", "grad", grad, p)
-    a.ndim = 1
+    begin(&a, 1)
     a.size[0] = p.size
     a.data[0] = address(p)
     a.data[1] = address(g)

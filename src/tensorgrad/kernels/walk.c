@@ -223,7 +223,7 @@ static void run_plane(const Span *span, Plane *plane, Buffer *buffers, const dou
     }
 }
 
-static NEVER_INLINE void walk_strided(const KernelArgs *a, const Span *span)
+static NEVER_INLINE void walk_strided(const KernelArgs *a, const Span *span, int64_t from, int64_t to)
 {
     Buffer buffers[WALK_OPERANDS];
     Plane plane;
@@ -235,10 +235,10 @@ static NEVER_INLINE void walk_strided(const KernelArgs *a, const Span *span)
             return;
         }
     }
-    plane.columns = a->size[inner];
-    plane.rows = outer >= 0 ? a->size[outer] : 1;
+    plane.columns = inner == 0 ? to - from : a->size[inner];
+    plane.rows = outer < 0 ? 1 : outer == 0 ? to - from : a->size[outer];
     for (int i = 0; i < span->operands; i++) {
-        plane.data[i] = a->data[i];
+        plane.data[i] = (char *)a->data[i] + from * a->stride[i][0];
         plane.step[i] = a->stride[i][inner];
         plane.row_step[i] = outer >= 0 ? a->stride[i][outer] : 0;
     }
@@ -249,11 +249,12 @@ static NEVER_INLINE void walk_strided(const KernelArgs *a, const Span *span)
             for (int i = 0; i < span->operands; i++) {
                 plane.data[i] += a->stride[i][d];
             }
-            if (++index[d] < a->size[d]) {
+            int64_t extent = d == 0 ? to - from : a->size[d];
+            if (++index[d] < extent) {
                 break;
             }
             for (int i = 0; i < span->operands; i++) {
-                plane.data[i] -= a->size[d] * a->stride[i][d];
+                plane.data[i] -= extent * a->stride[i][d];
             }
             index[d] = 0;
         }
@@ -263,15 +264,17 @@ static NEVER_INLINE void walk_strided(const KernelArgs *a, const Span *span)
     }
 }
 
-void LEVEL(walk)(const KernelArgs *a, const Span *span)
+void LEVEL(walk)(const KernelArgs *a, const Span *span, int64_t from, int64_t to)
 {
+    void *at[WALK_OPERANDS];
     int contiguous = a->ndim == 1;
     for (int i = 0; i < span->operands; i++) {
         contiguous &= a->stride[i][0] == span->width[i];
+        at[i] = (char *)a->data[i] + from * a->stride[i][0];
     }
     if (LIKELY(contiguous)) {
-        run(span, a->data, a->size[0], a->scalar);
+        run(span, at, to - from, a->scalar);
     } else {
-        walk_strided(a, span);
+        walk_strided(a, span, from, to);
     }
 }

@@ -25,6 +25,7 @@ typedef struct Span {
     span_fn repeated[2];            /* or NULL: the same where the first, or the second, of two inputs is one element */
 } Span;
 
-void LEVEL(walk)(const KernelArgs *a, const Span *span);
+/* Elements, or rows of the outermost dimension where there are several: those from `from` up to `to`. */
+void LEVEL(walk)(const KernelArgs *a, const Span *span, int64_t from, int64_t to);
 
 #endif

@@ -6,7 +6,7 @@
 `optimizer.param_groups[i]`), which also notice when an entry changes. As long as none did, `Stepper.step` reads the
 tensors, kernels and settings it found the last time from C fields, so a step costs no look-up at all.
 """
-from tensorgrad._kernels cimport KernelArgs, find, kernel_fn
+from tensorgrad._kernels cimport Kernel, KernelArgs, begin, find
 from tensorgrad.core._core cimport Tensor, clash, contiguous_of, kernels_on, launch, overlap
 
 from tensorgrad.core import enable_grad
@@ -115,8 +115,8 @@ cdef class Group(Watched):
     cdef State nothing              # stands for the state of every parameter when the settings call for no slot at all
     cdef int step_at                # which of the scalars is the number of the step
     cdef double scalars[SCALARS]
-    cdef kernel_fn fn32
-    cdef kernel_fn fn64
+    cdef const Kernel *fn32
+    cdef const Kernel *fn64
 
     def __cinit__(self):
         self.seen = -1
@@ -183,7 +183,7 @@ cdef bint read_state(Group group, State state) except -1:
 cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) except -1:
     """One step of one parameter by the kernel; False, and nothing done, when only the rule can do it."""
     cdef KernelArgs a
-    cdef kernel_fn fn = group.fn32 if param.code == F32 else group.fn64 if param.code == F64 else NULL
+    cdef const Kernel *fn = group.fn32 if param.code == F32 else group.fn64 if param.code == F64 else NULL
     cdef Tensor slot, step
     cdef int i, count
     if not grad.contiguous:             # first of all: other threads run meanwhile
@@ -195,8 +195,8 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
     if (state.names is not group.names or state.seen != state.changes) and not read_state(group, state):
         return False
     count = <int>len(state.slots)
+    begin(&a, 1)
     for i in range(count):
-        a.data[2 + i] = NULL
         if state.slots[i] is not None:
             slot = <Tensor>state.slots[i]
             if slot.code != param.code or slot.count != param.count or not slot.contiguous or slot.block.frozen:
@@ -224,11 +224,9 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
             (<Tensor>state.slots[i]).block.version += 1
     a.data[0] = param.at
     a.data[1] = grad.at
-    a.ndim = 1
     a.size[0] = param.count
-    a.flags = 0
     param.block.version += 1
-    launch(fn, &a, <double>param.count)
+    launch(fn, &a)
     return True
 
 
