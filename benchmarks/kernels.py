@@ -45,10 +45,10 @@ def array(*shape):
     return out
 
 
-def kernel(name, operands, size, strides=(), scalar=(), repeat=1):
+def kernel(name, operands, size, strides=(), scalar=(), repeat=1, integer=()):
     """A call of a kernel as the tensor core makes it: pointers, sizes, strides."""
     addresses = [0 if x is None else x.ctypes.data for x in operands]
-    return lambda: _kernels.call(name, F32, addresses, size, strides, scalar, 0, repeat)
+    return lambda: _kernels.call(name, F32, addresses, size, strides, scalar, integer, 0, repeat)
 
 
 def repeated(function, repeat):
@@ -142,7 +142,7 @@ def elementwise_at(size, shape):
          None, lambda: F.layer_norm(tx, (columns,), t["w"], t["b"])),
         ("layer_norm_backward", kernel("layer_norm_backward", back, shape, (), (), repeat), None, None),
         ("cross_entropy",
-         kernel("cross_entropy", [x, target, number, out, None], (*shape, -100), (), (1.0,), repeat),
+         kernel("cross_entropy", [x, target, number, out, None], shape, (), (1.0,), repeat, (-100,)),
          None, lambda: F.cross_entropy(tx, t["target"])),
     ]  # fmt: skip
     for label, ours, numpy, pytorch in others:
@@ -156,8 +156,8 @@ def products():
             b = array(n, k).T if layout == "NT" else array(k, n)
             c = array(m, n)
             repeat = max(1, min(400, int(1e8 / (m * n * k + 2e5))))
-            strides = [a.strides, b.strides, c.strides[:1]]
-            ours = kernel("matmul", [a, b, c, None], (m, n, k, 1), strides, (), repeat)
+            strides = [a.strides, b.strides, (), c.strides[:1]]
+            ours = kernel("matmul", [a, b, None, c], (m, n, k, 1), strides, (), repeat)
             ta, tb, tc = (torch.from_numpy(v) for v in (a, b, c)) if torch else (None,) * 3
             pytorch = (lambda a=ta, b=tb, c=tc: torch.mm(a, b, out=c)) if torch else None
             yield (

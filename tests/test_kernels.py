@@ -589,3 +589,12 @@ def test_every_kernel_of_the_table_is_tested_somewhere():
     }
     here |= {f"cast_{short}" for short in SHORT.values()}
     assert {name for name, _ in _kernels.names()} == here | elsewhere
+
+
+def test_every_kernel_declares_what_it_takes():
+    for each in _kernels.declarations():
+        operands = each["inputs"] + each["outputs"]
+        assert 1 <= operands <= 8 and each["cost"] > 0, each
+        assert each["outputs"] or each["in_place"], each
+        assert all(n < each["inputs"] for n in each["in_place"]), each
+        assert len(each["settings"]) <= 8 and len(each["integers"]) <= 4, each

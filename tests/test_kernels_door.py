@@ -11,7 +11,8 @@ from tensorgrad import _kernels as k
 PUBLIC = [
     name for name, value in vars(k).items() if callable(value) and not name.startswith("_") and value.__doc__
 ]
-FUNCTIONS = sorted(set(PUBLIC) - {"level", "has", "names", "call"})
+ABOUT = {"level", "has", "names", "declarations", "call", "threads", "set_threads", "stop_workers"}
+FUNCTIONS = sorted(set(PUBLIC) - ABOUT)
 BOTH = pytest.mark.parametrize("dtype", (np.float32, np.float64), ids=("f32", "f64"))
 
 

@@ -124,7 +124,7 @@ def test_the_stride_along_an_extent_of_one_does_not_matter():
             a_strides = [odd if m == 1 else a.strides[0], odd if k == 1 else a.strides[1]]
             b_strides = [odd if k == 1 else b.strides[0], odd if n == 1 else b.strides[1]]
             c = np.empty((m, n), np.float32)
-            run("matmul", F32, [a, b, c, None], (m, n, k, 1), [a_strides, b_strides, c.strides[:1]])
+            run("matmul", F32, [a, b, None, c], (m, n, k, 1), [a_strides, b_strides, (), c.strides[:1]])
             np.testing.assert_allclose(c, exact, atol=2e-5)
 
 
@@ -144,10 +144,9 @@ def test_batches_and_a_shared_operand():
         np.broadcast_to(rng.standard_normal((30, 17)).astype("f4"), (5, 30, 17)),
     ):
         c = np.full((6, 20, 17), 3.0, np.float32)
-        strides = [(x.strides[1], x.strides[2], x.strides[0]) for x in (a, b)] + [
-            (c.strides[1], 0, c.strides[0])
-        ]
-        run("matmul", F32, [a, b, c, None], (20, 17, 30, 5), strides)
+        strides = [(x.strides[1], x.strides[2], x.strides[0]) for x in (a, b)]
+        strides += [(), (c.strides[1], 0, c.strides[0])]
+        run("matmul", F32, [a, b, None, c], (20, 17, 30, 5), strides)
         np.testing.assert_allclose(c[:5], a.astype("f8") @ b, atol=2e-5)
         assert (c[5] == 3.0).all()
 

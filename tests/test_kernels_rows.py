@@ -123,13 +123,14 @@ def test_cross_entropy_and_its_backward(shape, mean, dtype):
         Guarded(shape, dtype),
         np.array(1.5, dtype),
     )
-    wrong, sizes = np.array([-1, 0]), (*shape, -100)
-    run("cross_entropy", code(x), [x, target, loss, saved.array, wrong], sizes, (), (mean,))
+    wrong = np.array([-1, 0])
+    run("cross_entropy", code(x), [x, target, loss, saved.array, wrong], shape, (), (mean,), integer=(-100,))
     near(saved.array, log_y, dtype, 10)
     picked = log_y[used, target[used]]
     count = used.sum() if mean else 1
     near(loss, -picked.sum() / count, dtype, 10)
-    run("cross_entropy_backward", code(x), [g, saved.array, target, grad.array, wrong], sizes, (), (mean,))
+    back = [g, saved.array, target, grad.array, wrong]
+    run("cross_entropy_backward", code(x), back, shape, (), (mean,), integer=(-100,))
     exact = np.exp(log_y) * used[:, None]
     exact[used, target[used]] -= 1
     near(grad.array, exact * 1.5 / (count or np.nan), dtype, 10) if used.any() else None
@@ -141,9 +142,9 @@ def test_cross_entropy_and_its_backward(shape, mean, dtype):
 def test_cross_entropy_of_ignored_rows_alone():
     x, target = np.ones((3, 4), np.float32), np.full(3, -100)
     loss, saved = np.empty((), np.float32), np.empty((3, 4), np.float32)
-    run("cross_entropy", 7, [x, target, loss, saved, None], (*x.shape, -100), (), (1.0,))
+    run("cross_entropy", 7, [x, target, loss, saved, None], x.shape, (), (1.0,), integer=(-100,))
     assert np.isnan(loss)
-    run("cross_entropy", 7, [x, target, loss, saved, None], (*x.shape, -100), (), (0.0,))
+    run("cross_entropy", 7, [x, target, loss, saved, None], x.shape, (), (0.0,), integer=(-100,))
     assert loss == 0
 
 
@@ -158,7 +159,7 @@ def test_cross_entropy_says_which_row_names_no_class(dtype):
             ("cross_entropy_backward", [g, x, target, saved]),
         ):
             wrong = np.array([-1, 0])
-            run(name, code(x), [*operands, wrong], (6, 10, 2**53 + 1), (), (1.0,))
+            run(name, code(x), [*operands, wrong], (6, 10), (), (1.0,), integer=(2**53 + 1,))
             assert wrong.tolist() == [3, bad]
 
 

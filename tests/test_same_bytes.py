@@ -1,0 +1,117 @@
+"""Results are the same bytes however many threads a kernel has."""
+
+import pytest
+
+import tensorgrad as tg
+from tensorgrad.nn import functional as F
+
+NUMBERS = (1, 2, 3, 8)
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was():
+    before = tg.get_num_threads()
+    yield
+    tg.set_num_threads(before)
+
+
+def drawn(*shape, seed=0):
+    return tg.rand(*shape, generator=tg.Generator().manual_seed(seed)) - 0.3
+
+
+def backward_of_layer_norm():
+    x, w, b = (drawn(*shape).requires_grad_() for shape in ((600, 257), (257,), (257,)))
+    F.layer_norm(x, (257,), w, b).square().sum().backward()
+    return tg.cat([each.grad.flatten() for each in (x, w, b)])
+
+
+def backward_of_cross_entropy():
+    x = drawn(700, 301).requires_grad_()
+    target = tg.arange(700) % 301
+    target[::7] = -100
+    F.cross_entropy(x, target).backward()
+    return x.grad
+
+
+CALLS = {
+    "map": lambda: F.gelu(drawn(300_017)),
+    "map of rows": lambda: drawn(701, 903) + drawn(903, seed=1),
+    "map of a turned operand": lambda: drawn(701, 903).t() * drawn(903, 701, seed=1),
+    "float64": lambda: drawn(200_003).double().exp(),
+    "comparison": lambda: drawn(1_000_003) > 0.1,
+    "conversion": lambda: (drawn(1_000_003) * 100).to(tg.int16),
+    "copy": lambda: drawn(903, 701).t().contiguous(),
+    "sum": lambda: drawn(3_000_017).sum(),
+    "mean": lambda: drawn(3_000_017).mean(),
+    "largest": lambda: drawn(3_000_017).amax(),
+    "sum of rows": lambda: drawn(701, 903).sum(1),
+    "sum of columns": lambda: drawn(701, 903).sum(0),
+    "sum of three columns": lambda: drawn(700_001, 3).sum(0),
+    "sum of steps": lambda: drawn(903, 701).t()[:, ::2].sum(1),
+    "sum in the middle": lambda: drawn(3, 1501, 300).sum(1),
+    "softmax": lambda: F.softmax(drawn(701, 903), 1),
+    "layer_norm": backward_of_layer_norm,
+    "cross_entropy": backward_of_cross_entropy,
+    "mse_loss": lambda: F.mse_loss(drawn(300_017), drawn(300_017, seed=1)),
+    "rows of a product": lambda: drawn(301, 200) @ drawn(200, 301, seed=1),
+    "columns of a product": lambda: drawn(17, 500) @ drawn(500, 700, seed=1),
+    "a turned product": lambda: drawn(200, 301).t() @ drawn(301, 200, seed=1).t(),
+    "products": lambda: drawn(9, 61, 70) @ drawn(9, 70, 50, seed=1),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_gives_the_same_bytes_at_any_number_of_threads(name):
+    results = []
+    for number in NUMBERS:
+        tg.set_num_threads(number)
+        results.append(CALLS[name]().numpy().tobytes())
+    assert len(set(results)) == 1
+
+
+def trained(model, x, y, steps=3):
+    optimizer = tg.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    return b"".join(each.detach().numpy().tobytes() for each in [*model.parameters(), *model.buffers()])
+
+
+class Attention(tg.nn.Module):
+    """One block of a transformer, and a mean over its positions."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.norm, self.project = tg.nn.LayerNorm(width), tg.nn.Linear(width, 3 * width)
+        self.rest = tg.nn.Sequential(tg.nn.LayerNorm(width), tg.nn.Linear(width, 4 * width), tg.nn.GELU())
+        self.out = tg.nn.Linear(4 * width, 10)
+
+    def forward(self, x):
+        q, k, v = self.project(self.norm(x)).chunk(3, -1)
+        return self.out(self.rest(x + F.scaled_dot_product_attention(q, k, v)).mean(1))
+
+
+def mlp():
+    layers = tg.nn.Linear(200, 300), tg.nn.ReLU(), tg.nn.Dropout(0.2), tg.nn.Linear(300, 10)
+    return tg.nn.Sequential(*layers), drawn(256, 200)
+
+
+def normalized():
+    layers = tg.nn.Linear(200, 300), tg.nn.BatchNorm1d(300), tg.nn.Tanh(), tg.nn.Linear(300, 10)
+    return tg.nn.Sequential(*layers), drawn(256, 200)
+
+
+def transformer():
+    return Attention(64), drawn(64, 32, 64)
+
+
+@pytest.mark.parametrize("net", (mlp, normalized, transformer))
+def test_training_gives_the_same_bytes_at_any_number_of_threads(net):
+    results = []
+    for number in NUMBERS:
+        tg.set_num_threads(number)
+        tg.manual_seed(0)
+        model, x = net()
+        results.append(trained(model, x, tg.arange(len(x)) % 10))
+    assert len(set(results)) == 1
