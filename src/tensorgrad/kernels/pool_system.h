@@ -28,9 +28,8 @@
 
 /* ------------------------------------------------------------------ words, read and written in one order by all threads */
 
-typedef volatile uint64_t Word;
-
 #ifdef _MSC_VER
+typedef volatile uint64_t Word;
 #define OWN_LINE __declspec(align(128)) /* two cache lines: the hardware fetches them in pairs */
 
 static uint64_t word_get(Word *word)
@@ -56,6 +55,7 @@ static int word_replace(Word *word, uint64_t *expected, uint64_t value) /* if it
     return *expected == was;
 }
 #else
+typedef volatile uint64_t Word __attribute__((aligned(8))); /* on 32 bits too */
 #define OWN_LINE __attribute__((aligned(128)))
 
 static uint64_t word_get(Word *word)
