@@ -109,11 +109,21 @@ def _parameters(body: Callable) -> tuple[list[str], list[Any], int]:
     return names, defaults, count
 
 
+# What PyTorch calls a parameter that is a float, where its default is no integer.
+FLOATS = frozenset("beta delta eps margin max_norm momentum nan neginf posinf scale".split())
+
+
 def _settings(names: list[str], defaults: list[Any], others: Iterable[str]) -> dict[str, str]:
     """Which parameters are settings of one kind, as their names or defaults say."""
-    kinds = {bool: "bool", int: "Number", float: "Number"}
-    found = {n: kinds[type(d)] for n, d in zip(names, defaults) if type(d) in kinds and n not in others}
-    return found | {n: n for n in names if n == "memory_format"}
+    found = {}
+    for name, default in zip(names, defaults):
+        if name == "memory_format":
+            found[name] = name
+        elif name in FLOATS and type(default) is not int:
+            found[name] = "float"
+        elif type(default) in (bool, int, float) and name not in others:
+            found[name] = "bool" if type(default) is bool else "Number"
+    return found
 
 
 def _positional_body(body: Callable, names: list[str], positional: int) -> Callable:

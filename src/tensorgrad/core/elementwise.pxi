@@ -162,7 +162,7 @@ cdef object run_unary(Op op, list values):
     if code >= F16 and op.rule != FREE:
         for value in values[1:]:
             if is_number(value):
-                fitting(value, code, True)
+                fitting(value, F32 if code == F16 else code, True)
     bodies = list(values)
     bodies[0] = array_for_body(op, x)
     result = call_body(op, bodies)
@@ -432,6 +432,10 @@ cdef object run_binary(Op op, list values):
     elif op.rule == NO_BOOL and code == BOOL:
         raise RuntimeError(f"{op.__name__}() is not supported for bool tensors: use the ^ or logical_xor() operator, or convert "
                            f"with .to(dtype)")
+    if code == F16:
+        for value in values[2:]:
+            if is_number(value):
+                fitting(value, F16, True)
     bodies = list(values)
     inside = code
     if code == F16 and (op is OP_MUL or op is OP_DIV) and not (isinstance(a, Tensor) and isinstance(b, Tensor)):

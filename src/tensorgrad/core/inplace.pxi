@@ -349,7 +349,7 @@ def _resize(Tensor x not None, shape):
 
 def _set_memory(Tensor x not None, Tensor source not None):
     """``x`` shows the memory of ``source``, which is of its dtype."""
-    if tg_grad and needs_grad(x):
+    if tg_grad and needs_grad(x) and x.node is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     if x.code != source.code:
         raise RuntimeError(f"Could not set tensor of type {title(source.code)} to a tensor of type {title(x.code)}")

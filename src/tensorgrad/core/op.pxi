@@ -79,7 +79,8 @@ cdef object op_vectorcall(object self, PyObject **args, size_t nargsf, PyObject 
             if found is not DECLINED:
                 return found
         if op.kind == COMPOSITE:
-            check_operands(op, args, count)
+            if check_operands(op, args, count):
+                return call_composite(op, args, count, ())
             return of_its_own(PyObject_Vectorcall(op.body, args, nargsf, names))
     if op.kind == UNARY and op.rules is not None and (names is not NULL or count > len(op.params)):
         found = call_switched(op, args, count, None if names is NULL else <tuple><object>names)
@@ -103,26 +104,33 @@ cdef object op_vectorcall(object self, PyObject **args, size_t nargsf, PyObject 
 
 
 cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:
-    """A composite's body gets what was passed: what is no tensor where one is declared is refused before."""
+    """A composite's body gets what was passed: what is no tensor where one is declared is refused before. Gives whether a
+    setting has to be converted.
+    """
     cdef Py_ssize_t i
+    cdef int convert = 0
     for i in op.tensor_index:
         if i < count and i < op.positional and not isinstance(<object>args[i], Tensor):
             want_operand(op, <object>args[i], i)
     for i in op.settings:
         if i < count and i < op.positional:
-            want_setting(op, <object>args[i], i)
-    return 0
+            convert |= want_setting(op, <object>args[i], i)
+    return convert
 
 
 cdef int want_setting(Op op, object value, Py_ssize_t position) except -1:
-    """A number, a truth value or a memory format is refused where it is none."""
+    """A number, a truth value or a memory format is refused where it is none. Gives whether it is an integer past 64 bits in
+    a float's place, which takes it as a float.
+    """
     cdef str kind = op.settings[position]
     if value is op.defaults[position]:
         return 0
+    if type(value) is int:
+        return kind == "float" and not -1 << 63 <= value < 1 << 64
     if kind == "memory_format":
         if value is None or type(value).__name__ == kind:
             return 0
-    elif type(value) in (bool, int, float) or isinstance(value, Tensor) or hasattr(value, "__index__") or hasattr(
+    elif type(value) in (bool, float) or isinstance(value, Tensor) or hasattr(value, "__index__") or hasattr(
             value, "__float__"):
         return 0
     elif value is None and op.params[position] in op.optional:
@@ -197,10 +205,14 @@ cdef object call_composite(Op op, PyObject **args, Py_ssize_t count, tuple names
         slot = op.index.get(name)
         if slot in op.tensor_index:
             want_operand(op, keywords[name], slot)
-        elif slot in op.settings:
-            want_setting(op, keywords[name], slot)
-    check_operands(op, args, count)
-    found = of_its_own(op.body(*[<object>args[i] for i in range(count)], **keywords))
+        elif slot in op.settings and want_setting(op, keywords[name], slot):
+            keywords[name] = float(keywords[name])
+    values = [<object>args[i] for i in range(count)]
+    if check_operands(op, args, count):
+        for i in op.settings:
+            if i < count and i < op.positional and want_setting(op, values[i], i):
+                values[i] = float(values[i])
+    found = of_its_own(op.body(*values, **keywords))
     return found if out is None else write_outs(op, out, found)
 
 
@@ -242,6 +254,9 @@ cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
     if not isinstance(first, Tensor):
         raise TypeError(f"{op.__name__}(): argument 'input' (position 1) must be Tensor, not {type(first).__name__}")
     x = <Tensor>first
+    if keywords.get("dtype") not in (None, DTYPE_LIST[x.code]):
+        raise RuntimeError(f"{op.__name__}(): Bad in-place call: input tensor dtype {DTYPE_LIST[x.code].name} and output tensor "
+                           f"dtype {keywords['dtype']} should match")
     enter_inplace(x)
     rest = [<object>args[i] for i in range(1, count)]
     if tg_grad and (needs_grad(x) or any_needs_grad(rest) or any_needs_grad(keywords.values())):
@@ -252,7 +267,8 @@ cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
     return assign(x, linked(value) if target.kind == COMPOSITE else value)
 
 
-ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other", "size": "shape"}
+ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other", "size": "shape",
+           "dtype": "shape", "split_size": "split_size_or_sections"}
 
 
 cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple names):
@@ -296,7 +312,8 @@ cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple na
                                 + ", ".join(f'"{name}"' for name in missing))
             values[i] = default
     for i in op.settings:
-        want_setting(op, values[i], i)
+        if want_setting(op, values[i], i):
+            values[i] = float(values[i])
     return out
 
 

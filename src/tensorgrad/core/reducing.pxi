@@ -5,6 +5,8 @@ cdef int reduced_dims(Op op, object dim, Tensor x, uint8_t *mask) except -1:
     cdef Py_ssize_t d
     cdef str who = op.__name__
     memset(mask, 0, MAX_DIMS)
+    if dim is None and op.defaults[1] is MISSING:
+        raise TypeError(f"{who}(): argument 'dim' must be tuple of ints, not NoneType")
     if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 0 and op.rule != TO_BOOL):
         memset(mask, 1, x.nd)
         return 0

@@ -13,6 +13,7 @@ __all__ = [
     "all_dtypes",
     "dtype",
     "get_default_dtype",
+    "is_sequence",
     "near_matrix",
     "wrap_dim",
     "wrap_dims",
@@ -31,6 +32,11 @@ def wrap_dim(dim: Any, ndim: int) -> int:
     return dim + count if dim < 0 else int(dim)
 
 
+def is_sequence(value: Any) -> bool:
+    """Whether a value is several others: a list, a tuple, a range, but not text or bytes."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
 def near_matrix(offset: int, rows: int, columns: int) -> int:
     """The number of a diagonal, one just outside the matrix for any further away: NumPy negates an int of
     32 bits.
@@ -40,7 +46,7 @@ def near_matrix(offset: int, rows: int, columns: int) -> int:
 
 def wrap_dims(dims: Any, ndim: int) -> tuple[int, ...]:
     """Several dimensions' numbers; raises RuntimeError when one comes twice."""
-    wrapped = tuple(wrap_dim(d, ndim) for d in (dims if isinstance(dims, Sequence) else (dims,)))
+    wrapped = tuple(wrap_dim(d, ndim) for d in (dims if is_sequence(dims) else (dims,)))
     if len(set(wrapped)) != len(wrapped):
         raise RuntimeError(f"a dim appears multiple times in the list of dims {tuple(dims)}")
     return wrapped

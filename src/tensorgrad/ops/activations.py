@@ -129,8 +129,10 @@ def _hardtanh(input, min_val, max_val):
     """`hardtanh`, its bounds checked."""
     if input.dtype.kind == "b":
         raise RuntimeError("hardtanh: bool inputs not supported")
-    if input.dtype.kind == "u" and min(min_val, max_val) < 0:
+    if input.dtype.kind == "u" and min(min_val, max_val) <= -1:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+    if input.dtype.kind in "iu":
+        min_val, max_val = int(min_val), int(max_val)
     return kept_between(input, stored(min_val, input), stored(max_val, input))
 
 
@@ -231,7 +233,8 @@ def threshold(input, threshold, value):
     for name, number in (("threshold", threshold), ("value", value)):
         if not isinstance(number, (int, float, np.number)):
             raise TypeError(f"threshold(): argument '{name}' must be Number, not {type(number).__name__}")
-    return np.where(input <= stored(threshold, input), stored(value, input), input)
+    compared = input.astype(np.float32) if input.dtype == np.float16 else input
+    return np.where(compared <= stored(threshold, compared), stored(value, input), input)
 
 
 def _elu_body(name, input, alpha, scale=1.0, steepness=1.0):
@@ -506,7 +509,7 @@ def _shrunk(g, input, lambd):
 
 @unary(
     vjp=dict(input=_shrunk),
-    rule="same",
+    rule="free",
     at=BOTH,
     method=True,
     inplace=False,
@@ -519,12 +522,13 @@ def hardshrink(input, lambd=0.5):
     tensor([-2.,  0.,  2.])
     """
     floats_only("hardshrink", input)
+    lambd = stored(lambd, input)
     return np.where((input >= -lambd) & (input <= lambd), input.dtype.type(0), input)
 
 
 @unary(
     vjp=dict(input=_shrunk),
-    rule="same",
+    rule="free",
     at=LAYER,
     method=False,
     inplace=False,
@@ -537,8 +541,8 @@ def softshrink(input, lambd=0.5):
     tensor([-1.5000,  0.0000,  1.5000])
     """
     floats_only("softshrink", input)
-    if not lambd >= 0:
-        raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}.")
+    if not 0 <= lambd <= np.finfo(input.dtype).max:
+        raise RuntimeError(f"lambda must be in range [0, {np.finfo(input.dtype).max}] but found {lambd}")
     lambd = input.dtype.type(lambd)
     return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0))
 

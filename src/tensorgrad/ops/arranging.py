@@ -12,7 +12,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, int32, int64
 from tensorgrad.core.declare import case, composite, integers, normal, primitive
 from tensorgrad.ops import indexing, shaping
-from tensorgrad.ops._tools import near_matrix, wrap_dim
+from tensorgrad.ops._tools import is_sequence, near_matrix, wrap_dim
 
 BOTH = ("tensorgrad", "tensorgrad.nn.functional")
 
@@ -70,7 +70,9 @@ def tile(input, *sizes, dims=None):
     >>> tg.tile(tg.tensor([[1, 2]]), (2,))
     tensor([[1, 2, 1, 2]])
     """
-    dims = tuple(shaping.sizes_of(sizes) if dims is None else dims)
+    if dims is not None and sizes:
+        raise TypeError("tile() got multiple values for argument 'dims'")
+    dims = _numbers(shaping.sizes_of(sizes) if dims is None else dims)
     return repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
 
 
@@ -211,7 +213,7 @@ def rot90(input, k=1, dims=(0, 1)):
 def _numbers(value) -> tuple[int, ...]:
     if isinstance(value, Tensor):
         return (value.__index__(),)
-    return tuple(value) if isinstance(value, Sequence) else (value,)
+    return tuple(value) if is_sequence(value) else (value,)
 
 
 @primitive(
@@ -247,6 +249,8 @@ def roll(input, shifts, dims=()):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     if not input.ndim:
         raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
+    if not input.numel():
+        return input.clone()
     return _roll(input, shifts, tuple([wrap_dim(d, input.ndim) for d in dims]))
 
 

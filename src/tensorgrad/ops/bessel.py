@@ -73,14 +73,15 @@ MAX_DEGREE = 2**15          # a second of work
 
 
 def _climb(x, n, first, step, closed=None):
-    """The polynomials of degree n at x, by a recurrence over the degree; 0 for negative n.
+    """The polynomials of degree n at x, by a recurrence over the degree; 0 for negative degrees and for those
+    that no int64 holds.
 
     ``closed`` gives (where, values): elements that a closed form serves better than the recurrence. The
     others leave the climb, as NaN, at their degree or past the numbers.
     """
-    n = np.trunc(n)
+    n = np.where(np.abs(n) < 2.0**63, np.trunc(n), -1)
     where, values = (np.zeros(x.shape, np.bool_), 0.0) if closed is None else closed
-    left = np.where(where | ~np.isfinite(n), 0, n)
+    left = np.where(where, 0, n)
     out = np.where(n == 0, 1.0, np.where(left > 0, np.nan, 0.0))
     below, here, degree = np.ones_like(x), np.where(left > 0, first, np.nan), 1
     while not np.isnan(here).all():

@@ -164,12 +164,11 @@ def _nll_reduced(name, input, target, weight, ignore_index, reduction):
     lone = input.ndim == 1
     if lone:
         input = shaping.unsqueeze(input, 0)
-    scalar = lone and target.ndim == 0
-    if scalar:
+    if lone and target.ndim == 0:
         target = shaping.unsqueeze(target, 0)
     _check_classes(name, input, target, weight)
     loss = _nll(input, target, weight, ignore_index, reduction)
-    return shaping.squeeze(loss, 0) if scalar and reduction == "none" else loss
+    return shaping.squeeze(loss, 0) if lone and reduction == "none" else loss
 
 
 @composite(

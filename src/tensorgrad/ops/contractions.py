@@ -8,6 +8,7 @@ remembered; the steps themselves are ops, so gradients of any order come by them
 from __future__ import annotations
 
 import math
+import operator
 import string
 import warnings
 from collections.abc import Sequence
@@ -173,8 +174,8 @@ def _read_list(labels: Sequence[Any]) -> str:
     for label in labels:
         if label is Ellipsis:
             text += ELLIPSIS
-        elif isinstance(label, int) and 0 <= label < len(LETTERS):
-            text += LETTERS[label]
+        elif 0 <= operator.index(label) < len(LETTERS):
+            text += LETTERS[operator.index(label)]
         else:
             raise ValueError(
                 f"einsum(): {label!r} in a subscript list is not within the valid range [0, {len(LETTERS)})"
@@ -343,13 +344,13 @@ def einsum(*args):
 def _contracted(dims: Any, a: Tensor, b: Tensor) -> tuple[list[int], list[int]]:
     """The dimensions that tensordot sums over, by the three ways to say them."""
     if isinstance(dims, Tensor):
-        dims = dims.tolist()
+        dims = dims.tolist() if dims.numel() != 1 else int(dims)
     if isinstance(dims, (list, tuple)) and len(dims) == 2:
         first, second = ([each] if isinstance(each, int) else list(each) for each in dims)
         if len(first) != len(second):
             raise RuntimeError("tensordot: both dimension lists should have same length")
         return first, second
-    if isinstance(dims, bool) or not isinstance(dims, int):
+    if not isinstance(dims, int):
         raise RuntimeError(
             f"tensordot expects dims to be int or tuple[list[int], list[int]] or list[list[int]] "
             "containing two lists, but got "

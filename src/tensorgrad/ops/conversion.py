@@ -63,6 +63,8 @@ def to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, me
             non_blocking, copy = (
                 (value, copy) if len(args) > 1 and value is args[1] else (non_blocking, value)
             )
+        elif isinstance(value, builtins.float):     # as PyTorch has it, whatever the number
+            dtype = float64
         elif value is not None:
             check_device(value)
     check_device(device)

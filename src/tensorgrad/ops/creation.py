@@ -350,6 +350,18 @@ def new_ones(
     )
 
 
+def new_empty_strided(
+    self, size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
+):
+    """A tensor of this dtype whose values are not set, with these strides in elements.
+
+    >>> tg.ones(1).new_empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
+    wanted = self.dtype if dtype is None else dtype
+    return empty_strided(size, stride, dtype=wanted, device=device, requires_grad=requires_grad)
+
+
 def new_full(
     self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
 ):
@@ -379,6 +391,23 @@ def empty_strided(
     reach = 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else 0
     made = empty(reach, dtype=dtype, device=device).as_strided(size, stride)
     return made.detach().requires_grad_() if requires_grad else made.detach()
+
+
+def empty_permuted(
+    size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
+    """A tensor whose values are not set, whose dimensions lie in memory in the order that
+    ``physical_layout`` says, the first outermost.
+
+    >>> tg.empty_permuted((2, 3), (1, 0)).stride()
+    (1, 2)
+    """
+    size = _sequence("empty_permuted", size)
+    if sorted(physical_layout) != list(range(len(size))):
+        raise RuntimeError(f"{list(physical_layout)} is no order of {len(size)} dimensions")
+    made = empty([size[d] for d in physical_layout], dtype=dtype, device=device)
+    made = made.permute([physical_layout.index(d) for d in range(len(size))]).detach()
+    return made.requires_grad_() if requires_grad else made
 
 
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
@@ -447,10 +476,10 @@ def numel(input: Tensor) -> builtins.int:
 PUBLIC = {
     "tensorgrad": (
         tensor, as_tensor, asarray, scalar_tensor, empty, zeros, ones, full, empty_like, zeros_like,
-        ones_like, full_like, empty_strided, eye, is_tensor, is_floating_point,
+        ones_like, full_like, empty_strided, empty_permuted, eye, is_tensor, is_floating_point,
         is_complex, numel,
     ),
 }  # fmt: skip
-METHODS = (new_tensor, new_empty, new_zeros, new_ones, new_full)
+METHODS = (new_tensor, new_empty, new_empty_strided, new_zeros, new_ones, new_full)
 for _method in METHODS:
     _core._add_method(_method.__name__, _method)

@@ -7,7 +7,7 @@ import numbers
 
 import numpy as np
 
-from tensorgrad.core import _core, result_type
+from tensorgrad.core import _core, promote_types
 from tensorgrad.core.declare import case, composite, normal, primitive, registry
 from tensorgrad.ops import arithmetic, choosing, products, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
@@ -359,7 +359,9 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     check_tensor("cosine_similarity", x1)
     if not (x1.is_floating_point() or x2.is_floating_point()):
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {x1.dtype}")
-    shape, dtype = np.broadcast_shapes(tuple(x1.shape), tuple(x2.shape)), result_type(x1, x2)
+    if not eps >= 0:
+        raise RuntimeError(f"cosine_similarity: eps must be non-negative, got: {eps}")
+    shape, dtype = np.broadcast_shapes(tuple(x1.shape), tuple(x2.shape)), promote_types(x1.dtype, x2.dtype)
     x1, x2 = (shaping.expand(shaping._cast(x, dtype), shape) for x in (x1, x2))
     sizes = [vector_norm(x, 2, dim, True).clamp_min(float(eps)) for x in (x1, x2)]
     return reductions.sum((x1 / sizes[0]) * (x2 / sizes[1]), dim)

@@ -12,7 +12,7 @@ from tensorgrad.core import Tensor, _core, promote_types
 from tensorgrad.core.declare import alias, case, composite, normal, primitive
 from tensorgrad.core.declare import view as declare_view
 from tensorgrad.ops import creation, indexing, shaping, striding
-from tensorgrad.ops._tools import wrap_dim
+from tensorgrad.ops._tools import is_sequence, wrap_dim
 
 
 def tensor_list(tensors, who: str, position: int = 1) -> Sequence[Tensor]:
@@ -332,7 +332,7 @@ def split(tensor, split_size_or_sections, dim=0):
     >>> tg.split(tg.arange(5), 2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
-    if isinstance(split_size_or_sections, Sequence):
+    if is_sequence(split_size_or_sections):
         return split_with_sizes(tensor, split_size_or_sections, dim)
     size = shaping._whole_number(split_size_or_sections, "split_size")
     if tensor.ndim == 0:
@@ -428,7 +428,7 @@ def tensor_split(input, indices_or_sections, dim=0):
         _check_parts("tensor_split", parts)
         sizes = [extent // parts + (i < extent % parts) for i in range(parts)]
         return _split(input, sizes, dim)
-    if not isinstance(indices_or_sections, (Sequence, np.ndarray)):
+    if not (is_sequence(indices_or_sections) or isinstance(indices_or_sections, np.ndarray)):
         raise TypeError(
             f"tensor_split(): argument 'indices_or_sections' must be int or tuple of ints, not "
             f"{type(indices_or_sections).__name__}"

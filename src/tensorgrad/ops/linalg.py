@@ -297,8 +297,9 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
             [1.]])
     """
     check_matrices("linalg.solve_triangular", A, square=True)
+    want_tensors("linalg.solve_triangular", A=A, B=B)
+    B = shaping._cast(B, A.dtype)
     check_matrices("linalg.solve_triangular", B, argument="B")
-    same_dtypes("linalg.solve_triangular", A, B)
     inner = B.shape[-2] if left else B.shape[-1]
     if inner != A.shape[-1]:
         raise RuntimeError(
@@ -594,6 +595,8 @@ def tensorinv(A, ind=2):
     want_tensors("linalg.tensorinv", A=A)
     if ind <= 0:
         raise RuntimeError(f"linalg.tensorinv: Expected a strictly positive integer for 'ind', got {ind}")
+    if ind > A.ndim:
+        raise RuntimeError(f"linalg.tensorinv: 'ind' is {ind}, but the tensor has {A.ndim} dimensions")
     first, last = tuple(A.shape[:ind]), tuple(A.shape[ind:])
     n = math.prod(last)
     if math.prod(first) != n:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, all_dtypes
 from tensorgrad.core.declare import between, case, composite, distinct, integers, normal
-from tensorgrad.ops import activations, choosing, distances, reductions, shaping
+from tensorgrad.ops import activations, choosing, creation, distances, reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.losses import F_, REDUCTIONS, _floats, reduce_loss, reduction_of
 
@@ -30,7 +30,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     """
     reduction = reduction_of(size_average, reduce, reduction)
     want_tensors("hinge_embedding_loss", input=input, target=target)
-    missing = choosing.where(target != 1, (float(margin) - input).clamp(min=0), 0)
+    missing = choosing.where(target != 1, (creation.full_like(input, margin) - input).clamp(min=0), 0)
     return reduce_loss(missing + choosing.where(target != -1, input, 0), reduction)
 
 

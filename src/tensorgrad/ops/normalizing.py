@@ -391,6 +391,8 @@ def instance_norm(
              [-1.0000,  1.0000]]])
     """
     _want_floats("instance_norm", input)
+    given = dict(running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _check_per_channel(input.shape[1], **given)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError(

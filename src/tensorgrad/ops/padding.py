@@ -8,8 +8,15 @@ from tensorgrad.core import _core
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.ops import indexing
 from tensorgrad.ops._kinds import stored
+from tensorgrad.ops._tools import is_sequence
 
 F_ = "tensorgrad.nn.functional"
+
+
+def _sequence(pad) -> tuple:
+    if not is_sequence(pad):
+        raise TypeError(f"pad(): argument 'pad' must be tuple of ints, not {type(pad).__name__}")
+    return tuple(pad)
 
 
 def _sides(pad, ndim: int) -> list[tuple[int, int]]:
@@ -63,7 +70,7 @@ def constant_pad_nd(input, pad, value=0):
     >>> tg.constant_pad_nd(tg.tensor([1, 2]), (1, 0), 7)
     tensor([7, 1, 2])
     """
-    pad = tuple(int(n) for n in pad)
+    pad = tuple(int(n) for n in _sequence(pad))
     if len(pad) % 2:
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
     if len(pad) > 2 * input.ndim:
@@ -114,7 +121,7 @@ def pad(input, pad, mode="constant", value=None):
     >>> F.pad(tg.tensor([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
     tensor([[2., 1., 2., 3., 2.]])
     """
-    pad = tuple(pad)
+    pad = _sequence(pad)
     if len(pad) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
     if len(pad) > 2 * input.ndim:

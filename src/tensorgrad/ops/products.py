@@ -388,14 +388,14 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
         if vector.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
     product = outer(vec1, vec2)
-    if input.dtype is bool_ and product.dtype is bool_:
-        beta, alpha = bool(beta), bool(alpha)
-    elif not (product.is_floating_point() or input.is_floating_point()):
+    if not (product.is_floating_point() or input.is_floating_point()):
         for name, factor in (("beta", beta), ("alpha", alpha)):
             if isinstance(factor, float):
                 raise RuntimeError(
                     f"addr: for integral input tensors, argument {name} must not be a floating point number"
                 )
+    if input.dtype is bool_ and product.dtype is bool_:
+        beta, alpha = bool(beta), bool(alpha)
     input = _fitting(input, product)
     if alpha != 1:
         product = product * _fitting_factor(alpha, product)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorgrad.core import int64, is_grad_enabled
+from tensorgrad.core import float64, get_default_dtype, is_grad_enabled, promote_types
 from tensorgrad.core.declare import between, case, composite, distinct, normal, primitive
 from tensorgrad.ops import arithmetic, choosing, joining, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
@@ -300,8 +300,14 @@ def _panels(name, y, x, dx, dim):
 
 
 def _roomy(points):
-    """Integers as int64: two of a narrow dtype may add up to more than it holds."""
-    return points if points.is_floating_point() else points.to(int64)
+    """Integers as float64: two may add up to more than their dtype holds."""
+    return points if points.is_floating_point() else points.to(float64)
+
+
+def _area_dtype(y, x):
+    """The dtype of an area: that of the floats among the points, or the default one."""
+    wanted = y.dtype if x is None else promote_types(y.dtype, x.dtype)
+    return wanted if wanted.is_floating_point else get_default_dtype()
 
 
 def _dx(name, x, dx):
@@ -327,7 +333,7 @@ def trapezoid(y, x=None, *, dx=None, dim=-1):
     strips, dim = _panels("trapezoid", y, x, _dx("trapezoid", x, dx), dim)
     if y.shape[dim] == 0:
         return reductions.sum(y, dim, dtype=y.dtype)
-    return reductions.sum(strips, dim) / 2
+    return shaping._cast(reductions.sum(strips, dim) / 2, _area_dtype(y, x))
 
 
 @composite(single=True, samples=_CURVES)
@@ -348,4 +354,4 @@ def cumulative_trapezoid(y, x=None, *, dx=None, dim=-1):
     tensor([2.5000, 5.5000])
     """
     strips, dim = _panels("cumulative_trapezoid", y, x, _dx("cumulative_trapezoid", x, dx), dim)
-    return cumsum(strips, dim) / 2
+    return shaping._cast(cumsum(strips, dim) / 2, _area_dtype(y, x))

@@ -18,8 +18,6 @@ def _check_index(who: str, input: Tensor, dim, index, src=None) -> int:
     """The dimension counted from 0, after every check that all these ops share."""
     if not isinstance(index, Tensor):
         raise TypeError(f"{who}(): argument 'index' must be Tensor, not {type(index).__name__}")
-    if index.dtype not in ((int64, int32, uint8) if who == "gather" else (int64, int32)):
-        raise RuntimeError(f"{who}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     dim = wrap_dim(dim, input.ndim)
     if src is not None and src.dtype is not input.dtype:
         raise RuntimeError(
@@ -27,6 +25,8 @@ def _check_index(who: str, input: Tensor, dim, index, src=None) -> int:
         )
     if index.numel() == 0:
         return dim
+    if index.dtype not in ((int64, int32, uint8) if who == "gather" else (int64, int32)):
+        raise RuntimeError(f"{who}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     if max(index.ndim, 1) != max(input.ndim, 1):
         raise RuntimeError(
             f"Index tensor must have the same number of dimensions as "
@@ -145,12 +145,12 @@ def take_along_dim(input, indices, dim=None):
     tensor([[1],
             [2]])
     """
-    if isinstance(indices, Tensor) and indices.dtype is not int64:
-        raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {indices.dtype}")
     if dim is None:
         return gather(
             shaping.reshape(input, (input.numel(),)), 0, shaping.reshape(indices, (indices.numel(),))
         )
+    if indices.dtype is not int64:
+        raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {indices.dtype}")
     if input.ndim != indices.ndim:
         raise RuntimeError(
             f"take_along_dim(): input and indices should have the same number of dimensions, but got "
@@ -179,6 +179,8 @@ def take_along_dim(input, indices, dim=None):
 )
 def _scatter_add(input, dim, index, src):
     """``scatter_add`` after its checks; ``src`` has the shape of ``index``."""
+    if input.dtype == np.float16:  # added up in float32
+        return indexing.in_float32(_scatter_add.body, input, dim, index, src)
     out = np.array(input, order="C")
     if index.size == 0:
         return out
@@ -344,6 +346,8 @@ def _reduce_vjp(g, output, input, dim, index, src, reduce, include_self):
 )
 def _scatter_reduce(input, dim, index, src, reduce, include_self):
     """``scatter_reduce`` after its checks; ``src`` has the shape of ``index``."""
+    if input.dtype == np.float16:
+        return indexing.in_float32(_scatter_reduce.body, input, dim, index, src, reduce, include_self)
     out = np.array(input, order="C")
     if index.size == 0:
         return out

@@ -10,7 +10,7 @@ import numpy as np
 from tensorgrad.core import Size, Tensor, _core, bool_, float64
 from tensorgrad.core.declare import alias, case, composite, normal, primitive, registry
 from tensorgrad.core.declare import view as declare_view
-from tensorgrad.ops._tools import near_matrix, wrap_dim
+from tensorgrad.ops._tools import is_sequence, near_matrix, wrap_dim
 
 
 @declare_view(
@@ -134,7 +134,7 @@ def select(input, dim, index):
     >>> tg.arange(6).reshape(2, 3).select(1, 2)
     tensor([2, 5])
     """
-    return input[_at(input, dim, int(index))]
+    return input[(*_at(input, dim, int(index)), ...)]
 
 
 def _at(array, dim, index):
@@ -455,7 +455,7 @@ def expand_as(input, other):
 
 def sizes_of(given: tuple) -> tuple:
     """The sizes of ``f(x, 2, 3)`` or ``f(x, (2, 3))``."""
-    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], Sequence) else given
+    return tuple(given[0]) if len(given) == 1 and is_sequence(given[0]) else given
 
 
 @composite(method=True, samples=lambda: [case(normal(3, 1), (2, 3, 4), name="plain")])
@@ -543,7 +543,7 @@ def unflatten(input, dim, sizes):
     >>> tg.ones(2, 12).unflatten(1, (3, -1)).shape
     tensorgrad.Size([2, 3, 4])
     """
-    sizes = tuple(sizes) if isinstance(sizes, Sequence) else (sizes,)
+    sizes = tuple(sizes) if is_sequence(sizes) else (sizes,)
     dim = wrap_dim(dim, input.ndim)
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
@@ -591,7 +591,7 @@ def swapdims(input, dim0, dim1):
 
 
 def _moved(dims, ndim: int, which: str) -> list[int]:
-    given = list(dims) if isinstance(dims, Sequence) else [dims]
+    given = list(dims) if is_sequence(dims) else [dims]
     wrapped = [wrap_dim(d, ndim) for d in given]
     if len(set(wrapped)) != len(wrapped):
         raise RuntimeError(f"movedim: repeated dim in `{which}` ({given})")
@@ -612,7 +612,7 @@ def movedim(input, source, destination):
     >>> tg.ones(2, 3, 4).movedim(0, -1).shape
     tensorgrad.Size([3, 4, 2])
     """
-    count = [len(d) if isinstance(d, Sequence) else 1 for d in (source, destination)]
+    count = [len(d) if is_sequence(d) else 1 for d in (source, destination)]
     if count[0] != count[1]:
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({source} dims) should contain the same "
@@ -634,8 +634,6 @@ alias("moveaxis", movedim)
 
 def _whole_number(value, name: str) -> int:
     """An int, or the value of an integer tensor of one element."""
-    if isinstance(value, Tensor) and (value.ndim or value.is_floating_point() or value.dtype is bool_):
-        raise RuntimeError(f"{name} must be an 0-dim integral Tensor.")
     if not hasattr(value, "__index__"):
         raise TypeError(f"argument '{name}' must be int, not {type(value).__name__}")
     return value.__index__()
@@ -655,6 +653,8 @@ def narrow(input, dim, start, length):
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
+    if isinstance(start, Tensor) and (start.ndim or start.is_floating_point() or start.dtype is bool_):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     dim, start = wrap_dim(dim, input.ndim), _whole_number(start, "start")
     extent = input.shape[dim]
     if not -extent <= start <= extent:

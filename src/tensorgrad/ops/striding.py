@@ -170,7 +170,7 @@ def resize_(self, *sizes, size=None, memory_format=None):
     >>> tg.arange(4).resize_(2)
     tensor([0, 1])
     """
-    return _core._resize(self, sizes_of(sizes) if size is None else tuple(size))
+    return _core._resize(self, sizes_of(sizes if size is None else (size,)))
 
 
 def resize_as_(self, the_template, memory_format=None):

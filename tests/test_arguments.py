@@ -1,0 +1,270 @@
+"""How arguments are read: numbers of any size, sequences, indices of nothing, names; and which are refused.
+
+Right answers are those of PyTorch 2.13, written down as they came, or from paper.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+import tensorgrad as tg
+import tensorgrad.nn.functional as F
+
+nan, inf = math.nan, math.inf
+
+
+@pytest.fixture(autouse=True, params=["kernels", "numpy"])
+def backend(request):
+    with tg.backend(request.param):
+        yield request.param
+
+
+def same(found, wanted):
+    wanted = tg.tensor(wanted, dtype=found.dtype)
+    assert found.shape == wanted.shape
+    tg.testing.assert_close(found, wanted, equal_nan=True)
+
+
+# ---- numbers
+
+ONE = tg.tensor([0.5])
+TRUTHS = tg.tensor([[True]])
+ROWS = tg.tensor([[1.0, 2.0], [3.0, 5.0]])
+
+PAST_INT64 = {
+    "logit": (lambda n: tg.logit(ONE, n), [nan]),
+    "logit by name": (lambda n: tg.logit(ONE, eps=n), [nan]),
+    "huber_loss": (lambda n: F.huber_loss(ONE, ONE, delta=n), 0.0),
+    "smooth_l1_loss": (lambda n: F.smooth_l1_loss(ONE, ONE, beta=n), 0.0),
+    "attention": (lambda n: F.scaled_dot_product_attention(ROWS, ROWS, ROWS, scale=n), [[3, 5], [3, 5]]),
+    "rms_norm": (lambda n: F.rms_norm(ONE, (1,), eps=n), [0.5 / 2**35]),
+    "layer_norm": (lambda n: F.layer_norm(ONE, (1,), None, None, n), [0.0]),
+    "nan_to_num": (lambda n: tg.nan_to_num(tg.tensor([inf]), posinf=n), [2.0**70]),
+}
+
+
+@pytest.mark.parametrize("name", PAST_INT64)
+def test_an_argument_that_is_a_float_takes_an_int_of_any_size(name):
+    call, wanted = PAST_INT64[name]
+    same(call(2**70), wanted)
+
+
+@pytest.mark.parametrize("op", [F.celu, F.elu, F.leaky_relu, F.softplus, lambda x, n: F.threshold(x, n, 0)])
+def test_settings_of_activations_of_float16_are_not_rounded_to_it(op):
+    assert op(tg.ones(1, dtype=tg.float16), 2**17).dtype is tg.float16
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.hardshrink(x, 1e5),
+        lambda x: F.softshrink(x, 1e5),
+        lambda x: F.softshrink(x.float(), inf),
+        lambda x: F.softshrink(x.double(), nan),
+        lambda x: tg.add(x, x, alpha=1e5),
+        lambda x: tg.sub(x, 1, alpha=2**17),
+        lambda x: F.hinge_embedding_loss(x.float(), x, 1e308),
+        lambda x: F.hinge_embedding_loss(x.long(), x, 2**63),
+        lambda x: F.cosine_similarity(x, x, 0, eps=-1.0),
+        lambda x: tg.addr(TRUTHS, TRUTHS[0], TRUTHS[0], alpha=1.0),
+    ],
+)
+def test_a_setting_that_the_result_can_not_hold_is_refused(call):
+    with pytest.raises(RuntimeError):
+        call(tg.ones(1, dtype=tg.float16))
+
+
+def test_hinge_embedding_loss_of_integers_is_made_of_integers():
+    found = F.hinge_embedding_loss(tg.tensor([1, 2]), tg.tensor([1, -1]), margin=3.5, reduction="none")
+    assert found.dtype is tg.int64 and found.tolist() == [1, 1]
+
+
+def test_limits_of_hardtanh_are_cut_off_for_integers():
+    bytes_ = tg.tensor([0, 1, 200], dtype=tg.uint8)
+    assert F.hardtanh(bytes_, -0.5, 1.7).tolist() == [0, 1, 1]
+    with pytest.raises(RuntimeError, match="unsigned"):
+        F.hardtanh(bytes_, -1.0, 2.0)
+
+
+def test_areas_of_integers_do_not_wrap_around():
+    for dtype, most in ((tg.int32, 2**31 - 1), (tg.int64, 2**63 - 1)):
+        points = tg.tensor([most, most, 5], dtype=dtype)
+        same(tg.trapezoid(points), 1.5 * most)
+        same(tg.cumulative_trapezoid(points, dx=2), [2.0 * most, 3.0 * most])
+    assert tg.trapezoid(tg.tensor([1, 2]), tg.tensor([0.0, 1.0], dtype=tg.float64)).dtype is tg.float64
+
+
+@pytest.mark.parametrize("degree", [1e308, inf, -inf, nan, -1])
+@pytest.mark.parametrize("name", [n for n in dir(tg.special) if "_polynomial_" in n])
+def test_a_polynomial_of_a_degree_that_is_none_is_zero(name, degree):
+    same(getattr(tg.special, name)(tg.tensor([0.5, 1.0, 2.0, nan]), degree), [0.0, 0.0, 0.0, 0.0])
+
+
+def test_float16_is_added_up_in_float32_where_indices_say():
+    ones, zeros, none = (make(3000, dtype=tg.float16) for make in (tg.ones, tg.zeros, tg.zeros))
+    where = zeros.long()
+    table = tg.zeros(2, 1, dtype=tg.float16, requires_grad=True)
+    F.embedding(where, table).sum().backward()
+    assert table.grad.flatten().tolist() == [3000, 0]
+    for found in (
+        none[:2].index_add(0, where, ones),
+        none[:2].scatter_add(0, where, ones),
+        none.scatter_add(0, where[:2900], ones)[:2] + 100,
+        none[:2].scatter_reduce(0, where, ones, "sum"),
+        none[:2].index_put((where,), ones, accumulate=True),
+    ):
+        assert found[0].item() == 3000
+
+
+# ---- sequences
+
+TEXTS = {
+    "hsplit": lambda x, t: tg.hsplit(x, t),
+    "vsplit": lambda x, t: tg.vsplit(x, t),
+    "tensor_split": lambda x, t: x.tensor_split(t),
+    "tile": lambda x, t: x.tile(t),
+    "pad": lambda x, t: F.pad(x, t),
+    "constant_pad_nd": lambda x, t: tg.constant_pad_nd(x, t),
+    "resize_": lambda x, t: x.resize_(t),
+    "roll": lambda x, t: x.roll(t, t),
+    "movedim": lambda x, t: x.movedim(t, t),
+    "split": lambda x, t: x.split(t),
+    "reshape": lambda x, t: x.reshape(t),
+}
+
+
+@pytest.mark.parametrize("text", [b"\x01\x01", "11"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_and_bytes_are_no_sequence_of_numbers(name, text):
+    with pytest.raises(TypeError):
+        TEXTS[name](tg.ones(2, 2), text)
+
+
+REFUSED = {
+    "nan_to_num of truths": lambda: tg.nan_to_num(tg.tensor([True]), posinf=""),
+    "logsumexp of no dimension": lambda: tg.logsumexp(ONE, dim=None),
+    "einsum of tensors alone": lambda: tg.einsum(ONE, ONE),
+    "einsum of a fraction": lambda: tg.einsum(ONE, [0], ONE, [0.0]),
+    "tile twice": lambda: ONE.tile((), dims=()),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_such_argument_is_a_type_error(name):
+    with pytest.raises(TypeError):
+        REFUSED[name]()
+
+
+def test_einsum_takes_tensors_of_integers_for_labels():
+    same(tg.einsum(tg.ones(2), tg.tensor([0]), tg.ones(2), tg.tensor([0])), 2.0)
+
+
+@pytest.mark.parametrize("dims", [1, True, tg.tensor(1), tg.tensor([1]), tg.tensor([[1], [0]]), ([1], [0])])
+def test_tensordot_takes_its_dimensions_in_any_form(dims):
+    same(tg.tensordot(tg.ones(2, 2), tg.ones(2, 2), dims=dims), [[2.0, 2.0], [2.0, 2.0]])
+
+
+def test_a_count_may_be_a_tensor_of_one_element():
+    assert [part.tolist() for part in tg.split(tg.ones(2), tg.tensor([1]))] == [[1], [1]]
+    assert tg.kthvalue(tg.tensor([3.0, 1.0]), tg.tensor([2])).values.item() == 3
+    assert tg.select(tg.tensor([3.0, 1.0]), 0, tg.tensor([1])).item() == 1
+    with pytest.raises(RuntimeError, match="0-dim"):
+        tg.narrow(tg.ones(2), 0, tg.tensor([1]), 1)
+
+
+# ---- nothing
+
+
+def test_roll_of_nothing_needs_no_such_dimension():
+    assert tg.roll(tg.ones(0, 2), 1, 3).shape == (0, 2)
+
+
+BY_NO_INDEX = {
+    "gather": lambda x, e: tg.gather(x, 0, e),
+    "scatter": lambda x, e: x.scatter(0, e, x),
+    "scatter of a number": lambda x, e: x.scatter(0, e, 1.0),
+    "scatter_add": lambda x, e: x.scatter_add(0, e, x),
+    "scatter_reduce": lambda x, e: x.scatter_reduce(0, e, x, "amax"),
+    "take_along_dim": lambda x, e: tg.take_along_dim(x, e),
+}
+
+
+@pytest.mark.parametrize("dtype", [tg.float32, tg.bool, tg.uint8])
+@pytest.mark.parametrize("name", BY_NO_INDEX)
+def test_an_index_without_elements_may_have_any_dtype(name, dtype):
+    found = BY_NO_INDEX[name](tg.ones(2), tg.zeros(0, dtype=dtype))
+    assert found.numel() == (0 if name in ("gather", "take_along_dim") else 2)
+
+
+# ---- dtypes and names
+
+
+def test_to_a_float_is_to_float64():
+    assert tg.ones(1).to(inf).dtype is tg.ones(1).to(3.5).dtype is tg.float64
+
+
+@pytest.mark.parametrize("name", ["cumsum_", "cumprod_"])
+def test_a_running_sum_in_place_has_no_dtype_but_its_own(name):
+    x = tg.ones(2, dtype=tg.int32)
+    with pytest.raises(RuntimeError, match="should match"):
+        getattr(x, name)(0, dtype=tg.float64)
+    assert getattr(x, name)(0, dtype=tg.int32) is x
+
+
+def test_view_takes_a_dtype_and_split_a_size_by_name():
+    assert tg.ones(2).view(dtype=tg.int32).tolist() == [1065353216] * 2
+    assert len(tg.ones(3).split(split_size=2)) == 2
+
+
+def test_empty_tensors_of_given_strides_and_order():
+    x = tg.ones(1, dtype=tg.int8)
+    assert x.new_empty_strided((2, 3), (1, 2)).stride() == (1, 2)
+    assert x.new_empty_strided((2,), (1,)).dtype is tg.int8
+    assert tg.empty_permuted((2, 3, 4), (2, 0, 1)).stride() == (3, 1, 6)
+    assert tg.empty_permuted((), ()).shape == ()
+    with pytest.raises(RuntimeError):
+        tg.empty_permuted((2, 3), (1, 1))
+
+
+def test_set_takes_a_result_off_its_graph():
+    y = tg.ones(2, requires_grad=True) * 2
+    assert y.set_().shape == (0,)
+    with pytest.raises(RuntimeError, match="leaf"):
+        tg.ones(2, requires_grad=True).set_()
+
+
+# ---- shapes
+
+
+def test_instance_norm_wants_one_weight_for_every_channel():
+    x = tg.arange(8.0).reshape(1, 2, 4)
+    for bad in (tg.ones(2, 1), tg.ones(1, 2), tg.ones(1), tg.tensor(1.0)):
+        for name in ("weight", "bias", "running_mean"):
+            with pytest.raises(RuntimeError):
+                F.instance_norm(x, **{name: bad})
+
+
+def test_a_lone_row_of_scores_has_a_lone_loss():
+    scores = tg.tensor([0.0, 0.0])
+    for target in (tg.tensor(1), tg.tensor([1])):
+        assert F.nll_loss(scores, target, reduction="none").shape == ()
+        assert F.cross_entropy(scores, target, reduction="none").shape == ()
+
+
+def test_solve_triangular_takes_its_right_side_in_the_matrix_s_dtype():
+    A = tg.tensor([[2.0, 0.0], [0.0, 4.0]])
+    for dtype in (tg.int64, tg.bool, tg.float64):
+        found = tg.linalg.solve_triangular(A, tg.ones(2, 1, dtype=dtype), upper=True)
+        assert found.dtype is tg.float32 and found.flatten().tolist() == [0.5, 0.25]
+
+
+def test_tensorinv_wants_the_dimensions_it_names():
+    for x, ind in ((tg.tensor(1.0), 2), (tg.ones(1, 1), 3)):
+        with pytest.raises(RuntimeError):
+            tg.linalg.tensorinv(x, ind)
+
+
+def test_cosine_similarity_is_of_the_dtype_that_both_promote_to():
+    assert F.cosine_similarity(tg.ones(1, dtype=tg.float16), tg.tensor(1.0), -1).dtype is tg.float32
