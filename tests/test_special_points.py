@@ -14,6 +14,7 @@ from special_points import POINTS, arguments, found, samples
 
 import tensorgrad as tg
 
+nan, inf = np.nan, np.inf
 FIXTURE = Path(__file__).parent / "fixtures" / "special_points.npz"
 SAMPLES = {f"{name}/{sample.name}": (name, sample) for name, sample in samples()}
 
@@ -237,3 +238,64 @@ def test_the_slope_of_i1_is_half_at_the_least_numbers(of, least):
     x = tg.tensor(least, requires_grad=True)
     of(x).backward()
     assert x.grad.item() == 0.5
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+def test_a_norm_of_any_order_holds_numbers_of_any_size(backend):
+    tg.set_backend(backend)
+    for values, order, wanted in (
+        ([3.0, 4.0], 500, 4.0),
+        ([3.0, 4.0], 1e308, 4.0),
+        ([3e38, 1e38], 3, 28.0 ** (1 / 3) * 1e38),
+        ([2e-40, 1e-40], 3, 9.0 ** (1 / 3) * 1e-40),
+        ([0.0, 0.0], 3, 0.0),
+        ([0.0, 1.0], -3, 0.0),
+        ([1.0, inf], 3, inf),
+        ([1.0, inf], -3, 1.0),
+    ):
+        for dtype in (tg.float32, tg.float64):
+            found = tg.linalg.vector_norm(tg.tensor(values, dtype=dtype), order)
+            assert found.item() == pytest.approx(wanted, rel=1e-6)
+    huge = tg.tensor([3e200, 4e200], dtype=tg.float64)
+    assert tg.linalg.vector_norm(huge, 3).item() == pytest.approx(91 ** (1 / 3) * 1e200)
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+def test_the_gradient_of_the_least_of_scattered_numbers_goes_to_a_nan(backend):
+    tg.set_backend(backend)
+    x = tg.tensor([nan, 2.0], requires_grad=True)
+    source = tg.tensor([3.0, 1.0, nan], requires_grad=True)
+    x.scatter_reduce(0, tg.tensor([0, 0, 1]), source, "amin").backward(tg.tensor([1.0, 5.0]))
+    assert x.grad.tolist() == [1.0, 0.0] and source.grad.tolist() == [0.0, 0.0, 5.0]
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+def test_the_gradient_of_a_variance_holds_numbers_near_the_largest(backend):
+    tg.set_backend(backend)
+    x = tg.tensor([-3e38, 0.0, 3e38], requires_grad=True)
+    tg.var(x).backward()
+    assert x.grad.tolist() == pytest.approx([-3e38, 0.0, 3e38])
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+def test_an_infinite_power_of_two_makes_nan_of_zero_alone(backend):
+    tg.set_backend(backend)
+    x = tg.tensor([0.0, 1.0, -1.0])
+    assert str(tg.ldexp(x, tg.tensor([inf])).tolist()) == "[nan, inf, -inf]"
+    assert tg.ldexp(x.double(), tg.tensor([-inf])).tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+def test_a_class_that_ctc_loss_may_not_read_counts_nothing(backend):
+    tg.set_backend(backend)
+    scores = tg.tensor([[[1.0, 1.0, nan]]], requires_grad=True)
+    loss = tg.nn.functional.ctc_loss(scores, tg.tensor([[1]]), (1,), (1,))
+    loss.backward()
+    assert loss.item() == -1.0 and scores.grad[0, 0, :2].isfinite().all()
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+def test_a_number_has_no_dimension_to_repeat(backend):
+    tg.set_backend(backend)
+    with pytest.raises(IndexError, match="no dimensions"):
+        tg.repeat_interleave(tg.tensor(1.0), 2, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -129,17 +130,110 @@ ROUNDED_SETTING = (
 )
 
 
+def calls_in(line: str) -> list[ast.Call]:
+    """The calls in a line."""
+    return [node for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Call)]
+
+
+def blamed(s: Situation) -> str:
+    """The text of the argument that the reference's error names, or the whole line where it names none."""
+    named = re.search(r"argument '(\w+)'(?: \(position (\d+)\))?", s.difference.wanted.text)
+    if named is None:
+        return s.line
+    for call in calls_in(s.line):
+        words = {k.arg: k.value for k in call.keywords}
+        if named[1] in words:
+            return ast.unparse(words[named[1]])
+    place = int(named[2] or 0) - 1
+    given = calls_in(s.line)[0].args
+    return ast.unparse(given[place]) if 0 <= place < len(given) else s.line
+
+
+def operands(s: Situation, op: str) -> list[Seen | None]:
+    """The tensors that the last call of an op has for its positional arguments, None in another's place."""
+    for line in reversed(s.lines):
+        for call in calls_in(line):
+            if isinstance(call.func, ast.Attribute) and call.func.attr.rstrip("_") == op:
+                owner = ast.unparse(call.func.value)
+                given = [*([owner] if owner.isidentifier() and owner not in "TF" else []), *call.args]
+                found = [s.values.get(a if isinstance(a, str) else ast.unparse(a)) for a in given]
+                return [each if isinstance(each, Seen) else None for each in found]
+    return []
+
+
+def writes_in_place(s: Situation) -> bool:
+    """Something is written into a tensor that is there."""
+    return any(re.search(r"\w_\(|[-+*/]= |\] = |Dirty\.apply", line) for line in s.lines)
+
+
+def where_apart(s: Situation) -> np.ndarray:
+    """The reference's numbers at the places that differ by more than rounding does."""
+    found, wanted = s.difference.found.array, s.difference.wanted.array
+    return wanted[gap(found, wanted) > 1e-5 * largest(wanted)]
+
+
+def zero_meets_infinity(s: Situation) -> bool:
+    """A tensor has both a zero and what is not finite."""
+    return any(bool((v.array == 0).any()) and not np.isfinite(v.array).all() for v in s.seen())
+
+
+def cut_off(s: Situation) -> bool:
+    """A tensor of integers has exponents of 2 that give no integer of its dtype."""
+    return any(
+        bool((v.array < 0).any() or (v.array >= 8 * v.array.dtype.itemsize - 1).any()) for v in s.seen("iu")
+    )
+
+
+def longer_source(s: Situation) -> bool:
+    """The source of `scatter_reduce` has more than the index reaches."""
+    _, _, index, source, *_ = [*operands(s, "scatter_reduce"), None, None, None, None]
+    return index is not None and source is not None and index.array.shape != source.array.shape
+
+
+def failed(s: Situation) -> bool:
+    """An op that gives an ``info`` says that it did not succeed."""
+    results = [v for v in s.values.values() if isinstance(v, list) and v and isinstance(v[-1], Seen)]
+    return s.calls(r"\w*_ex") and any(v[-1].dtype == "int32" and bool(v[-1].array.any()) for v in results)
+
+
+def of_degree(s: Situation) -> bool:
+    """A polynomial of NaN, or of a degree past 2**31."""
+    shown = (s.difference.found, s.difference.wanted)
+    great = s.holds(r"2 ?\*\* ?(31|63|70)", r"\d{10,}", r"\de\d\d") or any(
+        largest(v.array.astype(np.float64)) >= 2**31 for v in s.seen("fiu")
+    )
+    return s.calls(r"\w*_polynomial_\w+") and (
+        great or any(isinstance(v, Seen) and bool(np.isnan(v.array).any()) for v in shown)
+    )
+
+
+def laid_out(s: Situation) -> bool:
+    """What depends on strides, in a program that turns dimensions and then asks for a flat view."""
+    if not (turned(s) and s.calls(*FLATS)):
+        return False
+    if s.kind == "value":
+        return writes_in_place(s) or permuted(s)
+    texts = ("view size is not compatible", "inplace operation", "view and is being modified", "in-place")
+    return s.refused(*texts) or s.only_refused_here(*texts)
+
+
 def lenient(s: Situation) -> bool:
-    """A number or a tuple of another kind than the argument wants; never text, None or an object."""
+    """A number or a tuple of another kind than the argument wants, or None for what may be left out; never
+    text or an object.
+    """
     texts = (
         "must be ", "invalid combination of arguments", "positional argument", "too big", "Overflow",
         "can't convert negative int", "is_contiguous(memory_format)", "view size is not compatible",
         "Boolean alpha", "negative output size", "keyword argument 'inplace'",
     )  # fmt: skip
-    line = s.line
+    if not s.refused(*texts):
+        return False
+    said = blamed(s)
     if s.refused("not range", "(range)", ", range)"):
-        line = line.replace("range(", "(")  # a sequence of ints
-    return s.refused(*texts) and not any(word in line for word in NONSENSE)
+        said = said.replace("range(", "(")  # a sequence of ints
+    if s.refused("NoneType"):
+        said = said.replace("None", "")
+    return not any(word in said for word in NONSENSE)
 
 
 def not_finite(s: Situation) -> bool:
@@ -232,7 +326,7 @@ def overflowed(s: Situation) -> bool:
     )
     brink |= s.calls(r"\w*norm") and (s.holds("inf", "nan") or any(largest(v.array) > 1e19 for v in s.seen()))
     ours, theirs = (each.array[finite].astype(np.float64) for each in (found, wanted))
-    near = 1e-3 * np.abs(theirs) + 1e-6 * largest(theirs)
+    near = 1e-3 * np.abs(theirs) + 1e-6 * largest(theirs) + float(np.finfo(wanted.dtype).tiny)
     return brink and not finite.all() and bool((np.abs(ours - theirs) <= near).all())
 
 

@@ -97,17 +97,18 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         return _core._copy_of_array(np.repeat(np.arange(input.numel()), _counts(input)))
     if dim is None:
         input, dim = shaping.reshape(input, (input.numel(),)), 0
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = wrap_dim(dim, input.ndim)
-    whole = input if input.ndim else shaping.reshape(input, (1,))
-    extent = whole.shape[dim]
+    extent = input.shape[dim]
     counts = _counts(repeats) if isinstance(repeats, Tensor) else None
     if counts is None or counts.size == 1:
         times = int(repeats)
         if times < 0:
             raise RuntimeError("Repeats must be non-negative")
-        wide = (*whole.shape[: dim + 1], times, *whole.shape[dim + 1 :])
+        wide = (*input.shape[: dim + 1], times, *input.shape[dim + 1 :])
         found = shaping.reshape(
-            shaping.expand(whole.unsqueeze(dim + 1), wide), (*wide[:dim], extent * times, *wide[dim + 2 :])
+            shaping.expand(input.unsqueeze(dim + 1), wide), (*wide[:dim], extent * times, *wide[dim + 2 :])
         )
         found = found.clone() if times == 1 else found
     else:
@@ -117,7 +118,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
                 f"{counts.size} and input.size({dim}) "
                 f"= {extent}"
             )
-        found = indexing.pick(whole, dim, np.repeat(np.arange(extent), counts))
+        found = indexing.pick(input, dim, np.repeat(np.arange(extent), counts))
     if output_size is not None and found.shape[dim] != output_size:
         raise RuntimeError(
             f"repeat_interleave: output_size is {output_size}, but the repeats add up to {found.shape[dim]}"

@@ -67,9 +67,16 @@ def _vector_norm(input, ord, dim, keepdim):
     elif ord == 1:
         found = added_up(np.abs(x), dim, keepdim)
     else:
-        powers = np.power(np.abs(x), ord, dtype=np.float64)
-        found = np.power(np.sum(powers, axis=dim, keepdims=keepdim), 1 / ord)
+        found = _sum_of_powers(np.abs(x).astype(np.float64), ord, dim)
+        found = found if keepdim else found.squeeze(dim)
     return found.astype(input.dtype)
+
+
+def _sum_of_powers(sizes, ord, dim):
+    """The root of the sum of powers, of numbers brought near 1 before: no power is too large or too small."""
+    edge = np.max(sizes, dim, keepdims=True, initial=0) if ord > 0 else np.min(sizes, dim, keepdims=True)
+    edge = np.where((edge > 0) & np.isfinite(edge), edge, 1)
+    return edge * np.power(np.sum(np.power(sizes / edge, ord), axis=dim, keepdims=True), 1 / ord)
 
 
 def _sum_of_squares(flat):

@@ -164,8 +164,8 @@ def ldexp(input, other):
         dtype = input.dtype
     found, other = cast(input, float64), cast(other, float64)
     for _ in range(3 if dtype is float64 else 1):
-        step = choosing.where(other.abs() > 1000, other.clamp(-1000, 1000), other)
-        found, other = mul(found, 2.0**step), other - step
+        step = choosing.where((other.abs() > 1000) & other.isfinite(), other.clamp(-1000, 1000), other)
+        found, other = mul(found, 2.0**step), (other - step).masked_fill(other.isinf(), 0)
     return cast(found, dtype)
 
 

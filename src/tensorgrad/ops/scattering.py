@@ -10,7 +10,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, int32, int64, uint8
 from tensorgrad.core.declare import case, composite, integers, normal, primitive
-from tensorgrad.ops import creation, indexing, shaping
+from tensorgrad.ops import creation, indexing, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
 
 
@@ -327,8 +327,8 @@ def _reduce_vjp(g, output, input, dim, index, src, reduce, include_self):
         rest = _scatter_reduce(input, dim, index, src * (1 - alone) + alone, "prod", include_self)
         to_src = alone * spread(g * rest) + (1 - alone) * spread(g * output) / (src * (1 - zero) + zero)
     else:
-        mine = (input == output).to(number)
-        theirs = (src == spread(output)).to(number)
+        mine = reductions.reaches(input, output).to(number)
+        theirs = reductions.reaches(src, spread(output)).to(number)
         equals = counted(theirs) + (mine if include_self else 0)
         share = g / (equals + (equals == 0).to(number))
         to_input, to_src = share * mine, spread(share) * theirs

@@ -41,7 +41,7 @@ def _var_input(g, input, dim, correction, keepdim, input_shape):
     g = kept(g, dim, keepdim, input_shape)
     if free <= 0 and len(dim) == len(input_shape):
         return g * (deviation * float("inf"))
-    return g * deviation * (2.0 / free if free else float("inf"))
+    return g * (2.0 / free if free else float("inf")) * deviation
 
 
 def _variance(input, dim, correction, keepdim):
