@@ -261,7 +261,7 @@ def constant_where_recorded(s: Situation) -> bool:
     found = s.difference.found
     return s.kind == "requires_grad" and isinstance(found, Seen) and (
         not found.array.any()
-        or s.calls("pad", "prod", "cumprod", "var", "std", r"\w*norm")
+        or s.calls("pad", "prod", "cumprod", "var", "std", r"\w*norm", "square", "pow")
         or "(0,)" in s.lines[0]
     )  # fmt: skip
 
@@ -351,6 +351,20 @@ def singular(s: Situation) -> bool:
         for a in stacks
         if np.isfinite(a).all()
     )
+
+
+def degenerate(s: Situation) -> bool:
+    """What a matrix without its full rank makes of LAPACK: an error, infinities, NaN, or vectors that it may
+    choose.
+    """
+    if not singular(s):
+        return False
+    if s.kind == "value":
+        shown = [v for v in (s.difference.found, s.difference.wanted) if isinstance(v, Seen)]
+        return s.calls("geqrf", "qr", "logdet", "slogdet") or any(
+            not np.isfinite(v.array).all() for v in shown
+        )
+    return s.refused("is singular") or s.only_refused_here("U has a zero", "singular")
 
 
 def unsorted(s: Situation) -> bool:

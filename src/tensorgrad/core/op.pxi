@@ -119,17 +119,19 @@ cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:
 
 
 cdef int want_setting(Op op, object value, Py_ssize_t position) except -1:
-    """A number, a truth value or a memory format is refused where it is none. Gives whether it is an integer past 64 bits in
-    a float's place, which takes it as a float.
+    """A number, a truth value or a memory format is refused where it is none. Gives whether it is an int in a float's place,
+    which takes it as a float, whatever its size.
     """
     cdef str kind = op.settings[position]
     if value is op.defaults[position]:
         return 0
     if type(value) is int:
-        return kind == "float" and not -1 << 63 <= value < 1 << 64
+        return kind == "float"
     if kind == "memory_format":
         if value is None or type(value).__name__ == kind:
             return 0
+    elif isinstance(value, np.ndarray) and value.size != 1:
+        pass
     elif type(value) in (bool, float) or isinstance(value, Tensor) or hasattr(value, "__index__") or hasattr(
             value, "__float__"):
         return 0

@@ -137,7 +137,7 @@ def ctc_loss(
     # Of value 0, with the gradient of log_softmax's normalisation.
     counted = _core.from_numpy(np.arange(length)[:, None] < steps).to(logs.dtype)
     mass = powers.exp(logs)
-    mass = (mass - mass.detach()).masked_fill(~mass.isfinite(), 0)      # of classes that may not be read at all
+    mass = (mass - mass.detach()).masked_fill(~mass.isfinite(), 0)   # of classes that are not read
     loss = loss + reductions.sum(mass * shaping.unsqueeze(counted, 2), (0, 2))
     endless = loss.detach() > -NEVER / 2
     loss = loss.masked_fill(endless, 0 if zero_infinity else math.inf)
