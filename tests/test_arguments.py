@@ -174,6 +174,15 @@ def test_a_count_may_be_a_tensor_of_one_element():
         tg.narrow(tg.ones(2), 0, tg.tensor([1]), 1)
 
 
+def test_a_truth_value_behind_the_first_size_is_a_size():
+    x = tg.ones(1, 1)
+    for found in (x.view(1, True), x.reshape((1, True)), x.expand(1, True), x.sum_to_size(1, True)):
+        assert found.shape == (1, 1)
+    assert tg.zeros(1, True).shape == (1, 1)
+    with pytest.raises(TypeError):
+        tg.zeros(True, 1)
+
+
 # ---- nothing
 
 

@@ -168,7 +168,7 @@ cdef int read_shape(object shape, Py_ssize_t *dims, str who) except -1:
     ndim = len(shape)
     for i in range(ndim):
         extent = shape[i]
-        if isinstance(extent, float) or isinstance(extent, bool):
+        if isinstance(extent, float) or (isinstance(extent, bool) and not i):
             raise TypeError(f"{who}(): argument 'size' must be tuple of ints, but found element of type "
                             f"{type(extent).__name__} at pos {i}")
         try:

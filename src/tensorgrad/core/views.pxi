@@ -162,10 +162,10 @@ cdef Tensor view_as_dtype(Op op, Tensor x, int code):
 
 
 cdef inline Py_ssize_t one_dim(object value, Py_ssize_t position, str who) except? -7:
-    """An int of a shape."""
+    """An int of a shape; behind the first a truth value counts as one."""
     if type(value) is int:
         return value
-    if isinstance(value, (float, bool, str)) or value is None:
+    if isinstance(value, (float, str)) or value is None or (isinstance(value, bool) and not position):
         raise TypeError(f"{who}(): argument 'shape' must be tuple of ints, but found element of type "
                         f"{type(value).__name__} at pos {position}")
     return value
