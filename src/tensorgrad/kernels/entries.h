@@ -11,6 +11,7 @@ extern const Kernel LEVEL(reduce_other_entries)[];
 extern const Kernel LEVEL(row_entries)[];
 extern const Kernel LEVEL(loss_entries)[];
 extern const Kernel LEVEL(gemm_entries)[];
+extern const Kernel LEVEL(gemm_f64_entries)[];
 extern const Kernel LEVEL(step_entries)[];
 
 const Kernel *const *LEVEL(kernel_entries)(void);

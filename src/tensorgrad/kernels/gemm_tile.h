@@ -1,4 +1,5 @@
-/* The tile of the matrix product: a few rows times two vectors of C, held in registers while k runs.
+/* The tile of the matrix product: a few rows times two vectors of C, held in registers while k runs. ELEMENT_BYTES, which
+ * gemm.c and gemm_f64.c set, says of which type.
  *
  * Every number of rows up to TILE_ROWS, one vector or two, a full or a masked last vector, and both layouts of A make
  * a function of its own, so that all loops over the tile unroll and the sums stay in registers. `tiles` finds them.
@@ -12,9 +13,15 @@
 #include <immintrin.h>
 #endif
 
-#define LANES (VECTOR_BYTES / 4)
+#define LANES (VECTOR_BYTES / ELEMENT_BYTES)
 #define TILE_VECTORS 2
 #define TILE_COLUMNS (TILE_VECTORS * LANES)
+
+#if ELEMENT_BYTES == 4
+#define TYPED(name) name##_ps
+#else
+#define TYPED(name) name##_pd
+#endif
 
 #if defined(__AVX512F__)
 #define MASKED 1        /* the last vector of a row can be read and written in part */
@@ -26,19 +33,31 @@ typedef __mmask16 lane_mask;
 typedef unsigned lane_mask;
 #endif
 
-typedef float vector __attribute__((vector_size(VECTOR_BYTES)));
-typedef float loose_vector __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+typedef element vector __attribute__((vector_size(VECTOR_BYTES)));
+typedef element loose_vector __attribute__((vector_size(VECTOR_BYTES), aligned(ELEMENT_BYTES), may_alias));
 
 #define UNROLL _Pragma("GCC unroll 16")
 
-ALWAYS_INLINE vector load(const float *p)
+ALWAYS_INLINE vector load(const element *p)
 {
     return *(const loose_vector *)p;
 }
 
-ALWAYS_INLINE void store(float *p, vector v)
+ALWAYS_INLINE void store(element *p, vector v)
 {
     *(loose_vector *)p = v;
+}
+
+/* The difference, not a sum: -0 must stay what it is. */
+ALWAYS_INLINE vector broadcast(const element *p)
+{
+    return *p - (vector){0};
+}
+
+/* NaN passes through. */
+ALWAYS_INLINE vector relu_vector(vector v)
+{
+    return (vector)((__typeof__(v < (vector){0}))v & ~(v < (vector){0}));
 }
 
 ALWAYS_INLINE lane_mask mask_of(int64_t lanes)
@@ -46,83 +65,43 @@ ALWAYS_INLINE lane_mask mask_of(int64_t lanes)
     return (lane_mask)((1u << lanes) - 1);
 }
 
-#if defined(__AVX512F__)
-ALWAYS_INLINE vector broadcast(const float *p)
+ALWAYS_INLINE vector load_lanes(const element *p, lane_mask mask)
 {
-    return (vector)_mm512_set1_ps(*p);
-}
-
-/* The order of the operands matters: NaN passes through. */
-ALWAYS_INLINE vector relu_vector(vector v)
-{
-    return (vector)_mm512_max_ps(_mm512_setzero_ps(), (__m512)v);
-}
-
-ALWAYS_INLINE vector load_lanes(const float *p, lane_mask mask)
-{
-    return (vector)_mm512_maskz_loadu_ps(mask, p);
-}
-
-ALWAYS_INLINE void store_lanes(float *p, vector v, lane_mask mask)
-{
-    _mm512_mask_storeu_ps(p, mask, (__m512)v);
-}
+#if MASKED
+    return (vector)TYPED(_mm512_maskz_loadu)(mask, p);
 #else
-ALWAYS_INLINE vector load_lanes(const float *p, lane_mask mask)
-{
     (void)mask;
     return load(p);
+#endif
 }
 
-ALWAYS_INLINE void store_lanes(float *p, vector v, lane_mask mask)
+ALWAYS_INLINE void store_lanes(element *p, vector v, lane_mask mask)
 {
+#if MASKED
+    TYPED(_mm512_mask_storeu)(p, mask, v);
+#else
     (void)mask;
     store(p, v);
-}
-
-#if defined(__AVX2__)
-ALWAYS_INLINE vector broadcast(const float *p)
-{
-    return (vector)_mm256_broadcast_ss(p);
-}
-
-ALWAYS_INLINE vector relu_vector(vector v)
-{
-    return (vector)_mm256_max_ps(_mm256_setzero_ps(), (__m256)v);
-}
-#else
-ALWAYS_INLINE vector broadcast(const float *p)
-{
-    return (vector){*p, *p, *p, *p};
-}
-
-ALWAYS_INLINE vector relu_vector(vector v)
-{
-    for (int i = 0; i < LANES; i++) {
-        v[i] = v[i] < 0.0f ? 0.0f : v[i];
-    }
-    return v;
-}
 #endif
-#endif
+}
 
 /* One call of a tile: C[rows, columns] (+)= A[rows, depth] B[depth, columns]. */
 typedef struct Tile {
     int64_t depth;
-    const float *a;
+    const element *a;
     int64_t a_step;         /* from one row to the next, or from one k to the next when A is transposed */
-    const float *b;
+    const element *b;
     int64_t b_step;         /* from one k to the next */
-    float *c;
+    element *c;
     int64_t c_step;
-    const float *bias;
+    const element *bias;
     int flags;
     lane_mask mask;         /* lanes of the last vector that exist */
 } Tile;
 
 typedef void (*tile_fn)(const Tile *);
 
-ALWAYS_INLINE vector load_column(const float *p, int j, int vectors, int masked, lane_mask mask)
+ALWAYS_INLINE vector load_column(const element *p, int j, int vectors, int masked, lane_mask mask)
 {
     return masked && j == vectors - 1 ? load_lanes(p + j * LANES, mask) : load(p + j * LANES);
 }
@@ -133,8 +112,8 @@ ALWAYS_INLINE void run_tile(const Tile *t, const int rows, const int vectors, co
     const int64_t a_step = t->a_step;
     const int64_t b_step = t->b_step;
     const int64_t c_step = t->c_step;
-    const float *b = t->b;
-    float *c = t->c;
+    const element *b = t->b;
+    element *c = t->c;
     UNROLL for (int i = 0; i < rows; i++) {
         UNROLL for (int j = 0; j < vectors; j++) {
             sum[i][j] = (vector){0};
@@ -143,13 +122,13 @@ ALWAYS_INLINE void run_tile(const Tile *t, const int rows, const int vectors, co
     if (t->depth >= 64) {
         UNROLL for (int i = 0; i < rows; i++) {
             __builtin_prefetch(c + i * c_step, 1, 3);
-            if (vectors * LANES > 16) {
+            if (vectors * VECTOR_BYTES > 64) {
                 __builtin_prefetch(c + i * c_step + vectors * LANES - 1, 1, 3);
             }
         }
     }
     /* Row i of A is at third[i / 3] + (i % 3) * a_step: five pointers are all that the registers allow. */
-    const float *third[5];
+    const element *third[5];
     UNROLL for (int i = 0; i < 5; i++) {
         third[i] = t->a + 3 * i * a_step;
     }
@@ -159,7 +138,7 @@ ALWAYS_INLINE void run_tile(const Tile *t, const int rows, const int vectors, co
             columns[j] = load_column(b, j, vectors, masked, t->mask);
         }
         UNROLL for (int i = 0; i < rows; i++) {
-            const float *at = a_transposed ? third[0] + i : third[i / 3] + (i % 3) * a_step;
+            const element *at = a_transposed ? third[0] + i : third[i / 3] + (i % 3) * a_step;
             vector element = broadcast(at);
             UNROLL for (int j = 0; j < vectors; j++) {
                 sum[i][j] += element * columns[j];
@@ -198,7 +177,7 @@ ALWAYS_INLINE void run_tile(const Tile *t, const int rows, const int vectors, co
     }
     UNROLL for (int i = 0; i < rows; i++) {
         UNROLL for (int j = 0; j < vectors; j++) {
-            float *to = c + i * c_step + j * LANES;
+            element *to = c + i * c_step + j * LANES;
             if (masked && j == vectors - 1) {
                 store_lanes(to, sum[i][j], t->mask);
             } else {

@@ -1,6 +1,7 @@
 /* Running a kernel on as many threads as it gains from: see launch.h. */
 #include "launch.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define PIECE_COST 4000.0       /* nanoseconds that a piece should take at least */
@@ -38,7 +39,7 @@ static int64_t grain_of(const Kernel *kernel, int64_t units, double cost, int th
     double most = (kernel->coarse ? 2.0 : PIECES_A_THREAD) * threads;
     double pieces = cost / PIECE_COST;
     pieces = pieces > most ? most : pieces < FEWEST_PIECES ? FEWEST_PIECES : pieces;
-    int64_t grain = (int64_t)((double)units / pieces) + 1;
+    int64_t grain = (int64_t)ceil((double)units / pieces);
     return grain >= ALIGNED_FROM ? (grain + ALIGNED - 1) / ALIGNED * ALIGNED : grain;
 }
 

@@ -18,7 +18,7 @@ cdef void *corner(const floating[:, :] m) noexcept nogil:
 def matmul(a, b, bias=None, relu=False, out=None):
     """The product of two matrices, plus a bias along the rows, negative results made 0 if asked.
 
-    float32 has a kernel of its own, which takes transposed matrices as they are; float64 is NumPy's.
+    Transposed matrices are taken as they are.
 
     >>> matmul(np.float32([[1, 2]]), np.float32([[3], [4]]), bias=np.float32([-20]), relu=True)
     array([[0.]], dtype=float32)
@@ -34,17 +34,14 @@ def matmul(a, b, bias=None, relu=False, out=None):
     result = output("matmul", "out", out, shape, x.dtype)
     if np.may_share_memory(result, x) or np.may_share_memory(result, y):
         raise ValueError("matmul: out shares memory with a or b, wanted one apart")
-    if x.dtype == np.float64:
-        np.matmul(x, y, out=result)
-        if add is not None:
-            np.add(result, add, out=result)
-        return np.maximum(result, 0.0, out=result) if relu else result
     begin(&k, 4)
     k.size[0], k.size[1] = shape
     k.size[2] = x.shape[1]
     k.size[3] = 1
-    k.data[0] = corner[float](x)
-    k.data[1] = corner[float](y)
+    if x.dtype == np.float32:
+        k.data[0], k.data[1] = corner[float](x), corner[float](y)
+    else:
+        k.data[0], k.data[1] = corner[double](x), corner[double](y)
     k.data[2] = address(add)
     k.data[3] = address(result)
     k.stride[0][0], k.stride[0][1] = x.strides
@@ -52,5 +49,5 @@ def matmul(a, b, bias=None, relu=False, out=None):
     k.stride[3][0] = shape[1] * x.itemsize
     k.stride[0][2] = k.stride[1][2] = k.stride[3][2] = 0
     k.flags = (GEMM_BIAS if add is not None else 0) | (GEMM_RELU if relu else 0)
-    launch(b"matmul", DT_F32, &k)
+    launch(b"matmul", code_of(result), &k)
     return result

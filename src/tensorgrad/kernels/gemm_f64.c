@@ -1,0 +1,8 @@
+/* The matrix product of float64. */
+#define ELEMENT_BYTES 8
+#include "gemm.h"
+
+const Kernel LEVEL(gemm_f64_entries)[] = {
+    {"matmul", DT_F64, matmul, .cost = 0.04f, .inputs = 3, .outputs = 1, .coarse = 1, .units = matmul_units},
+    {NULL},
+};
