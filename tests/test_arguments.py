@@ -277,3 +277,9 @@ def test_tensorinv_wants_the_dimensions_it_names():
 
 def test_cosine_similarity_is_of_the_dtype_that_both_promote_to():
     assert F.cosine_similarity(tg.ones(1, dtype=tg.float16), tg.tensor(1.0), -1).dtype is tg.float32
+
+
+def test_singular_values_have_no_driver_on_the_cpu():
+    for op in (tg.linalg.svd, tg.linalg.svdvals):
+        with pytest.raises(RuntimeError, match="driver"):
+            op(tg.ones(1, 1), driver="gesvd")

@@ -92,7 +92,11 @@ EXCUSES = [
             (s.only_refused_here("out of bounds") and "[" in s.line)
             or (
                 s.only_refused_here(
-                    "without overflow", "not implemented for", "Low precision dtypes", "at least 2 dimensions"
+                    "without overflow",
+                    "not implemented for",
+                    "Low precision dtypes",
+                    "at least 2 dimensions",
+                    "Dimension out of range",
                 )
                 and writes_nothing(s)
             )
@@ -126,6 +130,7 @@ EXCUSES = [
             "expected scalar type",
             "to have the same dtype",
             "to have the same type as tensor for argument",
+            "to match query dtype",
             "expected m1 and m2",
             "same dtype",
             "mixed dtype",
@@ -160,6 +165,10 @@ EXCUSES = [
     Excuse(
         "`index_fill` at a place counted from the end has its gradient",
         lambda s: s.calls("index_fill") and s.refused("index out of range in self"),
+    ),
+    Excuse(
+        "A slice of a step past its end has one element",
+        lambda s: s.calls(r"slice_\w+") and s.holds(r"2 ?\*\* ?63 - 1"),
     ),
     Excuse("complex numbers", lambda s: s.only_refused_here("must be Tensor, not complex")),
     Excuse(
@@ -300,7 +309,10 @@ EXCUSES = [
     ),
     Excuse(
         "In place is computed what out of place is",
-        lambda s: s.refused("in-place forward function with a negative slope", "requires dtype Double"),
+        lambda s: (
+            s.refused("in-place forward function with a negative slope", "requires dtype Double")
+            or (s.slope() and "leaky_relu_(" in "".join(s.lines) and s.holds("inf", "1e400", "nan"))
+        ),
     ),
     Excuse(
         "`det` of singular matrices has its derivatives",

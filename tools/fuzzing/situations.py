@@ -361,7 +361,7 @@ def degenerate(s: Situation) -> bool:
         return False
     if s.kind == "value":
         shown = [v for v in (s.difference.found, s.difference.wanted) if isinstance(v, Seen)]
-        return s.calls("geqrf", "qr", "logdet", "slogdet") or any(
+        return s.calls("geqrf", "qr", "svd", "logdet", "slogdet") or any(
             not np.isfinite(v.array).all() for v in shown
         )
     return s.refused("is singular") or s.only_refused_here("U has a zero", "singular")

@@ -135,10 +135,10 @@ def ctc_loss(
         raise RuntimeError(f"ctc_loss: a target is out of the label range [0, {classes})")
     loss = _likelihood(logs, np.where(inside, rows, blank), steps, lengths, blank)
     # Of value 0, with the gradient of log_softmax's normalisation.
-    counted = _core.from_numpy(np.arange(length)[:, None] < steps).to(logs.dtype)
-    mass = powers.exp(logs)
-    mass = (mass - mass.detach()).masked_fill(~mass.isfinite(), 0)   # of classes that are not read
-    loss = loss + reductions.sum(mass * shaping.unsqueeze(counted, 2), (0, 2))
+    read = shaping.unsqueeze(_core.from_numpy(np.arange(length)[:, None] < steps), 2)
+    read = read & powers.exp(logs.detach()).isfinite()
+    mass = reductions.sum(powers.exp(logs.masked_fill(~read, -math.inf)), (0, 2))
+    loss = loss + (mass - mass.detach()).masked_fill(~mass.isfinite(), 0)
     endless = loss.detach() > -NEVER / 2
     loss = loss.masked_fill(endless, 0 if zero_infinity else math.inf)
     if reduction == "mean":

@@ -588,10 +588,16 @@ def linalg_svd(A, full_matrices=True, *, driver=None):
     tensor([4., 3.])
     """
     check_matrices("linalg.svd", A)
+    _no_driver("linalg.svd", driver)
     return _svd(A, bool(full_matrices))
 
 
 alias("svd", linalg_svd, at=LINALG, method=False)
+
+
+def _no_driver(who: str, driver: Any) -> None:
+    if driver is not None:
+        raise RuntimeError(f"{who}: there is no choice of a `driver` on the CPU")
 
 
 @composite(method=True, samples=lambda: [case(normal(3, 2), name="tall")])
@@ -618,6 +624,7 @@ def svdvals(A, *, driver=None):
     tensor([4., 3.])
     """
     check_matrices("linalg.svdvals", A)
+    _no_driver("linalg.svdvals", driver)
     return _svd(A, False)[1]
 
 
