@@ -97,6 +97,7 @@ EXCUSES = [
                     "Low precision dtypes",
                     "at least 2 dimensions",
                     "Dimension out of range",
+                    "There must be one `x` value",
                 )
                 and writes_nothing(s)
             )
@@ -117,6 +118,7 @@ EXCUSES = [
             "is not differentiable with respect to",
             "Index to scalar can have only 1 value",
             "Autograd not support dtype",
+            "TensorAccessor expected",
         )
         or (s.refused("doesn't match the broadcast shape") and s.calls("clamp") and ".grad(" in s.line),
     ),
@@ -301,6 +303,7 @@ EXCUSES = [
             s.refused("ScatterAddBackward0 returned an invalid gradient")
             or (s.refused("CopySlices returned an invalid gradient") and s.calls("scatter_add"))
             or (s.only_refused_here("does not require grad") and "(0,)" in "".join(s.lines))
+            or (s.kind == "type" and s.calls(r"scatter\w*") and writes_nothing(s))
         ),
     ),
     Excuse(
@@ -442,6 +445,7 @@ EXCUSES = [
             "returned an invalid gradient at index",
             "ZeroTensors are immutable",
             "can't allocate memory",
+            "bad_alloc",
         ),
     ),
     Excuse(

@@ -344,11 +344,12 @@ def mirrored(s: Situation) -> bool:
 
 
 def singular(s: Situation) -> bool:
-    """LAPACK is given a matrix that has not its full rank."""
+    """LAPACK is given a matrix that has not its full rank, or whose triangles have not."""
     stacks = [v.array.astype(np.float64) for v in s.seen() if v.array.ndim >= 2 and v.array.size]
     return s.calls(*LAPACK) and any(
-        bool((np.linalg.matrix_rank(a, rtol=1e-6) < min(a.shape[-2:])).any())
+        bool((np.linalg.matrix_rank(part(a), rtol=1e-6) < min(a.shape[-2:])).any())
         for a in stacks
+        for part in (np.asarray, np.triu, np.tril)
         if np.isfinite(a).all()
     )
 
