@@ -283,3 +283,33 @@ def test_singular_values_have_no_driver_on_the_cpu():
     for op in (tg.linalg.svd, tg.linalg.svdvals):
         with pytest.raises(RuntimeError, match="driver"):
             op(tg.ones(1, 1), driver="gesvd")
+
+
+def test_triangular_solve_gives_a_matrix_for_every_right_side():
+    found = tg.triangular_solve(tg.ones(2, 3, 1), tg.eye(3))
+    assert found.solution.shape == (2, 3, 1) and found.cloned_coefficient.shape == (2, 3, 3)
+
+
+def test_to_one_truth_value_is_to_bool():
+    assert tg.ones(1).to(False).dtype is tg.bool
+    assert tg.ones(1).to(tg.int64, False, True).dtype is tg.int64
+
+
+def test_a_common_multiple_that_wraps_round_is_not_negative():
+    assert tg.lcm(tg.tensor(2), tg.tensor(2**63 - 1)).item() == 2
+
+
+def test_a_probability_that_is_nan_is_refused():
+    for training in (True, False):
+        with pytest.raises(ValueError):
+            F.dropout(tg.ones(1), nan, training)
+
+
+@pytest.mark.parametrize("bad", [inf, -inf, nan])
+def test_singular_values_of_what_is_not_finite_come_to_an_end(bad):
+    for size in (2, 3, 4):
+        A = tg.ones(size, size, dtype=tg.float64)
+        A[-1, 0], A[-1, -1] = bad, 1.75
+        for op in (tg.linalg.svd, tg.linalg.svdvals, tg.linalg.cond, tg.linalg.pinv):
+            with pytest.raises(tg.linalg.LinAlgError):
+                op(A)

@@ -299,3 +299,20 @@ def test_a_number_has_no_dimension_to_repeat(backend):
     tg.set_backend(backend)
     with pytest.raises(IndexError, match="no dimensions"):
         tg.repeat_interleave(tg.tensor(1.0), 2, 0)
+
+
+@pytest.mark.parametrize("backend", ["kernels", "numpy"])
+def test_an_input_that_a_blend_leaves_out_has_zeros_for_its_gradient(backend):
+    tg.set_backend(backend)
+    x = tg.full((2, 2), nan, requires_grad=True)
+    A = tg.ones(2, 2)
+    for blend in (
+        lambda: tg.addmm(x, A, A, beta=0),
+        lambda: tg.addmv(x[0], A, A[0], beta=0),
+        lambda: tg.addbmm(x, A[None], A[None], beta=0),
+        lambda: tg.baddbmm(x[None], A[None], A[None], beta=0),
+        lambda: tg.addr(x, A[0], A[0], beta=0),
+    ):
+        found = blend()
+        assert found.isfinite().all()
+        assert tg.autograd.grad(found.sum(), x)[0].tolist() == [[0.0, 0.0], [0.0, 0.0]]

@@ -27,6 +27,7 @@ from fuzzing.situations import (
     degenerate,
     equal_elements,
     failed,
+    hooked_and_written,
     laid_out,
     lenient,
     longer_source,
@@ -37,6 +38,7 @@ from fuzzing.situations import (
     overflowed,
     overlapping_write,
     permuted,
+    squares_overflow,
     unsorted,
     where_apart,
     writes_in_place,
@@ -98,6 +100,8 @@ EXCUSES = [
                     "at least 2 dimensions",
                     "Dimension out of range",
                     "There must be one `x` value",
+                    "Expected a floating point",
+                    "square matrices",
                 )
                 and writes_nothing(s)
             )
@@ -167,6 +171,10 @@ EXCUSES = [
     Excuse(
         "`index_fill` at a place counted from the end has its gradient",
         lambda s: s.calls("index_fill") and s.refused("index out of range in self"),
+    ),
+    Excuse(
+        "`index_put` takes values with leading dimensions of 1",
+        lambda s: s.calls("index_put") and s.refused("cannot be broadcast to indexing result"),
     ),
     Excuse(
         "A slice of a step past its end has one element",
@@ -322,9 +330,9 @@ EXCUSES = [
         lambda s: (
             s.slope("det")
             or (
-                s.slope("sinc", "cosine_similarity", "svdvals", "renorm", r"\w*norm")
-                and "nan" in str(s.difference.wanted)
-                and not np.isfinite(where_apart(s)).any()
+                "nan" in str(s.difference.wanted)
+                and s.slope("sinc", "cosine_similarity", "svdvals", "renorm", r"\w*norm")
+                and (s.calls("sinc") or not np.isfinite(where_apart(s)).any())
             )
         ),
     ),
@@ -370,10 +378,10 @@ EXCUSES = [
     Excuse(
         "The hooks of a view stay",
         lambda s: (
-            "no_grad()" in "".join(s.lines)
+            (s.kind == "value" and hooked_and_written(s))
+            or "no_grad()" in "".join(s.lines)
             and (
-                (s.kind == "value" and s.calls("register_hook"))
-                or (s.only_refused_here("has been modified by an inplace operation") and "grad(" in s.line)
+                (s.only_refused_here("has been modified by an inplace operation") and "grad(" in s.line)
                 or (s.kind == "type" and "allow_unused" in defined(s))
             )
         ),
@@ -584,7 +592,10 @@ EXCUSES = [
         lambda s: (
             s.kind == "value"
             and s.calls(r"\w*norm", "normalize", "[cp]?dist", "pairwise_distance", "triplet_margin_loss")
-            and s.holds(r"2 ?\*\* ?(31|63|70)", "1e308")
+            and (
+                s.holds(r"2 ?\*\* ?(31|63|70)", "1e308")
+                or (squares_overflow(s) and not (np.isfinite(where_apart(s)) & (where_apart(s) != 0)).any())
+            )
         ),
     ),
     Excuse(

@@ -77,7 +77,7 @@ NONSENSE = (
     "b'x'",
     "lambda",
     "{}",
-    "slice",
+    "slice(",
     "...",
     "1j",
     "range",
@@ -164,6 +164,13 @@ def operands(s: Situation, op: str) -> list[Seen | None]:
 def writes_in_place(s: Situation) -> bool:
     """Something is written into a tensor that is there."""
     return any(re.search(r"\w_\(|[-+*/]= |\] = |Dirty\.apply", line) for line in s.lines)
+
+
+def hooked_and_written(s: Situation) -> bool:
+    """A tensor gets a hook and is written in place."""
+    text = "\n".join(s.lines)
+    hooked = re.findall(r"(\w+)\.register_hook", text)
+    return any(re.search(rf"\b{name}(\.\w+_\(| [-+*/]= |\[.*\] [-+*/]?= )", text) for name in hooked)
 
 
 def where_apart(s: Situation) -> np.ndarray:
@@ -312,6 +319,11 @@ def permuted(s: Situation) -> bool:
     return isinstance(found, Seen) and s.kind == "value" and np.array_equal(
         np.sort(found.array, axis=None), np.sort(wanted.array, axis=None), equal_nan=True
     )  # fmt: skip
+
+
+def squares_overflow(s: Situation) -> bool:
+    """A float32 is too large for its square."""
+    return any(v.dtype == "float32" and largest(v.array) > 1e19 for v in s.seen())
 
 
 def overflowed(s: Situation) -> bool:

@@ -130,6 +130,8 @@ cdef int want_setting(Op op, object value, Py_ssize_t position) except -1:
     if kind == "memory_format":
         if value is None or type(value).__name__ == kind:
             return 0
+    elif isinstance(value, np.integer):
+        return kind == "float"
     elif isinstance(value, np.ndarray) and value.size != 1:
         pass
     elif type(value) in (bool, float) or isinstance(value, Tensor) or hasattr(value, "__index__") or hasattr(

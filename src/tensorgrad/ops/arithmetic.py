@@ -438,7 +438,7 @@ def lcm(input, other):
     tensor([12, 21])
     """
     integers_only("lcm", input)
-    return np.lcm(input, other)
+    return np.abs(np.lcm(input, other))  # also of one that wrapped round
 
 
 # ---------------------------------------------------------------------------- three at once

@@ -59,6 +59,8 @@ def to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, me
             dtype = value.dtype
         elif type(value) is _core.dtype or isinstance(value, (type, np.dtype)):
             dtype = value
+        elif isinstance(value, builtins.bool) and value is args[0] and len(args) == 1:
+            dtype = bool_
         elif isinstance(value, builtins.bool):
             non_blocking, copy = (
                 (value, copy) if len(args) > 1 and value is args[1] else (non_blocking, value)

@@ -54,12 +54,16 @@ def _rounded(value: float, dtype: np.dtype) -> Any:
     return np.float32(value) if dtype == np.float16 else dtype.type(value)
 
 
+def _check_probability(p: float) -> None:
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
 def _dropped(
     name: str, input: Tensor, p: float, training: bool, inplace: bool, *, channels: bool, alpha: bool
 ) -> Tensor:
     want_tensors(name, input=input)
-    if p < 0.0 or p > 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    _check_probability(p)
     if p == 0 or not training or not input.numel():
         return input
     if p == 1:
@@ -136,11 +140,6 @@ def _unusual(name: str, ndim: int, usual: str) -> None:
         f"elements use dropout.",
         stacklevel=3,
     )
-
-
-def _check_probability(p: float) -> None:
-    if p < 0.0 or p > 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
 @composite(

@@ -14,6 +14,7 @@ from tensorgrad.ops import arranging, choosing, creation, distances, joining, ra
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.linalg import (
     LINALG,
+    LinAlgError,
     _singular,
     _solve_triangular,
     check_matrices,
@@ -571,7 +572,14 @@ OldSvd = named("svd", "U", "S", "V")
 )
 def _svd(A, full_matrices):
     """The singular value decomposition."""
-    return Svd(*np.linalg.svd(A, full_matrices))
+    return Svd(*_finite_svd(A, full_matrices))
+
+
+def _finite_svd(A, full_matrices):
+    """NumPy's, which may never come to an end where a number is not finite: that is refused."""
+    if not np.isfinite(A).all():
+        raise LinAlgError("linalg.svd: the input matrix contains non-finite values")
+    return np.linalg.svd(A, full_matrices)
 
 
 @composite(
@@ -666,7 +674,7 @@ def _pinv(A, atol, rtol, hermitian):
         values, u = np.linalg.eigh(A)
         sizes, vh = np.abs(values), u.swapaxes(-1, -2)
     else:
-        u, values, vh = np.linalg.svd(A, full_matrices=False)
+        u, values, vh = _finite_svd(A, False)
         sizes = values
     counts = sizes > _least(sizes, A.shape, atol, rtol)
     inverse = np.where(counts, 1 / np.where(counts, values, 1), 0).astype(A.dtype)

@@ -329,7 +329,7 @@ def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)
         made = _solve_triangular(A.mT, input, not upper, bool(unitriangular))
     else:
         made = _solve_triangular(A, input, bool(upper), bool(unitriangular))
-    return TriangularSolve(made, shaping.clone(A))
+    return TriangularSolve(made, shaping.clone(shaping.expand(A, (*made.shape[:-2], *A.shape[-2:]))))
 
 
 # ---------------------------------------------------------------------------- Cholesky

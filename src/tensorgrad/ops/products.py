@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, bool_, float32, float64
+from tensorgrad.core import Tensor, _core, bool_, float32, float64, is_grad_enabled
 from tensorgrad.core.declare import alias, case, composite, normal, primitive
 from tensorgrad.ops import arithmetic, creation, reductions, shaping
 from tensorgrad.ops._kinds import as_tensor, together, want_tensors
@@ -130,6 +130,13 @@ def _fitting_factor(factor: Any, like: Tensor) -> Any:
     return factor
 
 
+def _without(input: Tensor, product: Tensor) -> Tensor:
+    """The product alone, with zeros for the gradient of the input that it leaves out."""
+    if not (is_grad_enabled() and input.requires_grad):
+        return product
+    return product + input.masked_fill(input.new_ones((), dtype=bool_), 0)
+
+
 def _blend(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     """``beta * input + alpha * product``; a ``beta`` of 0 leaves out the input, NaNs and all."""
     input = _fitting(input, product)
@@ -138,7 +145,7 @@ def _blend(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     if alpha != 1:
         product = product * _fitting_factor(alpha, product)
     if beta == 0:
-        return product
+        return _without(input, product)
     return product + (input if beta == 1 else input * _fitting_factor(beta, product))
 
 
@@ -400,7 +407,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     if alpha != 1:
         product = product * _fitting_factor(alpha, product)
     if not beta:
-        return product.to(_core.result_type(input, product))
+        return _without(input, product.to(_core.result_type(input, product)))
     return product + input * _fitting_factor(beta, product)
 
 
