@@ -313,3 +313,16 @@ def test_singular_values_of_what_is_not_finite_come_to_an_end(bad):
         for op in (tg.linalg.svd, tg.linalg.svdvals, tg.linalg.cond, tg.linalg.pinv):
             with pytest.raises(tg.linalg.LinAlgError):
                 op(A)
+
+
+def test_scatter_takes_a_source_or_a_value():
+    x = tg.tensor([[1, 1]])
+    for value in (2, "two"):
+        with pytest.raises(TypeError):
+            x.scatter(1, x, x, value=value)
+
+
+def test_a_number_counts_less_than_a_vector_in_the_dtype_of_blocks():
+    one = tg.tensor(1.0, dtype=tg.float64)
+    assert tg.block_diag(tg.tensor([1.0]), one).dtype is tg.float32
+    assert tg.block_diag(one, one).dtype is tg.block_diag(one).dtype is tg.float64

@@ -222,7 +222,10 @@ EXCUSES = [
     ),
     Excuse(
         "A gradient that `autograd.grad` gave",
-        lambda s: s.refused("A view was created in no_grad mode") and "autograd.grad(" in "".join(s.lines),
+        lambda s: (
+            s.refused("A view was created in no_grad mode", "Can't detach views in-place")
+            and "autograd.grad(" in "".join(s.lines)
+        ),
     ),
     Excuse(
         "may pass their gradient to another of equal elements",

@@ -268,7 +268,7 @@ def constant_where_recorded(s: Situation) -> bool:
     found = s.difference.found
     return s.kind == "requires_grad" and isinstance(found, Seen) and (
         not found.array.any()
-        or s.calls("pad", "prod", "cumprod", "var", "std", r"\w*norm", "square", "pow")
+        or s.calls("pad", "prod", "cumprod", r"var\w*", r"std\w*", r"\w*norm", "square", "pow", "prelu")
         or "(0,)" in s.lines[0]
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, promote_types
+from tensorgrad.core import Tensor, _core, promote_types, result_type
 from tensorgrad.core.declare import alias, case, composite, normal, primitive
 from tensorgrad.core.declare import view as declare_view
 from tensorgrad.ops import creation, indexing, shaping, striding
@@ -646,7 +646,6 @@ def block_diag(*tensors):
             )
     if not tensors:
         return creation.empty(1, 0)
+    dtype = result_type(*tensors) if len(tensors) > 1 else tensors[0].dtype
     tensors = [atleast_2d(each) for each in tensors]
-    return _block_diag(
-        tensors, tuple([tuple(each.shape) for each in tensors]), _common_dtype(tensors).numpy_dtype
-    )
+    return _block_diag(tensors, tuple([tuple(each.shape) for each in tensors]), dtype.numpy_dtype)

@@ -258,6 +258,8 @@ def scatter(input, dim, index, src=None, value=None, *, reduce=None):
     """
     if src is None and value is None:
         raise TypeError('scatter() missing 1 required positional arguments: "src"')
+    if src is not None and value is not None:
+        raise TypeError("scatter() takes either src or value, not both")
     src = value if src is None else src
     if reduce is not None and reduce not in _REDUCE:
         raise RuntimeError(f"reduce argument must be either add or multiply, not {reduce}")
