@@ -253,3 +253,47 @@ def test_product_of_a_chain_holds_its_matrices_no_longer_than_needed():
     tg.linalg.multi_dot(chain)
     after = sys.getrefcount(chain[0])
     assert after == before
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_stacks_lie_in_any_way_and_broadcast(dtype):
+    heads = rng.standard_normal((2, 7, 3, 5)).astype(dtype)  # (batch, time, heads, size)
+    x = tg.from_numpy(heads).transpose(1, 2)
+    other = tg.from_numpy(rng.standard_normal((3, 1, 5, 4)).astype(dtype))
+    deep = tg.from_numpy(rng.standard_normal((2, 3, 2, 3, 2, 4, 5)).astype(dtype))
+    deep = deep.permute(4, 2, 0, 3, 1, 5, 6)  # no two of its leading dimensions are one loop
+    every_other = tg.from_numpy(rng.standard_normal((4, 6, 10)).astype(dtype))[::2, :, ::2]
+    wide = tg.from_numpy(rng.standard_normal((5, 6)).astype(dtype)).expand(2, 5, 6)
+    tolerance = 1e-5 if dtype == "f4" else 1e-13
+    for a, b in (
+        (x, x.mT),
+        (x, other.expand(2, 3, 3, 5, 4)[:, 0]),
+        (x[:, :, None], other.squeeze(1)[:, None]),
+        (other.mT, x[0].mT),
+        (x[0, 0], x.mT),
+        (deep, deep.mT),
+        (every_other, wide),
+        (wide.mT, every_other.mT),
+        (tg.from_numpy(heads[..., :1, :]).expand(2, 7, 4, 5), x.permute(0, 2, 3, 1)),
+    ):
+        found = (a @ b).numpy()
+        np.testing.assert_allclose(found, a.numpy() @ b.numpy(), rtol=0, atol=tolerance * 20)
+
+
+def test_gradients_of_stacks_that_broadcast_are_summed():
+    shapes = ((2, 1, 3, 4), (5, 4, 2)), ((3, 4), (2, 4, 2)), ((2, 3, 4), (1, 4, 2)), ((1, 3, 4), (2, 5, 4, 2))
+    for one, other in shapes:
+        factors = [tg.tensor(a, requires_grad=True) for a in draws(one, other)]
+        assert gradcheck(tg.matmul, factors)
+        assert gradgradcheck(tg.matmul, factors)
+        g = tg.autograd.grad((factors[0] @ factors[1]).sum(), factors)
+        assert [each.shape for each in g] == [one, other]
+
+
+def test_linear_takes_rows_out_of_a_wider_tensor_and_turned_ones():
+    whole, w = draws((4, 5, 9), (2, 3))
+    for x in (tg.tensor(whole)[..., 3:6], tg.tensor(whole)[:, :3].mT, tg.tensor(whole)[::2, ::2, :3]):
+        x = x.detach().requires_grad_()
+        weight = tg.tensor(w, requires_grad=True)
+        assert gradcheck(F.linear, [x, weight])
+        agree(F.linear(x, weight).detach(), x.detach().numpy() @ w.T)

@@ -14,17 +14,11 @@ find_products()
 
 
 cdef inline bint unit_strided(Tensor x) noexcept:
-    """Whether the last two dimensions have a stride of one element in one of them, and could be a matrix of
-    the kernel.
-    """
+    """Whether one of the last two dimensions has a stride of one element, as a matrix of the kernel must."""
     cdef Py_ssize_t *shape = shape_of(x)
     cdef Py_ssize_t *strides = strides_of(x)
     cdef int itemsize = ITEMSIZE[x.code], n = x.nd
-    if strides[n - 1] == itemsize or shape[n - 1] == 1:
-        return strides[n - 2] >= itemsize * shape[n - 1] or shape[n - 2] == 1
-    if strides[n - 2] == itemsize or shape[n - 2] == 1:
-        return strides[n - 1] >= itemsize * shape[n - 2]
-    return False
+    return strides[n - 1] == itemsize or strides[n - 2] == itemsize or shape[n - 1] == 1 or shape[n - 2] == 1
 
 
 cdef inline void matrix_strides(Tensor x, int64_t *rows, int64_t *columns) noexcept:
@@ -87,8 +81,36 @@ cdef Tensor gemm(Tensor x, Tensor y, Tensor bias, bint transpose_y):
     return out
 
 
+cdef bint place_batch(KernelArgs *a, Tensor x, Tensor y, Tensor out) noexcept:
+    """The leading dimensions, neighbours merged where all three allow; False when more are left than the kernel has."""
+    cdef int i, last = 2, operand
+    cdef int64_t extent
+    cdef int64_t step[4]
+    cdef bint merge
+    step[2] = 0
+    for i in range(out.nd - 2):
+        extent = shape_of(out)[i]
+        if extent == 1:
+            continue
+        step[0], step[1], step[3] = strides_of(x)[i], strides_of(y)[i], strides_of(out)[i]
+        merge = last > 2
+        for operand in (0, 1, 3):
+            merge = merge and a.stride[operand][last - 1] == step[operand] * extent
+        if merge:
+            a.size[last] *= extent
+        elif last == 5:
+            return False
+        else:
+            last += 1
+            a.size[last] = extent
+        for operand in (0, 1, 3):
+            a.stride[operand][last - 1] = step[operand]
+    a.ndim = last + 1
+    return True
+
+
 cdef Tensor batched_gemm(Tensor x, Tensor y):
-    """``x @ y`` of two stacks of matrices whose leading dimensions are equal and collapse into one."""
+    """``x @ y`` of two stacks of matrices whose leading dimensions are equal."""
     cdef KernelArgs a
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Tensor out
@@ -100,21 +122,22 @@ cdef Tensor batched_gemm(Tensor x, Tensor y):
         out = new_tensor(n, shape, x.code)
         fill_raw(out, 0.0)
         return out
-    begin(&a, 4)
-    if not unit_strided(x) or not collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2]):
+    if not unit_strided(x):
         x = clone_raw(x)
-    if n == y.nd and (not unit_strided(y) or not collapse(y, 0, n - 2, &a.size[3], &a.stride[1][2])):
+    if not unit_strided(y):
         y = clone_raw(y)
     fits = n == x.nd == y.nd and shape_of(x)[n - 1] == shape_of(y)[n - 2] and x.code == y.code
     for i in range(n - 2):
         fits = fits and shape_of(x)[i] == shape_of(y)[i]
-    if not (fits and unit_strided(x) and unit_strided(y) and collapse(x, 0, n - 2, &a.size[3], &a.stride[0][2])
-            and collapse(y, 0, n - 2, &a.size[3], &a.stride[1][2])):
+    if not fits:
         raise RuntimeError("a stack of matrices that a product needs was given another shape or dtype, by a hook or "
                            "another thread")
     memcpy(shape, shape_of(x), (n - 1) * sizeof(Py_ssize_t))
     shape[n - 1] = shape_of(y)[n - 1]
     out = new_tensor(n, shape, x.code)
+    begin(&a, 4)
+    if not place_batch(&a, x, y, out):
+        return batched_gemm(clone_raw(x), clone_raw(y))
     a.size[0] = shape[n - 2]
     a.size[1] = shape[n - 1]
     a.size[2] = shape_of(x)[n - 1]
@@ -125,7 +148,6 @@ cdef Tensor batched_gemm(Tensor x, Tensor y):
     matrix_strides(y, &a.stride[1][0], &a.stride[1][1])
     a.stride[3][0] = shape[n - 1] * ITEMSIZE[x.code]
     a.stride[3][1] = ITEMSIZE[x.code]
-    a.stride[3][2] = shape[n - 2] * a.stride[3][0]
     if out.count:
         launch(MATMUL[x.code], &a)
     return out
@@ -141,9 +163,10 @@ cdef object matmul(Op op, Tensor x, Tensor y):
     """``x @ y``; two float matrices, or stacks with equal leading sizes, go straight to the kernel."""
     cdef Tensor out
     cdef Node node
-    cdef int i
     if not tg_kernels or x.code != y.code or MATMUL[x.code] is NULL or x.nd == 0 or y.nd == 0:
         return run(op, [x, y])
+    if y.nd > 2 and 2 <= x.nd != y.nd:
+        return matmul_of_stacks(op, x, y)
     if x.nd != y.nd or x.nd == 1:
         return matmul_by_matrices(op, x, y)
     if shape_of(x)[x.nd - 1] != shape_of(y)[y.nd - 2]:
@@ -151,9 +174,8 @@ cdef object matmul(Op op, Tensor x, Tensor y):
     if x.nd == 2:
         out = gemm(x, y, None, False)
     else:
-        for i in range(x.nd - 2):
-            if shape_of(x)[i] != shape_of(y)[i]:
-                return run(op, [x, y])
+        if memcmp(shape_of(x), shape_of(y), (x.nd - 2) * sizeof(Py_ssize_t)):
+            return matmul_of_stacks(op, x, y)
         out = batched_gemm(x, y)
     if tg_grad and (needs_grad(x) or needs_grad(y)):
         node = new_node(op, out, matmul_vjp)
@@ -165,6 +187,22 @@ cdef object matmul(Op op, Tensor x, Tensor y):
             keep0(node, x)
         node.settings = shape_tuple(x)
     return out
+
+
+cdef object matmul_of_stacks(Op op, Tensor x, Tensor y):
+    """Leading dimensions that differ: each factor is looked at as if it were repeated, which copies nothing."""
+    cdef tuple p = shape_tuple(x), q = shape_tuple(y)
+    cdef list leading = []
+    cdef Py_ssize_t i, one, other
+    for i in range(max(len(p), len(q)), 2, -1):
+        one = p[len(p) - i] if i <= len(p) else 1
+        other = q[len(q) - i] if i <= len(q) else 1
+        if one != other and one != 1 and other != 1:
+            return run(op, [x, y])
+        leading.append(other if one == 1 else one)
+    if p[len(p) - 1] != q[len(q) - 2]:
+        return run(op, [x, y])
+    return matmul(op, expand(OP_EXPAND, x, (*leading, *p[len(p) - 2:])), expand(OP_EXPAND, y, (*leading, *q[len(q) - 2:])))
 
 
 cdef object matmul_by_matrices(Op op, Tensor x, Tensor y):
@@ -253,16 +291,24 @@ cdef object linear(Op op, Tensor x, Tensor weight, Tensor bias):
 cdef Tensor as_rows(Tensor x):
     """``x`` as a matrix of its last dimension; off the tape."""
     cdef Py_ssize_t shape[2]
+    cdef Py_ssize_t strides[2]
+    cdef int64_t rows, step
     cdef Tensor flat
     cdef int i
     if x.nd == 2:
         return x
-    flat = contiguous_of(x)
+    flat = x if x.count and collapse(x, 0, x.nd - 1, &rows, &step) else contiguous_of(x)
     shape[1] = shape_of(flat)[flat.nd - 1]
-    shape[0] = 1
-    for i in range(flat.nd - 1):
-        shape[0] *= shape_of(flat)[i]
-    return reshaped_alias(flat, 2, shape)
+    if flat.count == 0:
+        shape[0] = 1
+        for i in range(flat.nd - 1):
+            shape[0] *= shape_of(flat)[i]
+        return reshaped_alias(flat, 2, shape)
+    collapse(flat, 0, flat.nd - 1, &rows, &step)
+    shape[0] = rows
+    strides[0] = step if rows > 1 else shape[1] * ITEMSIZE[flat.code]
+    strides[1] = strides_of(flat)[flat.nd - 1]
+    return let_go(view_of(flat, 2, shape, strides, flat.at))
 
 
 cdef Tensor reshaped_alias(Tensor x, int nd, const Py_ssize_t *shape):

@@ -187,11 +187,6 @@ def _check_mv(name, mat, vec):
         raise RuntimeError(f"{name}: size mismatch, got mat {tuple(mat.shape)}, vec {tuple(vec.shape)}")
 
 
-def _times_vector(mat: Tensor, vec: Tensor) -> Tensor:
-    """The product as one of matrices, which the kernel takes."""
-    return shaping.squeeze(matmul(mat, shaping.unsqueeze(vec, 1)), 1)
-
-
 @composite(method=True, samples=lambda: [case(normal(3, 4), normal(4), name="plain")])
 def mv(input, vec):
     """The product of a matrix and a vector.
@@ -200,7 +195,7 @@ def mv(input, vec):
     tensor([3., 7.])
     """
     _check_mv("mv", input, vec)
-    return _times_vector(input, vec)
+    return matmul(input, vec)
 
 
 @composite(method=True, samples=lambda: [case(normal(4), normal(4), name="plain")])
@@ -323,7 +318,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
     _check_mv("addmv", mat, vec)
     want_tensors("addmv", input=input)
     _one_dtype("addmv", input, mat)
-    return _blend(input, _times_vector(mat, vec), beta, alpha)
+    return _blend(input, matmul(mat, vec), beta, alpha)
 
 
 @composite(
