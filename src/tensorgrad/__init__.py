@@ -57,7 +57,7 @@ _LAZY = {
         name: f"tensorgrad.{name}"
         for name in (
             "amp", "autograd", "backends", "cuda", "data", "datasets", "func", "io", "linalg", "nn", "optim",
-            "random", "special", "testing", "utils",
+            "profiler", "random", "special", "testing", "utils",
         )  # fmt: skip
     },
     "save": "tensorgrad.io:save",

@@ -6,6 +6,8 @@ Compiled modules ask `find` for a kernel by name and call it with pointers. From
 over arrays of float32 or float64, checked, and with the GIL released; they need NumPy alone. Nothing here knows a Tensor.
 """
 import os
+from _thread import get_ident
+from time import perf_counter_ns
 
 import numpy as np
 
@@ -119,6 +121,7 @@ def stop_workers():
     return pool_stop()
 
 
+include "kernels/events.pxi"
 include "kernels/checks.pxi"
 include "kernels/activations.pxi"
 include "kernels/rows.pxi"

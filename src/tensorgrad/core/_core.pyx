@@ -29,7 +29,18 @@ import weakref
 
 import numpy as np
 
-from tensorgrad._kernels cimport Kernel, KernelArgs, begin, find, run as run_kernel
+from tensorgrad._kernels cimport (
+    Event,
+    Kernel,
+    KernelArgs,
+    begin,
+    begin_event,
+    begin_kernel,
+    end_event,
+    find,
+    listening_word,
+    run as run_kernel,
+)
 
 cnp.import_array()
 

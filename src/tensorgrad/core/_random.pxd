@@ -7,6 +7,8 @@ codes. Nothing is checked here. `raw_integers` draws one of the `span` integers 
 from cpython.pythread cimport PyThread_type_lock
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from tensorgrad._kernels cimport Event
+
 cdef struct Engine:
     uint64_t seed
     int left                # words until the next refill, plus one
@@ -23,10 +25,11 @@ cdef enum Reals:
 cdef class Generator:
     cdef Engine engine
     cdef PyThread_type_lock lock
+    cdef Event event            # of the draw that is under way
     cdef object __weakref__
 
-    cdef void enter(self) noexcept
-    cdef void leave(self, bint outside=*) noexcept
+    cdef int enter(self, str drawing=*) except -1
+    cdef int leave(self, bint outside=*) except -1
     cdef uint32_t next32(self) noexcept
     cdef uint64_t next64(self) noexcept
     cdef int raw_uniform(self, int dtype, void *out, Py_ssize_t n, double low, double high) except -1

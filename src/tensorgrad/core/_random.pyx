@@ -37,6 +37,8 @@ from cpython.pythread cimport (
 from libc.math cimport ceil, cos, exp, fma, log, log1p, sin, sqrt, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from tensorgrad._kernels cimport Event, begin_event, end_event, listening_word
+
 import os
 import time
 import warnings
@@ -45,6 +47,9 @@ from operator import index
 import numpy as np
 
 cnp.import_array()
+
+cdef int *LISTENING = listening_word()
+cdef tuple REALS = ("normal", "log_normal", "exponential", "geometric", "cauchy")     # in the order of the enum
 
 
 cdef extern from "random_loops.h" nogil:
@@ -205,7 +210,7 @@ cdef class Generator:
         if self.lock is not NULL:
             PyThread_free_lock(self.lock)
 
-    cdef void enter(self) noexcept:
+    cdef int enter(self, str drawing=None) except -1:
         """Takes the lock: a large fill runs without the GIL, and no other may touch the engine meanwhile."""
         global OUTSIDE
         if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
@@ -213,11 +218,19 @@ cdef class Generator:
             with nogil:
                 PyThread_acquire_lock(self.lock, WAIT_LOCK)
             OUTSIDE -= 1
+        if LISTENING[0] and drawing is not None:
+            self.event = begin_event("draw", drawing)
+        return 0
 
-    cdef void leave(self, bint outside=False) noexcept:
+    cdef int leave(self, bint outside=False) except -1:
         global OUTSIDE
+        cdef Event event = self.event
+        self.event = None
         OUTSIDE -= outside
         PyThread_release_lock(self.lock)
+        if event is not None:
+            end_event(event)
+        return 0
 
     # -- seeds and states
 
@@ -324,7 +337,7 @@ cdef class Generator:
 
     cdef int raw_uniform(self, int dtype, void *out, Py_ssize_t n, double low, double high) except -1:
         cdef bint outside
-        self.enter()
+        self.enter("uniform")
         outside = goes_outside(n)
         if outside:
             with nogil:
@@ -339,7 +352,7 @@ cdef class Generator:
         cdef bint outside
         if scalar_path or n < 16:
             return self.raw_reals(dtype, out, n, NORMAL, mean, std)
-        self.enter()
+        self.enter("normal")
         outside = goes_outside(n)
         if outside:
             with nogil:
@@ -355,7 +368,7 @@ cdef class Generator:
         cdef Settings s
         cdef draw_integers draw = draw_wide if wide else draw_narrow
         s.span, s.low = span, low
-        self.enter()
+        self.enter("integers")
         outside = goes_outside(n)
         if outside:
             with nogil:
@@ -367,7 +380,7 @@ cdef class Generator:
 
     cdef int raw_bernoulli(self, int dtype, void *out, Py_ssize_t n, double p) except -1:
         cdef bint outside
-        self.enter()
+        self.enter("bernoulli")
         outside = goes_outside(n)
         if outside:
             with nogil:
@@ -382,7 +395,7 @@ cdef class Generator:
         cdef Settings s
         cdef draw_reals draw = DRAWS[<int>which]
         s.a, s.b = a, b
-        self.enter()
+        self.enter(REALS[<int>which])
         outside = goes_outside(n)
         if outside:
             with nogil:
@@ -505,7 +518,7 @@ cdef class Generator:
         if size > largest(code) + 1:
             raise RuntimeError(f"randperm: {dtype} does not hold {size} different integers")
         out = np.empty(size, np.int64)
-        self.enter()
+        self.enter("shuffle")
         outside = goes_outside(size)
         if outside:
             with nogil:
@@ -554,7 +567,7 @@ cdef class Generator:
         cdef const char *each = <const char *>cnp.PyArray_DATA(p)
         cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
         cdef bint outside
-        self.enter()
+        self.enter("bernoulli")
         outside = goes_outside(n)
         if outside:
             with nogil:

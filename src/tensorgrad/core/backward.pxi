@@ -16,6 +16,31 @@ cdef int run_node(Walk walk, Node node) except -1:
     if g is None:
         return 0
     check_saved(node)
+    if LISTENING[0]:
+        heard_step(walk, node, extra, g)
+    else:
+        step_back(walk, node, extra, g)
+    if tg_anomaly:
+        look_for_nan(node)
+    if not walk.retain:
+        release_saved(node)
+        if node.op is None:
+            (<NodeExtra>node.more).context._release()
+    return 0
+
+
+cdef int heard_step(Walk walk, Node node, NodeExtra extra, object g) except -1:
+    cdef Event event = begin_event("backward", node.name())
+    try:
+        step_back(walk, node, extra, g)
+        describe(event, g if isinstance(g, list) else (g,), None)
+    finally:
+        end_event(event)
+    return 0
+
+
+cdef inline int step_back(Walk walk, Node node, NodeExtra extra, object g) except -1:
+    """From the gradient of a node's outputs to those of its inputs."""
     if node.op is None or (extra is not None and (extra.post_hooks or node.outputs > 1)):
         run_general(walk, node, extra, g)
     elif node.op.kind == COMPOSITE and (walk.create_graph or not tg_kernels):
@@ -24,12 +49,6 @@ cdef int run_node(Walk walk, Node node) except -1:
         formulas_of(node, g)
     else:
         node.vjp(node, <Tensor>g)
-    if tg_anomaly:
-        look_for_nan(node)
-    if not walk.retain:
-        release_saved(node)
-        if node.op is None:
-            (<NodeExtra>node.more).context._release()
     return 0
 
 

@@ -192,7 +192,17 @@ cdef object binary_operator(Op op, object a, object b):
     b = operand_of(b)
     if a is None or b is None:
         return NotImplemented
-    return binary(op, a, b)
+    return heard_binary(op, a, b) if LISTENING[0] else binary(op, a, b)
+
+
+cdef object heard_binary(Op op, object a, object b):
+    cdef Event event = begin_event("op", op.__name__)
+    try:
+        result = binary(op, a, b)
+        describe(event, (a, b), result)
+        return result
+    finally:
+        end_event(event)
 
 
 cdef object add_scaled(Op op, object a, object b, object alpha):

@@ -85,6 +85,18 @@ cdef object in_dtype(object value, int old, int new):
 
 
 cdef object call_body(Op op, list arguments):
+    """Runs a NumPy body, as an event."""
+    cdef Event event
+    if not LISTENING[0]:
+        return run_body(op, arguments)
+    event = begin_event("body", op.__name__)
+    try:
+        return run_body(op, arguments)
+    finally:
+        end_event(event)
+
+
+cdef object run_body(Op op, list arguments):
     try:
         with np.errstate(all="ignore"):
             return op.body(*arguments)

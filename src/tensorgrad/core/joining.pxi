@@ -63,26 +63,27 @@ cdef int copy_piece(Tensor out, Tensor x, int dim, Py_ssize_t start, bint stacke
     """Writes ``x`` into its place along ``dim`` of ``out``."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t strides[MAX_DIMS]
-    cdef Py_ssize_t row, chunk, rows, i
+    cdef Py_ssize_t step
+    cdef KernelArgs a
     cdef char *to = out.at + start * strides_of(out)[dim]
-    cdef char *source = x.at
     cdef int d, n = 0
     if x.count == 0:
         return 0
-    if x.contiguous:
-        row = strides_of(out)[dim] * shape_of(out)[dim]
-        chunk = strides_of(out)[dim] * (1 if stacked else shape_of(x)[dim])
-        rows = x.count * ITEMSIZE[x.code] // chunk
-        if x.count < 200 * UNLOCKED_COPY:
-            for i in range(rows):
-                memcpy(to + i * row, source + i * chunk, chunk)
-        else:
-            begin_unlocked()
-            with nogil:
-                for i in range(rows):
-                    memcpy(to + i * row, source + i * chunk, chunk)
-            end_unlocked()
-        return 0
+    if x.contiguous and tg_kernels:
+        step = strides_of(out)[dim] * (1 if stacked else shape_of(x)[dim])
+        begin(&a, 2)
+        a.data[0] = x.at
+        a.data[1] = to
+        a.size[1] = step // ITEMSIZE[x.code]
+        a.size[0] = x.count // a.size[1]
+        a.stride[0][0] = step
+        a.stride[1][0] = strides_of(out)[dim] * shape_of(out)[dim]
+        a.stride[0][1] = a.stride[1][1] = ITEMSIZE[x.code]
+        if a.size[0] == 1:
+            a.ndim = 1
+            a.size[0] = a.size[1]
+            a.stride[0][0] = a.stride[1][0] = ITEMSIZE[x.code]
+        return launch(COPY[x.code], &a)
     for d in range(out.nd):
         if d == dim and stacked:
             continue

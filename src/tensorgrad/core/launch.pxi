@@ -4,15 +4,29 @@ cdef double CUT_FROM = 1500.0               # nanoseconds of work from which thr
 cdef double UNLOCK_FROM = 10000.0           # and from which the GIL is worth releasing
 
 
+cdef int *LISTENING = listening_word()
+
+
 cdef int launch(const Kernel *kernel, KernelArgs *a) except -1:
     """Runs a kernel: the one place where the core does."""
     cdef double cost = kernel.cost
-    cdef int d, failed
+    cdef int64_t units
+    cdef int d
     for d in range(a.ndim):
         cost *= a.size[d]
-    if cost < CUT_FROM and kernel.finish is NULL:
-        kernel.run(a, 0, a.size[0] if kernel.units is NULL else kernel.units(a))
-        return 0
+    if LISTENING[0]:
+        return launch_heard(kernel, a, cost)
+    if cost < CUT_FROM:
+        units = a.size[0] if kernel.units is NULL else kernel.units(a)
+        if kernel.finish is NULL or units == 1:
+            kernel.run(a, 0, units)
+            return 0
+    return launch_large(kernel, a, cost)
+
+
+cdef int launch_large(const Kernel *kernel, KernelArgs *a, double cost) except -1:
+    """Work that threads may share, or that has to be put together."""
+    cdef int failed
     if cost < UNLOCK_FROM:
         failed = run_kernel(kernel, a, cost)
     else:
@@ -22,6 +36,35 @@ cdef int launch(const Kernel *kernel, KernelArgs *a) except -1:
         end_unlocked()
     if failed:
         raise MemoryError(f"{kernel.name.decode()}: no memory for what it sums apart")
+    return 0
+
+
+cdef int launch_heard(const Kernel *kernel, KernelArgs *a, double cost) except -1:
+    cdef Event event = begin_kernel(kernel, a)
+    try:
+        return launch_large(kernel, a, cost)
+    finally:
+        end_event(event)
+
+
+cdef list tensors_in(object values):
+    """The tensors among some values, and among those in lists of them."""
+    cdef list found = []
+    for each in values:
+        if isinstance(each, Tensor):
+            found.append(each)
+        elif isinstance(each, (tuple, list)):
+            found += [inner for inner in each if isinstance(inner, Tensor)]
+    return found
+
+
+cdef int describe(Event event, object given, object result) except -1:
+    """Tells an op's event the shapes of its tensors, and how many bytes they and its results are."""
+    cdef Tensor t
+    tensors = tensors_in(given)
+    event.shapes = tuple([shape_tuple(<Tensor>each) for each in tensors])
+    for t in tensors + tensors_in((result,)):
+        event.nbytes += t.count * ITEMSIZE[t.code]
     return 0
 
 
@@ -142,11 +185,21 @@ cdef int copy_into(Tensor out, Tensor x) except -1:
     if fn is not NULL and x.contiguous and out.contiguous and x.count == out.count:
         flat_args1(&a, x, out)
     elif fn is NULL or not map_args(&a, operands, 1, out):
+        return copy_by_numpy(out, x)
+    return launch(fn, &a)
+
+
+cdef int copy_by_numpy(Tensor out, Tensor x) except -1:
+    """The same where there is no kernel; a body, for whoever listens."""
+    cdef Event event = begin_event("body", "copy") if LISTENING[0] else None
+    try:
         source = array_of(x)
         with np.errstate(all="ignore"):
             np.copyto(array_of(out), source, casting="unsafe")
         return 0
-    return launch(fn, &a)
+    finally:
+        if event is not None:
+            end_event(event)
 
 
 cdef Tensor clone_raw(Tensor x):

@@ -68,8 +68,20 @@ ctypedef object (*vectorcall_fn)(object op, PyObject **args, size_t nargsf, PyOb
 
 
 cdef object op_vectorcall(object self, PyObject **args, size_t nargsf, PyObject *names):
-    """Where every call of an op arrives."""
-    cdef Op op = <Op>self
+    """Where every call of an op by its name arrives."""
+    cdef Event event
+    if not LISTENING[0]:
+        return call_op(<Op>self, args, nargsf, names)
+    event = begin_event("op", (<Op>self).__name__)
+    try:
+        result = call_op(<Op>self, args, nargsf, names)
+        describe(event, [<object>args[i] for i in range(PyVectorcall_NARGS(nargsf))], result)
+        return result
+    finally:
+        end_event(event)
+
+
+cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     cdef Py_ssize_t count = PyVectorcall_NARGS(nargsf)
     cdef list values
     cdef object out = None

@@ -68,11 +68,16 @@ cdef void *address(object array) except? NULL:
 cdef int launch(bytes name, int dtype, KernelArgs *a) except -1:
     """Calls the kernel without the GIL."""
     cdef const Kernel *kernel = kernels_find(name, dtype)
+    cdef Event event = None
     cdef int short_of_memory
     if kernel is NULL:
         raise KeyError(f"there is no kernel {name.decode()!r} for element type {dtype}")
+    if LISTENING:
+        event = begin_kernel(kernel, a)
     with nogil:
         short_of_memory = kernel_run(kernel, a, kernel_cost(kernel, a))
+    if event is not None:
+        end_event(event)
     if short_of_memory:
         raise MemoryError(f"{name.decode()}: no memory for what it sums apart")
     return 0

@@ -266,15 +266,21 @@ static NEVER_INLINE void walk_strided(const KernelArgs *a, const Span *span, int
 
 void LEVEL(walk)(const KernelArgs *a, const Span *span, int64_t from, int64_t to)
 {
-    void *at[WALK_OPERANDS];
     int contiguous = a->ndim == 1;
     for (int i = 0; i < span->operands; i++) {
         contiguous &= a->stride[i][0] == span->width[i];
-        at[i] = (char *)a->data[i] + from * a->stride[i][0];
     }
-    if (LIKELY(contiguous)) {
-        run(span, at, to - from, a->scalar);
-    } else {
+    if (!LIKELY(contiguous)) {
         walk_strided(a, span, from, to);
+        return;
     }
+    if (LIKELY(from == 0)) {
+        run(span, a->data, to, a->scalar);
+        return;
+    }
+    void *at[WALK_OPERANDS];
+    for (int i = 0; i < span->operands; i++) {
+        at[i] = (char *)a->data[i] + from * span->width[i];
+    }
+    run(span, at, to - from, a->scalar);
 }

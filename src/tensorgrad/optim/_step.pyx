@@ -6,7 +6,7 @@
 `optimizer.param_groups[i]`), which also notice when an entry changes. As long as none did, `Stepper.step` reads the
 tensors, kernels and settings it found the last time from C fields, so a step costs no look-up at all.
 """
-from tensorgrad._kernels cimport Kernel, KernelArgs, begin, find
+from tensorgrad._kernels cimport Event, Kernel, KernelArgs, begin, begin_event, end_event, find, listening_word
 from tensorgrad.core._core cimport Tensor, clash, contiguous_of, kernels_on, launch, overlap
 
 from tensorgrad.core import enable_grad
@@ -16,6 +16,11 @@ cdef enum:
     F64 = 8
     SCALARS = 8
     NO_STEP = -1
+
+
+cdef int *LISTENING = listening_word()
+cdef const Kernel *ADD32 = find(b"add_scalar", F32)
+cdef const Kernel *ADD64 = find(b"add_scalar", F64)
 
 
 cdef class Watched(dict):
@@ -182,7 +187,7 @@ cdef bint read_state(Group group, State state) except -1:
 
 cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) except -1:
     """One step of one parameter by the kernel; False, and nothing done, when only the rule can do it."""
-    cdef KernelArgs a
+    cdef KernelArgs a, counting
     cdef const Kernel *fn = group.fn32 if param.code == F32 else group.fn64 if param.code == F64 else NULL
     cdef Tensor slot, step
     cdef int i, count
@@ -210,14 +215,16 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
         step = state.step
         if step.count != 1 or step.block.frozen:
             return False
-        if step.code == F32:
-            (<float *>step.at)[0] += 1
-            a.scalar[group.step_at if group.step_at != NO_STEP else SCALARS - 1] = (<float *>step.at)[0]
-        elif step.code == F64:
-            (<double *>step.at)[0] += 1
-            a.scalar[group.step_at if group.step_at != NO_STEP else SCALARS - 1] = (<double *>step.at)[0]
-        else:
+        if step.code != F32 and step.code != F64:
             return False
+        begin(&counting, 1)
+        counting.size[0] = 1
+        counting.data[0] = counting.data[1] = step.at
+        counting.stride[0][0] = counting.stride[1][0] = 4 if step.code == F32 else 8
+        counting.scalar[0] = 1
+        launch(ADD32 if step.code == F32 else ADD64, &counting)
+        a.scalar[group.step_at if group.step_at != NO_STEP else SCALARS - 1] = (
+            (<float *>step.at)[0] if step.code == F32 else (<double *>step.at)[0])
         step.block.version += 1
     for i in range(count):
         if state.slots[i] is not None:
@@ -265,6 +272,20 @@ cdef inline object given_by_init(Stepper optimizer, object value, str name):
         raise AttributeError(f"'{type(optimizer).__name__}' object has no attribute '{name}' "
                              "before Optimizer.__init__() call")
     return value
+
+
+cdef int step_groups(Stepper optimizer) except -1:
+    for group in given_by_init(optimizer, optimizer.groups, "param_groups"):
+        step_group(optimizer, <Group>group if type(group) is Group else Group(group), optimizer.states)
+    return 0
+
+
+cdef int heard_step(Stepper optimizer) except -1:
+    cdef Event event = begin_event("step", f"Optimizer.step#{type(optimizer).__name__}.step")
+    try:
+        return step_groups(optimizer)
+    finally:
+        end_event(event)
 
 
 cdef class Stepper:
@@ -330,8 +351,10 @@ cdef class Stepper:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group in given_by_init(self, self.groups, "param_groups"):
-            step_group(self, <Group>group if type(group) is Group else Group(group), self.states)
+        if LISTENING[0]:
+            heard_step(self)
+        else:
+            step_groups(self)
         return loss
 
     def zero_grad(self, set_to_none=True):
