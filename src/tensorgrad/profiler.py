@@ -229,7 +229,7 @@ class EventList(list):
 
 
 class profile:
-    """What ran while it was open, and for how long: ops, their kernels and NumPy bodies, steps back, optimizers.
+    """What ran while it was open, and for how long: ops, their kernels and bodies, steps back, optimizers.
 
     Stands in for PyTorch's as far as that serves a CPU: `key_averages().table(...)`, `events()`,
     `export_chrome_trace(path)`, `schedule` with `step()`, `on_trace_ready`. An op's own time is what it spent
