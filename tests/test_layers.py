@@ -21,7 +21,7 @@ ORDER = [
     {"autograd", "func", "linalg", "special", "random", "amp", "backends", "cuda"},
     {"nn"},
     {"optim", "data", "io", "utils", "testing"},
-    {"datasets", "demo", "__main__"},
+    {"datasets", "demo", "profiler", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # core/text.py installs the functions of Python that the compiled core calls, one of which is declared in ops.
