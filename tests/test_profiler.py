@@ -93,6 +93,24 @@ def test_an_event_knows_the_one_it_is_inside_of_and_its_own_time():
     assert outer.shapes == ((2, 3),) and outer.nbytes == 48
 
 
+def test_tensors_given_by_name_are_described_as_well():
+    with Heard() as heard:
+        tg.add(input=tg.ones(2), other=tg.ones(3, 1))
+    (added,) = [event for event in heard.events if event.name == "add" and event.kind == "op"]
+    assert added.shapes == ((2,), (3, 1))
+
+
+def test_an_event_that_ends_after_the_listening_leaves_nothing():
+    with Heard():
+        outer = _kernels.begin_range("outer")
+        inner = _kernels.begin_range("inner")
+    _kernels.end_range(inner)
+    _kernels.end_range(outer)
+    with Heard() as heard:
+        tg.ones(2).exp()
+    assert all(event.parent not in (outer, inner) for event in heard.events)
+
+
 def test_an_op_that_fails_ends_its_event():
     with Heard() as heard:
         with pytest.raises(RuntimeError):

@@ -44,6 +44,7 @@ cdef extern from "kernel.h" nogil:
         int64_t (*units)(const KernelArgs *a) noexcept nogil
         void (*finish)(const KernelArgs *a, int64_t units) noexcept nogil
     void begin "kernel_begin"(KernelArgs *a, int ndim) noexcept
+    double kernel_cost(const Kernel *kernel, const KernelArgs *args) noexcept
 
 cdef class Event:
     cdef readonly str kind              # kernel, body, draw; op, backward, step, range

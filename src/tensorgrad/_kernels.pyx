@@ -25,7 +25,6 @@ cdef extern from "dispatch.h" nogil:
     const Kernel *kernels_at(int index) noexcept
 
 cdef extern from "launch.h" nogil:
-    double kernel_cost(const Kernel *kernel, const KernelArgs *args) noexcept
     int kernel_run(const Kernel *kernel, KernelArgs *args, double cost) noexcept
 
 cdef extern from "pool.h" nogil:

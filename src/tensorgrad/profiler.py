@@ -233,7 +233,8 @@ class profile:
 
     Stands in for PyTorch's as far as that serves a CPU: `key_averages().table(...)`, `events()`,
     `export_chrome_trace(path)`, `schedule` with `step()`, `on_trace_ready`. An op's own time is what it spent
-    outside its kernels. Nothing is slower while no profile is open.
+    outside its kernels. `profile_memory`, `with_stack`, `with_flops` and `with_modules` are taken and change
+    nothing. Nothing is slower while no profile is open.
 
     Errors: `RuntimeError` if a result is asked for before anything was recorded.
 

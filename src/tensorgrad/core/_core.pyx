@@ -38,6 +38,7 @@ from tensorgrad._kernels cimport (
     begin_kernel,
     end_event,
     find,
+    kernel_cost,
     listening_word,
     run as run_kernel,
 )

@@ -9,11 +9,8 @@ cdef int *LISTENING = listening_word()
 
 cdef int launch(const Kernel *kernel, KernelArgs *a) except -1:
     """Runs a kernel: the one place where the core does."""
-    cdef double cost = kernel.cost
+    cdef double cost = kernel_cost(kernel, a)
     cdef int64_t units
-    cdef int d
-    for d in range(a.ndim):
-        cost *= a.size[d]
     if LISTENING[0]:
         return launch_heard(kernel, a, cost)
     if cost < CUT_FROM:

@@ -70,12 +70,14 @@ ctypedef object (*vectorcall_fn)(object op, PyObject **args, size_t nargsf, PyOb
 cdef object op_vectorcall(object self, PyObject **args, size_t nargsf, PyObject *names):
     """Where every call of an op by its name arrives."""
     cdef Event event
+    cdef Py_ssize_t i, count
     if not LISTENING[0]:
         return call_op(<Op>self, args, nargsf, names)
     event = begin_event("op", (<Op>self).__name__)
     try:
         result = call_op(<Op>self, args, nargsf, names)
-        describe(event, [<object>args[i] for i in range(PyVectorcall_NARGS(nargsf))], result)
+        count = PyVectorcall_NARGS(nargsf) + (0 if names is NULL else len(<tuple><object>names))
+        describe(event, [<object>args[i] for i in range(count)], result)
         return result
     finally:
         end_event(event)

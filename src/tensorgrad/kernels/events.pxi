@@ -38,7 +38,7 @@ cdef Event begin_event(str kind, str name):
 
 cdef int end_event(Event event) except -1:
     event.stop = perf_counter_ns()
-    if event.parent is None:
+    if event.parent is None or not LISTENING:
         INNERMOST.pop(event.thread, None)
     else:
         event.parent.inner += event.stop - event.start

@@ -34,11 +34,6 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Bias and relu for a result that stands in `c` without them. */
 static void finish_plain(const Product *p)
 {

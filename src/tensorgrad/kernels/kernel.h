@@ -47,6 +47,16 @@ typedef struct Kernel {
     void (*finish)(const KernelArgs *a, int64_t units);             /* or NULL */
 } Kernel;
 
+/* Nanoseconds that a call takes on one thread, about. */
+static inline double kernel_cost(const Kernel *kernel, const KernelArgs *args)
+{
+    double cost = kernel->cost;
+    for (int d = 0; d < args->ndim; d++) {
+        cost *= (double)args->size[d];
+    }
+    return cost;
+}
+
 /* Element types, in the order of the promotion table. */
 enum { DT_BOOL, DT_U8, DT_I8, DT_I16, DT_I32, DT_I64, DT_F16, DT_F32, DT_F64, DT_COUNT };
 

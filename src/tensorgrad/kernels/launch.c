@@ -10,15 +10,6 @@
 #define ALIGNED_FROM 4096       /* pieces of long rows of units are cut at multiples of ALIGNED */
 #define ALIGNED 1024
 
-double kernel_cost(const Kernel *kernel, const KernelArgs *args)
-{
-    double cost = kernel->cost;
-    for (int d = 0; d < args->ndim; d++) {
-        cost *= (double)args->size[d];
-    }
-    return cost;
-}
-
 typedef struct Call {
     const Kernel *kernel;
     const KernelArgs *args;

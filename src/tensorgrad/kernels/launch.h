@@ -5,9 +5,6 @@
 #include "kernel.h"
 #include "pool.h"
 
-/* Nanoseconds that a call takes on one thread, about. */
-double kernel_cost(const Kernel *kernel, const KernelArgs *args);
-
 /* Runs a call of that cost, in pieces where threads gain from it. Gives 0, or -1 when there is no memory for its workspace. */
 int kernel_run(const Kernel *kernel, KernelArgs *args, double cost);
 

@@ -63,6 +63,14 @@
 #define PREFETCH_TO_WRITE(p) ((void)(p))
 #endif
 
+ALWAYS_INLINE int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Elements that are added up apart from the others of a long sum, so that threads can share it. */
+#define SEGMENT 32768
+
 /* The units of a kernel that can't be cut. */
 ALWAYS_INLINE int64_t one_unit(const KernelArgs *a)
 {

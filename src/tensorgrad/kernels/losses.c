@@ -5,13 +5,6 @@
 ROW_HELPERS(f32, float)
 ROW_HELPERS(f64, double)
 
-#define SEGMENT 32768       /* elements whose terms are summed apart from those of others */
-
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static int64_t segments(const KernelArgs *args)
 {
     return args->size[0] <= SEGMENT ? 1 : divide_up(args->size[0], SEGMENT);

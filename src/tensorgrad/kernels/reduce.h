@@ -143,13 +143,12 @@
 
 /* A result is a cell: a place of (outer, inner). A unit is a stripe of cells that lie side by side; of a few cells that
    reduce much, a segment of what they reduce, whose values stand in the workspace, segment after segment. */
-#define SEGMENT 32768           /* elements of the input that a segment has at least */
 #define MOST_SEGMENTS 64
 #define FEW_CELLS 1024
 
 static int64_t stripes(const KernelArgs *a)
 {
-    return (a->size[2] + STRIPE - 1) / STRIPE;
+    return divide_up(a->size[2], STRIPE);
 }
 
 /* How many elements one after another a segment reduces: a multiple of the longest row of lanes. */
@@ -161,13 +160,13 @@ static int64_t length_of_segment(const KernelArgs *a)
         return a->size[1];
     }
     segments = segments > MOST_SEGMENTS ? MOST_SEGMENTS : segments;
-    return ((a->size[1] + segments - 1) / segments + 255) / 256 * 256;
+    return divide_up(divide_up(a->size[1], segments), 256) * 256;
 }
 
 static int64_t units_of_reduction(const KernelArgs *a)
 {
     int64_t length = length_of_segment(a);
-    return length < a->size[1] ? (a->size[1] + length - 1) / length : a->size[0] * stripes(a);
+    return length < a->size[1] ? divide_up(a->size[1], length) : a->size[0] * stripes(a);
 }
 
 /* A value has at most 8 bytes; where stripes are the units there are none to keep. */

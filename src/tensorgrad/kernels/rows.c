@@ -5,14 +5,11 @@
 ROW_HELPERS(f32, float)
 ROW_HELPERS(f64, double)
 
-/* Rows of at least this many elements in all are a segment, whose sums are made apart; at most MOST_SEGMENTS of them. */
-#define SEGMENT 32768
 #define MOST_SEGMENTS 32
 
 static int64_t rows_of_segment(const KernelArgs *a, int64_t segments)
 {
-    int64_t rows = (a->size[0] + segments - 1) / segments;
-    return (rows + 3) / 4 * 4;      /* which are added up four at a time */
+    return divide_up(divide_up(a->size[0], segments), 4) * 4;      /* rows are added up four at a time */
 }
 
 static int64_t segments_of_rows(const KernelArgs *a)
@@ -20,7 +17,7 @@ static int64_t segments_of_rows(const KernelArgs *a)
     int64_t segments = a->size[0] * a->size[1] / SEGMENT;
     segments = segments < 1 || a->size[0] < 8 ? 1 : segments > MOST_SEGMENTS ? MOST_SEGMENTS : segments;
     int64_t rows = rows_of_segment(a, segments);
-    return rows ? (a->size[0] + rows - 1) / rows : 1;
+    return rows ? divide_up(a->size[0], rows) : 1;
 }
 
 static size_t sums_of_segments(const KernelArgs *a, int64_t units)
