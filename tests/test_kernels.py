@@ -443,15 +443,58 @@ def test_rows_are_added_up_until_one_names_no_row_of_the_table():
         rows = rng.standard_normal((4, 7)).astype(dtype)
         wrong = np.array([-1, 0])
         operands, strides = [rows, index, grad, wrong], [(), (), grad.strides[:1]]
-        run("scatter_add_rows", code(rows), operands, (4, 7), strides, integer=(11,))
+        run("scatter_add_rows", code(rows), operands, (4, 7), strides, integer=(11, -1))
         expected = np.zeros_like(grad)
         np.add.at(expected, index, rows)
         np.testing.assert_allclose(grad, expected, rtol=1e-6)
         assert wrong[0] == -1
         for bad in (11, -1, 2**62, -(2**63)):
             index[2] = bad
-            run("scatter_add_rows", code(rows), operands, (4, 7), strides, integer=(11,))
+            run("scatter_add_rows", code(rows), operands, (4, 7), strides, integer=(11, -1))
             assert wrong.tolist() == [2, bad]
+
+
+def test_some_of_the_rows_are_added_nowhere_and_some_counted_from_the_end():
+    for dtype in FLOATS:
+        index = np.array([-1, 2, 0, -4, 2], np.int64)
+        table, rows, wrong = np.zeros((4, 3), dtype), np.ones((5, 3), dtype), np.array([-1, 0])
+        strides = [(), (), table.strides[:1]]
+        run("scatter_add_rows", code(rows), [rows, index, table, wrong], (5, 3), strides, integer=(4, 2, 1))
+        assert table[:, 0].tolist() == [2, 0, 0, 1] and wrong[0] == -1
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("count, width", [(0, 3), (5, 0), (5, 1), (7, 9), (6000, 1), (3000, 17)])
+def test_rows_are_gathered_and_a_wrong_index_is_told(dtype, count, width):
+    table = np.arange(40 * max(width, 1)).reshape(40, -1)[::2, :width].astype(dtype)
+    index = np.arange(count, dtype=np.int64) * 7 % 20
+    strides = [table.strides[:1]]
+    for from_end in (0, 1):
+        guarded, wrong = Guarded((count, width), dtype), np.zeros(1, np.int64)
+        operands = [table, index - 20 * from_end, guarded.array, wrong]
+        run("gather_rows", code(table), operands, (count, width), strides, integer=(20, from_end))
+        np.testing.assert_array_equal(guarded.array, table[index])
+        guarded.check()
+        assert not wrong[0]
+    for bad in (20, -1, 2**62, -(2**63)) if count else ():
+        index[count // 2] = bad
+        out = np.empty((count, width), dtype)
+        run("gather_rows", code(table), [table, index, out, wrong], (count, width), strides, integer=(20, 0))
+        assert wrong[0] == 1
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=("f32", "f64"))
+def test_dropout_keeps_some_elements_and_multiplies_the_others_by_0(dtype):
+    rng = np.random.default_rng(0)
+    for shape, masked in (((1000,), (1000,)), ((7, 33), (7, 33)), ((5, 6, 4), (5, 6, 1))):
+        x = sample(shape, (-2, 2), dtype)
+        x[..., 0] = np.inf
+        kept = rng.random(masked) < 0.5
+        guarded = Guarded(shape, dtype)
+        run_map("dropout", [x, kept], guarded.array, (1.25,))
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_array_equal(guarded.array, x * (kept * dtype(1.25)))
+        guarded.check()
 
 
 REDUCTIONS = {
@@ -460,7 +503,7 @@ REDUCTIONS = {
     "prod": (lambda x: x.prod(1), FLOATS),
     "amax": (lambda x: x.max(1), FLOATS),
     "amin": (lambda x: x.min(1), FLOATS),
-    "sumsq": (lambda x: (x * x).sum(1), FLOATS),
+    "norm": (lambda x: np.sqrt((x * x).sum(1)), FLOATS),
 }
 REDUCED = {
     "one row": (1, 5000, 1),
@@ -506,7 +549,7 @@ def test_reduction_agrees_with_numpy(name, shape, layout):
 
 def test_reductions_of_nothing():
     x = np.empty((2, 0, 3), np.float32)
-    for name, value in {"sum": 0, "prod": 1, "mean": NAN, "amax": -INF, "amin": INF, "sumsq": 0}.items():
+    for name, value in {"sum": 0, "prod": 1, "mean": NAN, "amax": -INF, "amin": INF, "norm": 0}.items():
         np.testing.assert_array_equal(run_reduce(name, x, np.float32), np.full((2, 3), value, np.float32))
 
 
@@ -569,6 +612,8 @@ def test_every_kernel_of_the_table_is_tested_somewhere():
         "log_softmax_backward",
         "layer_norm",
         "layer_norm_backward",
+        "batch_norm",
+        "batch_norm_backward",
         "cross_entropy",
         "cross_entropy_backward",
         "mse",
@@ -585,6 +630,8 @@ def test_every_kernel_of_the_table_is_tested_somewhere():
         "where",
         "copy",
         "fill",
+        "dropout",
+        "gather_rows",
         "scatter_add_rows",
     }
     here |= {f"cast_{short}" for short in SHORT.values()}

@@ -108,6 +108,46 @@ def test_layer_norm_and_its_backward(shape, dtype):
 
 
 @BOTH
+@pytest.mark.parametrize("training", [1, 0])
+@pytest.mark.parametrize("shape", [(2, 1, 1), (9, 5, 1), (130, 37, 1), (2, 3, 7), (5, 4, 2100)])
+def test_batch_norm_and_its_backward(shape, training, dtype):
+    batch, channels, length = shape
+    size, steps = (channels, batch, length), dict(integer=(training,))
+    x, g = rows_of(shape, dtype) + dtype(2), rows_of(shape, dtype, 1)
+    for affine in (True, False):
+        weight, bias = (rows_of(channels, dtype, i) if affine else None for i in (2, 3))
+        running = [rows_of(channels, dtype, 4), rows_of(channels, dtype, 5) ** 2 + dtype(0.5)]
+        before = [each.astype("f8") for each in running]
+        wide, count = x.astype("f8"), batch * length
+        mean, var = (wide.mean((0, 2)), wide.var((0, 2))) if training else before
+        scale = 1 / np.sqrt(var + 1e-5)
+        factor = scale * (1 if weight is None else weight)
+        normal = (wide - mean[:, None]) * scale[:, None]
+        out, stats = Guarded(shape, dtype), np.empty((2, channels))
+        operands = [x, weight, bias, *running, out.array, stats]
+        run("batch_norm", code(x), operands, size, (), (1e-5, 0.25), **steps)
+        exact = (wide - mean[:, None]) * factor[:, None] + (0 if bias is None else bias[:, None])
+        near(out.array, exact, dtype, 10)
+        near(stats[0], mean, dtype)
+        near(stats[1], scale, dtype, 10)
+        out.check()
+        now = (mean, var * count / (count - 1))
+        for moved, old, new in zip(running, before, now, strict=True):
+            near(moved, old * 0.75 + new * 0.25 if training else old, dtype)
+        of_x, of_weight, of_bias = Guarded(shape, dtype), np.empty(channels, dtype), np.empty(channels, dtype)
+        operands = [g, x, weight, stats, of_x.array, of_weight, of_bias]
+        run("batch_norm_backward", code(x), operands, size, **steps)
+        exact = g.astype("f8")
+        if training:
+            exact = exact - exact.mean((0, 2))[:, None] - normal * (exact * normal).mean((0, 2))[:, None]
+        near(of_x.array, exact * factor[:, None], dtype, 30)
+        near(of_weight, (g * normal).sum((0, 2)), dtype, 30)
+        near(of_bias, g.sum((0, 2), dtype="f8"), dtype, 10)
+        of_x.check()
+        run("batch_norm_backward", code(x), [g, x, weight, stats, None, None, None], size, **steps)
+
+
+@BOTH
 @pytest.mark.parametrize("mean", [1.0, 0.0])
 @pytest.mark.parametrize("shape", [(1, 1), (4, 2), (64, 10), (33, 100)])
 def test_cross_entropy_and_its_backward(shape, mean, dtype):

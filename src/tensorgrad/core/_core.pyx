@@ -42,6 +42,7 @@ from tensorgrad._kernels cimport (
     listening_word,
     run as run_kernel,
 )
+from tensorgrad.core._random cimport Generator
 
 cnp.import_array()
 
@@ -64,5 +65,6 @@ include "products.pxi"
 include "joining.pxi"
 include "fused.pxi"
 include "indexing.pxi"
+include "layers.pxi"
 include "gradients.pxi"
 include "backward.pxi"

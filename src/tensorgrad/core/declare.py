@@ -399,6 +399,8 @@ def fused(
     grad_name=None,
     smooth=True,
     name=None,
+    optional: Iterable[str] = (),
+    single=True,
 ):
     """A composite that a kernel of the core stands in for where it can; ``tensors`` names its tensor
     parameters.
@@ -408,7 +410,8 @@ def fused(
     """
     return _decorator(
         kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method,
-        inplace=False, grad_name=grad_name, smooth=smooth, name=name, tensors=tensors, single=True,
+        inplace=False, grad_name=grad_name, smooth=smooth, name=name, tensors=tensors, optional=optional,
+        single=single,
     )  # fmt: skip
 
 

@@ -43,9 +43,10 @@ cdef inline void row_args(KernelArgs *a, Tensor x) noexcept:
 # ---------------------------------------------------------------------------- softmax, log_softmax: primitives by rows
 
 cdef object hot_rows(Op op, void **args, Py_ssize_t count):
-    cdef Tensor x, out
+    cdef Tensor x, rows, out
     cdef KernelArgs a
     cdef Node node
+    cdef int dim
     cdef bint logs = op.__name__ == "_log_softmax"
     cdef const Kernel *fn
     if count != 2 or not isinstance(<object><PyObject *>args[0], Tensor):
@@ -55,34 +56,53 @@ cdef object hot_rows(Op op, void **args, Py_ssize_t count):
     if not tg_kernels or fn is NULL or x.nd == 0 or x.count == 0:
         return DECLINED
     dim = wrap_dim(<object><PyObject *>args[1], x.nd)
-    if dim != x.nd - 1 or not x.contiguous:
-        return DECLINED
-    out = new_like(x, x.code)
-    row_args(&a, x)
-    a.data[0] = x.at
+    rows = rows_of(x, dim)
+    out = new_like(rows, x.code)
+    row_args(&a, rows)
+    a.data[0] = rows.at
     a.data[1] = out.at
     launch(fn, &a)
+    out = rows_of(out, dim)
     if tg_grad and needs_grad(x):
         node = new_node(op, out, rows_vjp)
         set_edge0(node, x)
         keep_output(node, out)
-        node.settings = [None, x.nd - 1, shape_tuple(x)]
+        node.settings = [None, dim, shape_tuple(x)]
     return out
+
+
+cdef Tensor rows_of(Tensor x, int dim):
+    """The values of ``x``, contiguous, where ``dim`` has changed places with the last dimension."""
+    cdef Tensor turned
+    cdef Py_ssize_t *shape
+    cdef Py_ssize_t *strides
+    cdef int last = x.nd - 1
+    if dim == last:
+        return contiguous_of(x)
+    turned = alias_of(x)
+    shape = shape_of(turned)
+    strides = strides_of(turned)
+    shape[dim], shape[last] = shape[last], shape[dim]
+    strides[dim], strides[last] = strides[last], strides[dim]
+    turned.contiguous = False
+    return clone_raw(turned)
 
 
 cdef int rows_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
-    cdef Tensor out
+    cdef Tensor out, y
+    cdef int dim = (<list>node.settings)[1]
     cdef const Kernel *fn = SOFTMAX_BACKWARD[g.code]
     if node.op.__name__ == "_log_softmax":
         fn = LOG_SOFTMAX_BACKWARD[g.code]
-    if fn is NULL or node.output.code != g.code or not node.output.contiguous:
+    if fn is NULL or node.output.code != g.code or dim != g.nd - 1 or not same_shape(node.output, g):
         return formula_vjp(node, g)
     g = contiguous_of(g)
+    y = contiguous_of(node.output)
     out = new_like(g, g.code)
     row_args(&a, g)
     a.data[0] = g.at
-    a.data[1] = node.output.at
+    a.data[1] = y.at
     a.data[2] = out.at
     launch(fn, &a)
     return accumulate(node, 0, out)
@@ -616,6 +636,15 @@ cdef hot_fn hot_path_of(Op op) noexcept:
     if name == "mse_loss": return hot_mse
     if name == "cross_entropy": return hot_cross_entropy
     if name == "layer_norm": return hot_layer_norm
+    if name == "batch_norm": return hot_batch_norm
+    if name == "_dropout": return hot_masked
+    if name in ("dropout", "dropout1d", "dropout2d", "dropout3d"): return hot_dropout
+    if name == "_pick_rows": return hot_pick_rows
+    if name == "index_select": return hot_index_select
+    if name == "embedding": return hot_embedding
+    if name == "vector_norm" or name == "_vector_norm": return hot_vector_norm
+    if name == "argmax" or name == "argmin": return hot_position
+    if name == "max" or name == "min": return hot_extreme
     return NULL
 
 

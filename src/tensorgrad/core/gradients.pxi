@@ -371,3 +371,27 @@ cdef int node_hooks(Walk walk, Node node) except -1:
                 grads = changed_grads(hook, changed, grads)
         node.buffer = grads[0] if node.outputs == 1 else grads
     return 0
+
+
+def _gradients_of(parameters):
+    """The gradients that some tensors have, or one tensor has."""
+    cdef list found = []
+    for each in (parameters,) if isinstance(parameters, Tensor) else parameters:
+        grad = each.grad
+        if grad is not None:
+            found.append(grad)
+    return found
+
+
+def _shorten_gradients(list gradients not None, double most, Tensor total not None):
+    """Scales gradients in place, off the tape, by ``most / total`` if that is below 1."""
+    cdef bint grad = tg_grad
+    global tg_grad
+    tg_grad = False
+    try:
+        factor = binary(OP_DIV, most, binary(OP_ADD, total, 1e-6))
+        factor = binary(<Op>CORE_OPS["minimum"], factor, 1.0)
+        for each in gradients:
+            inplace_binary(OP_MUL, <Tensor?>each, factor)
+    finally:
+        tg_grad = grad

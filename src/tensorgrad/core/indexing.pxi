@@ -9,6 +9,8 @@ cdef object get_item(Tensor x, object index):
         if not -extent <= position < extent:
             raise IndexError(f"index {position} is out of bounds for dimension 0 with size {extent}")
         return select(x, 0, position + extent if position < 0 else position)
+    if isinstance(index, Tensor) and (<Tensor>index).nd and (<Tensor>index).code in (I64, I32) and x.nd:
+        return (<Op>CORE_OPS["_pick_rows"])(x, index)
     parts = plain_parts(index)
     if parts is None:
         return OP_INDEX(x, index)
@@ -146,16 +148,154 @@ def _basic_index(Tensor x not None, tuple parts):
     return basic_view(x, parts)
 
 
+cdef const Kernel *PICK_ROWS[9]
 cdef const Kernel *ADD_ROWS[9]
 
 
-cdef void find_add_rows() noexcept:
+cdef void find_rows() noexcept:
     cdef int i
     for i in range(DTYPES):
+        PICK_ROWS[i] = find(b"gather_rows", i)
         ADD_ROWS[i] = find(b"scatter_add_rows", i)
 
 
-find_add_rows()
+find_rows()
+
+
+cdef Tensor pick_rows(Tensor x, Tensor index, bint from_end):
+    """The rows of ``x`` that ``index`` names, off the tape; None where there is no kernel for it, or an index names no row."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Py_ssize_t *own = shape_of(x)
+    cdef Tensor out
+    cdef KernelArgs a
+    cdef int64_t wrong = 0, step
+    cdef int i
+    begin(&a, 2)
+    if not tg_kernels or x.nd == 0 or index.code not in (I64, I32) or index.nd + x.nd - 1 > MAX_DIMS or not (
+            collapse(x, 1, x.nd, &a.size[1], &step)) or step != ITEMSIZE[x.code]:
+        return None
+    memcpy(shape, shape_of(index), index.nd * sizeof(Py_ssize_t))
+    for i in range(1, x.nd):
+        shape[index.nd + i - 1] = own[i]
+    index = contiguous_of(cast_raw(index, I64))
+    out = new_tensor(index.nd + x.nd - 1, shape, x.code)
+    a.size[0] = index.count
+    a.data[0] = x.at
+    a.data[1] = index.at
+    a.data[2] = out.at
+    a.data[3] = &wrong
+    a.integer[0] = own[0]
+    a.integer[1] = from_end
+    a.stride[0][0] = strides_of(x)[0]
+    launch(PICK_ROWS[x.code], &a)
+    return None if wrong else out
+
+
+cdef int record_rows(Op op, Tensor out, Tensor x, Tensor index, list settings) except -1:
+    cdef Node node
+    if not tg_grad or x.code < F16 or not needs_grad(x):
+        return 0
+    node = new_node(op, out, rows_back)
+    set_edge0(node, x)
+    keep1(node, index)
+    settings.append(shape_tuple(x))
+    node.settings = settings
+    return 0
+
+
+cdef object hot_pick_rows(Op op, void **args, Py_ssize_t count):
+    cdef Tensor x, index, out
+    if count != 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    index = <Tensor><PyObject *>args[1]
+    out = pick_rows(x, index, True)
+    if out is None:
+        return DECLINED
+    record_rows(op, out, x, index, [None, None])
+    return out
+
+
+cdef object hot_index_select(Op op, void **args, Py_ssize_t count):
+    """Along the first dimension."""
+    cdef Tensor x, index, out
+    if count < 3 or type(<object><PyObject *>args[1]) is not int or (count > 3 and <object><PyObject *>args[3] is not None):
+        return DECLINED
+    if not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[2], Tensor):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    index = <Tensor><PyObject *>args[2]
+    if index.nd != 1 or wrap_dim(<object><PyObject *>args[1], x.nd) != 0:
+        return DECLINED
+    out = pick_rows(x, index, False)
+    if out is None:
+        return DECLINED
+    record_rows(<Op>CORE_OPS["_pick_rows"], out, x, index, [None, None])
+    return out
+
+
+cdef object hot_embedding(Op op, void **args, Py_ssize_t count):
+    """``embedding(index, table, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)`` that shortens no rows."""
+    cdef Tensor x, index, out
+    cdef Py_ssize_t padding = -1, rows
+    if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
+        return DECLINED
+    index = <Tensor><PyObject *>args[0]
+    x = <Tensor><PyObject *>args[1]
+    if x.nd != 2 or (count > 3 and <object><PyObject *>args[3] is not None) or (count > 6 and <object><PyObject *>args[6]):
+        return DECLINED
+    if count > 2 and <object><PyObject *>args[2] is not None:
+        if type(<object><PyObject *>args[2]) is not int:
+            return DECLINED
+        rows = shape_of(x)[0]
+        padding = <object><PyObject *>args[2]
+        if not -rows <= padding < rows:
+            return DECLINED
+        padding += rows if padding < 0 else 0
+    out = pick_rows(x, index, False)
+    if out is None:
+        return DECLINED
+    record_rows(<Op>CORE_OPS["_embedding"], out, x, index,
+                [None, None, padding, count > 5 and bool(<object><PyObject *>args[5])])
+    return out
+
+
+cdef int rows_back(Node node, Tensor g) except -1:
+    """The gradient of picked rows: each added up where it came from, those of an embedding's padding nowhere."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Tensor full, index = <Tensor>node.s1
+    cdef KernelArgs a
+    cdef int64_t wrong[2]
+    cdef list settings = <list>node.settings
+    cdef bint plain = len(settings) == 3
+    cdef int nd = read_dims(settings[len(settings) - 1], shape, node.op.__name__)
+    if ADD_ROWS[g.code] is NULL or index.code not in (I64, I32) or g.nd != index.nd + nd - 1 or not (plain or not settings[3]):
+        return formula_vjp(node, g)
+    g = contiguous_of(g)
+    index = contiguous_of(cast_raw(index, I64))
+    full = new_tensor(nd, shape, g.code)
+    if full.count:
+        fill_raw(full, 0.0)
+    if g.count == 0:
+        return accumulate(node, 0, full)
+    begin(&a, 2)
+    a.size[0] = index.count
+    a.size[1] = g.count // index.count
+    a.data[0] = g.at
+    a.data[1] = index.at
+    a.data[2] = full.at
+    a.data[3] = wrong
+    a.integer[0] = shape[0]
+    a.integer[1] = -1 if plain else settings[2]
+    a.integer[2] = plain
+    a.stride[2][0] = a.size[1] * ITEMSIZE[g.code]
+    wrong[0] = -1
+    if a.size[1] * shape[0] != full.count:
+        return formula_vjp(node, g)
+    launch(ADD_ROWS[g.code], &a)
+    if wrong[0] >= 0:
+        raise IndexError(f"index {wrong[1]} is out of bounds for dimension 0 with size {shape[0]}")
+    return accumulate(node, 0, full)
 
 
 def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray rows not None):
@@ -183,6 +323,7 @@ def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray
     a.data[0] = cnp.PyArray_DATA(rows)
     a.data[1] = cnp.PyArray_DATA(index)
     a.integer[0] = cnp.PyArray_DIM(full, 0)
+    a.integer[1] = -1
     a.data[2] = cnp.PyArray_DATA(full)
     a.data[3] = wrong
     a.stride[2][0] = cnp.PyArray_STRIDE(full, 0)

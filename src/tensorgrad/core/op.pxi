@@ -108,6 +108,8 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     out = bind(op, values, args, count, None if names is NULL else <tuple><object>names)
     if op.hot is not NULL:
         found = hot_bound(op, values)
+        if found is DECLINED and op.kind == COMPOSITE:
+            return call_composite(op, args, count, <tuple><object>names)
         if found is DECLINED:
             found = run(op, values)
     else:

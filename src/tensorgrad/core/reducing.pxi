@@ -23,15 +23,17 @@ cdef int reduced_dims(Op op, object dim, Tensor x, uint8_t *mask) except -1:
     return 0
 
 
-cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, int out_code):
+cdef Tensor reduce_kernel(const Kernel **kernels, Tensor x, const uint8_t *mask, bint keepdim, int out_code, list extremes=None):
     """By the kernel, which reduces one run of dimensions; several runs take several calls, innermost first.
+
+    Kernels that find positions give the elements that stand there as well, if there is a list for them.
     """
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t kept[MAX_DIMS]
     cdef Py_ssize_t *own = shape_of(x)
     cdef Py_ssize_t *strides
     cdef KernelArgs a
-    cdef Tensor out
+    cdef Tensor out, values
     cdef int i, n = 0, last = -1, first, inner_end, k = 0
     cdef bint several = False, fits = True
     for i in range(x.nd):
@@ -77,9 +79,13 @@ cdef Tensor reduce_kernel(Op op, Tensor x, const uint8_t *mask, bint keepdim, in
     a.stride[1][0] = a.size[2] * ITEMSIZE[out_code]
     a.stride[1][1] = 0
     a.stride[1][2] = ITEMSIZE[out_code]
-    launch(op.kernels[x.code], &a)
+    if extremes is not None:
+        values = new_like(out, x.code)
+        a.data[2] = values.at
+        extremes.append(values)
+    launch(kernels[x.code], &a)
     if several:                         # the next run reduces results, which may have another dtype
-        return reduce_kernel(op, out, mask, keepdim, out_code)
+        return reduce_kernel(kernels, out, mask, keepdim, out_code)
     return out
 
 
@@ -138,7 +144,7 @@ cdef Tensor reduction(Op op, Tensor x, object dim, bint keepdim):
     cdef Node node
     cdef int i
     reduced_dims(op, dim, x, mask)
-    out = reduce_kernel(op, x, mask, keepdim, reduction_code(op, x.code))
+    out = reduce_kernel(op.kernels, x, mask, keepdim, reduction_code(op, x.code))
     if tg_grad and op.formulas[0] is not None and needs_grad(x):
         node = new_node(op, out, op.fast_vjp)
         set_edge0(node, x)
@@ -230,3 +236,111 @@ cdef int mean_vjp(Node node, Tensor g) except -1:
     for d in settings[1]:
         n *= shape[d]
     return accumulate(node, 0, spread(<Tensor>binary(OP_MUL, g, 1.0 / n), settings))
+
+
+# ---------------------------------------------------------------------------- norms, positions of extremes
+
+cdef const Kernel *NORM[9]
+cdef const Kernel *POSITION[2][9]       # of the least, of the largest
+
+
+cdef void find_reductions() noexcept:
+    cdef int i
+    for i in range(DTYPES):
+        NORM[i] = find(b"norm", i)
+        POSITION[0][i] = find(b"argmin", i)
+        POSITION[1][i] = find(b"argmax", i)
+
+
+find_reductions()
+
+
+cdef object hot_vector_norm(Op op, void **args, Py_ssize_t count):
+    """The norm of order 2, of everything or over some dimensions."""
+    cdef Tensor x
+    cdef uint8_t mask[MAX_DIMS]
+    cdef int i
+    order = <object><PyObject *>args[1] if count > 1 else 2
+    dim = <object><PyObject *>args[2] if count > 2 else None
+    keepdim = <object><PyObject *>args[3] if count > 3 else False
+    if count == 0 or not isinstance(<object><PyObject *>args[0], Tensor) or type(order) not in (int, float) or order != 2 or (
+            type(keepdim) is not bool or (count > 4 and <object><PyObject *>args[4] is not None)):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    if not tg_kernels or NORM[x.code] is NULL or x.nd == 0 or x.count == 0 or (isinstance(dim, (tuple, list)) and len(dim) == 0):
+        return DECLINED
+    reduced_dims(op, dim, x, mask)
+    out = reduce_kernel(NORM, x, mask, keepdim, x.code)
+    dims = tuple([i for i in range(x.nd) if mask[i]])
+    return record(<Op>CORE_OPS["_vector_norm"], [x, 2, dims, keepdim], [x], out, None)
+
+
+def _total_norm(list tensors not None):
+    """The norm of order 2 of all elements of all tensors; None where the kernel does not serve, or it is to be recorded."""
+    cdef Tensor x, norms = None
+    cdef uint8_t mask[MAX_DIMS]
+    cdef Py_ssize_t i, count = len(tensors)
+    if not tg_kernels or count == 0:
+        return None
+    for i in range(count):
+        if type(tensors[i]) is not Tensor:
+            return None
+        x = <Tensor>tensors[i]
+        if NORM[x.code] is NULL or x.count == 0 or (tg_grad and needs_grad(x)) or (norms is not None and norms.code != x.code):
+            return None
+        if norms is None:
+            norms = new_tensor(1, &count, x.code)
+        memset(mask, 1, MAX_DIMS)
+        found = reduce_kernel(NORM, x, mask, False, x.code)
+        memcpy(norms.at + i * ITEMSIZE[x.code], (<Tensor>found).at, ITEMSIZE[x.code])
+    return reduce_kernel(NORM, norms, mask, False, norms.code)
+
+
+cdef int mark_dim(object dim, Tensor x, uint8_t *mask) except -1:
+    """Marks one dimension, or all for None."""
+    memset(mask, dim is None, MAX_DIMS)
+    if dim is not None:
+        mask[wrap_dim(dim, x.nd)] = 1
+    return 0
+
+
+cdef object hot_position(Op op, void **args, Py_ssize_t count):
+    """``argmax`` and ``argmin``."""
+    cdef Tensor x
+    cdef uint8_t mask[MAX_DIMS]
+    cdef const Kernel **kernels = &POSITION[op.__name__ == "argmax"][0]
+    dim = <object><PyObject *>args[1] if count > 1 else None
+    keepdim = <object><PyObject *>args[2] if count > 2 else False
+    if count == 0 or count > 3 or not isinstance(<object><PyObject *>args[0], Tensor) or type(keepdim) is not bool or (
+            dim is not None and type(dim) is not int):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    if not tg_kernels or kernels[x.code] is NULL or x.count == 0:
+        return DECLINED
+    mark_dim(dim, x, mask)
+    return reduce_kernel(kernels, x, mask, keepdim, I64)
+
+
+cdef object hot_extreme(Op op, void **args, Py_ssize_t count):
+    """``max`` and ``min`` of everything, or along one dimension."""
+    cdef Tensor x
+    cdef uint8_t mask[MAX_DIMS]
+    cdef bint largest = op.__name__ == "max"
+    cdef const Kernel **kernels = &POSITION[largest][0]
+    cdef list values = []
+    cdef Op along
+    dim = <object><PyObject *>args[1] if count > 1 else None
+    keepdim = <object><PyObject *>args[2] if count > 2 else False
+    if count == 0 or not isinstance(<object><PyObject *>args[0], Tensor) or type(keepdim) is not bool or (
+            count > 3 and <object><PyObject *>args[3] is not None) or (dim is not None and type(dim) is not int):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    if not tg_kernels or kernels[x.code] is NULL or x.count == 0:
+        return DECLINED
+    if dim is None:
+        return reduction(<Op>CORE_OPS["amax" if largest else "amin"], x, None, False)
+    mark_dim(dim, x, mask)
+    values.append(reduce_kernel(kernels, x, mask, keepdim, I64, values))
+    along = <Op>CORE_OPS["_max_along" if largest else "_min_along"]
+    record(along, [x, wrap_dim(dim, x.nd), keepdim], [x], None, values)
+    return tuple.__new__(along.answer, values)

@@ -3,7 +3,7 @@
 
 static const Kernel *const all[] = {
     LEVEL(map_entries), LEVEL(copy_entries), LEVEL(reduce_entries), LEVEL(reduce_other_entries),
-    LEVEL(row_entries), LEVEL(loss_entries), LEVEL(gemm_entries),
+    LEVEL(row_entries), LEVEL(channel_entries), LEVEL(loss_entries), LEVEL(gemm_entries),
     LEVEL(gemm_f64_entries), LEVEL(step_entries), NULL,
 };
 

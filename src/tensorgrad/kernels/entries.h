@@ -9,6 +9,7 @@ extern const Kernel LEVEL(copy_entries)[];
 extern const Kernel LEVEL(reduce_entries)[];
 extern const Kernel LEVEL(reduce_other_entries)[];
 extern const Kernel LEVEL(row_entries)[];
+extern const Kernel LEVEL(channel_entries)[];
 extern const Kernel LEVEL(loss_entries)[];
 extern const Kernel LEVEL(gemm_entries)[];
 extern const Kernel LEVEL(gemm_f64_entries)[];

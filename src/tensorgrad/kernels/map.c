@@ -244,6 +244,28 @@ COMPARE(i64, int64_t)
 WHERE(32, uint32_t)
 WHERE(64, uint64_t)
 
+/* data = x, kept (bytes), out: x times scalar[0] where it is kept, times 0 elsewhere. */
+#define DROPOUT(T, type)                                                                                \
+    static void span_dropout_##T(void *const *data, int64_t count, const double *scalar)                \
+    {                                                                                                   \
+        const type *x = data[0];                                                                        \
+        const uint8_t *kept = data[1];                                                                  \
+        type *out = data[2];                                                                            \
+        type scale = (type)scalar[0];                                                                   \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < count; i++) {                                                           \
+            out[i] = x[i] * (kept[i] ? scale : 0);                                                      \
+        }                                                                                               \
+    }                                                                                                   \
+    static void kernel_dropout_##T(const KernelArgs *a, int64_t from, int64_t to)                       \
+    {                                                                                                   \
+        static const Span span = {span_dropout_##T, 3, 1, {sizeof(type), 1, sizeof(type)}};             \
+        LEVEL(walk)(a, &span, from, to);                                                                \
+    }
+
+DROPOUT(f32, float)
+DROPOUT(f64, double)
+
 /* Nanoseconds an element, about. In double most functions are C's own, one element at a time. */
 #define LIGHT_f32 0.1f
 #define LIGHT_f64 0.2f
@@ -279,6 +301,8 @@ const Kernel LEVEL(map_entries)[] = {
     LINE(add, DT_I64, i64, 2, LIGHT, NULL)
     LINE(sub, DT_I64, i64, 2, LIGHT, NULL)
     LINE(mul, DT_I64, i64, 2, LIGHT, NULL)
+    LINE(dropout, DT_F32, f32, 2, LIGHT, "scale")
+    LINE(dropout, DT_F64, f64, 2, LIGHT, "scale")
     {"where", DT_F32, kernel_where_32, .cost = LIGHT_f32, .inputs = 3, .outputs = 1},
     {"where", DT_F64, kernel_where_64, .cost = LIGHT_f64, .inputs = 3, .outputs = 1},
     {"where", DT_I64, kernel_where_64, .cost = LIGHT_i64, .inputs = 3, .outputs = 1},

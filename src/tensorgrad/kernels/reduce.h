@@ -276,16 +276,20 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
     REDUCTION(kernel_##name, name, input, type, result, (result)s)
 
 /* NaN wins: once in `s`, no comparison takes it away. A product's error grows with the number of factors in any order, so
-   products of float32 are made in double. */
+   products of float32 are made in double; so are squares, which could overflow. */
 #define FLOATS(T, type)                                                                                 \
     REDUCE(sum_##T, type, type, type, 0, s + x, s + x, 1)                                               \
     REDUCTION(kernel_mean_##T, sum_##T, type, type, type, s / (type)count)                                 \
-    REDUCE(sumsq_##T, type, type, type, 0, s + x * x, s + x, 1)                                         \
+    ROW(squares_##T, type, double, 0, s + (double)x * (double)x, s + x, 0)                              \
+    COLUMNS(squares_##T, type, double, 0)                                                               \
+    GATHERED(squares_##T, type, double, 0)                                                              \
+    REDUCTION(kernel_norm_##T, squares_##T, type, double, type, (type)sqrt(s))                          \
     REDUCE(prod_##T, type, double, type, 1, s * x, s * x, 0)                                            \
     REDUCE(amax_##T, type, type, type, -(type)INFINITY, ((x > s) | (x != x)) ? x : s, ((x > s) | (x != x)) ? x : s, 0) \
     REDUCE(amin_##T, type, type, type, (type)INFINITY, ((x < s) | (x != x)) ? x : s, ((x < s) | (x != x)) ? x : s, 0)
 
-/* Where the extreme value first stands, in one pass: a chunk is searched only if its extreme beats those before it. */
+/* Where the extreme value first stands, in one pass: a chunk is searched only if its extreme beats those before it. The value
+   itself goes to data[2], unless that is NULL. */
 #define FIND(best, type)                                                                                \
     static int64_t find_##best(const type *in, int64_t count, type value)                               \
     {                                                                                                   \
@@ -332,7 +336,11 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
         const int64_t *step = a->stride[0];                                                             \
         for (int64_t cell = from; cell < to; cell++) {                                                  \
             const char *in = (const char *)a->data[0] + cell / a->size[2] * step[0] + cell % a->size[2] * step[2]; \
-            ((int64_t *)a->data[1])[cell] = position_of_##best(in, step[1], a->size[1]);                \
+            int64_t at = position_of_##best(in, step[1], a->size[1]);                                   \
+            ((int64_t *)a->data[1])[cell] = at;                                                         \
+            if (a->data[2]) {                                                                           \
+                ((type *)a->data[2])[cell] = *(const type *)(in + at * step[1]);                        \
+            }                                                                                           \
         }                                                                                               \
     }
 
@@ -345,6 +353,6 @@ static int64_t cells(const KernelArgs *a)
     {#name, CODE, kernel_##name##_##T, nanoseconds, .inputs = 1, .outputs = 1, .units = units_of_reduction, \
      .workspace = memory_of_segments, .finish = kernel_##name##_##T##_finish},
 #define POSITION_LINE(name, extreme, CODE, T, nanoseconds)                                              \
-    {#name, CODE, kernel_arg##extreme##_##T, nanoseconds, .inputs = 1, .outputs = 1, .units = cells},
+    {#name, CODE, kernel_arg##extreme##_##T, nanoseconds, .inputs = 1, .outputs = 2, .units = cells},
 
 #endif

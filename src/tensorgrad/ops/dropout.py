@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.core import Tensor, _core
-from tensorgrad.core.declare import case, composite, normal
+from tensorgrad.core.declare import case, composite, normal, primitive, truths
 from tensorgrad.ops import shaping
 from tensorgrad.ops._kinds import as_tensor, want_tensors
 from tensorgrad.ops.randomness import default_generator
@@ -25,6 +25,21 @@ def _samples():
         case(normal(3, 4, 2, 2), 0.0, True, name="none"),
         case(normal(3, 4, 2, 2), 1.0, True, name="all"),
     ]
+
+
+@primitive(
+    vjp=dict(input=lambda g, kept, scale: _dropout(g, kept, scale)),
+    nograd=("kept",),
+    at=(),
+    grad_name="MulBackward0",
+    samples=lambda: [
+        case(normal(3, 4), truths(3, 4), 2.0, name="plain"),
+        case(normal(3, 4, 2), truths(3, 4, 1), 2.0, name="channels"),
+    ],
+)
+def _dropout(input, kept, scale):
+    """``input`` times ``scale`` where it is kept, times 0 elsewhere."""
+    return np.multiply(input, kept.astype(input.dtype) * input.dtype.type(scale))
 
 
 def _drawn(input: Tensor, p: float, channels: bool) -> np.ndarray:
@@ -78,7 +93,10 @@ def _dropped(
     dtype = mask.dtype
     one = _rounded(1, dtype)
     if not alpha:
-        mask *= dtype.type(one / _rounded(1 - p, dtype))
+        scale = dtype.type(one / _rounded(1 - p, dtype))
+        if not inplace:
+            return _dropout(input, _core.from_numpy(mask.astype(bool)), float(scale))
+        mask *= scale
         return _times(input, _core.from_numpy(mask), inplace)
     a = 1 / math.sqrt((SELU_LIMIT * SELU_LIMIT * p + 1) * (1 - p))
     high = dtype.type(_rounded(SELU_LIMIT * a * p, dtype))

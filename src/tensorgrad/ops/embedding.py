@@ -10,7 +10,7 @@ from tensorgrad.core import Tensor, _core, all_dtypes
 from tensorgrad.core.declare import case, composite, integers, normal, primitive
 from tensorgrad.ops import reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
-from tensorgrad.ops.indexing import INDEX_TYPES, add_at, positions
+from tensorgrad.ops.indexing import INDEX_TYPES, _add_rows, positions
 
 F_ = "tensorgrad.nn.functional"
 int64 = all_dtypes[5]
@@ -46,19 +46,6 @@ def _embedding(weight, index, padding_idx=-1, by_frequency=False):
         bad = index[(index < 0) | (index >= weight.shape[0])][0]
         raise IndexError(f"index out of range in self: there is no row {bad} among {weight.shape[0]}")
     return np.take(weight, index, 0, mode="clip")
-
-
-@primitive(
-    vjp=dict(rows=lambda g, index: _embedding(g, index)),
-    nograd=("index",),
-    at=(),
-    grad_name="EmbeddingDenseBackward0",
-    samples=lambda: [case(normal(2, 3, 2), integers(0, 4, 2, 3), 4, name="plain")],
-)
-def _add_rows(rows, index, count):
-    """``count`` rows of sums: every row added up where its number in ``index`` says."""
-    index = positions(index, count, 0, negative=False)
-    return add_at((count, *rows.shape[index.ndim :]), 0, index, np.ascontiguousarray(rows))
 
 
 def _check_index(name: str, index: Tensor) -> None:

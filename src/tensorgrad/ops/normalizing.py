@@ -311,8 +311,11 @@ def _frozen(input, running_mean, running_var, eps):
     return (input - _by_channel(running_mean, input.ndim)) * deviation
 
 
-@composite(
+@fused(
+    tensors=("input", "weight", "bias", "running_mean", "running_var"),
     optional=("running_mean", "running_var"),
+    single=False,
+    grad_name="NativeBatchNormBackward0",
     samples=lambda: [
         case(normal(4, 3), None, None, training=True, name="training"),
         case(normal(4, 3, 2), None, None, between(0.5, 1.5, 3), normal(3), True, name="affine"),

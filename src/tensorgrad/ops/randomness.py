@@ -37,6 +37,7 @@ class Generator(_random.Generator):
 
 default_generator = Generator()
 default_generator.manual_seed(67280421310721)
+_core._draw_from(default_generator)
 
 
 def _stream(generator: Any) -> _random.Generator:

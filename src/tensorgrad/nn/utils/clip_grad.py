@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable
 
 import tensorgrad as tg
-from tensorgrad.core import Tensor
+from tensorgrad.core import Tensor, _core
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
@@ -31,7 +31,10 @@ def get_total_norm(
     tensors = _listed(tensors)
     if not tensors:
         return tg.tensor(0.0)
-    norm = tg.linalg.vector_norm(tg.stack([tg.linalg.vector_norm(t, norm_type) for t in tensors]), norm_type)
+    norm = _core._total_norm(tensors) if norm_type == 2 else None
+    if norm is None:
+        norms = [tg.linalg.vector_norm(t, norm_type) for t in tensors]
+        norm = tg.linalg.vector_norm(tg.stack(norms), norm_type)
     if error_if_nonfinite and not math.isfinite(norm.item()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it "
@@ -45,11 +48,7 @@ def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """Scales the gradients by `max_norm / total_norm` if that is below 1."""
-    with tg.no_grad():
-        factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-        for parameter in _listed(parameters):
-            if parameter.grad is not None:
-                parameter.grad.mul_(factor)
+    _core._shorten_gradients(_core._gradients_of(parameters), float(max_norm), total_norm)
 
 
 def clip_grad_norm_(
@@ -67,12 +66,13 @@ def clip_grad_norm_(
     >>> nn.utils.clip_grad_norm_([p], max_norm=1.0), p.grad
     (tensor(5.), tensor([0.6000, 0.8000]))
     """
-    parameters = _listed(parameters)
-    with tg.no_grad():
-        norm = get_total_norm(
-            [p.grad for p in parameters if p.grad is not None], norm_type, error_if_nonfinite
-        )
-    clip_grads_with_norm_(parameters, max_norm, norm)
+    gradients = _core._gradients_of(parameters)
+    before, *_ = _core._set_modes(grad=False)
+    try:
+        norm = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    finally:
+        _core._set_modes(grad=before)
+    _core._shorten_gradients(gradients, float(max_norm), norm)
     return norm
 
 

@@ -1,0 +1,219 @@
+/* Kernels over the channels of (N, C, L), where all that is not a channel makes its statistics: batch norm, forward and backward.
+   size = {C, N, L}. A unit is a channel, or, where L is 1, as many channels side by side as a cache line has. All is computed in
+   double, and rounded once. */
+#include "entries.h"
+#include "rows.h"
+
+#define LANES 16
+
+static int64_t units_of_channels(const KernelArgs *a)
+{
+    return a->size[2] == 1 ? (a->size[0] + LANES - 1) / LANES : a->size[0];
+}
+
+/* A part of the work for `wide` channels from `first` on, which lie side by side; a full part is compiled apart. */
+#define SIDE_BY_SIDE(part, a, first)                                                                                   \
+    do {                                                                                                               \
+        int64_t left = (a)->size[0] - (first);                                                                         \
+        if (left >= LANES) {                                                                                           \
+            part(a, first, LANES);                                                                                     \
+        } else {                                                                                                       \
+            part(a, first, (int)left);                                                                                 \
+        }                                                                                                              \
+    } while (0)
+
+#define CHANNELS(T, type)                                                                                              \
+    /* data = x, weight, bias, running mean, running variance (the four may be NULL), y, mean and 1 / deviation of the \
+       channels in double; scalar = eps, momentum; integer[0] = 1 for the batch's statistics, which the running ones then\
+       follow, 0 for the running ones. Gives what a channel is multiplied by, and then moved by. */                    \
+    ALWAYS_INLINE void settle_##T(const KernelArgs *a, int64_t c, double *mean, double spread, double *factor, double *offset)\
+    {                                                                                                                  \
+        const type *weight = a->data[1];                                                                               \
+        const type *bias = a->data[2];                                                                                 \
+        type *running_mean = a->data[3];                                                                               \
+        type *running_var = a->data[4];                                                                                \
+        double *stats = a->data[6];                                                                                    \
+        double count = (double)(a->size[1] * a->size[2]);                                                              \
+        double variance = spread / count;                                                                              \
+        double momentum = a->scalar[1];                                                                                \
+        if (!a->integer[0]) {                                                                                          \
+            *mean = (double)running_mean[c];                                                                           \
+            variance = (double)running_var[c];                                                                         \
+        } else {                                                                                                       \
+            if (running_mean) {                                                                                        \
+                running_mean[c] = (type)((double)running_mean[c] * (1 - momentum) + *mean * momentum);                 \
+            }                                                                                                          \
+            if (running_var) {                                                                                         \
+                double unbiased = spread / (count - 1);                                                                \
+                running_var[c] = (type)((double)running_var[c] * (1 - momentum) + unbiased * momentum);                \
+            }                                                                                                          \
+        }                                                                                                              \
+        double scale = 1 / sqrt(variance + a->scalar[0]);                                                              \
+        stats[c] = *mean;                                                                                              \
+        stats[a->size[0] + c] = scale;                                                                                 \
+        *factor = weight ? scale * (double)weight[c] : scale;                                                          \
+        *offset = bias ? (double)bias[c] : 0;                                                                          \
+    }                                                                                                                  \
+    ALWAYS_INLINE void norm_side_by_side_##T(const KernelArgs *a, int64_t first, int wide)                             \
+    {                                                                                                                  \
+        int64_t channels = a->size[0];                                                                                 \
+        int64_t count = a->size[1];                                                                                    \
+        double mean[LANES] = {0}, spread[LANES] = {0}, factor[LANES], offset[LANES];                                   \
+        const type *x = (const type *)a->data[0] + first;                                                              \
+        for (int64_t n = 0; a->integer[0] && n < count; n++) {                                                         \
+            for (int l = 0; l < wide; l++) {                                                                           \
+                mean[l] += (double)x[n * channels + l];                                                                \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int l = 0; l < wide; l++) {                                                                               \
+            mean[l] /= (double)count;                                                                                  \
+        }                                                                                                              \
+        for (int64_t n = 0; a->integer[0] && n < count; n++) {                                                         \
+            for (int l = 0; l < wide; l++) {                                                                           \
+                double apart = (double)x[n * channels + l] - mean[l];                                                  \
+                spread[l] += apart * apart;                                                                            \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int l = 0; l < wide; l++) {                                                                               \
+            settle_##T(a, first + l, &mean[l], spread[l], &factor[l], &offset[l]);                                     \
+        }                                                                                                              \
+        type *y = (type *)a->data[5] + first;                                                                          \
+        for (int64_t n = 0; n < count; n++) {                                                                          \
+            INDEPENDENT                                                                                                \
+            for (int l = 0; l < wide; l++) {                                                                           \
+                y[n * channels + l] = (type)(((double)x[n * channels + l] - mean[l]) * factor[l] + offset[l]);         \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void norm_channel_##T(const KernelArgs *a, int64_t c)                                                       \
+    {                                                                                                                  \
+        int64_t count = a->size[1];                                                                                    \
+        int64_t length = a->size[2];                                                                                   \
+        int64_t step = a->size[0] * length;                                                                            \
+        const type *all = (const type *)a->data[0] + c * length;                                                       \
+        double mean = 0, spread = 0, factor, offset, total;                                                            \
+        for (int64_t n = 0; a->integer[0] && n < count; n++) {                                                         \
+            const type *x = all + n * step;                                                                            \
+            SUM_ALONG(double, total, length, (double)x[i]);                                                            \
+            mean += total;                                                                                             \
+        }                                                                                                              \
+        mean /= (double)(count * length);                                                                              \
+        for (int64_t n = 0; a->integer[0] && n < count; n++) {                                                         \
+            const type *x = all + n * step;                                                                            \
+            SUM_ALONG(double, total, length, ((double)x[i] - mean) * ((double)x[i] - mean));                           \
+            spread += total;                                                                                           \
+        }                                                                                                              \
+        settle_##T(a, c, &mean, spread, &factor, &offset);                                                             \
+        for (int64_t n = 0; n < count; n++) {                                                                          \
+            const type *x = all + n * step;                                                                            \
+            type *y = (type *)a->data[5] + c * length + n * step;                                                      \
+            INDEPENDENT                                                                                                \
+            for (int64_t i = 0; i < length; i++) {                                                                     \
+                y[i] = (type)(((double)x[i] - mean) * factor + offset);                                                \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void batch_norm_##T(const KernelArgs *a, int64_t from, int64_t to)                                          \
+    {                                                                                                                  \
+        for (int64_t u = from; u < to; u++) {                                                                          \
+            if (a->size[2] == 1) {                                                                                     \
+                SIDE_BY_SIDE(norm_side_by_side_##T, a, u * LANES);                                                     \
+            } else {                                                                                                   \
+                norm_channel_##T(a, u);                                                                                \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    /* data = g, x, weight or NULL, mean and 1 / deviation, then the gradients of x, weight and bias, each or NULL;    \
+       integer[0] as above. Of the sums of g and of g times the normalized x it gives two gradients, and what the third\
+       takes away for each of them. */                                                                                 \
+    ALWAYS_INLINE void share_##T(const KernelArgs *a, int64_t c, double *plain, double *along, double *factor)         \
+    {                                                                                                                  \
+        const type *weight = a->data[2];                                                                               \
+        double count = (double)(a->size[1] * a->size[2]);                                                              \
+        if (a->data[5]) {                                                                                              \
+            ((type *)a->data[5])[c] = (type)*along;                                                                    \
+        }                                                                                                              \
+        if (a->data[6]) {                                                                                              \
+            ((type *)a->data[6])[c] = (type)*plain;                                                                    \
+        }                                                                                                              \
+        double scale = ((const double *)a->data[3])[a->size[0] + c];                                                   \
+        *plain = a->integer[0] ? *plain / count : 0;                                                                   \
+        *along = a->integer[0] ? *along / count * scale : 0;                                                           \
+        *factor = weight ? scale * (double)weight[c] : scale;                                                          \
+    }                                                                                                                  \
+    ALWAYS_INLINE void norm_back_side_by_side_##T(const KernelArgs *a, int64_t first, int wide)                        \
+    {                                                                                                                  \
+        int64_t channels = a->size[0];                                                                                 \
+        int64_t count = a->size[1];                                                                                    \
+        double plain[LANES] = {0}, along[LANES] = {0}, factor[LANES];                                                  \
+        const type *g = (const type *)a->data[0] + first;                                                              \
+        const type *x = (const type *)a->data[1] + first;                                                              \
+        const double *mean = (const double *)a->data[3] + first;                                                       \
+        type *out = a->data[4] ? (type *)a->data[4] + first : NULL;                                                    \
+        for (int64_t n = 0; n < count; n++) {                                                                          \
+            for (int l = 0; l < wide; l++) {                                                                           \
+                plain[l] += (double)g[n * channels + l];                                                               \
+                along[l] += (double)g[n * channels + l] * ((double)x[n * channels + l] - mean[l]);                     \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int l = 0; l < wide; l++) {                                                                               \
+            along[l] *= mean[channels + l];                                                                            \
+            share_##T(a, first + l, &plain[l], &along[l], &factor[l]);                                                 \
+        }                                                                                                              \
+        for (int64_t n = 0; out && n < count; n++) {                                                                   \
+            INDEPENDENT                                                                                                \
+            for (int l = 0; l < wide; l++) {                                                                           \
+                double apart = (double)x[n * channels + l] - mean[l];                                                  \
+                out[n * channels + l] = (type)(((double)g[n * channels + l] - plain[l] - apart * along[l]) * factor[l]);\
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void norm_back_channel_##T(const KernelArgs *a, int64_t c)                                                  \
+    {                                                                                                                  \
+        int64_t length = a->size[2];                                                                                   \
+        int64_t step = a->size[0] * length;                                                                            \
+        double mean = ((const double *)a->data[3])[c];                                                                 \
+        double plain = 0, along = 0, factor, total;                                                                    \
+        for (int64_t n = 0; n < a->size[1]; n++) {                                                                     \
+            const type *g = (const type *)a->data[0] + c * length + n * step;                                          \
+            const type *x = (const type *)a->data[1] + c * length + n * step;                                          \
+            SUM_ALONG(double, total, length, (double)g[i]);                                                            \
+            plain += total;                                                                                            \
+            SUM_ALONG(double, total, length, (double)g[i] * ((double)x[i] - mean));                                    \
+            along += total;                                                                                            \
+        }                                                                                                              \
+        along *= ((const double *)a->data[3])[a->size[0] + c];                                                         \
+        share_##T(a, c, &plain, &along, &factor);                                                                      \
+        for (int64_t n = 0; a->data[4] && n < a->size[1]; n++) {                                                       \
+            const type *g = (const type *)a->data[0] + c * length + n * step;                                          \
+            const type *x = (const type *)a->data[1] + c * length + n * step;                                          \
+            type *out = (type *)a->data[4] + c * length + n * step;                                                    \
+            INDEPENDENT                                                                                                \
+            for (int64_t i = 0; i < length; i++) {                                                                     \
+                out[i] = (type)(((double)g[i] - plain - ((double)x[i] - mean) * along) * factor);                      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void batch_norm_backward_##T(const KernelArgs *a, int64_t from, int64_t to)                                 \
+    {                                                                                                                  \
+        for (int64_t u = from; u < to; u++) {                                                                          \
+            if (a->size[2] == 1) {                                                                                     \
+                SIDE_BY_SIDE(norm_back_side_by_side_##T, a, u * LANES);                                                \
+            } else {                                                                                                   \
+                norm_back_channel_##T(a, u);                                                                           \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+
+CHANNELS(f32, float)
+CHANNELS(f64, double)
+
+#define BOTH_FLOATS(name, ...) \
+    {#name, DT_F32, name##_f32, __VA_ARGS__, .units = units_of_channels}, \
+    {#name, DT_F64, name##_f64, __VA_ARGS__, .units = units_of_channels},
+
+const Kernel LEVEL(channel_entries)[] = {
+    BOTH_FLOATS(batch_norm, 0.4f, .inputs = 5, .outputs = 2, .in_place = 1 << 3 | 1 << 4, .settings = "eps momentum: training")
+    BOTH_FLOATS(batch_norm_backward, 0.6f, .inputs = 4, .outputs = 3, .settings = ": training")
+    {NULL},
+};

@@ -1,0 +1,58 @@
+"""How many Python functions a call of an op runs: what stands in C does not go back to Python unnoticed."""
+
+import sys
+
+import pytest
+
+import tensorgrad as tg
+from tensorgrad import nn
+from tensorgrad.nn import functional as F
+
+x, index, image = tg.rand(16, 8), tg.arange(5), tg.rand(2, 3, 4, 4)
+leaf = tg.rand(16, 8).requires_grad_()
+mean, variance = tg.zeros(8), tg.ones(8)
+embedding, norm1d, norm2d = nn.Embedding(16, 8), nn.BatchNorm1d(8), nn.BatchNorm2d(3)
+parameters = [nn.Parameter(tg.rand(3)) for _ in range(13)]
+for each in parameters:
+    each.grad = tg.rand(3)
+
+MOST = {
+    "rows": (0, lambda: x[index]),
+    "index_select": (0, lambda: tg.index_select(x, 0, index)),
+    "embedding": (0, lambda: F.embedding(index, x)),
+    "nn.Embedding": (1, lambda: embedding(index)),
+    "dropout": (0, lambda: F.dropout(x, 0.5)),
+    "dropout in place": (0, lambda: F.dropout(x, 0.5, inplace=True)),
+    "dropout2d": (0, lambda: F.dropout2d(image)),
+    "batch_norm": (0, lambda: F.batch_norm(x, mean, variance, training=True)),
+    "batch_norm in evaluation": (0, lambda: F.batch_norm(x, mean, variance)),
+    "nn.BatchNorm1d": (3, lambda: norm1d(x)),
+    "nn.BatchNorm2d": (3, lambda: norm2d(image)),
+    "clip_grad_norm_": (3, lambda: nn.utils.clip_grad_norm_(parameters, 1.0)),
+    "vector_norm": (0, lambda: tg.linalg.vector_norm(x)),
+    "argmax": (0, lambda: x.argmax()),
+    "max along a dimension": (0, lambda: x.max(1)),
+    "softmax over the first": (2, lambda: F.softmax(x, dim=0)),
+    "backward of rows": (0, lambda: leaf[index].sum().backward()),
+    "backward of dropout": (0, lambda: F.dropout(leaf).sum().backward()),
+    "backward of batch_norm": (0, lambda: F.batch_norm(leaf, None, None, training=True).sum().backward()),
+}
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_an_op_runs_few_functions_of_python(name):
+    most, call = MOST[name]
+    called = []
+
+    def note(frame, event, argument):
+        if event == "call" and frame.f_code is not call.__code__:
+            called.append(frame.f_code.co_name)
+
+    with tg.backend("kernels"):
+        call()
+        sys.setprofile(note)
+        try:
+            call()
+        finally:
+            sys.setprofile(None)
+    assert len(called) <= most, called
