@@ -202,7 +202,7 @@ def tiny():
             repeat,
         )
     yield "sum of 4", kernel("sum", [x, out], (1, 4, 1), [(0, 4, 4)], (), repeat), None, None, repeat
-    yield "mse of 4", kernel("mse", [x, y, out], (4,), (), (1.0,), repeat), None, None, repeat
+    yield "mse of 4", kernel("mse_loss", [x, y, out], (4,), (), (1.0,), repeat), None, None, repeat
 
 
 def main():

@@ -210,9 +210,9 @@ def test_mse_and_its_backward(mean, dtype):
         a, b = rows_of(count, dtype), rows_of(count, dtype, 1)
         loss, g, grad = np.empty((), dtype), np.array(0.5, dtype), Guarded((count,), dtype)
         d = a.astype("f8") - b
-        run("mse", code(a), [a, b, loss], (count,), (), (mean,))
+        run("mse_loss", code(a), [a, b, loss], (count,), (), (mean,))
         near(loss, (d * d).mean() if mean else (d * d).sum(), dtype)
-        run("mse_backward", code(a), [g, a, b, grad.array], (count,), (), (mean,))
+        run("mse_loss_backward", code(a), [g, a, b, grad.array], (count,), (), (mean,))
         near(grad.array, d / (count if mean else 1), dtype)
         grad.check()
 

@@ -11,7 +11,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.autograd import gradcheck, gradgradcheck
-from tensorgrad.core import Tensor
+from tensorgrad.core import Tensor, _core
 from tensorgrad.core.declare import Case, Draw, registry
 from tensorgrad.testing.samples import LAYOUTS, cases, draw, materialize, reshaped, tensors_in
 
@@ -212,3 +212,7 @@ def test_draws_are_what_they_say():
     args, _, leaves = materialize(Case((Draw((2, 3)), 1.5)), requires_grad=True)
     assert args[1] == 1.5
     assert leaves[0].requires_grad
+
+
+def test_every_row_of_the_native_table_is_an_ops():
+    assert set(_core._native_names()) <= set(registry)

@@ -152,7 +152,7 @@ def parameters(function: Any, tensors: Iterable[str] = (), first: str | None = N
                 seen_star = True
             default = "" if p.default is p.empty else f" = {default_of(p.default)}"
             parts.append(f"{name}: {kind}{default}")
-    if isinstance(function, Op) and function.rules is True and first is None:
+    if isinstance(function, Op) and function.takes_inplace and first is None:
         parts.append("inplace: bool = False")  # a switch of activations, after the op's own arguments
     if isinstance(function, Op) and "out" not in signature.parameters and function.facts.places:
         if not seen_star:

@@ -62,7 +62,8 @@ cdef class Node:
     cdef object s2
     cdef Tensor output              # an alias of the output without its node, so that there is no cycle
     cdef object buffer              # the gradient gathered so far in the running backward
-    cdef object settings            # the bound arguments that are not tensors
+    cdef list settings              # by parameter, None for the tensors, then the shapes of the first and the second;
+    #                                 or None: the defaults
     cdef object more                # rare: inputs past the third, hooks, shapes (class NodeExtra)
     cdef uint32_t v0
     cdef uint32_t v1
@@ -89,7 +90,8 @@ cdef class Op:
     cdef int rule
     cdef readonly str __name__
     cdef readonly object body
-    cdef readonly object rules
+    cdef readonly object check      # what must hold of operands (binary), or of the extents to reduce
+    cdef readonly Op target         # of an in-place form: the op whose result it writes
     cdef readonly tuple params
     cdef readonly tuple defaults
     cdef readonly tuple tensor_params
@@ -100,6 +102,9 @@ cdef class Op:
     cdef dict settings              # which kind of setting a parameter takes, by its number
     cdef tuple formula_args
     cdef tuple keeps                # for each tensor argument: which values its formula asks for, as a bit mask
+    cdef int form                   # which one it is of the ops that share its C functions
+    cdef int number_rule            # which operands may be numbers in a call by name
+    cdef bint switched              # an elementwise op that takes inplace=
     cdef int positional
     cdef int variadic
     cdef int list_arg

@@ -84,6 +84,9 @@ cdef int run_general(Walk walk, Node node, NodeExtra extra, object g) except -1:
     finally:
         swap_edges(node, held)
     grads = [None if c is None else (<Node>c).buffer for c in catchers]
+    for each in grads + (g if isinstance(g, list) else [g]):
+        if each is not None:
+            share(<Tensor>each)
     outer = tuple(g) if isinstance(g, list) else (g,)
     for hook in list(extra.post_hooks.values()):
         changed = hook(tuple(grads), outer)
@@ -118,10 +121,14 @@ cdef int run_function(Node node, NodeExtra extra, object g) except -1:
     grads = [output_gradient(node, g, i)
              if extra.context.materialize_grads or (g if node.outputs == 1 else g[i]) is not None else None
              for i in range(node.outputs)]
+    for each in grads:
+        if each is not None:
+            share(<Tensor>each)
     found = extra.context._run_backward(node, grads)
     for i in range(len(found)):
         if found[i] is not None and edge_at(node, i) is not None:
             part = <Tensor>found[i]
+            share(part)
             if shape_tuple(part) != extra.shapes[i]:
                 part = reduced_to(node, i, part, extra.shapes[i])
             accumulate(node, i, part)
@@ -166,6 +173,7 @@ cdef int catch(Walk walk, Node node) except -1:
         if key in walk.wanted:
             g = node.buffer if node.outputs == 1 or node.buffer is None else node.buffer[i]
             if g is not None:
+                share(<Tensor>g)
                 walk.caught[key] = g
     return 0
 

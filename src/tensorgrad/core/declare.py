@@ -171,6 +171,7 @@ def _declare(
     others: Iterable[str] = (),
     optional: Iterable[str] = (),
     numbers: str = "both",
+    switched: bool = False,
     single: bool = False,
 ) -> Op:
     name = name or body.__name__
@@ -203,15 +204,16 @@ def _declare(
         formula_args=tuple(_parameters(formulas[n])[0] if n in formulas else () for n in tensor_params),
         list_arg=list_arg,
         grad_name=(grad_name or _camel(name) + "Backward0"),
-        rules=checks,
         settings=_settings(names, defaults, others),
+        check=checks,
+        numbers=numbers,
+        switched=switched,
     )
     places = (at,) if isinstance(at, str) else tuple(at)
     family = body.__module__.rsplit(".", 1)[-1]
     op.facts = Facts(samples, places, method, family, smooth, inplace)
     op.definition = body
     op.__doc__ = body.__doc__
-    op.numbers = numbers
     op.optional = frozenset(optional)
     op.__module__ = places[0] if places else body.__module__
     op.__qualname__ = name
@@ -230,7 +232,7 @@ def in_place(target: Op, name: str | None = None, *, method: bool = True) -> Op:
     op = Op(
         target.body, name=name, kind="inplace", rule="free", params=target.params, defaults=target.defaults,
         positional=len(target.params), variadic=-1, tensor_params=(), formulas=(), formula_args=(),
-        list_arg=None, grad_name="", rules=target,
+        list_arg=None, grad_name="", target=target,
     )  # fmt: skip
     op.__doc__ = f"``{target.__name__}``, written into the first argument, which is returned."
     op.facts = Facts(None, target.facts.places, method, target.facts.family, True, False)
@@ -282,7 +284,7 @@ def unary(
     nograd = () if vjp else ("input",)
     return _decorator(
         kind="unary", rule=rule, vjp=vjp, nograd=nograd, samples=samples, at=at, method=method,
-        inplace=inplace, grad_name=grad_name, smooth=smooth, name=name, checks=True if switch else None,
+        inplace=inplace, grad_name=grad_name, smooth=smooth, name=name, switched=switch,
     )  # fmt: skip
 
 

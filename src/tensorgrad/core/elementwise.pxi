@@ -3,7 +3,6 @@
 cdef const Kernel *POW_SCALAR[9]
 cdef const Kernel *POW_SCALAR_BACKWARD[9]
 cdef const Kernel *ADD_SCALED[9]
-cdef const Kernel *WHERE[9]
 
 
 cdef void find_scalar_kernels() noexcept:
@@ -12,7 +11,6 @@ cdef void find_scalar_kernels() noexcept:
         POW_SCALAR[i] = find(b"pow_scalar", i)
         POW_SCALAR_BACKWARD[i] = find(b"pow_scalar_backward", i)
         ADD_SCALED[i] = find(b"add_scaled", i)
-        WHERE[i] = find(b"where", i)
 
 
 find_scalar_kernels()
@@ -76,7 +74,7 @@ cdef object hot_unary(Op op, void **args, Py_ssize_t count):
     cdef KernelArgs a
     cdef Tensor x
     cdef list settings = None
-    if count == total + 1 and op.rules is not None and <object><PyObject *>args[total] is False:
+    if count == total + 1 and op.switched and <object><PyObject *>args[total] is False:
         count = total                   # inplace=False
     if count == 0 or count > total or not isinstance(<object><PyObject *>args[0], Tensor):
         return DECLINED
@@ -110,12 +108,7 @@ cdef Tensor unary_kernel(Op op, Tensor x, KernelArgs *a, list settings):
     cdef Tensor out = map_one(op.kernels[x.code], x, BOOL if op.rule == TO_BOOL else x.code, a)
     cdef Node node
     if tg_grad and op.formulas[0] is not None and needs_grad(x):
-        node = new_node(op, out, op.fast_vjp)
-        set_edge0(node, x)
-        if op.backward_needs & 1:
-            keep0(node, x)
-        if op.backward_needs & 8:
-            keep_output(node, out)
+        node = record_native(op, out, x, None, None, op.backward_needs & 9)
         node.settings = settings
     return out
 
@@ -130,13 +123,13 @@ cdef int unary_vjp(Node node, Tensor g) except -1:
         return formula_vjp(node, g)
     begin(&a, 1)
     if node.settings is not None:
-        for i in range(1, len(<list>node.settings)):
-            a.scalar[i - 1] = (<list>node.settings)[i]
-    return accumulate(node, 0, map_two(fn, g, saved, g.code, &a, node.op.__name__))
+        for i in range(1, len(node.settings)):
+            a.scalar[i - 1] = node.settings[i]
+    return accumulate_new(node, 0, map_two(fn, g, saved, g.code, &a, node.op.__name__))
 
 
 cdef int neg_vjp(Node node, Tensor g) except -1:
-    return accumulate(node, 0, <Tensor>unary(OP_NEG, g))
+    return accumulate_new(node, 0, <Tensor>unary(OP_NEG, g))
 
 
 cdef object array_for_body(Op op, Tensor x):
@@ -249,9 +242,9 @@ cdef object hot_binary(Op op, void **args, Py_ssize_t count):
 
 cdef bint takes_numbers(Op op, object a, object b) except -1:
     """Whether the op may be called by name with numbers where these operands are some."""
-    if op is OP_ADD or op is OP_SUB or op is OP_MUL or op is OP_DIV or op is OP_POW or op.numbers == "both":
+    if op.number_rule == NUMBER_ANYWHERE:
         return True
-    return isinstance(a, (Tensor, np.ndarray)) and (op.numbers == "other" or isinstance(b, (Tensor, np.ndarray)))
+    return isinstance(a, (Tensor, np.ndarray)) and (op.number_rule == NUMBER_SECOND or isinstance(b, (Tensor, np.ndarray)))
 
 
 cdef inline int pair_code(object a, object b) except -1:
@@ -378,36 +371,45 @@ cdef inline Tensor fitted(Node node, int i, Tensor g):
     return g
 
 
+cdef inline int accumulate_fitted(Node node, int i, Tensor g) except -1:
+    """Hands on a gradient that arrived, summed where input i was broadcast."""
+    if node.broadcast & (1 << i):
+        return accumulate_new(node, i, fitted(node, i, g))
+    return accumulate(node, i, g)
+
+
 cdef int add_vjp(Node node, Tensor g) except -1:
+    if node.e0 is not None and node.e1 is not None:
+        share(g)
     if node.e0 is not None:
-        accumulate(node, 0, fitted(node, 0, g))
+        accumulate_fitted(node, 0, g)
     if node.e1 is not None:
-        accumulate(node, 1, fitted(node, 1, g))
+        accumulate_fitted(node, 1, g)
     return 0
 
 
 cdef int sub_vjp(Node node, Tensor g) except -1:
-    if node.e0 is not None:
-        accumulate(node, 0, fitted(node, 0, g))
     if node.e1 is not None:
-        accumulate(node, 1, <Tensor>unary(OP_NEG, fitted(node, 1, g)))
+        accumulate_new(node, 1, <Tensor>unary(OP_NEG, fitted(node, 1, g)))
+    if node.e0 is not None:
+        accumulate_fitted(node, 0, g)
     return 0
 
 
 cdef int mul_vjp(Node node, Tensor g) except -1:
     if node.e0 is not None:
-        accumulate(node, 0, fitted(node, 0, <Tensor>binary(OP_MUL, g, node.s1)))
+        accumulate_new(node, 0, fitted(node, 0, <Tensor>binary(OP_MUL, g, node.s1)))
     if node.e1 is not None:
-        accumulate(node, 1, fitted(node, 1, <Tensor>binary(OP_MUL, g, node.s0)))
+        accumulate_new(node, 1, fitted(node, 1, <Tensor>binary(OP_MUL, g, node.s0)))
     return 0
 
 
 cdef int div_vjp(Node node, Tensor g) except -1:
     if node.e0 is not None:
-        accumulate(node, 0, fitted(node, 0, <Tensor>binary(OP_DIV, g, node.s1)))
+        accumulate_new(node, 0, fitted(node, 0, <Tensor>binary(OP_DIV, g, node.s1)))
     if node.e1 is not None:
         slope = binary(OP_DIV, binary(OP_DIV, node.s0, node.s1), node.s1)     # by the square, which may overflow
-        accumulate(node, 1, fitted(node, 1, <Tensor>unary(OP_NEG, <Tensor>binary(OP_MUL, g, slope))))
+        accumulate_new(node, 1, fitted(node, 1, <Tensor>unary(OP_NEG, <Tensor>binary(OP_MUL, g, slope))))
     return 0
 
 
@@ -418,7 +420,15 @@ cdef int pow_vjp(Node node, Tensor g) except -1:
         return formula_vjp(node, g)
     begin(&a, 1)
     a.scalar[0] = node.s1
-    return accumulate(node, 0, map_two(fn, g, <Tensor>node.s0, g.code, &a, "pow"))
+    return accumulate_new(node, 0, map_two(fn, g, <Tensor>node.s0, g.code, &a, "pow"))
+
+
+native("add", NULL, add_vjp, 0)
+native("sub", NULL, sub_vjp, 0)
+native("mul", NULL, mul_vjp, 0)
+native("div", NULL, div_vjp, 0)
+native("pow", NULL, pow_vjp, 0)
+native("neg", NULL, neg_vjp, 0)
 
 
 cdef object run_binary(Op op, list values):
@@ -432,8 +442,8 @@ cdef object run_binary(Op op, list values):
         want_tensor(op, values[1], 1)
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         want_tensor(op, values[0], 0)
-    if op.rules is not None:
-        found = op.rules(a, b, *values[2:])
+    if op.check is not None:
+        found = op.check(a, b, *values[2:])
         if found is not None:
             return found
     code = pair_code(a, b)
@@ -474,8 +484,7 @@ cdef int check_broadcast(Op op, Tensor x, Tensor y) except -1:
 
 
 cdef object compare(object a, object b, int which):
-    cdef str name = ("lt", "le", "eq", "ne", "gt", "ge")[which]
-    return binary_operator(<Op>CORE_OPS[name], a, b)
+    return binary_operator(<Op>OP_COMPARE[which], a, b)
 
 
 # ---------------------------------------------------------------------------- a choice between two operands
@@ -485,7 +494,7 @@ cdef object choose(Op op, Tensor mask, Tensor x, Tensor y, list inputs):
     cdef KernelArgs args
     cdef PyObject *operands[3]
     cdef Tensor out
-    if not tg_kernels or mask.code != BOOL or x.code != y.code or WHERE[x.code] is NULL or not (
+    if not tg_kernels or mask.code != BOOL or x.code != y.code or OP_WHERE.kernels[x.code] is NULL or not (
             fits_into(mask, x) and fits_into(y, x)):
         return DECLINED
     out = new_like(x, x.code)
@@ -495,7 +504,7 @@ cdef object choose(Op op, Tensor mask, Tensor x, Tensor y, list inputs):
     begin(&args, 1)
     if not map_args(&args, operands, 3, out):
         return DECLINED
-    launch(WHERE[x.code], &args)
+    launch(OP_WHERE.kernels[x.code], &args)
     return record(op, list(inputs), inputs, out, None)
 
 
@@ -511,6 +520,9 @@ cdef object hot_where(Op op, void **args, Py_ssize_t count):
     return choose(op, <Tensor>mask, <Tensor>x, <Tensor>y, [mask, x, y])
 
 
+native("_where", hot_where, NULL, 0)
+
+
 cdef object hot_keep(Op op, void **args, Py_ssize_t count):
     """The input where the mask, else 0."""
     x = <object><PyObject *>args[0] if count == 2 else None
@@ -518,6 +530,9 @@ cdef object hot_keep(Op op, void **args, Py_ssize_t count):
         return DECLINED
     mask = <object><PyObject *>args[1]
     return choose(op, <Tensor>mask, <Tensor>x, number_tensor(0, (<Tensor>x).code), [x, mask])
+
+
+native("_keep", hot_keep, NULL, 0)
 
 
 # ---------------------------------------------------------------------------- two operands, in place

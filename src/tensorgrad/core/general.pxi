@@ -320,11 +320,9 @@ cdef object node_value(Node node, int code, object g):
             out.requires = True
         return out
     if code == ARG_SHAPE:
-        if type(node.settings) is tuple:        # a hot path that keeps the shape alone
-            return node.settings
         return node.settings[len(op.params)]
     if code == ARG_SECOND_SHAPE:
-        return None if type(node.settings) is tuple else node.settings[len(op.params) + 1]
+        return node.settings[len(op.params) + 1]
     if code == ARG_GRADS:
         return [output_gradient(node, g, i) for i in range(node.outputs)]
     if code <= ARG_G_N:
@@ -352,9 +350,7 @@ cdef object node_value(Node node, int code, object g):
             value = extra.saved[slot - 3] if extra.saved is not None and len(extra.saved) > slot - 3 else None
         if value is not None:
             return value
-    if type(node.settings) is not list:
-        return op.defaults[code]
-    return node.settings[code]
+    return op.defaults[code] if node.settings is None else node.settings[code]
 
 
 cdef object output_gradient(Node node, object g, int i):
@@ -389,13 +385,15 @@ cdef int formulas_of(Node node, object g) except -1:
     cdef NodeExtra extra = None
     if node.state & NODE_GENERAL:
         extra = <NodeExtra>node.more
+    if isinstance(g, Tensor):
+        share(<Tensor>g)
     if op.list_arg >= 0:
         grads = op.formulas[0](*[node_value(node, code, g) for code in op.formula_args[0]])
         for i in range(len(grads)):
             if grads[i] is not None and edge_at(node, i) is not None:
                 accumulate(node, i, <Tensor>grads[i])
         return 0
-    done = None
+    done = last = None
     for i in range(n):
         formula = op.formulas[i]
         if formula is None or (i >= 3 and (extra is None or extra.edges is None or i - 3 >= len(extra.edges))):
@@ -416,5 +414,10 @@ cdef int formulas_of(Node node, object g) except -1:
             raise RuntimeError(f"the gradient formula of {op.__name__}() for '{op.tensor_params[i]}' gave {type(value).__name__}")
         if node.broadcast and extra.shapes is not None and extra.shapes[i] is not None:
             value = sum_to(<Tensor>value, extra.shapes[i])
-        accumulate(node, i, <Tensor>value)
+        if value is not g and value is not last:        # computed from g, and so made here
+            accumulate_new(node, i, <Tensor>value)
+        else:
+            share(<Tensor>value)
+            accumulate(node, i, <Tensor>value)
+        last = value
     return 0

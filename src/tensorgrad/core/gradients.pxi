@@ -115,63 +115,35 @@ cdef int accumulate(Node node, Py_ssize_t i, Tensor g) except -1:
     return deliver(edge, edge_number(node, i), g)
 
 
-# How many references a gradient has, at two places, when nobody but the walk holds it: then its memory can be taken over.
-# The number depends on the C that Cython makes of this file, so it is learned at import; 0 means never to take over.
-cdef Py_ssize_t SOLE_GRADIENT = 0
-cdef Py_ssize_t SOLE_SUM = 0
-cdef list PROBED = None
+cdef inline int accumulate_new(Node node, Py_ssize_t i, Tensor g) except -1:
+    """The same for a gradient that was made for this, and that nobody else has."""
+    g.flags |= FLAG_OWN
+    return accumulate(node, i, g)
 
 
-def _learn_ownership(Tensor x not None, Tensor y not None):
-    """Runs four small backward passes and reads the reference counts: of gradients held by the walk alone,
-    and of shared ones.
-    """
-    global PROBED, SOLE_GRADIENT, SOLE_SUM
-    counts = []
-    for make in (lambda: x * 2, lambda: (x + y) * 2, lambda: (a := x * 2) * 3 + a * 5, shared_sum(x, y)):
-        x.grad_ = None
-        y.grad_ = None
-        root = make()
-        PROBED = []
-        try:
-            root.backward(new_filled_like(root, 1.0))
-            counts.append(list(PROBED))
-        finally:
-            PROBED = None
-    if counts[0][0] < min(counts[1]):
-        SOLE_GRADIENT = counts[0][0]
-    if counts[2][0] < counts[3][0]:
-        SOLE_SUM = counts[2][0]
-    return counts
+cdef inline void share(Tensor g) noexcept:
+    """From now on a gradient may be held by others, so that nobody takes over its memory."""
+    g.flags &= ~FLAG_OWN
 
 
-cdef object shared_sum(Tensor x, Tensor y):
-    def make():
-        a = x * 2
-        b = y * 2
-        return (a * 5 + b * 5) + (a + b) * 2
-    return make
-
-
-cdef Tensor new_filled_like(Tensor x, double value):
-    cdef Tensor t = new_like(x, x.code)
-    fill_raw(t, value)
-    return t
+cdef inline bint is_own(Tensor g) noexcept:
+    """Whether the memory of a gradient can be taken over: nobody else has the tensor, nor another one on that memory."""
+    return g.flags & FLAG_OWN and g.block.refs == 1 and g.block.bin >= 0 and g.contiguous and (
+        g.node is None and g.base is None and g.extra is None)
 
 
 cdef inline Tensor added(Tensor sum, Tensor g):
     """The sum of two gradients, in the memory of the first where nobody else sees it."""
     cdef KernelArgs a
-    if PROBED is not None:
-        PROBED.append(tg_refcount(<PyObject *>sum))
-    if (not tg_grad and tg_kernels and sum.contiguous and g.contiguous and sum.code == g.code
-            and tg_refcount(<PyObject *>sum) <= SOLE_SUM and sum.block.refs == 1 and sum.block.bin >= 0
-            and sum.count == g.count and OP_ADD.kernels[sum.code] is not NULL):
+    if (not tg_grad and tg_kernels and is_own(sum) and g.contiguous and sum.code == g.code and sum.count == g.count
+            and OP_ADD.kernels[sum.code] is not NULL):
         begin(&a, 1)
         flat_args2(&a, sum, g, sum)
         launch(OP_ADD.kernels[sum.code], &a)
         return sum
-    return <Tensor>binary(OP_ADD, sum, g)
+    sum = <Tensor>binary(OP_ADD, sum, g)
+    sum.flags |= FLAG_OWN
+    return sum
 
 
 cdef bint is_wanted(object edge):
@@ -222,7 +194,6 @@ cdef int finish_leaf(Walk walk, list entry) except -1:
     cdef Tensor leaf = <Tensor>entry[0], g = <Tensor>entry[2]
     entry[2] = None
     g = run_tensor_hooks(<TensorExtra>leaf.extra, g)
-    held = g                            # the reference that a gradient on its way has: a third is a hook's that kept it
     store_leaf(walk, leaf, g)
     if walk.wanted is None or (walk.caught is None and (id(leaf), 0) in walk.wanted):
         for hook in list((<TensorExtra>leaf.extra).accumulated.values()):
@@ -237,6 +208,7 @@ cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
         if key not in walk.wanted:
             return 0
         if walk.caught is not None:
+            share(g)
             had = walk.caught.get(key)
             walk.caught[key] = g if had is None else binary(OP_ADD, had, g)
             return 0
@@ -248,10 +220,8 @@ cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
     if not same_shape(leaf, g):
         raise RuntimeError(f"a gradient of shape {list(shape_tuple(g))} arrived at a leaf of shape {list(shape_tuple(leaf))}")
     if leaf.grad_ is None:
-        if PROBED is not None:
-            PROBED.append(tg_refcount(<PyObject *>g))
-        if walk.create_graph or (tg_refcount(<PyObject *>g) <= SOLE_GRADIENT and g.block.refs == 1 and g.contiguous
-                                 and g.block.bin >= 0 and own_object(g)):
+        if walk.create_graph or is_own(g):
+            share(g)
             leaf.grad_ = g if not walk.create_graph or g.contiguous else OP_CONTIGUOUS(g)
             return 0
         first = clone_raw(g)
@@ -293,12 +263,8 @@ cdef int add_to_leaf(Tensor total, Tensor g) except -1:
     return 0
 
 
-cdef inline bint own_object(Tensor g) noexcept:
-    """Whether only the walk holds this gradient: it can become a leaf's .grad as it is."""
-    return g.node is None and g.base is None and g.extra is None
-
-
 cdef Tensor run_tensor_hooks(TensorExtra extra, Tensor g):
+    share(g)                            # a hook may keep it
     for hook in list(extra.hooks.values()):
         changed = hook(g)
         if changed is not None:
@@ -365,6 +331,9 @@ cdef int node_hooks(Walk walk, Node node) except -1:
                         t.grad_ = binary(OP_ADD, t.grad_, g)
     if extra.pre_hooks:
         grads = [node.buffer] if node.outputs == 1 else list(node.buffer)
+        for each in grads:
+            if each is not None:
+                share(<Tensor>each)
         for hook in list(extra.pre_hooks.values()):
             changed = hook(tuple(grads))
             if changed is not None:

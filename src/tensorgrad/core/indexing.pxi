@@ -10,7 +10,7 @@ cdef object get_item(Tensor x, object index):
             raise IndexError(f"index {position} is out of bounds for dimension 0 with size {extent}")
         return select(x, 0, position + extent if position < 0 else position)
     if isinstance(index, Tensor) and (<Tensor>index).nd and (<Tensor>index).code in (I64, I32) and x.nd:
-        return (<Op>CORE_OPS["_pick_rows"])(x, index)
+        return OP_GATHER_ROWS(x, index)
     parts = plain_parts(index)
     if parts is None:
         return OP_INDEX(x, index)
@@ -58,7 +58,7 @@ cdef Tensor basic_view(Tensor x, tuple parts):
         raise IndexError(f"too many indices for tensor of dimension {x.nd}")
     for part in parts:
         if part is None:
-            out = unsqueeze(OP_UNSQUEEZE(), out, dim)
+            out = unsqueeze(OP_UNSQUEEZE, out, dim)
             dim += 1
         elif part is Ellipsis:
             dim += x.nd - used
@@ -86,10 +86,6 @@ cdef object whole(object bound):
     if isinstance(bound, Tensor):
         return bound.__index__()
     return bound
-
-
-cdef Op OP_UNSQUEEZE():
-    return <Op>CORE_OPS["unsqueeze"]
 
 
 cdef int set_item(Tensor x, object index, object value) except -1:
@@ -148,20 +144,6 @@ def _basic_index(Tensor x not None, tuple parts):
     return basic_view(x, parts)
 
 
-cdef const Kernel *PICK_ROWS[9]
-cdef const Kernel *ADD_ROWS[9]
-
-
-cdef void find_rows() noexcept:
-    cdef int i
-    for i in range(DTYPES):
-        PICK_ROWS[i] = find(b"gather_rows", i)
-        ADD_ROWS[i] = find(b"scatter_add_rows", i)
-
-
-find_rows()
-
-
 cdef Tensor pick_rows(Tensor x, Tensor index, bint from_end):
     """The rows of ``x`` that ``index`` names, off the tape; None where there is no kernel for it, or an index names no row."""
     cdef Py_ssize_t shape[MAX_DIMS]
@@ -187,7 +169,7 @@ cdef Tensor pick_rows(Tensor x, Tensor index, bint from_end):
     a.integer[0] = own[0]
     a.integer[1] = from_end
     a.stride[0][0] = strides_of(x)[0]
-    launch(PICK_ROWS[x.code], &a)
+    launch(OP_GATHER_ROWS.kernels[x.code], &a)
     return None if wrong else out
 
 
@@ -195,15 +177,14 @@ cdef int record_rows(Op op, Tensor out, Tensor x, Tensor index, list settings) e
     cdef Node node
     if not tg_grad or x.code < F16 or not needs_grad(x):
         return 0
-    node = new_node(op, out, rows_back)
-    set_edge0(node, x)
+    node = record_native(op, out, x, None, None, 0)
     keep1(node, index)
     settings.append(shape_tuple(x))
     node.settings = settings
     return 0
 
 
-cdef object hot_pick_rows(Op op, void **args, Py_ssize_t count):
+cdef object hot_gather_rows(Op op, void **args, Py_ssize_t count):
     cdef Tensor x, index, out
     if count != 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
         return DECLINED
@@ -230,7 +211,7 @@ cdef object hot_index_select(Op op, void **args, Py_ssize_t count):
     out = pick_rows(x, index, False)
     if out is None:
         return DECLINED
-    record_rows(<Op>CORE_OPS["_pick_rows"], out, x, index, [None, None])
+    record_rows(OP_GATHER_ROWS, out, x, index, [None, None])
     return out
 
 
@@ -255,21 +236,22 @@ cdef object hot_embedding(Op op, void **args, Py_ssize_t count):
     out = pick_rows(x, index, False)
     if out is None:
         return DECLINED
-    record_rows(<Op>CORE_OPS["_embedding"], out, x, index,
+    record_rows(OP_EMBEDDING, out, x, index,
                 [None, None, padding, count > 5 and bool(<object><PyObject *>args[5])])
     return out
 
 
-cdef int rows_back(Node node, Tensor g) except -1:
+cdef int picked_vjp(Node node, Tensor g) except -1:
     """The gradient of picked rows: each added up where it came from, those of an embedding's padding nowhere."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Tensor full, index = <Tensor>node.s1
     cdef KernelArgs a
     cdef int64_t wrong[2]
-    cdef list settings = <list>node.settings
-    cdef bint plain = len(settings) == 3
+    cdef list settings = node.settings
+    cdef bint plain = node.op is OP_GATHER_ROWS
     cdef int nd = read_dims(settings[len(settings) - 1], shape, node.op.__name__)
-    if ADD_ROWS[g.code] is NULL or index.code not in (I64, I32) or g.nd != index.nd + nd - 1 or not (plain or not settings[3]):
+    if OP_SCATTER_ADD_ROWS.kernels[g.code] is NULL or index.code not in (I64, I32) or g.nd != index.nd + nd - 1 or (
+            not plain and settings[3]):
         return formula_vjp(node, g)
     g = contiguous_of(g)
     index = contiguous_of(cast_raw(index, I64))
@@ -277,7 +259,7 @@ cdef int rows_back(Node node, Tensor g) except -1:
     if full.count:
         fill_raw(full, 0.0)
     if g.count == 0:
-        return accumulate(node, 0, full)
+        return accumulate_new(node, 0, full)
     begin(&a, 2)
     a.size[0] = index.count
     a.size[1] = g.count // index.count
@@ -292,10 +274,16 @@ cdef int rows_back(Node node, Tensor g) except -1:
     wrong[0] = -1
     if a.size[1] * shape[0] != full.count:
         return formula_vjp(node, g)
-    launch(ADD_ROWS[g.code], &a)
+    launch(OP_SCATTER_ADD_ROWS.kernels[g.code], &a)
     if wrong[0] >= 0:
         raise IndexError(f"index {wrong[1]} is out of bounds for dimension 0 with size {shape[0]}")
-    return accumulate(node, 0, full)
+    return accumulate_new(node, 0, full)
+
+
+native("_gather_rows", hot_gather_rows, picked_vjp, 0)
+native("index_select", hot_index_select, NULL, 0)
+native("embedding", hot_embedding, NULL, 0)
+native("_embedding", NULL, picked_vjp, 0)
 
 
 def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray rows not None):
@@ -307,7 +295,7 @@ def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray
     cdef int64_t wrong[2]
     cdef int number = cnp.PyArray_TYPE(full)
     cdef int code = CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
-    if (not tg_kernels or code == NO_DTYPE or ADD_ROWS[code] is NULL or cnp.PyArray_TYPE(rows) != number
+    if (not tg_kernels or code == NO_DTYPE or OP_SCATTER_ADD_ROWS.kernels[code] is NULL or cnp.PyArray_TYPE(rows) != number
             or cnp.PyArray_NDIM(full) != 2 or cnp.PyArray_NDIM(rows) != 2 or cnp.PyArray_NDIM(index) != 1
             or not cnp.PyArray_ISBEHAVED(full)
             or not cnp.PyArray_IS_C_CONTIGUOUS(full) or not cnp.PyArray_IS_C_CONTIGUOUS(rows)
@@ -328,7 +316,7 @@ def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray
     a.data[3] = wrong
     a.stride[2][0] = cnp.PyArray_STRIDE(full, 0)
     wrong[0] = -1
-    launch(ADD_ROWS[code], &a)
+    launch(OP_SCATTER_ADD_ROWS.kernels[code], &a)
     if wrong[0] >= 0:
         raise IndexError(f"index {wrong[1]} is out of bounds for dimension 0 with size {a.integer[0]}")
     return True

@@ -101,8 +101,8 @@ cdef Tensor linked(Tensor value):
     ``value``.
     """
     cdef Tensor link = alias_of(value)
-    if tg_grad and needs_grad(value):
-        set_edge0(new_node(OP_CLONE, link, add_vjp), value)
+    if tg_grad:
+        record_native(OP_CLONE, link, value, None, None, 0)
     return link
 
 
@@ -357,3 +357,11 @@ def _set_memory(Tensor x not None, Tensor source not None):
     x.moved += 1
     x.base = None
     return x
+
+
+cdef object hot_inplace(Op op, void **args, Py_ssize_t count):
+    """``x.add_(y)`` and its kin."""
+    if count != 2 or not isinstance(<object><PyObject *>args[0], Tensor):
+        return DECLINED
+    found = inplace_binary(op.target, <Tensor><PyObject *>args[0], <object><PyObject *>args[1])
+    return DECLINED if found is NotImplemented else found

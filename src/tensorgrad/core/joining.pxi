@@ -3,11 +3,15 @@
 cdef Py_ssize_t UNLOCKED_COPY = 500    # elements from which a copy, perhaps NumPy's, may release the GIL
 
 
+cdef enum:
+    STACKED = 1                 # the form of stack beside that of cat
+
+
 cdef object hot_join(Op op, void **args, Py_ssize_t count):
     """``cat`` and ``stack``; declines what is to be refused, and what only the declaration knows about."""
     cdef Py_ssize_t shape[MAX_DIMS + 1]
     cdef Py_ssize_t strides[MAX_DIMS + 1]
-    cdef bint stacked = op.__name__ == "stack", needs = False
+    cdef bint stacked = op.form == STACKED, needs = False
     cdef Tensor first, x, out
     cdef Py_ssize_t i, total = 0, n
     cdef int d, dim, code, nd
@@ -94,31 +98,38 @@ cdef int copy_piece(Tensor out, Tensor x, int dim, Py_ssize_t start, bint stacke
 
 
 cdef int record_join(Op op, Tensor out, object given, object pieces, int dim, bint stacked) except -1:
-    cdef Op primitive = <Op>(CORE_OPS["_stack"] if stacked else CORE_OPS["_cat"])
-    cdef Node node = new_node(primitive, out, join_vjp)
-    cdef list settings
+    cdef Op primitive = OP_STACK if stacked else OP_CAT
+    cdef Node node = new_node(primitive, out, primitive.fast_vjp)
+    cdef Tensor each
     if stacked:
-        settings = [None, dim, None]
+        node.settings = [None, dim, None]
     else:
-        settings = [None, tuple([shape_of(<Tensor>each)[dim] for each in pieces]), dim, None]
-    settings.append(shape_tuple(<Tensor>pieces[0]))
-    node.settings = settings
-    return record_list(primitive, node, settings, list(given))
+        node.settings = [None, tuple([shape_of(each)[dim] for each in pieces]), dim, None]
+    node.settings.append(shape_tuple(<Tensor>pieces[0]))
+    return record_list(primitive, node, node.settings, list(given))
 
 
-cdef int join_vjp(Node node, Tensor g) except -1:
+cdef int cat_vjp(Node node, Tensor g) except -1:
     """Every piece gets its part of the gradient."""
-    cdef list settings = <list>node.settings
     cdef Py_ssize_t i, start = 0
-    cdef bint stacked = len(settings) == 4
-    cdef int dim = settings[1] if stacked else settings[2]
-    if stacked:
-        for i in range(shape_of(g)[dim]):
-            if edge_at(node, i) is not None:
-                accumulate(node, i, select(g, dim, i))
-        return 0
-    for i, size in enumerate(settings[1]):
+    for i, size in enumerate(node.settings[1]):
         if edge_at(node, i) is not None:
-            accumulate(node, i, slice_dim(OP_SLICE, g, dim, start, size, 1))
+            accumulate(node, i, slice_dim(OP_SLICE, g, node.settings[2], start, size, 1))
         start += size
     return 0
+
+
+cdef int stack_vjp(Node node, Tensor g) except -1:
+    cdef Py_ssize_t i
+    cdef int dim = node.settings[1]
+    for i in range(shape_of(g)[dim]):
+        if edge_at(node, i) is not None:
+            accumulate(node, i, select(g, dim, i))
+    return 0
+
+
+native("cat", hot_join, NULL, 0)
+native("concat", hot_join, NULL, 0)
+native("stack", hot_join, NULL, STACKED)
+native("_cat", NULL, cat_vjp, 0)
+native("_stack", NULL, stack_vjp, 0)

@@ -1,20 +1,6 @@
 # Hot paths of layers that have a state of their own: dropout draws, batch norm remembers.
 
-cdef const Kernel *DROPOUT[9]
-cdef const Kernel *BATCH_NORM[9]
-cdef const Kernel *BATCH_NORM_BACKWARD[9]
 cdef Generator default_generator
-
-
-cdef void find_layers() noexcept:
-    cdef int i
-    for i in range(DTYPES):
-        DROPOUT[i] = find(b"dropout", i)
-        BATCH_NORM[i] = find(b"batch_norm", i)
-        BATCH_NORM_BACKWARD[i] = find(b"batch_norm_backward", i)
-
-
-find_layers()
 
 
 def _draw_from(Generator generator not None):
@@ -29,7 +15,7 @@ cdef Tensor dropped(Tensor x, Tensor kept, double scale, Tensor out):
     """``x`` times ``scale`` where it is kept, times 0 elsewhere, in ``out``; None where there is no kernel for it."""
     cdef KernelArgs a
     cdef PyObject *operands[2]
-    if not tg_kernels or DROPOUT[x.code] is NULL or kept.code != BOOL or not fits_into(kept, x):
+    if not tg_kernels or OP_DROPOUT.kernels[x.code] is NULL or kept.code != BOOL or not fits_into(kept, x):
         return None
     operands[0] = <PyObject *>x
     operands[1] = <PyObject *>kept
@@ -39,16 +25,15 @@ cdef Tensor dropped(Tensor x, Tensor kept, double scale, Tensor out):
         flat_args2(&a, x, kept, out)
     elif not map_args(&a, operands, 2, out):
         return None
-    launch(DROPOUT[x.code], &a)
+    launch(OP_DROPOUT.kernels[x.code], &a)
     return out
 
 
-cdef int record_dropout(Op op, Tensor out, Tensor x, Tensor kept, double scale) except -1:
+cdef int record_dropout(Tensor out, Tensor x, Tensor kept, double scale) except -1:
     cdef Node node
     if not tg_grad or not needs_grad(x):
         return 0
-    node = new_node(op, out, dropout_back)
-    set_edge0(node, x)
+    node = record_native(OP_DROPOUT, out, x, None, None, 0)
     keep1(node, kept)
     node.settings = [None, None, scale, shape_tuple(x)]
     return 0
@@ -65,15 +50,15 @@ cdef object hot_masked(Op op, void **args, Py_ssize_t count):
     out = dropped(x, <Tensor><PyObject *>args[1], scale, new_like(x, x.code))
     if out is None:
         return DECLINED
-    record_dropout(op, out, x, <Tensor><PyObject *>args[1], scale)
+    record_dropout(out, x, <Tensor><PyObject *>args[1], scale)
     return out
 
 
-cdef int dropout_back(Node node, Tensor g) except -1:
-    cdef Tensor out = dropped(g, <Tensor>node.s1, (<list>node.settings)[2], new_like(g, g.code))
+cdef int dropout_vjp(Node node, Tensor g) except -1:
+    cdef Tensor out = dropped(g, <Tensor>node.s1, node.settings[2], new_like(g, g.code))
     if out is None:
         return formula_vjp(node, g)
-    return accumulate(node, 0, out)
+    return accumulate_new(node, 0, out)
 
 
 cdef object hot_dropout(Op op, void **args, Py_ssize_t count):
@@ -82,8 +67,7 @@ cdef object hot_dropout(Op op, void **args, Py_ssize_t count):
     cdef Tensor x, kept, out
     cdef double scale, p = 0.5
     cdef bint training = True, inplace = False
-    cdef Op masked
-    cdef int i, ndim = 0
+    cdef int i, ndim = op.form          # that inputs of dropout1d and so on must have
     if count == 0 or count > 4 or not isinstance(<object><PyObject *>args[0], Tensor):
         return DECLINED
     for i in range(1, <int>count):
@@ -97,12 +81,10 @@ cdef object hot_dropout(Op op, void **args, Py_ssize_t count):
         else:
             return DECLINED
     x = <Tensor><PyObject *>args[0]
-    if not tg_kernels or DROPOUT[x.code] is NULL or not 0 <= p < 1:
+    if not tg_kernels or OP_DROPOUT.kernels[x.code] is NULL or not 0 <= p < 1:
         return DECLINED
-    if op.__name__ != "dropout":            # dropout1d and so on
-        ndim = 2 + int(op.__name__[7])
-        if x.nd != ndim:
-            return DECLINED
+    if ndim and x.nd != ndim:
+        return DECLINED
     if p == 0 or not training or x.count == 0:
         return x
     if not x.contiguous:
@@ -116,14 +98,20 @@ cdef object hot_dropout(Op op, void **args, Py_ssize_t count):
     scale = 1 / (1 - p)
     if x.code == F32:
         scale = <float>1 / <float>(1 - p)
-    masked = <Op>CORE_OPS["_dropout"]
     if inplace and not (tg_grad and needs_grad(x)):
         dropped(x, kept, scale, x)
         x.block.version += 1
         return x
     out = dropped(x, kept, scale, new_like(x, x.code))
-    record_dropout(masked, out, x, kept, scale)
+    record_dropout(out, x, kept, scale)
     return assign(x, out) if inplace else out
+
+
+native("_dropout", hot_masked, dropout_vjp, 0)
+native("dropout", hot_dropout, NULL, 0)
+native("dropout1d", hot_dropout, NULL, 3)
+native("dropout2d", hot_dropout, NULL, 4)
+native("dropout3d", hot_dropout, NULL, 5)
 
 
 # ---------------------------------------------------------------------------- batch_norm
@@ -156,7 +144,7 @@ cdef object hot_batch_norm(Op op, void **args, Py_ssize_t count):
             type(momentum) not in (float, int) or type(eps) not in (float, int)):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
-    if not tg_kernels or BATCH_NORM[x.code] is NULL or x.nd < 2 or x.count == 0 or not x.contiguous or eps < 0 or (
+    if not tg_kernels or op.kernels[x.code] is NULL or x.nd < 2 or x.count == 0 or not x.contiguous or eps < 0 or (
             training and (eps == 0 or x.count == shape_of(x)[1])):
         return DECLINED
     if <object><PyObject *>args[1] is not None:
@@ -197,23 +185,14 @@ cdef object hot_batch_norm(Op op, void **args, Py_ssize_t count):
     a.data[6] = stats.at
     a.scalar[0] = eps
     a.scalar[1] = momentum
-    launch(BATCH_NORM[x.code], &a)
+    launch(op.kernels[x.code], &a)
     if training and mean is not None:
         mean.block.version += 1
     if training and var is not None:
         var.block.version += 1
-    if tg_grad and (needs_grad(x) or (w is not None and needs_grad(w)) or (b is not None and needs_grad(b))):
-        node = new_node(op, out, batch_norm_back)
-        set_edge0(node, x)
-        keep0(node, x)
-        if w is not None:
-            set_edge1(node, w)
-            keep1(node, w)
-        if b is not None:
-            set_edge2(node, b)
-            keep2(node, b)
-        node.output = stats
-        node.v_output = version_of(stats)
+    node = record_native(op, out, x, w, b, 7) if tg_grad else None
+    if node is not None:
+        keep_scratch(node, stats)
         if training:                # the batch is not to be remembered again
             node.settings = [None, None, None, None, None, True, 0.0, eps]
         else:                       # whoever trains meanwhile writes to them
@@ -229,7 +208,7 @@ cdef inline void channel_args(KernelArgs *a, Tensor x, bint training) noexcept:
     a.integer[0] = training
 
 
-cdef int batch_norm_back(Node node, Tensor g) except -1:
+cdef int batch_norm_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
     cdef Tensor x = <Tensor>node.s0, w = node.s1, b = node.s2
     cdef Tensor dx = None, dw = None, db = None
@@ -239,7 +218,7 @@ cdef int batch_norm_back(Node node, Tensor g) except -1:
             b is not None and not per_channel(b, x)):
         return recompute_vjp(node, g)
     g = contiguous_of(g)
-    channel_args(&a, x, (<list>node.settings)[5])
+    channel_args(&a, x, node.settings[5])
     a.data[0] = g.at
     a.data[1] = x.at
     a.data[2] = NULL if w is None else w.at
@@ -253,11 +232,14 @@ cdef int batch_norm_back(Node node, Tensor g) except -1:
     if node.e2 is not None:
         db = new_like(b, b.code)
         a.data[6] = db.at
-    launch(BATCH_NORM_BACKWARD[x.code], &a)
+    launch(node.op.backward_kernels[x.code], &a)
     if dx is not None:
-        accumulate(node, 0, dx)
+        accumulate_new(node, 0, dx)
     if dw is not None:
-        accumulate(node, 1, dw)
+        accumulate_new(node, 1, dw)
     if db is not None:
-        accumulate(node, 2, db)
+        accumulate_new(node, 2, db)
     return 0
+
+
+native("batch_norm", hot_batch_norm, batch_norm_vjp, 0)

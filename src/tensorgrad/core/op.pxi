@@ -17,9 +17,15 @@ cdef enum:                  # dtype rules of a kind
     FREE = 4                # the body decides
     NO_BOOL = 5             # SAME, but bool is refused
 
+cdef enum:                  # where a call by name may have a number for a tensor
+    NUMBER_ANYWHERE = 0     # in one of two places
+    NUMBER_SECOND = 1
+    NUMBER_NOWHERE = 2
+
 KINDS = {"unary": UNARY, "binary": BINARY, "reduction": REDUCTION, "primitive": PRIMITIVE, "view": VIEW,
          "composite": COMPOSITE, "inplace": INPLACE}
 RULES = {"same": SAME, "float": FLOAT, "bool": TO_BOOL, "wide": WIDE, "free": FREE, "no bool": NO_BOOL}
+NUMBERS = {"both": NUMBER_ANYWHERE, "other": NUMBER_SECOND, "none": NUMBER_NOWHERE}
 
 cdef object MISSING = object()
 MISSING_ARGUMENT = MISSING
@@ -38,7 +44,6 @@ cdef enum:                  # what a formula's argument may be, beside the numbe
 
 cdef extern from *:
     """
-    static PyObject *tg_op_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *names);
     static PyObject *tg_op_get(PyObject *op, PyObject *instance, PyObject *owner)
     {
         if (instance == NULL || instance == Py_None) { Py_INCREF(op); return op; }
@@ -96,7 +101,7 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
             if check_operands(op, args, count):
                 return call_composite(op, args, count, ())
             return of_its_own(PyObject_Vectorcall(op.body, args, nargsf, names))
-    if op.kind == UNARY and op.rules is not None and (names is not NULL or count > len(op.params)):
+    if op.switched and (names is not NULL or count > len(op.params)):
         found = call_switched(op, args, count, None if names is NULL else <tuple><object>names)
         if found is not DECLINED:
             return found
@@ -258,7 +263,7 @@ cdef bint any_needs_grad(object values) except -1:
 
 cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
     """``x.name_(...)``: the op itself, then its values and history into ``x``."""
-    cdef Op target = <Op>op.rules
+    cdef Op target = op.target
     cdef Tensor x, value
     cdef dict keywords = {}
     cdef Py_ssize_t i
@@ -337,6 +342,36 @@ cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple na
     return out
 
 
+cdef int set_native(Op op) except -1:
+    """What runs in C of an op: what its row says, else what ops of its kind with a kernel have."""
+    cdef int i
+    cdef bint backward = False, kernel = False
+    cdef const Native *row = NULL
+    if op.__name__ in NATIVE_ROWS:
+        row = &NATIVE[<int>NATIVE_ROWS[op.__name__]]
+        op.form = row.form
+    for i in range(DTYPES):
+        kernel = kernel or op.kernels[i] is not NULL
+        backward = backward or op.backward_kernels[i] is not NULL
+    if row is not NULL and row.hot is not NULL:
+        op.hot = row.hot
+    elif op.kind == BINARY:
+        op.hot = hot_binary
+    elif op.kind == INPLACE and op.target.kind == BINARY:
+        op.hot = hot_inplace
+    elif op.kind == UNARY and kernel:
+        op.hot = hot_unary
+    elif op.kind == REDUCTION and kernel:
+        op.hot = hot_reduction
+    if row is not NULL and row.vjp is not NULL:
+        op.fast_vjp = row.vjp
+    elif op.kind == UNARY and backward:
+        op.fast_vjp = unary_vjp
+    else:
+        op.fast_vjp = formula_vjp
+    return 0
+
+
 cdef class Op:
     """An operation: its NumPy body, its gradient formulas, and the call that picks a kernel or the body.
 
@@ -345,7 +380,8 @@ cdef class Op:
     """
 
     def __init__(self, body, *, str name, str kind, str rule, tuple params, tuple defaults, int positional, int variadic,
-                 tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, rules=None, settings=None):
+                 tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, settings=None, check=None,
+                 Op target=None, str numbers="both", bint switched=False):
         cdef int i
         cdef bytes raw = name.lstrip("_").encode()      # an op kept private has the kernel of the plain name
         cdef bytes backward = raw + b"_backward"
@@ -354,7 +390,10 @@ cdef class Op:
         self.__name__ = name
         self.kind = KINDS[kind]
         self.rule = RULES[rule]
-        self.rules = rules
+        self.check = check
+        self.target = target
+        self.number_rule = NUMBERS[numbers]
+        self.switched = switched
         self.params = params
         self.defaults = defaults
         self.positional = positional
@@ -401,14 +440,12 @@ cdef class Op:
         self.plain = (list_arg is None and len(tensor_params) == len(params) <= 2
                       and not any([ARG_SHAPE in row or ARG_SECOND_SHAPE in row for row in codes]))
         self.keeps = tuple(keeps)
-        if self.kind in (UNARY, BINARY, REDUCTION):
-            for i in range(DTYPES):
-                self.kernels[i] = find(raw, i)
-                self.backward_kernels[i] = find(backward, i)
+        for i in range(DTYPES):
+            self.kernels[i] = find(raw, i)
+            self.backward_kernels[i] = find(backward, i)
         self.backward_needs = keeps[0] if keeps else 0
-        self.hot = hot_path_of(self)
-        self.fast_vjp = fast_vjp_of(self)
-        register_core_op(self)
+        set_native(self)
+        CORE_OPS[name] = self
 
     def __call__(self, *args, **keywords):      # the slot is replaced by the vectorcall
         raise NotImplementedError
@@ -444,9 +481,14 @@ cdef class Op:
         return self.hot is not NULL
 
     @property
-    def has_fast_vjp(self):
-        """Whether the first-order gradient is launched from C."""
-        return self.fast_vjp is not NULL
+    def numbers(self):
+        """Where a call by name may have a number for a tensor."""
+        return [name for name, number in NUMBERS.items() if number == self.number_rule][0]
+
+    @property
+    def takes_inplace(self):
+        """Whether a call may say ``inplace=True`` behind the op's own arguments."""
+        return self.switched
 
     @property
     def __wrapped__(self):
@@ -497,40 +539,60 @@ _set_type_names()
 
 
 cdef dict CORE_OPS = {}
+# Ops that the core itself calls, kept where C finds them.
+cdef Op OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_PRODUCT, OP_CLONE, OP_CAST, OP_CONTIGUOUS, OP_RESHAPE
+cdef Op OP_VIEW, OP_PERMUTE, OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_UNSQUEEZE, OP_VIEW_SCATTER, OP_VIEW_GATHER
+cdef Op OP_CAT, OP_STACK, OP_WHERE, OP_SUM, OP_MEAN, OP_MINIMUM, OP_AMAX, OP_AMIN, OP_ARGMAX, OP_ARGMIN, OP_MAX_ALONG
+cdef Op OP_MIN_ALONG, OP_VECTOR_NORM, OP_INDEX, OP_INDEX_PUT, OP_GATHER_ROWS, OP_SCATTER_ADD_ROWS, OP_EMBEDDING, OP_DROPOUT
+cdef tuple OP_COMPARE           # in the order of Py_LT and so on
 
 
-cdef void register_core_op(Op op):
-    """Ops that the core itself calls are kept where C finds them."""
-    global OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_CLONE, OP_CAST, OP_CONTIGUOUS, OP_RESHAPE, OP_PERMUTE
-    global OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_VIEW_SCATTER, OP_VIEW_GATHER, OP_SUM, OP_MEAN
-    global OP_INDEX, OP_INDEX_PUT, OP_VIEW
-    cdef str name = op.__name__
-    CORE_OPS[name] = op
-    if name == "add": OP_ADD = op
-    elif name == "sub": OP_SUB = op
-    elif name == "mul": OP_MUL = op
-    elif name == "div": OP_DIV = op
-    elif name == "pow": OP_POW = op
-    elif name == "neg": OP_NEG = op
-    elif name == "matmul": OP_MATMUL = op
-    elif name == "clone": OP_CLONE = op
-    elif name == "_cast": OP_CAST = op
-    elif name == "contiguous": OP_CONTIGUOUS = op
-    elif name == "reshape": OP_RESHAPE = op
-    elif name == "view": OP_VIEW = op
-    elif name == "permute": OP_PERMUTE = op
-    elif name == "transpose": OP_TRANSPOSE = op
-    elif name == "select": OP_SELECT = op
-    elif name == "_slice": OP_SLICE = op
-    elif name == "expand": OP_EXPAND = op
-    elif name == "_view_scatter": OP_VIEW_SCATTER = op
-    elif name == "_view_gather": OP_VIEW_GATHER = op
-    elif name == "sum": OP_SUM = op
-    elif name == "mean": OP_MEAN = op
-    elif name == "_index": OP_INDEX = op
-    elif name == "_index_put": OP_INDEX_PUT = op
-
-
-cdef Op OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_CLONE, OP_CAST, OP_CONTIGUOUS, OP_RESHAPE, OP_PERMUTE
-cdef Op OP_VIEW, OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_VIEW_SCATTER, OP_VIEW_GATHER, OP_SUM, OP_MEAN
-cdef Op OP_INDEX, OP_INDEX_PUT
+def _find_ops():
+    """Looks the ops up that the core calls, once all are declared."""
+    global OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_PRODUCT, OP_CLONE, OP_CAST, OP_CONTIGUOUS
+    global OP_RESHAPE, OP_VIEW, OP_PERMUTE, OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_UNSQUEEZE, OP_VIEW_SCATTER
+    global OP_VIEW_GATHER, OP_CAT, OP_STACK, OP_WHERE, OP_SUM, OP_MEAN, OP_MINIMUM, OP_AMAX, OP_AMIN, OP_ARGMAX, OP_ARGMIN
+    global OP_MAX_ALONG, OP_MIN_ALONG, OP_VECTOR_NORM, OP_INDEX, OP_INDEX_PUT, OP_GATHER_ROWS, OP_SCATTER_ADD_ROWS
+    global OP_EMBEDDING, OP_DROPOUT
+    global OP_COMPARE
+    OP_ADD = CORE_OPS["add"]
+    OP_SUB = CORE_OPS["sub"]
+    OP_MUL = CORE_OPS["mul"]
+    OP_DIV = CORE_OPS["div"]
+    OP_POW = CORE_OPS["pow"]
+    OP_NEG = CORE_OPS["neg"]
+    OP_MATMUL = CORE_OPS["matmul"]
+    OP_PRODUCT = CORE_OPS["_product"]
+    OP_CLONE = CORE_OPS["clone"]
+    OP_CAST = CORE_OPS["_cast"]
+    OP_CONTIGUOUS = CORE_OPS["contiguous"]
+    OP_RESHAPE = CORE_OPS["reshape"]
+    OP_VIEW = CORE_OPS["view"]
+    OP_PERMUTE = CORE_OPS["permute"]
+    OP_TRANSPOSE = CORE_OPS["transpose"]
+    OP_SELECT = CORE_OPS["select"]
+    OP_SLICE = CORE_OPS["_slice"]
+    OP_EXPAND = CORE_OPS["expand"]
+    OP_UNSQUEEZE = CORE_OPS["unsqueeze"]
+    OP_VIEW_SCATTER = CORE_OPS["_view_scatter"]
+    OP_VIEW_GATHER = CORE_OPS["_view_gather"]
+    OP_CAT = CORE_OPS["_cat"]
+    OP_STACK = CORE_OPS["_stack"]
+    OP_WHERE = CORE_OPS["_where"]
+    OP_SUM = CORE_OPS["sum"]
+    OP_MEAN = CORE_OPS["mean"]
+    OP_MINIMUM = CORE_OPS["minimum"]
+    OP_AMAX = CORE_OPS["amax"]
+    OP_AMIN = CORE_OPS["amin"]
+    OP_ARGMAX = CORE_OPS["argmax"]
+    OP_ARGMIN = CORE_OPS["argmin"]
+    OP_MAX_ALONG = CORE_OPS["_max_along"]
+    OP_MIN_ALONG = CORE_OPS["_min_along"]
+    OP_VECTOR_NORM = CORE_OPS["_vector_norm"]
+    OP_INDEX = CORE_OPS["_index"]
+    OP_INDEX_PUT = CORE_OPS["_index_put"]
+    OP_GATHER_ROWS = CORE_OPS["_gather_rows"]
+    OP_SCATTER_ADD_ROWS = CORE_OPS["_scatter_add_rows"]
+    OP_EMBEDDING = CORE_OPS["_embedding"]
+    OP_DROPOUT = CORE_OPS["_dropout"]
+    OP_COMPARE = tuple([CORE_OPS[name] for name in ("lt", "le", "eq", "ne", "gt", "ge")])

@@ -1,16 +1,6 @@
 # Matrix products by the GEMM kernel.
 
-cdef const Kernel *MATMUL[9]
 cdef int GEMM_BIAS_FLAG = 2
-
-
-cdef void find_products() noexcept:
-    cdef int i
-    for i in range(DTYPES):
-        MATMUL[i] = find(b"matmul", i)
-
-
-find_products()
 
 
 cdef inline bint unit_strided(Tensor x) noexcept:
@@ -77,7 +67,7 @@ cdef Tensor gemm(Tensor x, Tensor y, Tensor bias, bint transpose_y):
     if bias is not None:
         a.data[2] = bias.at
         a.flags = GEMM_BIAS_FLAG
-    launch(MATMUL[x.code], &a)
+    launch(OP_MATMUL.kernels[x.code], &a)
     return out
 
 
@@ -149,7 +139,7 @@ cdef Tensor batched_gemm(Tensor x, Tensor y):
     a.stride[3][0] = shape[n - 1] * ITEMSIZE[x.code]
     a.stride[3][1] = ITEMSIZE[x.code]
     if out.count:
-        launch(MATMUL[x.code], &a)
+        launch(OP_MATMUL.kernels[x.code], &a)
     return out
 
 
@@ -162,8 +152,7 @@ cdef object hot_matmul(Op op, void **args, Py_ssize_t count):
 cdef object matmul(Op op, Tensor x, Tensor y):
     """``x @ y``; two float matrices, or stacks with equal leading sizes, go straight to the kernel."""
     cdef Tensor out
-    cdef Node node
-    if not tg_kernels or x.code != y.code or MATMUL[x.code] is NULL or x.nd == 0 or y.nd == 0:
+    if not tg_kernels or x.code != y.code or OP_MATMUL.kernels[x.code] is NULL or x.nd == 0 or y.nd == 0:
         return run(op, [x, y])
     if y.nd > 2 and 2 <= x.nd != y.nd:
         return matmul_of_stacks(op, x, y)
@@ -178,14 +167,7 @@ cdef object matmul(Op op, Tensor x, Tensor y):
             return matmul_of_stacks(op, x, y)
         out = batched_gemm(x, y)
     if tg_grad and (needs_grad(x) or needs_grad(y)):
-        node = new_node(op, out, matmul_vjp)
-        if needs_grad(x):
-            set_edge0(node, x)
-            keep1(node, y)
-        if needs_grad(y):
-            set_edge1(node, y)
-            keep0(node, x)
-        node.settings = shape_tuple(x)
+        record_native(OP_PRODUCT, out, x, y, None, (1 if needs_grad(y) else 0) | (2 if needs_grad(x) else 0))
     return out
 
 
@@ -217,7 +199,7 @@ cdef object matmul_by_matrices(Op op, Tensor x, Tensor y):
         shape[0] = x.count // shape[1]
         rows = reshape_as(OP_RESHAPE, x, 2, shape, False)
     if y.nd == 1:
-        columns = unsqueeze(<Op>CORE_OPS["unsqueeze"], y, 1)
+        columns = unsqueeze(OP_UNSQUEEZE, y, 1)
     out = matmul(op, rows, columns)
     memcpy(shape, shape_of(x), (x.nd - 1) * sizeof(Py_ssize_t))
     n = x.nd - 1
@@ -235,15 +217,19 @@ cdef inline Tensor turned(Tensor x):
 cdef int matmul_vjp(Node node, Tensor g) except -1:
     if g.nd == 2:
         if node.e0 is not None:
-            accumulate(node, 0, gemm(g, <Tensor>node.s1, None, True))
+            accumulate_new(node, 0, gemm(g, <Tensor>node.s1, None, True))
         if node.e1 is not None:
-            accumulate(node, 1, gemm(turned(<Tensor>node.s0), g, None, False))
+            accumulate_new(node, 1, gemm(turned(<Tensor>node.s0), g, None, False))
         return 0
     if node.e0 is not None:
-        accumulate(node, 0, batched_gemm(g, turned(<Tensor>node.s1)))
+        accumulate_new(node, 0, batched_gemm(g, turned(<Tensor>node.s1)))
     if node.e1 is not None:
-        accumulate(node, 1, batched_gemm(turned(<Tensor>node.s0), g))
+        accumulate_new(node, 1, batched_gemm(turned(<Tensor>node.s0), g))
     return 0
+
+
+native("matmul", hot_matmul, NULL, 0)
+native("_product", hot_matmul, matmul_vjp, 0)
 
 
 cdef object hot_linear(Op op, void **args, Py_ssize_t count):
@@ -260,9 +246,8 @@ cdef object hot_linear(Op op, void **args, Py_ssize_t count):
 cdef object linear(Op op, Tensor x, Tensor weight, Tensor bias):
     """``x @ weight.T + bias``."""
     cdef Tensor rows = x, out
-    cdef Node node
     cdef Py_ssize_t shape[MAX_DIMS]
-    if (not tg_kernels or x.code != weight.code or MATMUL[x.code] is NULL or weight.nd != 2 or x.nd < 2
+    if (not tg_kernels or x.code != weight.code or OP_MATMUL.kernels[x.code] is NULL or weight.nd != 2 or x.nd < 2
             or shape_of(x)[x.nd - 1] != shape_of(weight)[1]):
         return run(op, [x, weight, bias])
     if bias is not None and (bias.code != x.code or bias.nd != 1 or not bias.contiguous
@@ -275,16 +260,8 @@ cdef object linear(Op op, Tensor x, Tensor weight, Tensor bias):
         memcpy(shape, shape_of(x), (x.nd - 1) * sizeof(Py_ssize_t))
         shape[x.nd - 1] = shape_of(weight)[0]
         out = reshaped_alias(out, x.nd, shape)
-    if tg_grad and (needs_grad(x) or needs_grad(weight) or (bias is not None and needs_grad(bias))):
-        node = new_node(op, out, linear_vjp)
-        if needs_grad(x):
-            set_edge0(node, x)
-            keep1(node, weight)
-        if needs_grad(weight):
-            set_edge1(node, weight)
-            keep0(node, x)
-        if bias is not None and needs_grad(bias):
-            set_edge2(node, bias)
+    if tg_grad:
+        record_native(op, out, x, weight, bias, (1 if needs_grad(weight) else 0) | (2 if needs_grad(x) else 0))
     return out
 
 
@@ -329,11 +306,11 @@ cdef int linear_vjp(Node node, Tensor g) except -1:
         x = gemm(rows, <Tensor>node.s1, None, False)
         if g.nd > 2:
             x = reshape_like(x, g, shape_of(<Tensor>node.s1)[1])
-        accumulate(node, 0, x)
+        accumulate_new(node, 0, x)
     if node.e1 is not None:
-        accumulate(node, 1, gemm(turned(rows), as_rows(<Tensor>node.s0), None, False))
+        accumulate_new(node, 1, gemm(turned(rows), as_rows(<Tensor>node.s0), None, False))
     if node.e2 is not None:
-        accumulate(node, 2, reduction(OP_SUM, rows, 0, False) if rows.count else <Tensor>OP_SUM(rows, 0))
+        accumulate_new(node, 2, reduction(OP_SUM, rows, 0, False) if rows.count else <Tensor>OP_SUM(rows, 0))
     return 0
 
 
@@ -342,3 +319,6 @@ cdef Tensor reshape_like(Tensor x, Tensor g, Py_ssize_t last):
     memcpy(shape, shape_of(g), (g.nd - 1) * sizeof(Py_ssize_t))
     shape[g.nd - 1] = last
     return reshaped_alias(x, g.nd, shape)
+
+
+native("linear", hot_linear, linear_vjp, 0)

@@ -146,12 +146,7 @@ cdef Tensor reduction(Op op, Tensor x, object dim, bint keepdim):
     reduced_dims(op, dim, x, mask)
     out = reduce_kernel(op.kernels, x, mask, keepdim, reduction_code(op, x.code))
     if tg_grad and op.formulas[0] is not None and needs_grad(x):
-        node = new_node(op, out, op.fast_vjp)
-        set_edge0(node, x)
-        if op.backward_needs & 1:
-            keep0(node, x)
-        if op.backward_needs & 8:
-            keep_output(node, out)
+        node = record_native(op, out, x, None, None, op.backward_needs & 9)
         node.settings = list(op.defaults)
         node.settings[0] = None
         node.settings[1] = tuple([i for i in range(x.nd) if mask[i]])
@@ -188,8 +183,8 @@ cdef object run_reduction(Op op, list values):
     values[0] = x
     values[1] = tuple([i for i in range(x.nd) if mask[i]])
     values[2] = bool(values[2])
-    if op.rules is not None:
-        op.rules(x, values[1])              # what must hold of the extents
+    if op.check is not None:
+        op.check(x, values[1])              # what must hold of the extents
     code = reduction_code(op, x.code)
     bodies = list(values)
     bodies[0] = array_of(x)
@@ -208,7 +203,8 @@ cdef Tensor sum_to(Tensor g, tuple shape):
         return g
     dims = tuple([i for i in range(g.nd) if i < lead or (shape[i - lead] == 1 and shape_of(g)[i] != 1)])
     cdef Tensor summed = OP_SUM(g, dims, True) if dims else g
-    return reshape(OP_RESHAPE, summed, shape, False)
+    summed = reshape(OP_RESHAPE, summed, shape, False)
+    return summed if tg_grad else let_go(summed)
 
 
 def _sum_to(Tensor g not None, shape):
@@ -218,7 +214,7 @@ def _sum_to(Tensor g not None, shape):
 
 cdef Tensor spread(Tensor g, list settings):
     """The gradient of a reduction over the elements that were reduced."""
-    shape = settings[len(settings) - 1]
+    shape = settings[len(settings) - 1]     # behind the parameters, of which some reductions have more
     if g.nd == 0 or settings[2]:
         return expand(OP_EXPAND, g, shape)
     dims = settings[1]
@@ -227,6 +223,9 @@ cdef Tensor spread(Tensor g, list settings):
 
 cdef int sum_vjp(Node node, Tensor g) except -1:
     return accumulate(node, 0, spread(g, <list>node.settings))
+
+
+native("sum", NULL, sum_vjp, 0)
 
 
 cdef int mean_vjp(Node node, Tensor g) except -1:
@@ -238,21 +237,13 @@ cdef int mean_vjp(Node node, Tensor g) except -1:
     return accumulate(node, 0, spread(<Tensor>binary(OP_MUL, g, 1.0 / n), settings))
 
 
+native("mean", NULL, mean_vjp, 0)
+
+
 # ---------------------------------------------------------------------------- norms, positions of extremes
 
-cdef const Kernel *NORM[9]
-cdef const Kernel *POSITION[2][9]       # of the least, of the largest
-
-
-cdef void find_reductions() noexcept:
-    cdef int i
-    for i in range(DTYPES):
-        NORM[i] = find(b"norm", i)
-        POSITION[0][i] = find(b"argmin", i)
-        POSITION[1][i] = find(b"argmax", i)
-
-
-find_reductions()
+cdef enum:
+    LARGEST = 1                 # the form of max beside that of min
 
 
 cdef object hot_vector_norm(Op op, void **args, Py_ssize_t count):
@@ -267,12 +258,13 @@ cdef object hot_vector_norm(Op op, void **args, Py_ssize_t count):
             type(keepdim) is not bool or (count > 4 and <object><PyObject *>args[4] is not None)):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
-    if not tg_kernels or NORM[x.code] is NULL or x.nd == 0 or x.count == 0 or (isinstance(dim, (tuple, list)) and len(dim) == 0):
+    if not tg_kernels or OP_VECTOR_NORM.kernels[x.code] is NULL or x.nd == 0 or x.count == 0 or (
+            isinstance(dim, (tuple, list)) and len(dim) == 0):
         return DECLINED
     reduced_dims(op, dim, x, mask)
-    out = reduce_kernel(NORM, x, mask, keepdim, x.code)
+    out = reduce_kernel(OP_VECTOR_NORM.kernels, x, mask, keepdim, x.code)
     dims = tuple([i for i in range(x.nd) if mask[i]])
-    return record(<Op>CORE_OPS["_vector_norm"], [x, 2, dims, keepdim], [x], out, None)
+    return record(OP_VECTOR_NORM, [x, 2, dims, keepdim], [x], out, None)
 
 
 def _total_norm(list tensors not None):
@@ -286,14 +278,15 @@ def _total_norm(list tensors not None):
         if type(tensors[i]) is not Tensor:
             return None
         x = <Tensor>tensors[i]
-        if NORM[x.code] is NULL or x.count == 0 or (tg_grad and needs_grad(x)) or (norms is not None and norms.code != x.code):
+        if OP_VECTOR_NORM.kernels[x.code] is NULL or x.count == 0 or (tg_grad and needs_grad(x)) or (
+                norms is not None and norms.code != x.code):
             return None
         if norms is None:
             norms = new_tensor(1, &count, x.code)
         memset(mask, 1, MAX_DIMS)
-        found = reduce_kernel(NORM, x, mask, False, x.code)
+        found = reduce_kernel(OP_VECTOR_NORM.kernels, x, mask, False, x.code)
         memcpy(norms.at + i * ITEMSIZE[x.code], (<Tensor>found).at, ITEMSIZE[x.code])
-    return reduce_kernel(NORM, norms, mask, False, norms.code)
+    return reduce_kernel(OP_VECTOR_NORM.kernels, norms, mask, False, norms.code)
 
 
 cdef int mark_dim(object dim, Tensor x, uint8_t *mask) except -1:
@@ -308,7 +301,7 @@ cdef object hot_position(Op op, void **args, Py_ssize_t count):
     """``argmax`` and ``argmin``."""
     cdef Tensor x
     cdef uint8_t mask[MAX_DIMS]
-    cdef const Kernel **kernels = &POSITION[op.__name__ == "argmax"][0]
+    cdef const Kernel **kernels = op.kernels
     dim = <object><PyObject *>args[1] if count > 1 else None
     keepdim = <object><PyObject *>args[2] if count > 2 else False
     if count == 0 or count > 3 or not isinstance(<object><PyObject *>args[0], Tensor) or type(keepdim) is not bool or (
@@ -325,8 +318,9 @@ cdef object hot_extreme(Op op, void **args, Py_ssize_t count):
     """``max`` and ``min`` of everything, or along one dimension."""
     cdef Tensor x
     cdef uint8_t mask[MAX_DIMS]
-    cdef bint largest = op.__name__ == "max"
-    cdef const Kernel **kernels = &POSITION[largest][0]
+    cdef bint largest = op.form == LARGEST
+    cdef Op position = OP_ARGMAX if largest else OP_ARGMIN
+    cdef const Kernel **kernels = position.kernels
     cdef list values = []
     cdef Op along
     dim = <object><PyObject *>args[1] if count > 1 else None
@@ -338,9 +332,17 @@ cdef object hot_extreme(Op op, void **args, Py_ssize_t count):
     if not tg_kernels or kernels[x.code] is NULL or x.count == 0:
         return DECLINED
     if dim is None:
-        return reduction(<Op>CORE_OPS["amax" if largest else "amin"], x, None, False)
+        return reduction(OP_AMAX if largest else OP_AMIN, x, None, False)
     mark_dim(dim, x, mask)
     values.append(reduce_kernel(kernels, x, mask, keepdim, I64, values))
-    along = <Op>CORE_OPS["_max_along" if largest else "_min_along"]
+    along = OP_MAX_ALONG if largest else OP_MIN_ALONG
     record(along, [x, wrap_dim(dim, x.nd), keepdim], [x], None, values)
     return tuple.__new__(along.answer, values)
+
+
+native("vector_norm", hot_vector_norm, NULL, 0)
+native("_vector_norm", hot_vector_norm, NULL, 0)
+native("argmax", hot_position, NULL, 0)
+native("argmin", hot_position, NULL, 0)
+native("max", hot_extreme, NULL, LARGEST)
+native("min", hot_extreme, NULL, 0)

@@ -12,6 +12,7 @@ cdef enum:
     FLAG_BLANK = 8              # made by __new__ alone: nothing was put in yet
     FLAG_FUNCTION_VIEW = 16     # a view that a user's Function returned, or a view of such
     FLAG_UNFOLLOWED_VIEW = 20   # either: writing it, or its base, gives no gradient that it could follow
+    FLAG_OWN = 32               # a gradient on its way that only the running backward has
 
 
 cdef class NodeExtra:
@@ -293,6 +294,39 @@ cdef inline int keep_output(Node node, Tensor out) except -1:
     node.v_output = version_of(node.output)
     node.state |= NODE_SAVED
     return 0
+
+
+cdef inline int keep_scratch(Node node, Tensor t) except -1:
+    """What a kernel left for the way back, beside its output."""
+    node.output = t
+    node.v_output = version_of(t)
+    node.state |= NODE_SAVED
+    return 0
+
+
+cdef inline Node record_native(Op op, Tensor out, Tensor x, Tensor y, Tensor z, int keep):
+    """Puts a call that a kernel answered on the tape, with those of its three operands that are not None; None where none of
+    them needs a gradient. Of what ``keep`` says it keeps the operands, as bits 1, 2 and 4, and the output, as bit 8."""
+    cdef bint first = needs_grad(x), second = y is not None and needs_grad(y), third = z is not None and needs_grad(z)
+    cdef Node node
+    if not (first or second or third):
+        return None
+    node = new_node(op, out, op.fast_vjp)
+    if first:
+        set_edge0(node, x)
+    if second:
+        set_edge1(node, y)
+    if third:
+        set_edge2(node, z)
+    if keep & 1:
+        keep0(node, x)
+    if keep & 2 and y is not None:
+        keep1(node, y)
+    if keep & 4 and z is not None:
+        keep2(node, z)
+    if keep & 8:
+        keep_output(node, out)
+    return node
 
 
 cdef int remember_line(Node node) except -1:

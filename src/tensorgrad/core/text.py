@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tensorgrad.core import _core
 from tensorgrad.core.device import CPU, strided
 from tensorgrad.core.printing import format_tensor
@@ -36,5 +34,3 @@ def install() -> None:
     _core._install(
         legacy_constructor=legacy_constructor, represent=represent, cpu=CPU, strided_layout=strided
     )
-    probe = [_core._copy_of_array(np.zeros(2, np.float32)).requires_grad_() for _ in range(2)]
-    _core._learn_ownership(*probe)

@@ -225,8 +225,8 @@ cdef int reshape_vjp(Node node, Tensor g) except -1:
     return accumulate(node, 0, reshape(OP_RESHAPE, g, node.settings[2], False))
 
 
-cdef Tensor permute(Op op, Tensor x, object order, object settings):
-    """Dimensions in another order; ``order`` is checked."""
+cdef Tensor permute(Op op, Tensor x, list order):
+    """Dimensions in another order, which is checked."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t strides[MAX_DIMS]
     cdef int i, d
@@ -235,7 +235,8 @@ cdef Tensor permute(Op op, Tensor x, object order, object settings):
         shape[i] = shape_of(x)[d]
         strides[i] = strides_of(x)[d]
     cdef Tensor out = view_of(x, x.nd, shape, strides, x.at)
-    record_view(op, out, x, settings, permute_vjp)
+    if tg_grad and needs_grad(x):
+        record_view(op, out, x, [None, tuple(order), shape_tuple(x)], permute_vjp)
     return out
 
 
@@ -244,7 +245,7 @@ cdef int permute_vjp(Node node, Tensor g) except -1:
     cdef Py_ssize_t i
     for i, d in enumerate(node.settings[1]):
         inverse[d] = i
-    return accumulate(node, 0, permute(OP_PERMUTE, g, inverse, [None, tuple(inverse)]))
+    return accumulate(node, 0, permute(OP_PERMUTE, g, inverse))
 
 
 cdef Tensor transpose(Op op, Tensor x, int p, int q):
@@ -271,65 +272,72 @@ cdef int transpose_vjp(Node node, Tensor g) except -1:
     return accumulate(node, 0, transpose(OP_TRANSPOSE, g, node.settings[1], node.settings[2]))
 
 
-cdef Tensor select(Tensor x, int dim, Py_ssize_t index):
-    """One index of one dimension, which goes."""
+cdef Tensor select_raw(Tensor x, int dim, Py_ssize_t index):
+    """One index of one dimension, which goes; off the tape."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t strides[MAX_DIMS]
     cdef int i, n = 0
-    cdef Tensor out
-    cdef Py_ssize_t offset = index * strides_of(x)[dim]
     for i in range(x.nd):
         if i != dim:
             shape[n] = shape_of(x)[i]
             strides[n] = strides_of(x)[i]
             n += 1
-    out = view_of(x, n, shape, strides, x.at + offset)
+    return view_of(x, n, shape, strides, x.at + index * strides_of(x)[dim])
+
+
+cdef Tensor select(Tensor x, int dim, Py_ssize_t index):
+    cdef Tensor out = select_raw(x, dim, index)
     if tg_grad and needs_grad(x):
-        record_view(OP_SELECT, out, x, [None, dim, index, shape_tuple(x)], slice_vjp)
+        record_view(OP_SELECT, out, x, [None, dim, index, shape_tuple(x)], select_vjp)
     return out
 
 
-cdef Tensor slice_dim(Op op, Tensor x, int dim, Py_ssize_t start, Py_ssize_t length, Py_ssize_t step):
-    """``length`` indices of one dimension from ``start``, every ``step``-th."""
+cdef Tensor slice_raw(Tensor x, int dim, Py_ssize_t start, Py_ssize_t length, Py_ssize_t step):
+    """``length`` indices of one dimension from ``start``, every ``step``-th; off the tape."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t strides[MAX_DIMS]
-    cdef Tensor out
     memcpy(shape, shape_of(x), x.nd * sizeof(Py_ssize_t))
     memcpy(strides, strides_of(x), x.nd * sizeof(Py_ssize_t))
     shape[dim] = length
     strides[dim] = <Py_ssize_t>(<size_t>strides[dim] * <size_t>step)     # of a single element it may pass all bounds
-    out = view_of(x, x.nd, shape, strides, x.at + start * strides_of(x)[dim])
+    return view_of(x, x.nd, shape, strides, x.at + start * strides_of(x)[dim])
+
+
+cdef Tensor slice_dim(Op op, Tensor x, int dim, Py_ssize_t start, Py_ssize_t length, Py_ssize_t step):
+    cdef Tensor out = slice_raw(x, dim, start, length, step)
     if tg_grad and needs_grad(x):
         record_view(op, out, x, [None, dim, start, length, step, shape_tuple(x)], slice_vjp)
     return out
 
 
-cdef int slice_vjp(Node node, Tensor g) except -1:
-    """The gradient of a slice: zeros with the gradient in the slice's place."""
+cdef int select_vjp(Node node, Tensor g) except -1:
     cdef list settings = <list>node.settings
-    cdef Tensor full, part
+    cdef Tensor full = zeros_of(settings[3], g.code)
+    put_part(select_raw(full, settings[1], settings[2]), g)
+    return accumulate_new(node, 0, full)
+
+
+cdef int slice_vjp(Node node, Tensor g) except -1:
+    cdef list settings = <list>node.settings
+    cdef Tensor full = zeros_of(settings[5], g.code)
+    put_part(slice_raw(full, settings[1], settings[2], settings[3], settings[4]), g)
+    return accumulate_new(node, 0, full)
+
+
+cdef Tensor zeros_of(tuple shape, int code):
     cdef Py_ssize_t dims[MAX_DIMS]
-    cdef int ndim = read_dims(settings[len(settings) - 1], dims, "slice")
-    full = new_tensor(ndim, dims, g.code)
+    cdef int ndim = read_dims(shape, dims, "zeros")
+    cdef Tensor full = new_tensor(ndim, dims, code)
     fill_raw(full, 0.0)
-    part = place_of_slice(full, settings)
+    return full
+
+
+cdef int put_part(Tensor part, Tensor g) except -1:
+    """Writes a gradient into its place among zeros."""
     if not same_shape(part, g):
         raise RuntimeError(f"a gradient of shape {list(shape_tuple(g))} arrived at a view of shape {list(shape_tuple(part))}: "
                            f"was its .data replaced?")
-    copy_into(part, g)
-    return accumulate(node, 0, full)
-
-
-cdef Tensor place_of_slice(Tensor full, list settings):
-    cdef bint grad = tg_grad
-    global tg_grad
-    tg_grad = False
-    try:
-        if len(settings) == 4:
-            return select(full, settings[1], settings[2])
-        return slice_dim(OP_SLICE, full, settings[1], settings[2], settings[3], settings[4])
-    finally:
-        tg_grad = grad
+    return copy_into(part, g)
 
 
 cdef Tensor expand(Op op, Tensor x, object sizes):
@@ -369,7 +377,8 @@ cdef Tensor expand(Op op, Tensor x, object sizes):
 
 
 cdef int expand_vjp(Node node, Tensor g) except -1:
-    return accumulate(node, 0, sum_to(g, node.settings[2]))
+    cdef Tensor summed = sum_to(g, node.settings[2])
+    return accumulate(node, 0, g) if summed is g else accumulate_new(node, 0, summed)
 
 
 cdef Tensor squeeze_dims(Op op, Tensor x, object dims):
@@ -437,26 +446,6 @@ cdef tuple parts_of(Op op, Tensor x, int dim, object sizes, list settings):
         if count > 1:
             record_outputs(node, outs, 0)
     return tuple(outs)
-
-
-cdef object hot_unbind(Op op, void **args, Py_ssize_t count):
-    cdef Tensor x = tensor_at(args, count)
-    cdef int dim
-    if x is None or count > 2:
-        return DECLINED
-    if x.nd == 0:
-        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-    dim = wrap_dim(<object><PyObject *>args[1], x.nd) if count == 2 else 0
-    return parts_of(op, x, dim, None, [None, dim])
-
-
-cdef object hot_split(Op op, void **args, Py_ssize_t count):
-    cdef Tensor x = tensor_at(args, count)
-    if x is None or count != 3:
-        return DECLINED
-    sizes = <object><PyObject *>args[1]
-    dim = <object><PyObject *>args[2]
-    return parts_of(op, x, dim, sizes, [None, sizes, dim])
 
 
 cdef Tensor view_from_array(Tensor x, cnp.ndarray array):

@@ -104,7 +104,7 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
         *(type *)args->data[2] = (type)(args->scalar[0] ? total / (double)args->size[0] : total);       \
     }                                                                                                   \
     /* data = a, b, loss; size = {n}; scalar[0] = 1 for the mean, 0 for the sum */                      \
-    static void mse_##T(const KernelArgs *args, int64_t from, int64_t to)                               \
+    static void mse_loss_##T(const KernelArgs *args, int64_t from, int64_t to)                          \
     {                                                                                                   \
         const type *a = args->data[0];                                                                  \
         const type *b = args->data[1];                                                                  \
@@ -118,7 +118,7 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
             ((double *)args->workspace)[u] = squares_##T(a + first, b + first, count);                  \
         }                                                                                               \
     }                                                                                                   \
-    static void finish_mse_##T(const KernelArgs *args, int64_t units)                                   \
+    static void finish_mse_loss_##T(const KernelArgs *args, int64_t units)                              \
     {                                                                                                   \
         double total = 0.0;                                                                             \
         for (int64_t u = 0; u < units; u++) {                                                           \
@@ -127,7 +127,7 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
         give_mse_##T(args, total);                                                                      \
     }                                                                                                   \
     /* data = g (one element), a, b, gradient of a */                                                   \
-    static void mse_backward_##T(const KernelArgs *args, int64_t from, int64_t to)                      \
+    static void mse_loss_backward_##T(const KernelArgs *args, int64_t from, int64_t to)                 \
     {                                                                                                   \
         const type *a = args->data[1];                                                                  \
         const type *b = args->data[2];                                                                  \
@@ -245,9 +245,9 @@ static size_t sums(const KernelArgs *args, int64_t units)
      .workspace = memory, .finish = finish_##name##_##T},
 
 const Kernel LEVEL(loss_entries)[] = {
-    JOINED(mse, f32, DT_F32, 0.1f, 2, 1, "mean", segments, sums)
-    JOINED(mse, f64, DT_F64, 0.2f, 2, 1, "mean", segments, sums)
-    BOTH_FLOATS(mse_backward, 0.1f, 0.2f, .inputs = 3, .outputs = 1, .settings = "mean")
+    JOINED(mse_loss, f32, DT_F32, 0.1f, 2, 1, "mean", segments, sums)
+    JOINED(mse_loss, f64, DT_F64, 0.2f, 2, 1, "mean", segments, sums)
+    BOTH_FLOATS(mse_loss_backward, 0.1f, 0.2f, .inputs = 3, .outputs = 1, .settings = "mean")
     JOINED(cross_entropy, f32, DT_F32, 0.4f, 2, 3, "mean : ignore_index", segments_of_rows, parts)
     JOINED(cross_entropy, f64, DT_F64, 8.0f, 2, 3, "mean : ignore_index", segments_of_rows, parts)
     BOTH_FLOATS(cross_entropy_backward, 0.3f, 8.0f, .inputs = 3, .outputs = 2, .settings = "mean : ignore_index",

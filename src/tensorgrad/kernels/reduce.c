@@ -8,7 +8,7 @@ FIND(amin_f32, float)
 const Kernel LEVEL(reduce_entries)[] = {
     REDUCE_LINE(sum, DT_F32, f32, 0.05f)
     REDUCE_LINE(mean, DT_F32, f32, 0.05f)
-    REDUCE_LINE(norm, DT_F32, f32, 0.05f)
+    REDUCE_LINE(vector_norm, DT_F32, f32, 0.05f)
     REDUCE_LINE(prod, DT_F32, f32, 0.05f)
     REDUCE_LINE(amax, DT_F32, f32, 0.05f)
     REDUCE_LINE(amin, DT_F32, f32, 0.05f)

@@ -283,7 +283,7 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
     ROW(squares_##T, type, double, 0, s + (double)x * (double)x, s + x, 0)                              \
     COLUMNS(squares_##T, type, double, 0)                                                               \
     GATHERED(squares_##T, type, double, 0)                                                              \
-    REDUCTION(kernel_norm_##T, squares_##T, type, double, type, (type)sqrt(s))                          \
+    REDUCTION(kernel_vector_norm_##T, squares_##T, type, double, type, (type)sqrt(s))                   \
     REDUCE(prod_##T, type, double, type, 1, s * x, s * x, 0)                                            \
     REDUCE(amax_##T, type, type, type, -(type)INFINITY, ((x > s) | (x != x)) ? x : s, ((x > s) | (x != x)) ? x : s, 0) \
     REDUCE(amin_##T, type, type, type, (type)INFINITY, ((x < s) | (x != x)) ? x : s, ((x < s) | (x != x)) ? x : s, 0)

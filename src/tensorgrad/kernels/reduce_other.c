@@ -18,7 +18,7 @@ FIND(amin_i64, int64_t)
 const Kernel LEVEL(reduce_other_entries)[] = {
     REDUCE_LINE(sum, DT_F64, f64, 0.1f)
     REDUCE_LINE(mean, DT_F64, f64, 0.1f)
-    REDUCE_LINE(norm, DT_F64, f64, 0.1f)
+    REDUCE_LINE(vector_norm, DT_F64, f64, 0.1f)
     REDUCE_LINE(prod, DT_F64, f64, 0.1f)
     REDUCE_LINE(amax, DT_F64, f64, 0.1f)
     REDUCE_LINE(amin, DT_F64, f64, 0.1f)

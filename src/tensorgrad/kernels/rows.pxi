@@ -192,45 +192,45 @@ def cross_entropy_backward(log_probabilities, target, grad=1.0, reduction="mean"
     return y
 
 
-def mse(input, target, reduction="mean"):
+def mse_loss(input, target, reduction="mean"):
     """The squares of the differences of two arrays, averaged or summed.
 
-    >>> mse(np.float32([1, 2]), np.float32([1, 4]))
+    >>> mse_loss(np.float32([1, 2]), np.float32([1, 4]))
     array(2., dtype=float32)
     """
     cdef KernelArgs a
-    x = float_array("mse", "input", input)
-    t = like("mse", "target", target, x)
+    x = float_array("mse_loss", "input", input)
+    t = like("mse_loss", "target", target, x)
     loss = np.empty((), x.dtype)
     begin(&a, 1)
     a.size[0] = x.size
     a.data[0] = address(x)
     a.data[1] = address(t)
     a.data[2] = address(loss)
-    a.scalar[0] = mean_flag("mse", reduction)
-    launch(b"mse", code_of(x), &a)
+    a.scalar[0] = mean_flag("mse_loss", reduction)
+    launch(b"mse_loss", code_of(x), &a)
     return loss
 
 
-def mse_backward(input, target, grad=1.0, reduction="mean", out=None):
-    """The gradient of the input of `mse`: twice the difference, over the number of elements for a mean.
+def mse_loss_backward(input, target, grad=1.0, reduction="mean", out=None):
+    """The gradient of the input of `mse_loss`: twice the difference, over the number of elements for a mean.
 
-    >>> mse_backward(np.float32([1, 2]), np.float32([1, 4]))
+    >>> mse_loss_backward(np.float32([1, 2]), np.float32([1, 4]))
     array([ 0., -2.], dtype=float32)
     """
     cdef KernelArgs a
-    x = float_array("mse_backward", "input", input)
-    t = like("mse_backward", "target", target, x)
+    x = float_array("mse_loss_backward", "input", input)
+    t = like("mse_loss_backward", "target", target, x)
     g = np.full((), grad, x.dtype)
-    y = output("mse_backward", "out", out, x.shape, x.dtype)
+    y = output("mse_loss_backward", "out", out, x.shape, x.dtype)
     begin(&a, 1)
     a.size[0] = x.size
     a.data[0] = address(g)
     a.data[1] = address(x)
     a.data[2] = address(t)
     a.data[3] = address(y)
-    a.scalar[0] = mean_flag("mse_backward", reduction)
-    launch(b"mse_backward", code_of(x), &a)
+    a.scalar[0] = mean_flag("mse_loss_backward", reduction)
+    launch(b"mse_loss_backward", code_of(x), &a)
     return y
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensorgrad.core import _core
 from tensorgrad.core.declare import aliases, registry
 from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     activations,
@@ -47,6 +48,8 @@ from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
     striding,
     trigonometry,
 )
+
+_core._find_ops()
 
 FAMILIES = (
     activations, aligning, arithmetic, arranging, attention, bessel, choosing, classifying, comparison,

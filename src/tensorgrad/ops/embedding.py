@@ -10,7 +10,7 @@ from tensorgrad.core import Tensor, _core, all_dtypes
 from tensorgrad.core.declare import case, composite, integers, normal, primitive
 from tensorgrad.ops import reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
-from tensorgrad.ops.indexing import INDEX_TYPES, _add_rows, positions
+from tensorgrad.ops.indexing import INDEX_TYPES, _scatter_add_rows, positions
 
 F_ = "tensorgrad.nn.functional"
 int64 = all_dtypes[5]
@@ -30,7 +30,7 @@ def _discounted(g: Tensor, index: Tensor, padding_idx: int, by_frequency: bool) 
 
 @primitive(
     vjp=dict(
-        weight=lambda g, index, padding_idx, by_frequency, input_shape: _add_rows(
+        weight=lambda g, index, padding_idx, by_frequency, input_shape: _scatter_add_rows(
             _discounted(g, index, padding_idx, by_frequency), index, input_shape[0]
         )
     ),
@@ -252,10 +252,10 @@ def embedding_bag(
     where = _core.from_numpy(bags)
     if mode == "max":
         if not flat.numel():
-            return _add_rows(rows, where, count)
+            return _scatter_add_rows(rows, where, count)
         empty = _core.from_numpy(np.bincount(bags, minlength=count)[:, None] == 0)
         return rows.gather(0, _largest_rows(rows, where, count)).masked_fill(empty, 0)
-    total = _add_rows(rows if weights is None else rows * weights, where, count)
+    total = _scatter_add_rows(rows if weights is None else rows * weights, where, count)
     if mode == "sum":
         return total
     sizes = np.maximum(np.bincount(bags, minlength=count), 1).astype(weight.dtype.numpy_dtype)

@@ -134,25 +134,25 @@ pick = _pick
 
 
 @primitive(
-    vjp=dict(input=lambda g, index, input_shape: _add_rows(g, index, input_shape[0])),
+    vjp=dict(input=lambda g, index, input_shape: _scatter_add_rows(g, index, input_shape[0])),
     nograd=("index",),
     at=(),
     grad_name="IndexBackward0",
     samples=lambda: [case(normal(4, 3), integers(-4, 4, 2, 3), name="plain")],
 )
-def _pick_rows(input, index):
+def _gather_rows(input, index):
     """The rows of ``input`` that ``index`` names; negative numbers count from the end."""
     return np.take(input, positions(index, input.shape[0], 0), 0, mode="clip")
 
 
 @primitive(
-    vjp=dict(rows=lambda g, index: _pick_rows(g, index)),
+    vjp=dict(rows=lambda g, index: _gather_rows(g, index)),
     nograd=("index",),
     at=(),
     grad_name="EmbeddingDenseBackward0",
     samples=lambda: [case(normal(2, 3, 2), integers(0, 4, 2, 3), 4, name="plain")],
 )
-def _add_rows(rows, index, count):
+def _scatter_add_rows(rows, index, count):
     """``count`` rows of sums: every row added up where its number in ``index`` says."""
     index = positions(index, count, 0)
     return add_at((count, *rows.shape[index.ndim :]), 0, index, np.ascontiguousarray(rows))

@@ -28,8 +28,6 @@ def _matmul_input(g, other, input_shape):
 
 def _matmul_other(g, input, other_shape):
     """The gradient with respect to the second factor."""
-    if other_shape is None:  # from the kernel, whose factors have the same leading sizes
-        return matmul(input.mT, g)
     ndim = len(other_shape)
     if input.ndim == 1 and ndim == 1:
         return g * input
@@ -38,6 +36,23 @@ def _matmul_other(g, input, other_shape):
     if input.ndim == 1:
         return _core._sum_to(shaping.unsqueeze(input, -1) * shaping.unsqueeze(g, -2), other_shape)
     return _core._sum_to(matmul(input.mT, g), other_shape)
+
+
+@primitive(
+    vjp=dict(
+        input=lambda g, other: _product(g, other.mT),
+        other=lambda g, input: _product(input.mT, g),
+    ),
+    at=(),
+    grad_name="MmBackward0",
+    samples=lambda: [
+        case(normal(3, 4), normal(4, 2), name="matrices"),
+        case(normal(2, 3, 4), normal(2, 4, 2), name="stacks"),
+    ],
+)
+def _product(input, other):
+    """The product of matrices, or of stacks of matrices with equal leading sizes: nothing is broadcast."""
+    return np.matmul(input, other)
 
 
 def _check_matmul(input, other):
