@@ -129,7 +129,6 @@ cdef int stack_vjp(Node node, Tensor g) except -1:
 
 
 native("cat", hot_join, NULL, 0)
-native("concat", hot_join, NULL, 0)
 native("stack", hot_join, NULL, STACKED)
 native("_cat", NULL, cat_vjp, 0)
 native("_stack", NULL, stack_vjp, 0)

@@ -91,6 +91,27 @@ static void multiply_plain(const Product *p)
 #endif
 #include "gemm_thin.h"
 
+/* Element by element: what is so little that packing and choosing would take longer. Sums go along k as in gemm_blocks.h. */
+static void multiply_one_by_one(const Product *p)
+{
+    for (int64_t i = 0; i < p->rows; i++) {
+        const element *row = p->a + i * p->a_row;
+        element *c = p->c + i * p->c_row;
+        for (int64_t j = 0; j < p->columns; j++) {
+            const element *a = row;
+            const element *b = p->b + j * p->b_column;
+            element sum = p->flags & GEMM_ACCUMULATE ? c[j] : 0;
+            for (int64_t k = 0; k < p->depth; k++) {
+                sum += *a * *b;
+                a += p->a_column;
+                b += p->b_row;
+            }
+            sum += p->flags & GEMM_BIAS ? p->bias[j] : 0;
+            c[j] = p->flags & GEMM_RELU && sum < 0 ? 0 : sum;
+        }
+    }
+}
+
 typedef void (*multiply_fn)(const Product *);
 
 /* Chosen by the whole product, before it is cut into units: these differ in the order of their sums. */
@@ -123,7 +144,8 @@ typedef struct Cut {
     int64_t units;
 } Cut;
 
-#define UNIT_WORK 32768     /* multiplications */
+#define FEW 128             /* multiplications */
+#define UNIT_WORK 32768
 #define UNITS 64            /* of a product are enough, in all its batch */
 
 static Cut cut_of(const Product *p, int64_t batch)
@@ -199,8 +221,18 @@ static int64_t item_offset(const KernelArgs *a, int operand, int64_t item)
     return offset;
 }
 
+/* The multiplications of a product that is no batch, of which all but large ones are one unit; -1 of a batch. */
+static int64_t work_of(const KernelArgs *a)
+{
+    return a->ndim == 4 && a->size[3] == 1 ? a->size[0] * a->size[1] * a->size[2] : -1;
+}
+
 static int64_t matmul_units(const KernelArgs *a)
 {
+    int64_t work = work_of(a);
+    if (work > 0 && work < 2 * UNIT_WORK) {
+        return 1;
+    }
     Product p = product_of(a);
     int64_t batch = batch_of(a);
     return p.rows && p.columns ? batch * cut_of(&p, batch).units : 0;
@@ -209,15 +241,16 @@ static int64_t matmul_units(const KernelArgs *a)
 static void matmul(const KernelArgs *a, int64_t from, int64_t to)
 {
     Product whole = product_of(a);
+    int64_t work = work_of(a);
+    if (work > 0 && work < 2 * UNIT_WORK) {     /* choosing takes as long as a tiny product */
+        (work <= FEW ? multiply_one_by_one : choose(&whole))(&whole);
+        return;
+    }
     if (whole.rows == 0 || whole.columns == 0) {
         return;
     }
     Cut cut = cut_of(&whole, batch_of(a));
     multiply_fn way = choose(&whole);
-    if (cut.units == 1 && a->ndim == 4 && a->size[3] == 1) { /* divisions take as long as a tiny product */
-        way(&whole);
-        return;
-    }
     while (from < to) {
         int64_t item = from / cut.units;
         int64_t first = from % cut.units;
