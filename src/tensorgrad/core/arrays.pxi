@@ -284,11 +284,11 @@ cdef object fitting(object value, int code, bint half):
         raise TypeError(f"expected a number to store as {DTYPE_LIST[code].name}, not {type(value).__name__}")
     if isinstance(value, int):
         whole_number(value)
-        if code < F16:
+        if not IS_FLOAT[code]:
             fits = code == BOOL or (-255 if code == U8 else LEAST[code]) <= value <= GREATEST[code]
         else:
             fits = code != F16 or not half or -FLOAT16_MAX <= value <= FLOAT16_MAX
-    elif code < F16:
+    elif not IS_FLOAT[code]:
         fits = code == BOOL or LEAST[code] <= value <= GREATEST[code]
     else:
         real = FLOAT32_MAX if code == F32 else FLOAT16_MAX

@@ -1,9 +1,9 @@
 # Element by element: one operand, or two with broadcasting and promotion.
 
-cdef const Kernel *POW_SCALAR[9]
-cdef const Kernel *POW_SCALAR_BACKWARD[9]
-cdef const Kernel *ADD_SCALED[9]
-cdef const Kernel *WHERE[9]
+cdef const Kernel *POW_SCALAR[DTYPES]
+cdef const Kernel *POW_SCALAR_BACKWARD[DTYPES]
+cdef const Kernel *ADD_SCALED[DTYPES]
+cdef const Kernel *WHERE[DTYPES]
 
 
 cdef void find_scalar_kernels() noexcept:
@@ -92,7 +92,7 @@ cdef object hot_unary(Op op, void **args, Py_ssize_t count):
                 return DECLINED
             settings[i] = value
             a.scalar[i - 1] = value
-            if x.code <= F32 and not -FLOAT32_MAX <= a.scalar[i - 1] <= FLOAT32_MAX:
+            if x.code != F64 and not -FLOAT32_MAX <= a.scalar[i - 1] <= FLOAT32_MAX:
                 fitting(value, x.code, True)
     return unary_kernel(op, x, &a, settings)
 
@@ -149,7 +149,7 @@ cdef object run_unary(Op op, list values):
     """By the body."""
     cdef Tensor x = want_tensor(op, values[0], 0)
     cdef int code = x.code
-    if op.rule == FLOAT and code < F16:
+    if op.rule == FLOAT and not IS_FLOAT[code]:
         code = default_code
         x = cast_raw(x, code)
         if op.hot is not NULL:
@@ -159,7 +159,7 @@ cdef object run_unary(Op op, list values):
                 return found
     elif op.rule == NO_BOOL and code == BOOL:
         raise RuntimeError(f"{op.__name__}() is not supported for bool tensors; use logical_not() or convert with .to(dtype)")
-    if code >= F16 and op.rule != FREE:
+    if IS_FLOAT[code] and op.rule != FREE:
         for value in values[1:]:
             if is_number(value):
                 fitting(value, F32 if code == F16 else code, True)
@@ -266,11 +266,11 @@ cdef inline int pair_code(object a, object b) except -1:
             if (x.nd > 0) == (y.nd > 0):
                 return PROMOTED[x.code][y.code]
             return combine(x.code, y.code) if x.nd else combine(y.code, x.code)
-        if x.code >= F16:
+        if IS_FLOAT[x.code]:
             return x.code
         return combine_with_number(x.code, b)
     y = <Tensor>b
-    if y.code >= F16:
+    if IS_FLOAT[y.code]:
         return y.code
     return combine_with_number(y.code, a)
 
@@ -288,7 +288,7 @@ cdef object binary(Op op, object a, object b):
     cdef int code = pair_code(a, b)
     cdef Tensor x, y, out
     cdef KernelArgs args
-    if op.rule == FLOAT and code < F16:
+    if op.rule == FLOAT and not IS_FLOAT[code]:
         code = default_code
     if not tg_kernels or (op.rule == NO_BOOL and (is_bool(a) or is_bool(b))):
         return run_binary(op, with_defaults(op, a, b))
@@ -437,7 +437,7 @@ cdef object run_binary(Op op, list values):
         if found is not None:
             return found
     code = pair_code(a, b)
-    if op.rule == FLOAT and code < F16:
+    if op.rule == FLOAT and not IS_FLOAT[code]:
         code = default_code
     elif op.rule == NO_BOOL and code == BOOL:
         raise RuntimeError(f"{op.__name__}() is not supported for bool tensors: use the ^ or logical_xor() operator, or convert "

@@ -3,16 +3,16 @@
 # A fused op keeps its inputs. Its fast_vjp serves the first order; for higher orders, and on the NumPy path, the body is
 # run again on the inputs and differentiated, so a fused op needs no formula.
 
-cdef const Kernel *SOFTMAX[9]
-cdef const Kernel *SOFTMAX_BACKWARD[9]
-cdef const Kernel *LOG_SOFTMAX[9]
-cdef const Kernel *LOG_SOFTMAX_BACKWARD[9]
-cdef const Kernel *LAYER_NORM[9]
-cdef const Kernel *LAYER_NORM_BACKWARD[9]
-cdef const Kernel *CROSS_ENTROPY[9]
-cdef const Kernel *CROSS_ENTROPY_BACKWARD[9]
-cdef const Kernel *MSE[9]
-cdef const Kernel *MSE_BACKWARD[9]
+cdef const Kernel *SOFTMAX[DTYPES]
+cdef const Kernel *SOFTMAX_BACKWARD[DTYPES]
+cdef const Kernel *LOG_SOFTMAX[DTYPES]
+cdef const Kernel *LOG_SOFTMAX_BACKWARD[DTYPES]
+cdef const Kernel *LAYER_NORM[DTYPES]
+cdef const Kernel *LAYER_NORM_BACKWARD[DTYPES]
+cdef const Kernel *CROSS_ENTROPY[DTYPES]
+cdef const Kernel *CROSS_ENTROPY_BACKWARD[DTYPES]
+cdef const Kernel *MSE[DTYPES]
+cdef const Kernel *MSE_BACKWARD[DTYPES]
 
 
 cdef void find_fused() noexcept:
@@ -582,7 +582,7 @@ cdef object hot_cast(Op op, void **args, Py_ssize_t count):
         return x
     out = new_like(x, code)
     copy_into(out, x)
-    if tg_grad and code >= F16 and needs_grad(x):
+    if tg_grad and IS_FLOAT[code] and needs_grad(x):
         set_edge0(new_node(op, out, add_vjp), x)
     return out
 

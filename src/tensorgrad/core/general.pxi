@@ -53,7 +53,7 @@ cdef object operand_array(Op op, Tensor x):
     """An operand for a body. NumPy checks integers and truths that say where to read or write before it uses them, so they
     are copied: whoever else holds their memory may write there in between.
     """
-    return array_of(clone_raw(x) if x.code < F16 and op.kind == PRIMITIVE else x)
+    return array_of(clone_raw(x) if not IS_FLOAT[x.code] and op.kind == PRIMITIVE else x)
 
 
 cdef class InSingle:
@@ -66,7 +66,7 @@ cdef class InSingle:
     def __call__(self, *args, **kwargs):
         cdef bint half = False
         for value in (*args, *kwargs.values()) if kwargs else args:
-            if isinstance(value, Tensor) and (<Tensor>value).code >= F16:
+            if isinstance(value, Tensor) and IS_FLOAT[(<Tensor>value).code]:
                 if (<Tensor>value).code != F16:
                     return self.__wrapped__(*args, **kwargs)
                 half = True
@@ -167,14 +167,14 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
     if out is None:
         first = None
         for each in outs:
-            if (<Tensor>each).code >= F16:
+            if IS_FLOAT[(<Tensor>each).code]:
                 first = <Tensor>each
                 break
         if first is None:
             return None
     else:
         first = out
-        if out.code < F16:
+        if not IS_FLOAT[out.code]:
             return out
     node = new_node(op, first, formula_vjp)
     settings = None
@@ -292,7 +292,7 @@ cdef int record_outputs(Node node, list outs, int keep) except -1:
     for i in range(len(outs)):
         t = <Tensor>outs[i]
         extra.outputs_meta.append((shape_tuple(t), t.code))
-        if t.code >= F16:
+        if IS_FLOAT[t.code]:
             t.node = node
             t.nr = i
             t.requires = True
@@ -332,7 +332,7 @@ cdef object node_value(Node node, int code, object g):
     if code <= ARG_OUTPUT_N:
         extra = <NodeExtra>node.more
         out = alias_of(extra.output_aliases[ARG_OUTPUT_N - code][0])
-        if tg_grad and out.code >= F16:
+        if tg_grad and IS_FLOAT[out.code]:
             out.node = node
             out.nr = ARG_OUTPUT_N - code
             out.requires = True
@@ -373,7 +373,7 @@ cdef object output_gradient(Node node, object g, int i):
 cdef object first_gradient(Node node, object g):
     cdef Py_ssize_t i
     for i in range(len(g)):
-        if (<NodeExtra>node.more).outputs_meta[i][1] >= F16:
+        if IS_FLOAT[(<NodeExtra>node.more).outputs_meta[i][1]]:
             return output_gradient(node, g, i)
     return g[0]
 

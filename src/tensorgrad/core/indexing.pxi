@@ -27,7 +27,7 @@ cdef bint is_plain(object part):
         return True
     if isinstance(part, np.ndarray):
         return part.ndim == 0 and part.dtype.kind in "iu" and part.dtype != np.uint8      # which is a mask
-    return isinstance(part, Tensor) and (<Tensor>part).nd == 0 and U8 < (<Tensor>part).code < F16
+    return isinstance(part, Tensor) and (<Tensor>part).nd == 0 and (<Tensor>part).code in (I8, I16, I32, I64)
 
 
 cdef object plain_parts(object index):
@@ -148,8 +148,8 @@ def _basic_index(Tensor x not None, tuple parts):
     return basic_view(x, parts)
 
 
-cdef const Kernel *PICK_ROWS[9]
-cdef const Kernel *ADD_ROWS[9]
+cdef const Kernel *PICK_ROWS[DTYPES]
+cdef const Kernel *ADD_ROWS[DTYPES]
 
 
 cdef void find_rows() noexcept:
@@ -193,7 +193,7 @@ cdef Tensor pick_rows(Tensor x, Tensor index, bint from_end):
 
 cdef int record_rows(Op op, Tensor out, Tensor x, Tensor index, list settings) except -1:
     cdef Node node
-    if not tg_grad or x.code < F16 or not needs_grad(x):
+    if not tg_grad or not IS_FLOAT[x.code] or not needs_grad(x):
         return 0
     node = new_node(op, out, rows_back)
     set_edge0(node, x)

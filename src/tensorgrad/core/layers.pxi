@@ -1,8 +1,8 @@
 # Hot paths of layers that have a state of their own: dropout draws, batch norm remembers.
 
-cdef const Kernel *DROPOUT[9]
-cdef const Kernel *BATCH_NORM[9]
-cdef const Kernel *BATCH_NORM_BACKWARD[9]
+cdef const Kernel *DROPOUT[DTYPES]
+cdef const Kernel *BATCH_NORM[DTYPES]
+cdef const Kernel *BATCH_NORM_BACKWARD[DTYPES]
 cdef Generator default_generator
 
 

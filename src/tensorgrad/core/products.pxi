@@ -1,6 +1,6 @@
 # Matrix products by the GEMM kernel.
 
-cdef const Kernel *MATMUL[9]
+cdef const Kernel *MATMUL[DTYPES]
 cdef int GEMM_BIAS_FLAG = 2
 
 

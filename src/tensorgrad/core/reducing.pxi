@@ -112,7 +112,7 @@ cdef bint collapse(Tensor x, int start, int stop, int64_t *size, int64_t *stride
 cdef int reduction_code(Op op, int code) noexcept:
     if op.rule == TO_BOOL:
         return U8 if code == U8 else BOOL       # torch keeps bytes, which once were its truth values
-    if op.rule == WIDE and code < F16:
+    if op.rule == WIDE and not IS_FLOAT[code]:
         return I64
     return code
 
@@ -172,7 +172,7 @@ cdef object run_reduction(Op op, list values):
         wanted = values[slot]
         x = OP_CAST(x, wanted)
         values[slot] = None
-        if op.rule == WIDE and x.code < F16 and x.code != I64:      # int64 would be the answer's dtype
+        if op.rule == WIDE and not IS_FLOAT[x.code] and x.code != I64:      # int64 would be the answer's dtype
             values[0] = x
             return OP_CAST(run_reduction(op, values), wanted)
         if op.hot is not NULL:
@@ -180,7 +180,7 @@ cdef object run_reduction(Op op, list values):
             found = hot_bound(op, values)
             if found is not DECLINED:
                 return found
-    if op.rule == FLOAT and x.code < F16:
+    if op.rule == FLOAT and not IS_FLOAT[x.code]:
         raise RuntimeError(f"{op.__name__}(): could not infer output dtype. Input dtype must be either a "
                            "floating point or complex "
                            f"dtype. Got: {title(x.code)}")
@@ -240,8 +240,8 @@ cdef int mean_vjp(Node node, Tensor g) except -1:
 
 # ---------------------------------------------------------------------------- norms, positions of extremes
 
-cdef const Kernel *NORM[9]
-cdef const Kernel *POSITION[2][9]       # of the least, of the largest
+cdef const Kernel *NORM[DTYPES]
+cdef const Kernel *POSITION[2][DTYPES]       # of the least, of the largest
 
 
 cdef void find_reductions() noexcept:

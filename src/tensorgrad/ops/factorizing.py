@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, all_dtypes, bool_
+from tensorgrad.core import Tensor, _core, bool_, int32, int64
 from tensorgrad.core.declare import alias, between, case, composite, distinct, integers, normal, primitive
 from tensorgrad.ops import arranging, choosing, creation, distances, joining, randomness, reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
@@ -24,8 +24,6 @@ from tensorgrad.ops.linalg import (
 )
 from tensorgrad.ops.products import matmul
 from tensorgrad.ops.reductions import named
-
-int32, int64 = all_dtypes[4:6]
 
 
 def _refuse(g, why):
