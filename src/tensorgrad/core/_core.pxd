@@ -93,6 +93,7 @@ cdef class Op:
     cdef int rule
     cdef readonly str __name__
     cdef readonly object body
+    cdef readonly bint double       # its body computes floats in float64
     cdef readonly object rules
     cdef readonly tuple params
     cdef readonly tuple defaults

@@ -99,8 +99,13 @@ cdef Tensor copy_array(object source):
     return t
 
 
-cdef Tensor result_tensor(object value, list inputs):
-    """What a body gave, as a tensor that shares memory with no input."""
+cdef Tensor result_tensor(object value, list inputs, int narrow):
+    """What a body gave, as a tensor that shares memory with no input; what it computed for a narrow float becomes one."""
+    cdef Tensor t = array_tensor(value, inputs)
+    return cast_raw(t, narrow) if narrow != NO_DTYPE and t.code == COMPUTES[narrow] else t
+
+
+cdef Tensor array_tensor(object value, list inputs):
     cdef cnp.ndarray array
     cdef Tensor x
     cdef char *low

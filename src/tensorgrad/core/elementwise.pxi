@@ -139,12 +139,6 @@ cdef int neg_vjp(Node node, Tensor g) except -1:
     return accumulate(node, 0, <Tensor>unary(OP_NEG, g))
 
 
-cdef object array_for_body(Op op, Tensor x):
-    """What an elementwise body computes on: float16 as float32, so that the result is rounded once. A rule of "free" is for
-    bodies that must see float16 itself."""
-    return array_of(x if x.code != F16 or op.rule == FREE else cast_raw(x, F32))
-
-
 cdef object run_unary(Op op, list values):
     """By the body."""
     cdef Tensor x = want_tensor(op, values[0], 0)
@@ -162,16 +156,14 @@ cdef object run_unary(Op op, list values):
     if IS_FLOAT[code] and op.rule != FREE:
         for value in values[1:]:
             if is_number(value):
-                fitting(value, F32 if code == F16 else code, True)
+                fitting(value, COMPUTES[code], True)
     bodies = list(values)
-    bodies[0] = array_for_body(op, x)
+    bodies[0] = body_array(op, x)
     result = call_body(op, bodies)
     if op.rule == TO_BOOL:
         code = BOOL
     if op.rule != FREE:
-        result = np.asarray(result)
-        if result.dtype.num != NUMPY_TYPE[code]:
-            result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
+        result = body_result(op, result, code)
     values[0] = x
     return finish(op, values, [x], result)
 
@@ -442,26 +434,23 @@ cdef object run_binary(Op op, list values):
     elif op.rule == NO_BOOL and code == BOOL:
         raise RuntimeError(f"{op.__name__}() is not supported for bool tensors: use the ^ or logical_xor() operator, or convert "
                            f"with .to(dtype)")
-    if code == F16:
+    if COMPUTES[code] != code:
         for value in values[2:]:
             if is_number(value):
-                fitting(value, F16, True)
+                fitting(value, code, True)
     bodies = list(values)
     inside = code
-    if code == F16 and (op is OP_MUL or op is OP_DIV) and not (isinstance(a, Tensor) and isinstance(b, Tensor)):
-        inside = F32                # the number is not rounded first
+    if COMPUTES[code] != code and (op is OP_MUL or op is OP_DIV) and not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        inside = COMPUTES[code]     # the number is not rounded first
     for i, operand in enumerate((a, b)):
-        bodies[i] = array_for_body(op, as_operand(operand, inside))
+        bodies[i] = body_array(op, as_operand(operand, inside))
     if isinstance(a, Tensor) and isinstance(b, Tensor) and not same_shape(a, b):
         check_broadcast(op, a, b)
     result = call_body(op, bodies)
     if op.rule == TO_BOOL:
         code = BOOL
     if op.rule != FREE:
-        result = np.asarray(result)
-        if result.dtype.num != NUMPY_TYPE[code]:
-            with np.errstate(over="ignore"):
-                result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
+        result = body_result(op, result, code)
     values[0] = a
     values[1] = b
     return finish(op, values, [a, b], result)

@@ -345,7 +345,8 @@ cdef class Op:
     """
 
     def __init__(self, body, *, str name, str kind, str rule, tuple params, tuple defaults, int positional, int variadic,
-                 tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, rules=None, settings=None):
+                 tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, rules=None, settings=None,
+                 bint double=False):
         cdef int i
         cdef bytes raw = name.lstrip("_").encode()      # an op kept private has the kernel of the plain name
         cdef bytes backward = raw + b"_backward"
@@ -355,6 +356,7 @@ cdef class Op:
         self.kind = KINDS[kind]
         self.rule = RULES[rule]
         self.rules = rules
+        self.double = double
         self.params = params
         self.defaults = defaults
         self.positional = positional

@@ -192,12 +192,10 @@ cdef object run_reduction(Op op, list values):
         op.rules(x, values[1])              # what must hold of the extents
     code = reduction_code(op, x.code)
     bodies = list(values)
-    bodies[0] = array_of(x)
+    bodies[0] = body_array(op, x)
     result = call_body(op, bodies)
     if op.rule != FREE:
-        result = np.asarray(result)
-        if result.dtype.num != NUMPY_TYPE[code]:
-            result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
+        result = body_result(op, result, code)
     return finish(op, values, [x], result)
 
 
