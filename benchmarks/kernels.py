@@ -20,7 +20,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402 - after the environment that it reads
 
-from tensorgrad import _kernels  # noqa: E402 - as above
+from tensorgrad import _kernels, float32  # noqa: E402 - as above
 
 try:
     import torch
@@ -30,7 +30,6 @@ try:
 except ImportError:
     torch = None
 
-F32 = 7
 SIZES = {"64x256": (64, 256), "4M": (4096, 1024)}
 PRODUCTS = [(4, 2, 2), (32, 64, 32), (64, 256, 10), (64, 784, 128), (256, 256, 256), (128, 784, 512)]
 
@@ -48,7 +47,7 @@ def array(*shape):
 def kernel(name, operands, size, strides=(), scalar=(), repeat=1, integer=()):
     """A call of a kernel as the tensor core makes it: pointers, sizes, strides."""
     addresses = [0 if x is None else x.ctypes.data for x in operands]
-    return lambda: _kernels.call(name, F32, addresses, size, strides, scalar, integer, 0, repeat)
+    return lambda: _kernels.call(name, float32.code, addresses, size, strides, scalar, integer, 0, repeat)
 
 
 def repeated(function, repeat):

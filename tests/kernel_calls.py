@@ -3,15 +3,18 @@
 import numpy as np
 
 from tensorgrad import _kernels
+from tensorgrad.core import dtype_of_numpy, float32, float64
 
-CODES = {"?": 0, "B": 1, "b": 2, "h": 3, "i": 4, "l": 5, "q": 5, "e": 6, "f": 7, "d": 8}
 GUARD = 64  # bytes on each side of an output; a kernel that writes past the end is caught there
 GUARD_BYTE = 0xA5
 
 
+F32, F64 = float32.code, float64.code
+
+
 def code(array):
     """The number of an array's element type in kernel.h."""
-    return CODES[array.dtype.char]
+    return dtype_of_numpy(array.dtype).code
 
 
 class Guarded:

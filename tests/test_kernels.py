@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from kernel_calls import Guarded, code, run, run_map, run_reduce
+from kernel_calls import F32, Guarded, code, run, run_map, run_reduce
 
 from tensorgrad import _kernels
 
@@ -274,13 +274,13 @@ def test_an_output_may_be_an_input(name):
     x = sample(1003, (-2, 2), np.float32)
     y = sample(1003, (-2, 2), np.float32, 1)
     inputs = {"where": [x > 0, x, y], "add": [x, y], "clamp_backward": [x, y]}.get(name, [x])
-    apart = run_map(name, inputs, np.empty_like(x), (-1.0, 1.0), dtype=7)
+    apart = run_map(name, inputs, np.empty_like(x), (-1.0, 1.0), dtype=F32)
     shared = x.copy()
     inputs = [shared if v is x else v for v in inputs]
-    np.testing.assert_array_equal(run_map(name, inputs, shared, (-1.0, 1.0), dtype=7), apart)
+    np.testing.assert_array_equal(run_map(name, inputs, shared, (-1.0, 1.0), dtype=F32), apart)
     stepped = np.repeat(x, 2)[::2]
     inputs = [stepped if v is shared else v for v in inputs]
-    np.testing.assert_array_equal(run_map(name, inputs, stepped, (-1.0, 1.0), dtype=7), apart)
+    np.testing.assert_array_equal(run_map(name, inputs, stepped, (-1.0, 1.0), dtype=F32), apart)
 
 
 @pytest.mark.parametrize("dtype", (*FLOATS, np.int64), ids=("f32", "f64", "i64"))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kernel_calls import F32
 
 from tensorgrad import _kernels
 
@@ -41,6 +42,6 @@ def test_an_unknown_level_is_refused():
 
 
 def test_a_kernel_that_is_not_there_is_said_so():
-    assert not _kernels.has("nonesuch", 7)
+    assert not _kernels.has("nonesuch", F32)
     with pytest.raises(KeyError, match="there is no kernel 'nonesuch' for element type 7"):
-        _kernels.call("nonesuch", 7, [], (1,), [])
+        _kernels.call("nonesuch", F32, [], (1,), [])

@@ -8,12 +8,12 @@ import math
 
 import numpy as np
 import pytest
-from kernel_calls import Guarded, run
+from kernel_calls import F32, F64, Guarded, run
 
 from tensorgrad import _kernels
 
 ACCUMULATE, BIAS, RELU = 1, 2, 4
-CODES = {np.float32: 7, np.float64: 8}
+CODES = {np.float32: F32, np.float64: F64}
 types = pytest.mark.parametrize("dtype", CODES, ids=("f32", "f64"))
 
 

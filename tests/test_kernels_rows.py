@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from kernel_calls import Guarded, code, run
+from kernel_calls import F32, Guarded, code, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -182,9 +182,9 @@ def test_cross_entropy_and_its_backward(shape, mean, dtype):
 def test_cross_entropy_of_ignored_rows_alone():
     x, target = np.ones((3, 4), np.float32), np.full(3, -100)
     loss, saved = np.empty((), np.float32), np.empty((3, 4), np.float32)
-    run("cross_entropy", 7, [x, target, loss, saved, None], x.shape, (), (1.0,), integer=(-100,))
+    run("cross_entropy", F32, [x, target, loss, saved, None], x.shape, (), (1.0,), integer=(-100,))
     assert np.isnan(loss)
-    run("cross_entropy", 7, [x, target, loss, saved, None], x.shape, (), (0.0,), integer=(-100,))
+    run("cross_entropy", F32, [x, target, loss, saved, None], x.shape, (), (0.0,), integer=(-100,))
     assert loss == 0
 
 

@@ -10,19 +10,24 @@ cdef extern from "kernel.h" nogil:
         KERNEL_DIMS
         KERNEL_SCALARS
         KERNEL_INTEGERS
-        DT_BOOL
-        DT_U8
-        DT_I8
-        DT_I16
-        DT_I32
-        DT_I64
-        DT_F16
-        DT_F32
-        DT_F64
-        DT_COUNT
+        BOOL "DT_BOOL"
+        U8 "DT_U8"
+        I8 "DT_I8"
+        I16 "DT_I16"
+        I32 "DT_I32"
+        I64 "DT_I64"
+        F16 "DT_F16"
+        F32 "DT_F32"
+        F64 "DT_F64"
+        DTYPES "DT_COUNT"
         GEMM_ACCUMULATE
         GEMM_BIAS
         GEMM_RELU
+    ctypedef struct Dtype:
+        const char *name
+        int bytes
+        int digits
+    const Dtype *kernel_dtype(int code) noexcept
     ctypedef struct KernelArgs:
         void *data[8]
         int64_t size[6]

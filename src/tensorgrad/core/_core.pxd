@@ -2,7 +2,7 @@
 """The C face of the core: what the compiled modules beside it (layers, optimizers) may reach."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
-from tensorgrad._kernels cimport Kernel, KernelArgs
+from tensorgrad._kernels cimport DTYPES, Kernel, KernelArgs
 
 cdef extern from "block.h" nogil:
     ctypedef struct Block:
@@ -18,7 +18,11 @@ cdef enum:
 cdef class dtype:
     cdef readonly int code
     cdef readonly int itemsize
+    cdef readonly int computes      # the code of the dtype in which bodies compute it
     cdef readonly str name
+    cdef readonly str title         # FloatTensor without the Tensor
+    cdef readonly str short         # in the names of kernels, and in capitals in safetensors
+    cdef readonly bytes letter      # in buffers
     cdef readonly object numpy_dtype
     cdef readonly bint is_floating_point
     cdef readonly bint is_signed
@@ -84,12 +88,13 @@ cdef class Op:
     cdef void *vectorcall
     cdef hot_fn hot
     cdef vjp_fn fast_vjp
-    cdef const Kernel *kernels[9]
-    cdef const Kernel *backward_kernels[9]
+    cdef const Kernel *kernels[DTYPES]
+    cdef const Kernel *backward_kernels[DTYPES]
     cdef int kind
     cdef int rule
     cdef readonly str __name__
     cdef readonly object body
+    cdef readonly bint double       # its body computes floats in float64
     cdef readonly object check      # what must hold of operands (binary), or of the extents to reduce
     cdef readonly Op target         # of an in-place form: the op whose result it writes
     cdef readonly tuple params

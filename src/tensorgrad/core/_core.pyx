@@ -30,6 +30,17 @@ import weakref
 import numpy as np
 
 from tensorgrad._kernels cimport (
+    BOOL,
+    DTYPES,
+    F16,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    Dtype,
     Event,
     Kernel,
     KernelArgs,
@@ -39,6 +50,7 @@ from tensorgrad._kernels cimport (
     end_event,
     find,
     kernel_cost,
+    kernel_dtype,
     listening_word,
     run as run_kernel,
 )

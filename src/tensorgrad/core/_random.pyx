@@ -37,7 +37,23 @@ from cpython.pythread cimport (
 from libc.math cimport ceil, cos, exp, fma, log, log1p, sin, sqrt, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from tensorgrad._kernels cimport Event, begin_event, end_event, listening_word
+from tensorgrad._kernels cimport (
+    BOOL,
+    DTYPES,
+    F16,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    Event,
+    begin_event,
+    end_event,
+    kernel_dtype,
+    listening_word,
+)
 
 import os
 import time
@@ -80,7 +96,7 @@ cdef int dtype_of(cnp.ndarray out, str name) except -1:
 
 cdef int float_of(cnp.ndarray out, str name) except -1:
     cdef int dtype = dtype_of(out, name)
-    if dtype < F16:
+    if not DIGITS[dtype]:
         raise NotImplementedError(f"{name}: wanted a float dtype, got {out.dtype}")
     return dtype
 
@@ -112,7 +128,7 @@ cdef filled(cnp.ndarray out, fill, args):
 cdef rounded(int dtype, value):
     """The int `value` after a trip through a float dtype; beyond int64, what a C cast gives on x86."""
     with np.errstate(over="ignore"):
-        back = float(np.int64(value).astype((np.float16, np.float32, np.float64)[dtype - F16]))
+        back = float(np.int64(value).astype(f"f{SIZES[dtype]}"))
         return int(back) if -2.0**63 <= back < 2.0**63 else -2**63
 
 
@@ -130,13 +146,13 @@ cdef inner_bounds(int dtype, low, high):
 
 cdef largest(int dtype):
     """The largest value of an integer dtype; of a float dtype, the end of its unbroken run of integers."""
-    if dtype >= F16:
+    if DIGITS[dtype]:
         return 2**(<object>DIGITS[dtype])
     return 1 if dtype == BOOL else 2**(<object>(8 * SIZES[dtype] - (dtype != U8))) - 1
 
 
 cdef int check_bounds(int dtype, cnp.ndarray out, low, last) except -1:
-    if dtype >= F16:
+    if DIGITS[dtype]:
         high = int(np.finfo(out.dtype).max)
         least = -high
     else:
@@ -145,7 +161,7 @@ cdef int check_bounds(int dtype, cnp.ndarray out, low, last) except -1:
     for name, value in (("from", low), ("to - 1", last)):
         if not least <= value <= high:
             raise RuntimeError(f"random_: {name} = {value} is out of bounds for {out.dtype}")
-        if dtype >= F16 and abs(value) > largest(dtype):
+        if DIGITS[dtype] and abs(value) > largest(dtype):
             warnings.warn(f"random_: {name} = {value} is beyond 2**{DIGITS[dtype]}, where {out.dtype} no"
                           " longer has every integer, so the draw is not uniform", UserWarning, stacklevel=2)
     return 0
@@ -470,7 +486,7 @@ cdef class Generator:
         else:
             if high is not None and low >= high:
                 raise RuntimeError(f"random_: wanted from < to, got from = {low} >= to = {high}")
-            first, end = inner_bounds(dtype, low, high) if dtype >= F16 else (low, high)
+            first, end = inner_bounds(dtype, low, high) if DIGITS[dtype] else (low, high)
             if end is None:
                 end = largest(dtype) + 1
             if first >= end:

@@ -99,8 +99,13 @@ cdef Tensor copy_array(object source):
     return t
 
 
-cdef Tensor result_tensor(object value, list inputs):
-    """What a body gave, as a tensor that shares memory with no input."""
+cdef Tensor result_tensor(object value, list inputs, int narrow):
+    """What a body gave, as a tensor that shares memory with no input; what it computed for a narrow float becomes one."""
+    cdef Tensor t = array_tensor(value, inputs)
+    return cast_raw(t, narrow) if narrow != NO_DTYPE and t.code == COMPUTES[narrow] else t
+
+
+cdef Tensor array_tensor(object value, list inputs):
     cdef cnp.ndarray array
     cdef Tensor x
     cdef char *low
@@ -284,11 +289,11 @@ cdef object fitting(object value, int code, bint half):
         raise TypeError(f"expected a number to store as {DTYPE_LIST[code].name}, not {type(value).__name__}")
     if isinstance(value, int):
         whole_number(value)
-        if code < F16:
+        if not IS_FLOAT[code]:
             fits = code == BOOL or (-255 if code == U8 else LEAST[code]) <= value <= GREATEST[code]
         else:
             fits = code != F16 or not half or -FLOAT16_MAX <= value <= FLOAT16_MAX
-    elif code < F16:
+    elif not IS_FLOAT[code]:
         fits = code == BOOL or LEAST[code] <= value <= GREATEST[code]
     else:
         real = FLOAT32_MAX if code == F32 else FLOAT16_MAX

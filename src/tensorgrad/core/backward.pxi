@@ -158,7 +158,7 @@ cdef int look_for_nan(Node node) except -1:
             g = target.buffer if target.outputs == 1 else None
         else:
             g = (<Tensor>edge).grad_
-        if g is not None and (<Tensor>g).code >= F16 and np.isnan(array_of(<Tensor>g)).any():
+        if g is not None and IS_FLOAT[(<Tensor>g).code] and np.isnan(array_of(<Tensor>g)).any():
             text = f"Function '{node.name()}' returned nan values in its {i}th output."
             if node.state & NODE_GENERAL and (<NodeExtra>node.more).traceback:
                 text += " It was recorded here:\n" + "".join((<NodeExtra>node.more).traceback)
@@ -281,7 +281,7 @@ cdef Tensor seed_gradient(Tensor root, object given, bint create_graph):
         if root.count != 1:
             raise RuntimeError(f"grad can be implicitly created only for scalar outputs; this one has the shape "
                                f"{list(shape_tuple(root))}: give gradient= of that shape, or reduce it with .sum() or .mean()")
-        if root.code < F16:
+        if not IS_FLOAT[root.code]:
             raise RuntimeError("grad can be created only for real scalar outputs")
         g = new_like(root, root.code)
         fill_raw(g, 1.0)

@@ -173,6 +173,7 @@ def _declare(
     numbers: str = "both",
     switched: bool = False,
     single: bool = False,
+    double: bool = False,
 ) -> Op:
     name = name or body.__name__
     _want_free(name)
@@ -208,6 +209,7 @@ def _declare(
         check=checks,
         numbers=numbers,
         switched=switched,
+        double=double,
     )
     places = (at,) if isinstance(at, str) else tuple(at)
     family = body.__module__.rsplit(".", 1)[-1]
@@ -269,14 +271,14 @@ def _decorator(**fixed: Any) -> Callable[[Callable], Op]:
 def unary(
     vjp: dict[str, Callable] | None = None, *, rule: str = "float", samples=None, at="tensorgrad",
     method=True, inplace=True, grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0),
-    name=None, switch=False,
+    name=None, switch=False, double=False,
 ):  # fmt: skip
     """An op of one tensor, element by element; its other parameters are numbers.
 
     ``rule``: "float" (integers become the default float), "same", "no bool", "bool" (answers bool), "free".
     ``domain`` is where the default samples lie. The kernel of the same name, if there is one, takes the other
     parameters in order. ``switch``: a call may say ``inplace=True`` after the op's own arguments, as those of
-    activations do.
+    activations do. ``double``: the body gets floats in float64, in which what it computes cancels less.
     """
     samples = samples or (
         lambda: [case(between(*domain, 3, 4), name="plain"), case(between(*domain), name="0-d")]
@@ -284,14 +286,14 @@ def unary(
     nograd = () if vjp else ("input",)
     return _decorator(
         kind="unary", rule=rule, vjp=vjp, nograd=nograd, samples=samples, at=at, method=method,
-        inplace=inplace, grad_name=grad_name, smooth=smooth, name=name, switched=switch,
+        inplace=inplace, grad_name=grad_name, smooth=smooth, name=name, switched=switch, double=double,
     )  # fmt: skip
 
 
 def binary(
     vjp: dict[str, Callable] | None = None, *, rule: str = "same", samples=None, at="tensorgrad", method=True,
     inplace=True, grad_name=None, smooth=True, domain: tuple[float, float] = (-2.0, 2.0), name=None,
-    checks: Callable | None = None, numbers: str = "both",
+    checks: Callable | None = None, numbers: str = "both", double=False,
 ):  # fmt: skip
     """An op of two tensors (or a tensor and a number), element by element, with broadcasting and promotion.
 
@@ -299,7 +301,7 @@ def binary(
     the "other" operand alone, or in "none".
 
     ``checks`` sees the arguments as given before the body runs (not before a kernel): it may raise, or answer
-    in the op's place.
+    in the op's place. ``double`` is that of `unary`.
     """
     samples = samples or (
         lambda: [
@@ -312,7 +314,7 @@ def binary(
         body, kind="binary", rule=rule, vjp=vjp,
         nograd=[n for n in _parameters(body)[0][:2] if n not in (vjp or {})], samples=samples, at=at,
         method=method, inplace=inplace, grad_name=grad_name, smooth=smooth, name=name, checks=checks,
-        numbers=numbers,
+        numbers=numbers, double=double,
     )  # fmt: skip
 
 
@@ -384,7 +386,8 @@ def composite(
     Parameters with a name of `OPERANDS` take tensors alone (or None, where that is the default), which a call
     checks before the body runs. ``others`` names those of them that take something else too, ``optional``
     those that take None though it is not their default. So it is with settings, whose kind is that of their
-    default. ``single``: of float16 it is computed in float32, and rounded once.
+    default. ``single``: of narrow floats it is computed in float32, and rounded
+    once.
     """
     return _decorator(
         kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method,

@@ -1,29 +1,24 @@
 # Element types and PyTorch's promotion.
 
 cdef enum:
-    BOOL = 0
-    U8 = 1
-    I8 = 2
-    I16 = 3
-    I32 = 4
-    I64 = 5
-    F16 = 6
-    F32 = 7
-    F64 = 8
-    DTYPES = 9
     NO_DTYPE = 255
 
 
 cdef class dtype:
     """The type of a tensor's elements, such as ``tensorgrad.float32``."""
 
-    def __init__(self, int code, str name, numpy_dtype):
+    def __init__(self, int code, str name, str title, str letter, numpy_dtype, int computes):
+        cdef const Dtype *facts = kernel_dtype(code)
         self.code = code
         self.name = name
+        self.title = title
+        self.short = facts.name.decode()
+        self.letter = letter.encode()
         self.numpy_dtype = np.dtype(numpy_dtype)
-        self.itemsize = self.numpy_dtype.itemsize
-        self.is_floating_point = code >= F16
-        self.is_signed = code > U8
+        self.computes = computes
+        self.itemsize = facts.bytes
+        self.is_floating_point = facts.digits > 0
+        self.is_signed = self.is_floating_point or self.short[0] == "i"
 
     @property
     def is_complex(self):
@@ -47,40 +42,60 @@ def _dtype_of_name(str name):
     return DTYPE_NAMES[name]
 
 
+# All that is known of each, beside its size (EVERY_DTYPE of kernel.h, whose order is this one): code, name, word in PyTorch's
+# names of tensor types, letter in buffers, NumPy's type, and the dtype in which bodies compute it.
 cdef list DTYPE_LIST = [
-    dtype(BOOL, "bool", np.bool_), dtype(U8, "uint8", np.uint8), dtype(I8, "int8", np.int8),
-    dtype(I16, "int16", np.int16), dtype(I32, "int32", np.int32), dtype(I64, "int64", np.int64),
-    dtype(F16, "float16", np.float16), dtype(F32, "float32", np.float32), dtype(F64, "float64", np.float64),
+    dtype(BOOL, "bool", "Bool", "?", np.bool_, BOOL),
+    dtype(U8, "uint8", "Byte", "B", np.uint8, U8),
+    dtype(I8, "int8", "Char", "b", np.int8, I8),
+    dtype(I16, "int16", "Short", "h", np.int16, I16),
+    dtype(I32, "int32", "Int", "i", np.int32, I32),
+    dtype(I64, "int64", "Long", "q", np.int64, I64),
+    dtype(F16, "float16", "Half", "e", np.float16, F32),
+    dtype(F32, "float32", "Float", "f", np.float32, F32),
+    dtype(F64, "float64", "Double", "d", np.float64, F64),
 ]
 all_dtypes = tuple(DTYPE_LIST)
 cdef dict DTYPE_NAMES = {d.name: d for d in DTYPE_LIST}
 cdef dict NUMPY_TO_DTYPE = {d.numpy_dtype: d for d in DTYPE_LIST}
 
-cdef list LEAST = [0] + [int(np.iinfo(d.numpy_dtype).min) for d in DTYPE_LIST[1:6]]      # of the integers
-cdef list GREATEST = [1] + [int(np.iinfo(d.numpy_dtype).max) for d in DTYPE_LIST[1:6]]
-
-cdef int ITEMSIZE[9]
-cdef int NUMPY_TYPE[9]
+cdef int ITEMSIZE[DTYPES]
+cdef int NUMPY_TYPE[DTYPES]
+cdef uint8_t IS_FLOAT[DTYPES]
+cdef uint8_t COMPUTES[DTYPES]           # a narrow float's values are computed in float32
+cdef uint8_t PROMOTED[DTYPES][DTYPES]
 cdef uint8_t CODE_OF_NUMPY[32]
-cdef uint8_t PROMOTED[9][9]
+cdef list LEAST = [None] * DTYPES       # of the integers
+cdef list GREATEST = [None] * DTYPES
 cdef int default_code = F32
+
+
+cdef int promotion(int a, int b) noexcept:
+    """The least dtype that holds the values of both, which are numbered in the order of promotion."""
+    cdef int low = min(a, b), high = max(a, b)
+    if low == U8 and not IS_FLOAT[high]:
+        return max(high, I16) if high != low else U8
+    return high
 
 
 cdef void fill_dtype_tables():
     cdef int a, b
+    cdef dtype d
     memset(CODE_OF_NUMPY, NO_DTYPE, 32)
-    for a in range(DTYPES):
-        ITEMSIZE[a] = (<dtype>DTYPE_LIST[a]).itemsize
-        NUMPY_TYPE[a] = DTYPE_LIST[a].numpy_dtype.num
-        CODE_OF_NUMPY[NUMPY_TYPE[a]] = a
+    for d in DTYPE_LIST:
+        ITEMSIZE[d.code] = d.itemsize
+        IS_FLOAT[d.code] = d.is_floating_point
+        COMPUTES[d.code] = d.computes
+        NUMPY_TYPE[d.code] = d.numpy_dtype.num
+        CODE_OF_NUMPY[NUMPY_TYPE[d.code]] = d.code
+        if not d.is_floating_point:
+            LEAST[d.code] = 0 if d.code == BOOL else int(np.iinfo(d.numpy_dtype).min)
+            GREATEST[d.code] = 1 if d.code == BOOL else int(np.iinfo(d.numpy_dtype).max)
     for number in (np.dtype("long"), np.dtype("longlong"), np.dtype("intc")):
         CODE_OF_NUMPY[number.num] = I64 if number.itemsize == 8 else I32
     for a in range(DTYPES):
         for b in range(DTYPES):
-            if (a == U8 and I8 <= b <= I64) or (b == U8 and I8 <= a <= I64):
-                PROMOTED[a][b] = max(max(a, b), I16)      # uint8 with int8 needs int16
-            else:
-                PROMOTED[a][b] = max(a, b)
+            PROMOTED[a][b] = promotion(a, b)
 
 
 fill_dtype_tables()
@@ -117,9 +132,9 @@ cdef int combine(int higher, int lower) noexcept:
     """
     if higher == NO_DTYPE:
         return lower
-    if lower == NO_DTYPE or higher >= F16:
+    if lower == NO_DTYPE or IS_FLOAT[higher]:
         return higher
-    if higher == BOOL or lower >= F16:
+    if higher == BOOL or IS_FLOAT[lower]:
         return PROMOTED[higher][lower]
     return higher
 
@@ -204,7 +219,7 @@ def can_cast(from_, to):
 
 
 cdef bint castable(int source, int target) noexcept:
-    if source >= F16 and target < F16:
+    if IS_FLOAT[source] and not IS_FLOAT[target]:
         return False
     return source == BOOL or target != BOOL
 

@@ -1,8 +1,8 @@
 # Element by element: one operand, or two with broadcasting and promotion.
 
-cdef const Kernel *POW_SCALAR[9]
-cdef const Kernel *POW_SCALAR_BACKWARD[9]
-cdef const Kernel *ADD_SCALED[9]
+cdef const Kernel *POW_SCALAR[DTYPES]
+cdef const Kernel *POW_SCALAR_BACKWARD[DTYPES]
+cdef const Kernel *ADD_SCALED[DTYPES]
 
 
 cdef void find_scalar_kernels() noexcept:
@@ -90,7 +90,7 @@ cdef object hot_unary(Op op, void **args, Py_ssize_t count):
                 return DECLINED
             settings[i] = value
             a.scalar[i - 1] = value
-            if x.code <= F32 and not -FLOAT32_MAX <= a.scalar[i - 1] <= FLOAT32_MAX:
+            if x.code != F64 and not -FLOAT32_MAX <= a.scalar[i - 1] <= FLOAT32_MAX:
                 fitting(value, x.code, True)
     return unary_kernel(op, x, &a, settings)
 
@@ -132,17 +132,11 @@ cdef int neg_vjp(Node node, Tensor g) except -1:
     return accumulate_new(node, 0, <Tensor>unary(OP_NEG, g))
 
 
-cdef object array_for_body(Op op, Tensor x):
-    """What an elementwise body computes on: float16 as float32, so that the result is rounded once. A rule of "free" is for
-    bodies that must see float16 itself."""
-    return array_of(x if x.code != F16 or op.rule == FREE else cast_raw(x, F32))
-
-
 cdef object run_unary(Op op, list values):
     """By the body."""
     cdef Tensor x = want_tensor(op, values[0], 0)
     cdef int code = x.code
-    if op.rule == FLOAT and code < F16:
+    if op.rule == FLOAT and not IS_FLOAT[code]:
         code = default_code
         x = cast_raw(x, code)
         if op.hot is not NULL:
@@ -152,19 +146,17 @@ cdef object run_unary(Op op, list values):
                 return found
     elif op.rule == NO_BOOL and code == BOOL:
         raise RuntimeError(f"{op.__name__}() is not supported for bool tensors; use logical_not() or convert with .to(dtype)")
-    if code >= F16 and op.rule != FREE:
+    if IS_FLOAT[code] and op.rule != FREE:
         for value in values[1:]:
             if is_number(value):
-                fitting(value, F32 if code == F16 else code, True)
+                fitting(value, COMPUTES[code], True)
     bodies = list(values)
-    bodies[0] = array_for_body(op, x)
+    bodies[0] = body_array(op, x)
     result = call_body(op, bodies)
     if op.rule == TO_BOOL:
         code = BOOL
     if op.rule != FREE:
-        result = np.asarray(result)
-        if result.dtype.num != NUMPY_TYPE[code]:
-            result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
+        result = body_result(op, result, code)
     values[0] = x
     return finish(op, values, [x], result)
 
@@ -259,11 +251,11 @@ cdef inline int pair_code(object a, object b) except -1:
             if (x.nd > 0) == (y.nd > 0):
                 return PROMOTED[x.code][y.code]
             return combine(x.code, y.code) if x.nd else combine(y.code, x.code)
-        if x.code >= F16:
+        if IS_FLOAT[x.code]:
             return x.code
         return combine_with_number(x.code, b)
     y = <Tensor>b
-    if y.code >= F16:
+    if IS_FLOAT[y.code]:
         return y.code
     return combine_with_number(y.code, a)
 
@@ -281,7 +273,7 @@ cdef object binary(Op op, object a, object b):
     cdef int code = pair_code(a, b)
     cdef Tensor x, y, out
     cdef KernelArgs args
-    if op.rule == FLOAT and code < F16:
+    if op.rule == FLOAT and not IS_FLOAT[code]:
         code = default_code
     if not tg_kernels or (op.rule == NO_BOOL and (is_bool(a) or is_bool(b))):
         return run_binary(op, with_defaults(op, a, b))
@@ -447,31 +439,28 @@ cdef object run_binary(Op op, list values):
         if found is not None:
             return found
     code = pair_code(a, b)
-    if op.rule == FLOAT and code < F16:
+    if op.rule == FLOAT and not IS_FLOAT[code]:
         code = default_code
     elif op.rule == NO_BOOL and code == BOOL:
         raise RuntimeError(f"{op.__name__}() is not supported for bool tensors: use the ^ or logical_xor() operator, or convert "
                            f"with .to(dtype)")
-    if code == F16:
+    if COMPUTES[code] != code:
         for value in values[2:]:
             if is_number(value):
-                fitting(value, F16, True)
+                fitting(value, code, True)
     bodies = list(values)
     inside = code
-    if code == F16 and (op is OP_MUL or op is OP_DIV) and not (isinstance(a, Tensor) and isinstance(b, Tensor)):
-        inside = F32                # the number is not rounded first
+    if COMPUTES[code] != code and (op is OP_MUL or op is OP_DIV) and not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        inside = COMPUTES[code]     # the number is not rounded first
     for i, operand in enumerate((a, b)):
-        bodies[i] = array_for_body(op, as_operand(operand, inside))
+        bodies[i] = body_array(op, as_operand(operand, inside))
     if isinstance(a, Tensor) and isinstance(b, Tensor) and not same_shape(a, b):
         check_broadcast(op, a, b)
     result = call_body(op, bodies)
     if op.rule == TO_BOOL:
         code = BOOL
     if op.rule != FREE:
-        result = np.asarray(result)
-        if result.dtype.num != NUMPY_TYPE[code]:
-            with np.errstate(over="ignore"):
-                result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
+        result = body_result(op, result, code)
     values[0] = a
     values[1] = b
     return finish(op, values, [a, b], result)

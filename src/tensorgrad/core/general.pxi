@@ -39,42 +39,92 @@ cdef object run(Op op, list values):
                     raise TypeError(f"expected Tensor as element {k} in argument {i}, but got {type(each).__name__}")
             inputs.extend(value)
             values[i] = value
-            bodies[i] = [operand_array(op, <Tensor>each) for each in value]
+            bodies[i] = [body_array(op, <Tensor>each) for each in value]
         elif value is None and op.defaults[i] is None:
             inputs.append(None)
         else:
             inputs.append(want_tensor(op, value, i))
-            bodies[i] = operand_array(op, <Tensor>value)
+            bodies[i] = body_array(op, <Tensor>value)
     result = call_body(op, bodies)
     return finish(op, values, inputs, result)
 
 
-cdef object operand_array(Op op, Tensor x):
-    """An operand for a body. NumPy checks integers and truths that say where to read or write before it uses them, so they
-    are copied: whoever else holds their memory may write there in between.
+cdef object body_array(Op op, Tensor x):
+    """An operand for a body. Narrow floats come in float32, so that their results are rounded once; where the body decides on
+    dtypes, its array says which one it stands for (`dtype_in_body`). NumPy checks integers and truths that say where to read
+    or write before it uses them, so they are copied: whoever else holds their memory may write there in between.
     """
-    return array_of(clone_raw(x) if x.code < F16 and op.kind == PRIMITIVE else x)
+    cdef int code = COMPUTES[x.code]
+    if op.kind == VIEW:
+        return array_of(x)
+    if IS_FLOAT[code]:
+        if op.double:
+            return array_of(cast_raw(x, F64))
+        if code != x.code:
+            array = array_of(cast_raw(x, code))
+            return array.view(SAYING[x.code]) if op.rule == FREE else array
+    elif op.kind == PRIMITIVE:
+        x = clone_raw(x)
+    return array_of(x)
+
+
+cdef list SAYING = [np.dtype((<dtype>DTYPE_LIST[d.computes]).numpy_dtype, metadata={"tensorgrad": d}) for d in DTYPE_LIST]
+
+
+def dtype_in_body(array):
+    """The dtype of the tensor that a body's array stands for: of a narrow float it is float32, and says so."""
+    said = array.dtype.metadata
+    return dtype_of_numpy(array.dtype) if said is None or "tensorgrad" not in said else said["tensorgrad"]
+
+
+def rounded_in_body(array, like):
+    """The numbers of an array as the dtype that the body's array ``like`` stands for holds them: for a body that rounds on its way.
+    """
+    cdef dtype own = dtype_in_body(like)
+    if own.computes == own.code:
+        return array
+    return array_of(cast_raw(cast_raw(borrow_array(np.asarray(array)), own.code), own.computes))
+
+
+cdef object body_result(Op op, object result, int code):
+    """What an elementwise body or a reduction gave, as an array of the dtype that its rule says."""
+    cdef dtype wanted = <dtype>DTYPE_LIST[code]
+    result = np.asarray(result)
+    if result.dtype.num == wanted.numpy_dtype.num:
+        return result
+    with np.errstate(all="ignore"):
+        if op.double and COMPUTES[code] != code:
+            result = result.astype((<dtype>DTYPE_LIST[COMPUTES[code]]).numpy_dtype, copy=False)
+        return result.astype(wanted.numpy_dtype, copy=False)
+
+
+cdef int narrow_code(list inputs) noexcept:
+    """The narrow float that all floats among the inputs are, which the float32 that a body gives then becomes."""
+    cdef int code = NO_DTYPE
+    for each in inputs:
+        if isinstance(each, Tensor) and IS_FLOAT[(<Tensor>each).code]:
+            if code != NO_DTYPE and code != (<Tensor>each).code:
+                return NO_DTYPE
+            code = (<Tensor>each).code
+    return NO_DTYPE if code == NO_DTYPE or COMPUTES[code] == code else code
 
 
 cdef class InSingle:
-    """The body of a composite that computes on float16 as on float32, and rounds its result once."""
+    """The body of a composite that computes on narrow floats as on float32, and rounds its result once."""
     cdef readonly object __wrapped__
 
     def __init__(self, body):
         self.__wrapped__ = body
 
     def __call__(self, *args, **kwargs):
-        cdef bint half = False
-        for value in (*args, *kwargs.values()) if kwargs else args:
-            if isinstance(value, Tensor) and (<Tensor>value).code >= F16:
-                if (<Tensor>value).code != F16:
-                    return self.__wrapped__(*args, **kwargs)
-                half = True
-        if not half:
+        cdef int narrow = narrow_code([*args, *kwargs.values()])
+        cdef int code
+        if narrow == NO_DTYPE:
             return self.__wrapped__(*args, **kwargs)
-        settings = {name: in_dtype(value, F16, F32) for name, value in kwargs.items()}
-        result = self.__wrapped__(*[in_dtype(value, F16, F32) for value in args], **settings)
-        return in_dtype(result, F32, F16)
+        code = COMPUTES[narrow]
+        settings = {name: in_dtype(value, narrow, code) for name, value in kwargs.items()}
+        result = self.__wrapped__(*[in_dtype(value, narrow, code) for value in args], **settings)
+        return in_dtype(result, code, narrow)
 
 
 cdef object in_dtype(object value, int old, int new):
@@ -119,6 +169,7 @@ cdef object finish(Op op, list values, list inputs, object result):
     """Wraps what a body gave and records it."""
     cdef Tensor out, x
     cdef list outs
+    cdef int narrow = NO_DTYPE
     if op.kind == VIEW:
         x = <Tensor>inputs[0]
         if type(result) is list:
@@ -133,15 +184,17 @@ cdef object finish(Op op, list values, list inputs, object result):
             out = view_from_array(x, result)
         else:
             refuse_outside(op, x, result)
-            out = result_tensor(result, inputs)
+            out = result_tensor(result, inputs, NO_DTYPE)
         return record(op, values, inputs, out, None)
+    if op.rule == FREE:
+        narrow = narrow_code(inputs)
     if type(result) is tuple or isinstance(result, (tuple, list)):
-        outs = [result_tensor(each, inputs) for each in result]
+        outs = [result_tensor(each, inputs, narrow) for each in result]
         record(op, values, inputs, None, outs)
         if hasattr(result, "_fields"):
             return type(result)(*outs)
         return tuple(outs)
-    out = result_tensor(result, inputs)
+    out = result_tensor(result, inputs, narrow)
     return record(op, values, inputs, out, None)
 
 
@@ -167,14 +220,14 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
     if out is None:
         first = None
         for each in outs:
-            if (<Tensor>each).code >= F16:
+            if IS_FLOAT[(<Tensor>each).code]:
                 first = <Tensor>each
                 break
         if first is None:
             return None
     else:
         first = out
-        if out.code < F16:
+        if not IS_FLOAT[out.code]:
             return out
     node = new_node(op, first, formula_vjp)
     settings = None
@@ -292,7 +345,7 @@ cdef int record_outputs(Node node, list outs, int keep) except -1:
     for i in range(len(outs)):
         t = <Tensor>outs[i]
         extra.outputs_meta.append((shape_tuple(t), t.code))
-        if t.code >= F16:
+        if IS_FLOAT[t.code]:
             t.node = node
             t.nr = i
             t.requires = True
@@ -330,7 +383,7 @@ cdef object node_value(Node node, int code, object g):
     if code <= ARG_OUTPUT_N:
         extra = <NodeExtra>node.more
         out = alias_of(extra.output_aliases[ARG_OUTPUT_N - code][0])
-        if tg_grad and out.code >= F16:
+        if tg_grad and IS_FLOAT[out.code]:
             out.node = node
             out.nr = ARG_OUTPUT_N - code
             out.requires = True
@@ -369,7 +422,7 @@ cdef object output_gradient(Node node, object g, int i):
 cdef object first_gradient(Node node, object g):
     cdef Py_ssize_t i
     for i in range(len(g)):
-        if (<NodeExtra>node.more).outputs_meta[i][1] >= F16:
+        if IS_FLOAT[(<NodeExtra>node.more).outputs_meta[i][1]]:
             return output_gradient(node, g, i)
     return g[0]
 

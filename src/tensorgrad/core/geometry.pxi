@@ -278,11 +278,6 @@ cdef object size_object(Tensor t):
     return tuple.__new__(Size, shape_tuple(t))
 
 
-cdef str tensor_type_name(int code):
-    return ("BoolTensor", "ByteTensor", "CharTensor", "ShortTensor", "IntTensor", "LongTensor", "HalfTensor", "FloatTensor",
-            "DoubleTensor")[code]
-
-
 class Size(tuple):
     """The shape of a tensor: a tuple of ints that prints as one.
 

@@ -27,7 +27,7 @@ cdef bint is_plain(object part):
         return True
     if isinstance(part, np.ndarray):
         return part.ndim == 0 and part.dtype.kind in "iu" and part.dtype != np.uint8      # which is a mask
-    return isinstance(part, Tensor) and (<Tensor>part).nd == 0 and U8 < (<Tensor>part).code < F16
+    return isinstance(part, Tensor) and (<Tensor>part).nd == 0 and (<Tensor>part).code in (I8, I16, I32, I64)
 
 
 cdef object plain_parts(object index):
@@ -175,7 +175,7 @@ cdef Tensor pick_rows(Tensor x, Tensor index, bint from_end):
 
 cdef int record_rows(Op op, Tensor out, Tensor x, Tensor index, list settings) except -1:
     cdef Node node
-    if not tg_grad or x.code < F16 or not needs_grad(x):
+    if not tg_grad or not IS_FLOAT[x.code] or not needs_grad(x):
         return 0
     node = record_native(op, out, x, None, None, 0)
     keep1(node, index)

@@ -208,7 +208,7 @@ cdef int refresh_view(Tensor t) except -1:
 
 
 cdef str title(int code):
-    return ("Bool", "Byte", "Char", "Short", "Int", "Long", "Half", "Float", "Double")[code]
+    return (<dtype>DTYPE_LIST[code]).title
 
 
 cdef int resize_out(Tensor out, Tensor value, str who) except -1:
@@ -245,7 +245,7 @@ cdef Tensor write_out(object target, object value, str who):
 def _fill(Tensor t not None, value):
     """Sets every element of a tensor that nobody else has seen."""
     value = fitting(value, t.code, t.count != 1)
-    if t.contiguous and t.code >= F32:
+    if t.contiguous and t.code in (F32, F64):
         fill_raw(t, real_number(value))
     else:
         copy_into(t, number_tensor(value, t.code))

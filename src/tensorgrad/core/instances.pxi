@@ -130,7 +130,7 @@ cdef int set_requires_grad(Tensor t, bint value) except -1:
     if t.node is not None:
         raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed "
                            "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().")
-    if value and t.code < F16:
+    if value and not IS_FLOAT[t.code]:
         raise RuntimeError(f"only Tensors of floating point dtype can require gradients, not {DTYPE_LIST[t.code]}")
     if value and t.flags & FLAG_INFERENCE and not tg_inference:
         raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")

@@ -58,7 +58,7 @@ cdef object hot_join(Op op, void **args, Py_ssize_t count):
         x = <Tensor>pieces[i]
         copy_piece(out, x, dim, total, stacked)
         total += 1 if stacked else shape_of(x)[dim]
-    if needs and code >= F16:
+    if needs and IS_FLOAT[code]:
         record_join(op, out, given, pieces, dim, stacked)
     return out
 

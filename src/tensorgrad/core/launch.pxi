@@ -136,21 +136,19 @@ cdef bint map_args(KernelArgs *a, PyObject **operands, int count, Tensor out) no
     return True
 
 
-cdef const Kernel *COPY[9]
-cdef const Kernel *FILL[9]
-cdef const Kernel *CAST[9][9]
+cdef const Kernel *COPY[DTYPES]
+cdef const Kernel *FILL[DTYPES]
+cdef const Kernel *CAST[DTYPES][DTYPES]
 
 
 cdef void find_copies() noexcept:
-    cdef int a, b
-    cdef bytes name
+    cdef int a
+    cdef dtype target
     for a in range(DTYPES):
         COPY[a] = find(b"copy", a)
         FILL[a] = find(b"fill", a)
-        for b in range(DTYPES):
-            short = ("bool", "u8", "i8", "i16", "i32", "i64", "f16", "f32", "f64")[b]
-            name = f"cast_{short}".encode()
-            CAST[a][b] = find(name, a)
+        for target in DTYPE_LIST:
+            CAST[a][target.code] = find(f"cast_{target.short}".encode(), a)
 
 
 find_copies()

@@ -39,11 +39,10 @@ def _named(name: str, dtype: _core.dtype) -> TensorType:
     return TensorType(name, (), {"dtype": dtype, "__doc__": about, "__module__": "tensorgrad"})
 
 
-_NAMES = ("Bool", "Byte", "Char", "Short", "Int", "Long", "Half", "Float", "Double")
 (
     BoolTensor, ByteTensor, CharTensor, ShortTensor, IntTensor, LongTensor, HalfTensor, FloatTensor,
     DoubleTensor
-) = (_named(f"{name}Tensor", dtype) for name, dtype in zip(_NAMES, all_dtypes, strict=True))  # fmt: skip
+) = (_named(f"{dtype.title}Tensor", dtype) for dtype in all_dtypes)  # fmt: skip
 
 
 def set_default_tensor_type(t: Any) -> None:

@@ -68,19 +68,26 @@ cdef inline double normal_one(Engine *e) noexcept nogil:
 
 # ---- dtypes ------------------------------------------------------------------------------------------------
 
-# The codes of tensorgrad's dtypes; float16 travels as its 16 bits.
-cdef enum:
-    BOOL, U8, I8, I16, I32, I64, F16, F32, F64
+# Dtypes are tensorgrad's codes; float16 travels as its 16 bits.
+cdef int[32] code_of                    # by NumPy's type number; -1: not one of ours
+cdef int[DTYPES] SIZES
+cdef int[DTYPES] DIGITS                 # bits of a float's significand, 0 of others
 
-cdef int[32] code_of                                    # by NumPy's type number; -1: not one of ours
-cdef int[9] SIZES = [1, 1, 1, 2, 4, 8, 2, 4, 8]
-cdef int[9] DIGITS = [0, 0, 0, 0, 0, 0, 11, 24, 53]     # bits of a float's significand
-for number in range(32):
-    code_of[number] = -1
-for code, name in enumerate(("?", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8")):
+
+cdef void look_at_dtypes():
+    cdef int code
+    numbers = {}
+    for code in range(DTYPES):
+        SIZES[code], DIGITS[code] = kernel_dtype(code).bytes, kernel_dtype(code).digits
+        numbers[kernel_dtype(code).name.decode()] = code
+    for number in range(32):
+        code_of[number] = -1
     for letter in "?bBhHiIlLqQefd":
-        if np.dtype(letter) == np.dtype(name):
-            code_of[np.dtype(letter).num] = code
+        kind = np.dtype(letter)
+        code_of[kind.num] = numbers.get(kind.name if letter == "?" else f"{kind.kind}{8 * kind.itemsize}", -1)
+
+
+look_at_dtypes()
 
 ctypedef fused source:
     int64_t

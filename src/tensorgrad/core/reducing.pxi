@@ -112,7 +112,7 @@ cdef bint collapse(Tensor x, int start, int stop, int64_t *size, int64_t *stride
 cdef int reduction_code(Op op, int code) noexcept:
     if op.rule == TO_BOOL:
         return U8 if code == U8 else BOOL       # torch keeps bytes, which once were its truth values
-    if op.rule == WIDE and code < F16:
+    if op.rule == WIDE and not IS_FLOAT[code]:
         return I64
     return code
 
@@ -167,7 +167,7 @@ cdef object run_reduction(Op op, list values):
         wanted = values[slot]
         x = OP_CAST(x, wanted)
         values[slot] = None
-        if op.rule == WIDE and x.code < F16 and x.code != I64:      # int64 would be the answer's dtype
+        if op.rule == WIDE and not IS_FLOAT[x.code] and x.code != I64:      # int64 would be the answer's dtype
             values[0] = x
             return OP_CAST(run_reduction(op, values), wanted)
         if op.hot is not NULL:
@@ -175,7 +175,7 @@ cdef object run_reduction(Op op, list values):
             found = hot_bound(op, values)
             if found is not DECLINED:
                 return found
-    if op.rule == FLOAT and x.code < F16:
+    if op.rule == FLOAT and not IS_FLOAT[x.code]:
         raise RuntimeError(f"{op.__name__}(): could not infer output dtype. Input dtype must be either a "
                            "floating point or complex "
                            f"dtype. Got: {title(x.code)}")
@@ -187,12 +187,10 @@ cdef object run_reduction(Op op, list values):
         op.check(x, values[1])              # what must hold of the extents
     code = reduction_code(op, x.code)
     bodies = list(values)
-    bodies[0] = array_of(x)
+    bodies[0] = body_array(op, x)
     result = call_body(op, bodies)
     if op.rule != FREE:
-        result = np.asarray(result)
-        if result.dtype.num != NUMPY_TYPE[code]:
-            result = result.astype((<dtype>DTYPE_LIST[code]).numpy_dtype)
+        result = body_result(op, result, code)
     return finish(op, values, [x], result)
 
 

@@ -339,7 +339,7 @@ cdef int remember_line(Node node) except -1:
 cdef int changed(Node node, Tensor t, uint32_t had) except -1:
     shape = ", ".join(map(str, shape_tuple(t)))
     text = (f"one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"[tensorgrad.{tensor_type_name(t.code)} [{shape}]], saved by {node.name()} of {op_title(node)}, is at version "
+            f"[tensorgrad.{title(t.code)}Tensor [{shape}]], saved by {node.name()} of {op_title(node)}, is at version "
             f"{version_of(t)}; expected version {had} instead.")
     if node.state & NODE_GENERAL and (<NodeExtra>node.more).traceback:
         text += " The forward call that saved it:\n" + "".join((<NodeExtra>node.more).traceback)

@@ -19,10 +19,6 @@ cdef TensorExtra extra_of(Tensor t):
     return <TensorExtra>t.extra
 
 
-cdef char *BUFFER_FORMATS[9]
-BUFFER_FORMATS[:] = [b"?", b"B", b"b", b"h", b"i", b"q", b"e", b"f", b"d"]
-
-
 @cython.freelist(512)
 cdef class Tensor:
     """A multi-dimensional array of one dtype that can remember how it was computed.
@@ -250,11 +246,11 @@ cdef class Tensor:
 
     def is_floating_point(self):
         """Whether its elements are floats."""
-        return self.code >= F16
+        return bool(IS_FLOAT[self.code])
 
     def is_signed(self):
         """Whether its dtype has a sign."""
-        return self.code > U8
+        return (<dtype>DTYPE_LIST[self.code]).is_signed
 
     def is_complex(self):
         """False: there are no complex dtypes."""
@@ -342,7 +338,7 @@ cdef class Tensor:
         buffer.len = self.count * ITEMSIZE[self.code]
         buffer.readonly = self.block.frozen
         buffer.itemsize = ITEMSIZE[self.code]
-        buffer.format = BUFFER_FORMATS[self.code] if flags & PyBUF_FORMAT else NULL
+        buffer.format = <char *>(<dtype>DTYPE_LIST[self.code]).letter if flags & PyBUF_FORMAT else NULL
         buffer.ndim = self.nd
         buffer.shape = dims + 1 if flags & PyBUF_ND else NULL
         buffer.strides = dims + 1 + self.nd if flags & PyBUF_STRIDES == PyBUF_STRIDES else NULL
@@ -384,7 +380,7 @@ cdef class Tensor:
         return complex(only_element(self))
 
     def __index__(self):
-        if self.code >= F16 or self.count != 1:
+        if IS_FLOAT[self.code] or self.count != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self.item())
 

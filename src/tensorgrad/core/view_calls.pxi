@@ -164,7 +164,7 @@ cdef object hot_cast(Op op, void **args, Py_ssize_t count):
         return x
     out = new_like(x, code)
     copy_into(out, x)
-    if tg_grad and code >= F16:
+    if tg_grad and IS_FLOAT[code]:
         record_native(op, out, x, None, None, 0)
     return out
 

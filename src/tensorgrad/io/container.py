@@ -12,22 +12,11 @@ import math
 import struct
 from typing import Any, BinaryIO, NamedTuple
 
-import numpy as np
+from tensorgrad.core import all_dtypes, dtype
 
 __all__ = ["Entry", "LoadError", "parse_json", "read_into", "read_table", "table_bytes"]
 
-NAME_OF = {
-    "bool": "BOOL",
-    "uint8": "U8",
-    "int8": "I8",
-    "int16": "I16",
-    "int32": "I32",
-    "int64": "I64",
-    "float16": "F16",
-    "float32": "F32",
-    "float64": "F64",
-}
-DTYPE_OF = {name: dtype for dtype, name in NAME_OF.items()}
+DTYPE_OF = {d.short.upper(): d for d in all_dtypes}
 ALIGNMENT = 64  # of the data in the file, so that a mapped file can be computed with
 LARGEST_TABLE = 100_000_000  # bytes; the limit of the safetensors package too
 MOST_DIMS = 64
@@ -65,7 +54,7 @@ class LoadError(RuntimeError):
 class Entry(NamedTuple):
     """Where a tensor's bytes are, counted from the end of the table."""
 
-    dtype: str
+    dtype: dtype
     shape: tuple[int, ...]
     begin: int
     end: int
@@ -76,7 +65,7 @@ def table_bytes(entries: dict[str, Entry], metadata: dict[str, str]) -> bytes:
     table: dict[str, Any] = {"__metadata__": metadata}
     for name, entry in entries.items():
         table[name] = {
-            "dtype": NAME_OF[entry.dtype],
+            "dtype": entry.dtype.short.upper(),
             "shape": list(entry.shape),
             "data_offsets": [entry.begin, entry.end],
         }
@@ -198,7 +187,7 @@ def _entry(name: str, what: Any) -> Entry:
         raise LoadError(
             f"tensor {name!r} has the offsets {str(offsets)[:80]}, which are no beginning and end"
         )
-    itemsize = np.dtype(DTYPE_OF[dtype]).itemsize
+    itemsize = DTYPE_OF[dtype].itemsize
     if math.prod(extent or 1 for extent in shape) * itemsize >= 1 << 63:
         raise LoadError(f"tensor {name!r} has the shape {str(shape)[:80]}, which is too large for any memory")
     wanted, got = math.prod(shape) * itemsize, offsets[1] - offsets[0]

@@ -17,10 +17,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 import tensorgrad as tg
-from tensorgrad.core import Tensor
+from tensorgrad.core import Tensor, dtype_of_numpy
 
 from .container import Entry, LoadError, parse_json, read_into, read_table, table_bytes
-from .tree import DTYPES, Saved, decode, encode
+from .tree import Saved, decode, encode
 
 try:
     import fcntl
@@ -66,7 +66,7 @@ def save(
     saved.sort(key=lambda item: -item.array.itemsize)
     entries, offset = {}, 0
     for name, array in saved:
-        entries[name] = Entry(array.dtype.name, array.shape, offset, offset + array.nbytes)
+        entries[name] = Entry(dtype_of_numpy(array.dtype), array.shape, offset, offset + array.nbytes)
         offset += array.nbytes
     description = json.dumps({"version": VERSION, "tree": tree}, separators=(",", ":"), allow_nan=False)
     start = table_bytes(entries, {TREE: description})
@@ -283,11 +283,11 @@ def _tree(metadata: dict[str, str], entries: dict[str, Entry]) -> Any:
 
 
 def _read_tensor(file: BinaryIO, name: str, entry: Entry) -> Tensor:
-    tensor = tg.empty(entry.shape, dtype=DTYPES[entry.dtype])
+    tensor = tg.empty(entry.shape, dtype=entry.dtype)
     array = tensor.numpy()
     if array.nbytes:
         octets = array.reshape(-1).view(np.uint8)
         read_into(file, octets, f"tensor {name!r}")
-        if entry.dtype == "bool":  # another program's True may be any byte
+        if entry.dtype is tg.bool:  # another program's True may be any byte
             np.not_equal(octets, 0, out=octets.view(np.bool_))
     return tensor

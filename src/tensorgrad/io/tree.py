@@ -24,7 +24,7 @@ from .container import LoadError
 __all__ = ["Saved", "decode", "encode"]
 
 DEEPEST = 200
-DTYPES = {str(d).split(".")[-1]: d for d in tg.core.all_dtypes}
+DTYPES = {d.name: d for d in tg.core.all_dtypes}
 ARRAY_DTYPE = re.compile(
     r"[<>|]([biufc]\d{1,2}|[SU]\d{1,9}|[mM]8(\[\w+\])?)"
 )  # that mean the same everywhere
@@ -73,7 +73,7 @@ class _Writer:
         if kind in (bytes, bytearray):
             return {"bytes": base64.b64encode(obj).decode()}
         if kind is dtype:
-            return {"dtype": str(obj).split(".")[-1]}
+            return {"dtype": obj.name}
         if kind is tg.device:
             return {"device": str(obj)}
         if isinstance(obj, np.generic) and _has_fixed_form(obj.dtype):

@@ -47,7 +47,7 @@ cdef object column(str who, str name, object value, Py_ssize_t count, object dty
 
 
 cdef inline int code_of(object array) except -1:
-    return DT_F32 if array.dtype == np.float32 else DT_F64
+    return F32 if array.dtype == np.float32 else F64
 
 
 cdef void *start(const floating[::1] flat) noexcept nogil:

@@ -244,18 +244,14 @@ GATHER(64, uint64_t)
 SCATTER(f32, float)
 SCATTER(f64, double)
 
-#define EVERY_TYPE(line)                                                                                \
-    line(DT_BOOL, bool, 8) line(DT_U8, u8, 8) line(DT_I8, i8, 8) line(DT_I16, i16, 16) line(DT_I32, i32, 32) \
-    line(DT_I64, i64, 64) line(DT_F16, f16, 16) line(DT_F32, f32, 32) line(DT_F64, f64, 64)
-
 #define CAST_LINE(code, T, to) \
-    {"cast_" #to, code, T##_to_##to, .cost = 0.2f, .inputs = 1, .outputs = 1},
+    {"cast_" #to, DT_##code, T##_to_##to, .cost = 0.2f, .inputs = 1, .outputs = 1},
 
-#define LINES(code, T, bits)                                                                            \
-    {"copy", code, copy_##bits, .cost = 0.01f * bits / 8, .inputs = 1, .outputs = 1},                   \
-    {"gather_rows", code, gather_rows_##bits, .cost = 0.02f * bits / 8, .inputs = 2, .outputs = 2,      \
+#define LINES(code, T, bits, digits)                                                                    \
+    {"copy", DT_##code, copy_##bits, .cost = 0.01f * bits / 8, .inputs = 1, .outputs = 1},                   \
+    {"gather_rows", DT_##code, gather_rows_##bits, .cost = 0.02f * bits / 8, .inputs = 2, .outputs = 2,      \
      .settings = ": rows from_end", .units = segments_to_gather, .workspace = word_each, .finish = join_wrong}, \
-    {"fill", code, fill_##T, .cost = 0.005f * bits / 8, .outputs = 1, .settings = "value"},             \
+    {"fill", DT_##code, fill_##T, .cost = 0.005f * bits / 8, .outputs = 1, .settings = "value"},             \
     CAST_LINE(code, T, bool) CAST_LINE(code, T, u8) CAST_LINE(code, T, i8) CAST_LINE(code, T, i16)      \
     CAST_LINE(code, T, i32) CAST_LINE(code, T, i64) CAST_LINE(code, T, f16) CAST_LINE(code, T, f32)     \
     CAST_LINE(code, T, f64)
@@ -266,7 +262,7 @@ SCATTER(f64, double)
      .units = one_unit},
 
 const Kernel LEVEL(copy_entries)[] = {
-    EVERY_TYPE(LINES)
+    EVERY_DTYPE(LINES)
     SCATTER_LINE(DT_F32, f32)
     SCATTER_LINE(DT_F64, f64)
     {NULL},

@@ -57,8 +57,29 @@ static inline double kernel_cost(const Kernel *kernel, const KernelArgs *args)
     return cost;
 }
 
-/* Element types, in the order of the promotion table. */
-enum { DT_BOOL, DT_U8, DT_I8, DT_I16, DT_I32, DT_I64, DT_F16, DT_F32, DT_F64, DT_COUNT };
+/* The element types, in the order of promotion: code, name in the names of kernels, bits, binary digits of a float's
+   significand. What Python knows of them are the rows of core/dtypes.pxi. */
+#define EVERY_DTYPE(row) \
+    row(BOOL, bool, 8, 0) row(U8, u8, 8, 0) row(I8, i8, 8, 0) row(I16, i16, 16, 0) row(I32, i32, 32, 0) row(I64, i64, 64, 0) \
+    row(F16, f16, 16, 11) row(F32, f32, 32, 24) row(F64, f64, 64, 53)
+
+#define DTYPE_CODE(code, T, bits, digits) DT_##code,
+enum { EVERY_DTYPE(DTYPE_CODE) DT_COUNT };
+#undef DTYPE_CODE
+
+typedef struct Dtype {
+    const char *name;
+    int bytes;
+    int digits;
+} Dtype;
+
+static inline const Dtype *kernel_dtype(int code)
+{
+#define DTYPE_ROW(code, T, bits, digits) {#T, bits / 8, digits},
+    static const Dtype rows[] = {EVERY_DTYPE(DTYPE_ROW)};
+#undef DTYPE_ROW
+    return &rows[code];
+}
 
 /* Flags of a matrix product. */
 enum { GEMM_ACCUMULATE = 1, GEMM_BIAS = 2, GEMM_RELU = 4 };

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, dtype, get_default_dtype, promote_types
+from tensorgrad.core import Tensor, _core, bool_, dtype, get_default_dtype, int64, promote_types, uint8
 
-bool_, uint8, int64 = _core.all_dtypes[0], _core.all_dtypes[1], _core.all_dtypes[5]
 _PYTHON = {bool, int, float}
 _OF_PYTHON = {bool: bool_, int: int64}
 
@@ -39,7 +38,7 @@ def _array_of_numbers(data: Any, wanted: dtype | None) -> np.ndarray:
     plain = _without_tensors(data) if tensors else data
     try:
         array = np.array(plain)
-        if array.dtype.kind == "f" and found & {int, int64} and wanted.code < 6:
+        if array.dtype.kind == "f" and found & {int, int64} and not wanted.is_floating_point:
             array = np.array(plain, dtype=object)  # a float would round the integers beside it
     except ValueError as error:
         raise ValueError(f"the nested sequences have different lengths: {error}") from None

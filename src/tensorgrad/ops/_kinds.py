@@ -74,5 +74,5 @@ def as_tensor(value: Any, dtype: Any, half: bool = True) -> Tensor:
 
 
 def stored(value: Any, input: np.ndarray) -> np.ndarray:
-    """A number in the dtype of an array; raises RuntimeError where it does not fit."""
-    return _core._array_of(_core._number_tensor(value, _core.dtype_of_numpy(input.dtype)))
+    """A number as the dtype that an array stands for holds it; raises RuntimeError where it does not fit."""
+    return _core._array_of(_core._number_tensor(value, _core.dtype_in_body(input)))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tensorgrad.core import Size, Tensor, all_dtypes, dtype, get_default_dtype
+from tensorgrad.core import Size, Tensor, dtype, get_default_dtype
 
 __all__ = [
     "Size",
     "Tensor",
-    "all_dtypes",
     "dtype",
     "get_default_dtype",
     "is_sequence",

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from tensorgrad.core import _core
 from tensorgrad.core.declare import alias, between, case, composite, distinct, in_place, normal, unary
+from tensorgrad.core.limits import finfo
 from tensorgrad.ops._kinds import floats_only, stored
 from tensorgrad.ops.arithmetic import _keep, _stepwise, add, div, mul, neg, sub
 from tensorgrad.ops.choosing import _where, kept_between
@@ -233,7 +235,7 @@ def threshold(input, threshold, value):
     for name, number in (("threshold", threshold), ("value", value)):
         if not isinstance(number, (int, float, np.number)):
             raise TypeError(f"threshold(): argument '{name}' must be Number, not {type(number).__name__}")
-    compared = input.astype(np.float32) if input.dtype == np.float16 else input
+    compared = input.view(input.dtype.type)  # a narrow float with what float32 holds
     return np.where(compared <= stored(threshold, compared), stored(value, input), input)
 
 
@@ -407,7 +409,8 @@ def _gelu_slope(input):
 def _gelu(input):
     """`gelu` by the error function."""
     floats_only("gelu", input)
-    return input * 0.5 * (1 + erf.body(input * input.dtype.type(_ROOT_HALF)))
+    scaled = (input * input.dtype.type(_ROOT_HALF)).astype(np.float64)
+    return input * 0.5 * (1 + erf.body(scaled).astype(input.dtype))
 
 
 def _gelu_tanh_slope(input):
@@ -541,9 +544,10 @@ def softshrink(input, lambd=0.5):
     tensor([-1.5000,  0.0000,  1.5000])
     """
     floats_only("softshrink", input)
-    if not 0 <= lambd <= np.finfo(input.dtype).max:
-        raise RuntimeError(f"lambda must be in range [0, {np.finfo(input.dtype).max}] but found {lambd}")
-    lambd = input.dtype.type(lambd)
+    largest = finfo(_core.dtype_in_body(input)).max
+    if not 0 <= lambd <= largest:
+        raise RuntimeError(f"lambda must be in range [0, {largest}] but found {lambd}")
+    lambd = stored(lambd, input)
     return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0))
 
 

@@ -6,18 +6,18 @@ import numpy as np
 
 from tensorgrad.core.declare import between, binary, case, integers, unary
 from tensorgrad.ops import _curves
-from tensorgrad.ops.special import SPECIAL, wide
+from tensorgrad.ops.special import SPECIAL
 
 
 def _curve(name: str, curve, text: str, domain: tuple[float, float], example: str):
     """Declares a function of one number that is given by its NumPy curve."""
 
     def body(input):
-        return wide(curve, input)
+        return curve(input)
 
     body.__name__ = name
     body.__doc__ = f"{text}\n\n    >>> tg.special.{name}(tg.tensor([1.0]))\n    tensor([{example}])\n    "
-    return unary(at=SPECIAL, method=False, inplace=False, smooth=False, domain=domain)(body)
+    return unary(at=SPECIAL, method=False, inplace=False, smooth=False, domain=domain, double=True)(body)
 
 
 FIRST, SECOND = (
@@ -154,7 +154,7 @@ def _family(name: str, curve, text: str, example: str):
     """Declares a family of polynomials: ``(input, n)`` with tensors or numbers."""
 
     def body(input, n):
-        return wide(curve, input, n)
+        return curve(input, n)
 
     body.__name__ = name
     body.__doc__ = (
@@ -165,7 +165,9 @@ def _family(name: str, curve, text: str, example: str):
         case(between(-0.9, 0.9, 3, 4), integers(0, 6, 4), name="plain"),
         case(between(-0.9, 0.9, 3), 3, name="number"),
     ]
-    return binary(rule="float", at=SPECIAL, method=False, inplace=False, smooth=False, samples=samples)(body)
+    return binary(
+        rule="float", at=SPECIAL, method=False, inplace=False, smooth=False, samples=samples, double=True
+    )(body)
 
 
 def _moved(curve):

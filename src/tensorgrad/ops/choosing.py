@@ -17,6 +17,7 @@ from tensorgrad.core.declare import (
     truths,
     unary,
 )
+from tensorgrad.core.limits import finfo
 from tensorgrad.ops import shaping
 from tensorgrad.ops._kinds import as_tensor, not_bool, together, want_tensors
 from tensorgrad.ops.arithmetic import _keep, mul
@@ -362,7 +363,7 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None):
     """
     if input.dtype.kind != "f":
         return input.copy()
-    edge = np.finfo(input.dtype)
+    edge = finfo(_core.dtype_in_body(input))
     value = lambda given, otherwise: input.dtype.type(otherwise if given is None else given)
     out = np.where(np.isnan(input), value(nan, 0), input)
     out = np.where(input == np.inf, value(posinf, edge.max), out)

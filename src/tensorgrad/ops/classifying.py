@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, all_dtypes
+from tensorgrad.core import Tensor, _core, int64, uint8
 from tensorgrad.core.declare import (
     between,
     binary,
@@ -23,8 +23,6 @@ from tensorgrad.ops import activations, normalizing, powers, products, reduction
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.arithmetic import _stepwise
 from tensorgrad.ops.losses import F_, _floats, _per_element, reduce_loss, reduction_of
-
-uint8, int64 = all_dtypes[1], all_dtypes[5]
 
 
 def _chosen(target: np.ndarray, ignore_index: int, classes: int) -> tuple[np.ndarray, np.ndarray | None]:

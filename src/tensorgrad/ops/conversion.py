@@ -7,20 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, all_dtypes, dtype
+from tensorgrad.core import (
+    Tensor,
+    _core,
+    all_dtypes,
+    bool_,
+    dtype,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+)  # fmt: skip
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.core.device import check_device
 from tensorgrad.core.legacy import TensorType
 from tensorgrad.ops import creation, shaping
 from tensorgrad.ops.shaping import _cast
 
-bool_, uint8, int8, int16, int32, int64, float16, float32, float64 = all_dtypes
 _OF_TYPE = {builtins.bool: bool_, builtins.int: int64, builtins.float: float64}
-_OF_NAME = {
-    "BoolTensor": bool_, "ByteTensor": uint8, "CharTensor": int8, "ShortTensor": int16, "IntTensor": int32,
-    "LongTensor": int64, "HalfTensor": float16, "FloatTensor": float32, "DoubleTensor": float64,
-}  # fmt: skip
-_NAME_OF = {d: name for name, d in _OF_NAME.items()}
+_OF_NAME = {f"{d.title}Tensor": d for d in all_dtypes}
 
 
 def as_dtype(wanted: Any) -> dtype:
@@ -122,7 +131,7 @@ def type_(input, dtype=None, non_blocking=False):
     'tensorgrad.FloatTensor'
     """
     if dtype is None:
-        return f"tensorgrad.{_NAME_OF[input.dtype]}"
+        return f"tensorgrad.{input.dtype.title}Tensor"
     return _cast(input, as_dtype(dtype))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Size, Tensor, _core, dtype, get_default_dtype
+from tensorgrad.core import Size, Tensor, _core, bool_, dtype, float64, get_default_dtype, int64
 from tensorgrad.core.device import check_device
 from tensorgrad.ops import _data
 
@@ -122,15 +122,11 @@ def _default(dtype: Any) -> dtype:
     if dtype is None:
         return get_default_dtype()
     if type(dtype) is not _core.dtype:
-        return (
-            _core.all_dtypes[{builtins.bool: 0, builtins.int: 5, builtins.float: 8}[dtype]]
-            if dtype in _PYTHON_TYPES
-            else _no_dtype(dtype)
-        )
+        return _PYTHON_TYPES[dtype] if dtype in _PYTHON_TYPES else _no_dtype(dtype)
     return dtype
 
 
-_PYTHON_TYPES = (builtins.bool, builtins.int, builtins.float)
+_PYTHON_TYPES = {builtins.bool: bool_, builtins.int: int64, builtins.float: float64}
 
 
 def _no_dtype(dtype: Any):
@@ -219,8 +215,8 @@ def _dtype_of_value(value: Any) -> dtype:
     if isinstance(value, Tensor) and not value.ndim:
         value = value.item()
     if isinstance(value, (bool, np.bool_)):
-        return _core.all_dtypes[0]
-    return _core.all_dtypes[5] if isinstance(value, (builtins.int, np.integer)) else get_default_dtype()
+        return bool_
+    return int64 if isinstance(value, (builtins.int, np.integer)) else get_default_dtype()
 
 
 def full(

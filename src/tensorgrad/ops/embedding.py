@@ -6,14 +6,13 @@ import warnings
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, all_dtypes
+from tensorgrad.core import Tensor, _core
 from tensorgrad.core.declare import case, composite, integers, normal, primitive
 from tensorgrad.ops import reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.indexing import INDEX_TYPES, _scatter_add_rows, positions
 
 F_ = "tensorgrad.nn.functional"
-int64 = all_dtypes[5]
 
 
 def _discounted(g: Tensor, index: Tensor, padding_idx: int, by_frequency: bool) -> Tensor:

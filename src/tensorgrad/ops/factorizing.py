@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, all_dtypes, bool_
+from tensorgrad.core import Tensor, _core, bool_, float32, float64, int32, int64
 from tensorgrad.core.declare import alias, between, case, composite, distinct, integers, normal, primitive
 from tensorgrad.ops import arranging, choosing, creation, distances, joining, randomness, reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
@@ -24,8 +24,6 @@ from tensorgrad.ops.linalg import (
 )
 from tensorgrad.ops.products import matmul
 from tensorgrad.ops.reductions import named
-
-int32, int64 = all_dtypes[4:6]
 
 
 def _refuse(g, why):
@@ -465,8 +463,9 @@ def geqrf(input):
     """
     if input.ndim < 2:
         raise RuntimeError("geqrf: input must have at least 2 dimensions.")
-    if input.dtype.kind != "f" or input.dtype.itemsize < 4:
-        raise RuntimeError(f"geqrf: Expected a floating point or complex tensor as input. Got {input.dtype}")
+    own = _core.dtype_in_body(input)
+    if own not in (float32, float64):
+        raise RuntimeError(f"geqrf: Expected a floating point or complex tensor as input. Got {own.name}")
     packed, tau = np.linalg.qr(input, mode="raw")
     return Geqrf(np.ascontiguousarray(packed.swapaxes(-1, -2)), tau)
 

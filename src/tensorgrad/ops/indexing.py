@@ -40,19 +40,10 @@ def positions(
     return index
 
 
-def in_float32(body, *args) -> np.ndarray:
-    """What ``body`` makes of float16 arrays, computed in float32 and rounded once."""
-    halves = [isinstance(each, np.ndarray) and each.dtype == np.float16 for each in args]
-    wide = [each.astype(np.float32) if half else each for each, half in zip(args, halves, strict=True)]
-    return body(*wide).astype(np.float16)
-
-
 def add_at(shape, dim: int, index: np.ndarray, g: np.ndarray) -> np.ndarray:
     """Zeros of ``shape`` to which ``g`` is added at the positions ``index`` of one dimension; ``index`` has
     any shape.
     """
-    if g.dtype == np.float16:  # added up in float32
-        return in_float32(add_at, shape, dim, index, g)
     full = np.zeros(shape, g.dtype)
     extent, count = shape[dim], index.size
     if not g.size:
@@ -122,8 +113,6 @@ def _unpick(g, shape, dim, index):
 def _put(input, dim, index, value, accumulate):
     """``input`` with ``value`` at positions of one dimension, or added there."""
     full = np.array(input, order="C")
-    if accumulate and input.dtype == np.float16:
-        return in_float32(_put.body, input, dim, index, value, True)
     if accumulate:
         return full + add_at(full.shape, dim, index, value)
     full[(slice(None),) * dim + (index,)] = value

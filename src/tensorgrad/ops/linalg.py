@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, all_dtypes, bool_, int64
+from tensorgrad.core import Tensor, _core, bool_, float32, float64, int64
 from tensorgrad.core.declare import alias, between, case, composite, normal, primitive
 from tensorgrad.ops import arranging, choosing, creation, joining, shaping
 from tensorgrad.ops._kinds import want_tensors
@@ -17,7 +17,6 @@ from tensorgrad.ops.reductions import named
 
 LINALG = "tensorgrad.linalg"
 BOTH = ("tensorgrad", LINALG)
-float32, float64 = all_dtypes[7:]
 
 
 class LinAlgError(RuntimeError):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, all_dtypes
+from tensorgrad.core import Tensor, _core, int64
 from tensorgrad.core.declare import between, case, composite, distinct, integers, normal
 from tensorgrad.ops import activations, choosing, creation, distances, reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.losses import F_, REDUCTIONS, _floats, reduce_loss, reduction_of
-
-int64 = all_dtypes[5]
 
 
 @composite(

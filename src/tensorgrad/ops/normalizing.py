@@ -11,7 +11,7 @@ from tensorgrad.core import no_grad
 from tensorgrad.core.declare import between, case, composite, fused, normal, primitive
 from tensorgrad.ops import joining, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
-from tensorgrad.ops.reductions import added_up, cast, check_tensor, wide
+from tensorgrad.ops.reductions import added_up, cast, check_tensor
 
 F_ = "tensorgrad.nn.functional"
 BOTH = ("tensorgrad", F_)
@@ -37,7 +37,7 @@ def _softmax_input(g, output, dim):
 def _softmax(input, dim):
     """Exponentials divided by their sum."""
     dim = wrap_dim(dim, input.ndim)
-    x = wide(input).reshape(input.shape or 1)
+    x = input.reshape(input.shape or 1)
     e = np.exp(x - np.max(x, axis=dim, keepdims=True, initial=-np.inf))
     found = e / added_up(e, dim, True).astype(e.dtype)
     return found.astype(input.dtype, copy=False).reshape(input.shape)
@@ -52,7 +52,7 @@ def _softmax(input, dim):
 def _log_softmax(input, dim):
     """Logarithms of exponentials divided by their sum."""
     dim = wrap_dim(dim, input.ndim)
-    x = wide(input).reshape(input.shape or 1)
+    x = input.reshape(input.shape or 1)
     x = x - np.max(x, axis=dim, keepdims=True, initial=-np.inf)
     found = x - np.log(added_up(np.exp(x), dim, True)).astype(x.dtype)
     return found.astype(input.dtype, copy=False).reshape(input.shape)

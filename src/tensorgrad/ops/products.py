@@ -459,7 +459,8 @@ def _cross(input, other, dim):
     made = np.empty(a.shape, a.dtype)
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3
-        made[i] = a[j] * b[k] - a[k] * b[j]
+        plus, minus = (_core.rounded_in_body(x * y, input) for x, y in ((a[j], b[k]), (a[k], b[j])))
+        made[i] = plus - minus  # rounded one by one, as PyTorch does
     return np.moveaxis(made, 0, dim)
 
 

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, _random, all_dtypes
+from tensorgrad.core import Tensor, _core, _random, int64, uint8
 from tensorgrad.ops import creation
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.creation import _UNSET, _default, _finish, _new, _size
-
-int64 = all_dtypes[5]
 
 
 class Generator(_random.Generator):
@@ -30,7 +28,7 @@ class Generator(_random.Generator):
 
     def set_state(self, new_state):
         """Continues from a state that ``get_state`` gave, here or in torch."""
-        if not isinstance(new_state, Tensor) or new_state.dtype is not all_dtypes[1]:
+        if not isinstance(new_state, Tensor) or new_state.dtype is not uint8:
             raise TypeError("set_state() wants a tensorgrad.ByteTensor, as get_state() gives")
         super().set_state(new_state.numpy())
 

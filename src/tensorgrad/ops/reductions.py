@@ -76,11 +76,6 @@ def all_dims(dim, ndim):
     return named if ndim else ()
 
 
-def wide(array):
-    """Halves as singles, in which they are added up."""
-    return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
 def added_up(array, dim, keepdims=False):
     """The sum over some dimensions; floats are added up in float64, in which what many roundings lose does
     not show."""
@@ -268,7 +263,7 @@ def logsumexp(input, dim, keepdim=False):
     x = input if input.dtype.kind == "f" else input.astype(np.float32)
     high = np.max(x, axis=dim, keepdims=True, initial=-np.inf)
     high = np.where(np.isfinite(high), high, 0)
-    total = np.log(added_up(np.exp(wide(x) - wide(high)), dim, True)) + high
+    total = np.log(added_up(np.exp(x - high), dim, True)) + high
     return (total if keepdim else total.squeeze(dim)).astype(x.dtype)
 
 

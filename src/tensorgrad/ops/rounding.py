@@ -6,7 +6,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from tensorgrad.core import float64, result_type
+from tensorgrad.core import _core, float64, result_type
 from tensorgrad.core.declare import alias, between, binary, case, composite, normal, primitive, unary
 from tensorgrad.ops import choosing
 from tensorgrad.ops._kinds import floats_only, not_bool, want_tensors
@@ -182,4 +182,5 @@ def nextafter(input, other):
     tensor([True])
     """
     floats_only("nextafter", input)
-    return np.asarray(np.nextafter(input, other))
+    own = _core.dtype_in_body(input).numpy_dtype
+    return np.asarray(np.nextafter(input.astype(own), other.astype(own)))

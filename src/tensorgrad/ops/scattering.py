@@ -179,8 +179,6 @@ def take_along_dim(input, indices, dim=None):
 )
 def _scatter_add(input, dim, index, src):
     """``scatter_add`` after its checks; ``src`` has the shape of ``index``."""
-    if input.dtype == np.float16:  # added up in float32
-        return indexing.in_float32(_scatter_add.body, input, dim, index, src)
     out = np.array(input, order="C")
     if index.size == 0:
         return out
@@ -348,8 +346,6 @@ def _reduce_vjp(g, output, input, dim, index, src, reduce, include_self):
 )
 def _scatter_reduce(input, dim, index, src, reduce, include_self):
     """``scatter_reduce`` after its checks; ``src`` has the shape of ``index``."""
-    if input.dtype == np.float16:
-        return indexing.in_float32(_scatter_reduce.body, input, dim, index, src, reduce, include_self)
     out = np.array(input, order="C")
     if index.size == 0:
         return out

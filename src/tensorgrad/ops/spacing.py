@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, dtype, get_default_dtype
+from tensorgrad.core import Tensor, _core, bool_, dtype, float32, float64, get_default_dtype, int64
 from tensorgrad.core.device import check_device
 from tensorgrad.ops.creation import _default, _finish
-
-bool_, int64, float32, float64 = (_core.all_dtypes[i] for i in (0, 5, 7, 8))
 
 
 def _number(name: str, argument: str, value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -22,34 +21,35 @@ SHARED = ("tensorgrad", SPECIAL)
 ROOT_PI, ROOT_HALF, ROOT_2_PI = math.sqrt(math.pi), math.sqrt(0.5), math.sqrt(2 * math.pi)
 
 
-def wide(curve: Callable, *arrays: np.ndarray) -> np.ndarray:
-    """The curve's values, computed in float64 and given in the dtype of the first array."""
-    return curve(*(array.astype(np.float64, copy=False) for array in arrays)).astype(
-        arrays[0].dtype, copy=False
-    )
-
-
 # ---------------------------------------------------------------------------- the error function
 
 
-@unary(vjp=dict(input=lambda g, input: mul(g, mul(exp(neg(square(input))), 2 / ROOT_PI))), at=SHARED)
+@unary(
+    vjp=dict(input=lambda g, input: mul(g, mul(exp(neg(square(input))), 2 / ROOT_PI))),
+    at=SHARED,
+    double=True,
+)
 def erf(input):
     r"""The error function :math:`\frac{2}{\sqrt\pi} \int_0^x e^{-t^2} dt`.
 
     >>> tg.erf(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 0.8427])
     """
-    return wide(_curves.erf, input)
+    return _curves.erf(input)
 
 
-@unary(vjp=dict(input=lambda g, input: mul(g, mul(exp(neg(square(input))), -2 / ROOT_PI))), at=SHARED)
+@unary(
+    vjp=dict(input=lambda g, input: mul(g, mul(exp(neg(square(input))), -2 / ROOT_PI))),
+    at=SHARED,
+    double=True,
+)
 def erfc(input):
     """``1 - erf(input)``, exact also where that is tiny.
 
     >>> tg.erfc(tg.tensor([0.0, 1.0]))
     tensor([1.0000, 0.1573])
     """
-    return wide(_curves.erfc, input)
+    return _curves.erfc(input)
 
 
 @unary(
@@ -57,6 +57,7 @@ def erfc(input):
     at=SPECIAL,
     method=False,
     inplace=False,
+    double=True,
 )
 def erfcx(input):
     """``exp(input ** 2) * erfc(input)``, which does not underflow.
@@ -64,13 +65,14 @@ def erfcx(input):
     >>> tg.special.erfcx(tg.tensor([0.0, 100.0]))
     tensor([1.0000, 0.0056])
     """
-    return wide(_curves.erfcx, input)
+    return _curves.erfcx(input)
 
 
 @unary(
     vjp=dict(input=lambda g, input: mul(g, mul(exp(square(erfinv(input))), ROOT_PI / 2))),
     at=SHARED,
     domain=(-0.9, 0.9),
+    double=True,
 )
 def erfinv(input):
     """The number whose `erf` is the element; NaN outside [-1, 1].
@@ -78,7 +80,7 @@ def erfinv(input):
     >>> tg.erfinv(tg.tensor([0.0, 0.5]))
     tensor([0.0000, 0.4769])
     """
-    return wide(_curves.erfinv, input)
+    return _curves.erfinv(input)
 
 
 # ---------------------------------------------------------------------------- chances and log odds
@@ -89,14 +91,20 @@ def _bell(input):
     return mul(exp(mul(square(input), -0.5)), 1 / ROOT_2_PI)
 
 
-@unary(vjp=dict(input=lambda g, input: mul(g, _bell(input))), at=SPECIAL, method=False, inplace=False)
+@unary(
+    vjp=dict(input=lambda g, input: mul(g, _bell(input))),
+    at=SPECIAL,
+    method=False,
+    inplace=False,
+    double=True,
+)
 def ndtr(input):
     """The chance that a normal number is below each element.
 
     >>> tg.special.ndtr(tg.tensor([0.0, 1.0]))
     tensor([0.5000, 0.8413])
     """
-    return wide(_curves.ndtr, input)
+    return _curves.ndtr(input)
 
 
 @unary(
@@ -105,6 +113,7 @@ def ndtr(input):
     method=False,
     inplace=False,
     domain=(0.1, 0.9),
+    double=True,
 )
 def ndtri(input):
     """The number that a normal number is below with the chance given.
@@ -112,7 +121,7 @@ def ndtri(input):
     >>> tg.special.ndtri(tg.tensor([0.5, 0.9]))
     tensor([0.0000, 1.2816])
     """
-    return wide(_curves.ndtri, input)
+    return _curves.ndtri(input)
 
 
 def _hazard(input):
@@ -124,14 +133,20 @@ def _hazard(input):
     )
 
 
-@unary(vjp=dict(input=lambda g, input: mul(g, _hazard(input))), at=SPECIAL, method=False, inplace=False)
+@unary(
+    vjp=dict(input=lambda g, input: mul(g, _hazard(input))),
+    at=SPECIAL,
+    method=False,
+    inplace=False,
+    double=True,
+)
 def log_ndtr(input):
     """The logarithm of `ndtr`, exact also far below 0.
 
     >>> tg.special.log_ndtr(tg.tensor([0.0, -100.0]))
     tensor([-6.9315e-01, -5.0055e+03])
     """
-    return wide(_curves.log_ndtr, input)
+    return _curves.log_ndtr(input)
 
 
 @unary(
@@ -204,27 +219,32 @@ def xlog1py(input, other):
 # ---------------------------------------------------------------------------- gamma
 
 
-@unary(vjp=dict(input=lambda g, input: mul(g, digamma(input))), domain=(0.3, 4.0))
+@unary(vjp=dict(input=lambda g, input: mul(g, digamma(input))), domain=(0.3, 4.0), double=True)
 def lgamma(input):
     r"""The natural logarithm of the gamma function's size, :math:`\ln |\Gamma(x)|`.
 
     >>> tg.lgamma(tg.tensor([1.0, 5.0]))
     tensor([0.0000, 3.1781])
     """
-    return wide(_curves.lgamma, input)
+    return _curves.lgamma(input)
 
 
 alias("gammaln", lgamma, at=SPECIAL, method=False)
 
 
-@unary(vjp=dict(input=lambda g, input: mul(g, _polygamma(input, 1))), at=SHARED, domain=(0.3, 4.0))
+@unary(
+    vjp=dict(input=lambda g, input: mul(g, _polygamma(input, 1))),
+    at=SHARED,
+    domain=(0.3, 4.0),
+    double=True,
+)
 def digamma(input):
     """The slope of `lgamma`.
 
     >>> tg.digamma(tg.tensor([1.0, 2.0]))
     tensor([-0.5772,  0.4228])
     """
-    return wide(_curves.digamma, input)
+    return _curves.digamma(input)
 
 
 alias("psi", digamma, at=SPECIAL, method=False)
@@ -240,10 +260,11 @@ alias("psi", digamma, at=SPECIAL, method=False)
         case(between(0.3, 4.0, 3, 4), 1, name="trigamma"),
         case(between(0.3, 4.0, 3), 2, name="second"),
     ],
+    double=True,
 )
 def _polygamma(input, n):
     """`polygamma`, its arguments the other way round."""
-    return wide(lambda x: _curves.polygamma(n, x), input)
+    return _curves.polygamma(n, input)
 
 
 @composite(others=("input",), at=SHARED, samples=lambda: [case(1, between(0.3, 4.0, 3, 4), name="trigamma")])
@@ -318,6 +339,7 @@ def _igamma_other(g, input, other):
     method=True,
     samples=lambda: [case(between(0.5, 4.0, 3, 4), between(0.5, 4.0, 4), name="plain")],
     smooth=False,
+    double=True,
 )
 def igamma(input, other):
     """The regularised lower incomplete gamma function of order ``input`` at ``other``.
@@ -326,7 +348,7 @@ def igamma(input, other):
     tensor([0.6321])
     """
     floats_only("igamma", input)
-    return wide(lambda a, x: _curves.gammainc_pair(a, x)[0], input, other)
+    return _curves.gammainc_pair(input, other)[0]
 
 
 @binary(
@@ -338,6 +360,7 @@ def igamma(input, other):
     method=True,
     samples=lambda: [case(between(0.5, 4.0, 3, 4), between(0.5, 4.0, 4), name="plain")],
     smooth=False,
+    double=True,
 )
 def igammac(input, other):
     """The regularised upper incomplete gamma function of order ``input`` at ``other``.
@@ -346,7 +369,7 @@ def igammac(input, other):
     tensor([0.3679])
     """
     floats_only("igammac", input)
-    return wide(lambda a, x: _curves.gammainc_pair(a, x)[1], input, other)
+    return _curves.gammainc_pair(input, other)[1]
 
 
 alias("gammainc", igamma, at=SPECIAL, method=False)
@@ -364,6 +387,7 @@ alias("gammaincc", igammac, at=SPECIAL, method=False)
     inplace=False,
     samples=lambda: [case(between(1.5, 4.0, 3, 4), between(0.5, 4.0, 4), name="plain")],
     smooth=False,
+    double=True,
 )
 def zeta(input, other):
     """Hurwitz' zeta function: the sum of ``(other + k) ** -input`` over k = 0, 1 ….
@@ -371,20 +395,20 @@ def zeta(input, other):
     >>> tg.special.zeta(tg.tensor([2.0]), tg.tensor([1.0]))
     tensor([1.6449])
     """
-    return wide(_curves.zeta, input, other)
+    return _curves.zeta(input, other)
 
 
 # ---------------------------------------------------------------------------- modified Bessel functions
 
 
-@unary(vjp=dict(input=lambda g, input: mul(g, i1(input))), at=SHARED)
+@unary(vjp=dict(input=lambda g, input: mul(g, i1(input))), at=SHARED, double=True)
 def i0(input):
     """The modified Bessel function of the first kind of order 0.
 
     >>> tg.i0(tg.tensor([0.0, 1.0]))
     tensor([1.0000, 1.2661])
     """
-    return wide(_curves.i0, input)
+    return _curves.i0(input)
 
 
 @unary(
@@ -392,6 +416,7 @@ def i0(input):
     at=SPECIAL,
     method=False,
     inplace=False,
+    double=True,
 )
 def i0e(input):
     """``exp(-|input|) * i0(input)``, which does not overflow.
@@ -399,7 +424,7 @@ def i0e(input):
     >>> tg.special.i0e(tg.tensor([0.0, 1.0]))
     tensor([1.0000, 0.4658])
     """
-    return wide(_curves.i0e, input)
+    return _curves.i0e(input)
 
 
 def _over(output, input):
@@ -413,6 +438,7 @@ def _over(output, input):
     at=SPECIAL,
     method=False,
     inplace=False,
+    double=True,
 )
 def i1(input):
     """The modified Bessel function of the first kind of order 1.
@@ -420,7 +446,7 @@ def i1(input):
     >>> tg.special.i1(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 0.5652])
     """
-    return wide(_curves.i1, input)
+    return _curves.i1(input)
 
 
 @unary(
@@ -432,6 +458,7 @@ def i1(input):
     at=SPECIAL,
     method=False,
     inplace=False,
+    double=True,
 )
 def i1e(input):
     """``exp(-|input|) * i1(input)``, which does not overflow.
@@ -439,4 +466,4 @@ def i1e(input):
     >>> tg.special.i1e(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 0.2079])
     """
-    return wide(_curves.i1e, input)
+    return _curves.i1e(input)

@@ -6,7 +6,7 @@ import numbers
 
 import numpy as np
 
-from tensorgrad.core import Tensor, promote_types
+from tensorgrad.core import Tensor, _core, float32, promote_types
 from tensorgrad.core.declare import between, case, composite, distinct, integers, normal, primitive
 from tensorgrad.ops import products, reductions, shaping, sorting
 from tensorgrad.ops._tools import wrap_dim
@@ -568,9 +568,8 @@ def bincount(input, weights=None, minlength=0):
         return np.bincount(input, minlength=minlength)
     if weights.shape != input.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
-    return np.bincount(input, weights, minlength).astype(
-        np.float32 if weights.dtype == np.float32 else np.float64
-    )
+    single = _core.dtype_in_body(weights) is float32
+    return np.bincount(input, weights, minlength).astype(np.float32 if single else np.float64)
 
 
 @primitive(

@@ -6,14 +6,23 @@
 `optimizer.param_groups[i]`), which also notice when an entry changes. As long as none did, `Stepper.step` reads the
 tensors, kernels and settings it found the last time from C fields, so a step costs no look-up at all.
 """
-from tensorgrad._kernels cimport Event, Kernel, KernelArgs, begin, begin_event, end_event, find, listening_word
+from tensorgrad._kernels cimport (
+    F32,
+    F64,
+    Event,
+    Kernel,
+    KernelArgs,
+    begin,
+    begin_event,
+    end_event,
+    find,
+    listening_word,
+)
 from tensorgrad.core._core cimport Tensor, clash, contiguous_of, kernels_on, launch, overlap
 
 from tensorgrad.core import enable_grad
 
 cdef enum:
-    F32 = 7
-    F64 = 8
     SCALARS = 8
     NO_STEP = -1
 
