@@ -145,6 +145,7 @@ def test_info_tells_versions_level_threads_and_backend():
     assert told["python"].startswith(".".join(map(str, sys.version_info[:2])))
     assert "compiled" in told["kernels"] and tg._kernels.level() in told["kernels"]
     assert int(told["threads"]) >= 1
+    assert re.fullmatch(r"[\d,]+ bytes in tensors, [\d,]+ cached for new ones", told["memory"])
 
 
 @pytest.mark.parametrize("backend", ["numpy", "kernels"])

@@ -110,6 +110,113 @@ def test_set_to_a_part_counts_from_the_first_element_of_its_source():
         tg.empty(0).set_(source, 3)
 
 
+# ---- freed memory
+
+
+def test_freed_memory_waits_within_its_bound_and_can_be_given_back():
+    run_apart(
+        """
+        import sys
+        import tensorgrad as tg
+
+        MB = 2**20
+        def resident():
+            with open("/proc/self/statm") as file:
+                return int(file.read().split()[1]) * 4096
+        def waiting():
+            return tg.memory_reserved() - tg.memory_allocated()
+
+        tg.empty_cache()
+        first, small = tg.memory_allocated(), resident() if sys.platform == "linux" else 0
+        kept = [tg.full((n * 1000,), float(n)) for n in range(1, 40)]
+        held = tg.memory_allocated()
+        for n in range(1, 120):                     # 700 MB, of every size
+            tg.ones(n * 25_000)
+            assert waiting() <= max(64 * MB, tg.memory_allocated()), waiting()
+        many = [tg.ones(n * 100_000) for n in range(1, 60)]
+        assert tg.memory_allocated() - held >= sum(n * 400_000 for n in range(1, 60))
+        del many
+        assert waiting() <= 64 * MB
+        tg.ones(40_000_000)                         # more than the bound alone
+        assert waiting() <= 64 * MB
+        assert tg.memory_allocated() == held
+        had = waiting()
+        assert tg.empty_cache() > 0 and waiting() < min(had, 200_000)
+        assert tg.memory_allocated() == held
+        assert all((x == float(n)).all() for n, x in enumerate(kept, 1))
+        del kept
+        tg.empty_cache()
+        assert tg.memory_allocated() == first
+        if sys.platform == "linux":
+            assert resident() - small < 20 * MB, resident() - small
+        """
+    )
+
+
+def test_cells_of_small_tensors_are_given_back_and_none_in_use_is():
+    run_apart(
+        """
+        import tensorgrad as tg
+        tg.empty_cache()
+        first = tg.memory_allocated()
+        every = [tg.full((1 + n % 12,), float(n)) for n in range(100_000)]
+        held = tg.memory_reserved()
+        kept = every[::10_000]
+        del every
+        assert tg.memory_allocated() < first + 2000
+        given = tg.empty_cache()
+        assert held - given < 12 * 65536, (given, held)     # each of the ten keeps what it was cut from
+        assert [x.tolist() for x in kept] == [[float(n)] * (1 + n % 12) for n in range(0, 100_000, 10_000)]
+        again = [tg.full((1 + n % 12,), float(-n)) for n in range(10_000)]
+        assert [x.tolist() for x in kept] == [[float(n)] * (1 + n % 12) for n in range(0, 100_000, 10_000)]
+        assert [x[0].item() for x in again] == [float(-n) for n in range(10_000)]
+        del kept, again
+        assert tg.memory_allocated() == first
+        """
+    )
+
+
+def test_cells_that_wait_are_bounded_as_well():
+    run_apart(
+        """
+        import tensorgrad as tg
+        every = [tg.empty(8) for _ in range(1_200_000)]
+        assert tg.memory_allocated() > 70 * 2**20
+        del every
+        assert tg.memory_reserved() <= 70 * 2**20, tg.memory_reserved()
+        """
+    )
+
+
+def test_cache_emptied_while_other_threads_compute_changes_no_number():
+    run_apart(
+        """
+        import threading
+        import tensorgrad as tg
+        wrong, stop = [], []
+        def work(seed):
+            for n in range(150):
+                size = 1000 * (1 + (n * 7 + seed) % 300)
+                x = tg.full((size,), float(seed))
+                small = [tg.full((3,), float(seed + i)) for i in range(50)]
+                sums = (x * 2 + 1).sum().item(), sum(t.sum().item() for t in small)
+                if sums != (size * (2.0 * seed + 1), 150.0 * seed + 3675):
+                    wrong.append(n)
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+        for each in threads:
+            each.start()
+        while any(each.is_alive() for each in threads):
+            tg.empty_cache()
+        assert not wrong
+        """
+    )
+
+
+def test_cache_of_a_gpu_that_a_program_empties_is_ours():
+    assert tg.cuda.empty_cache is tg.empty_cache
+    assert tg.cuda.memory_allocated() == tg.cuda.memory_reserved() == 0
+
+
 # ---- sizes that do not fit
 
 

@@ -53,6 +53,7 @@ def score_digits(args: argparse.Namespace) -> None:
 def info(args: argparse.Namespace) -> None:
     from tensorgrad import _kernels
 
+    cached = tg.memory_reserved() - tg.memory_allocated()
     rows = {
         "tensorgrad": tg.__version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()}, {sys.platform})",
@@ -61,6 +62,7 @@ def info(args: argparse.Namespace) -> None:
         "kernels": f"compiled, CPU level {_kernels.level()}",
         "backend": tg.get_backend(),
         "threads": tg.get_num_threads(),
+        "memory": f"{tg.memory_allocated():,} bytes in tensors, {cached:,} cached for new ones",
     }
     for name, value in rows.items():
         print(f"{name:<11} {value}")

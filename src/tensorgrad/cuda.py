@@ -1,8 +1,13 @@
-"""torch.cuda's questions, whose answers are all no: tensorgrad computes on the CPU."""
+"""torch.cuda's questions, whose answers are all no: tensorgrad computes on the CPU.
+
+Programs that empty the cache of a GPU mean the memory they are short of, so `empty_cache` is that of the CPU.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+
+from tensorgrad.core import empty_cache
 
 __all__ = [
     "current_device",
@@ -12,6 +17,8 @@ __all__ = [
     "is_initialized",
     "manual_seed",
     "manual_seed_all",
+    "memory_allocated",
+    "memory_reserved",
     "synchronize",
 ]
 
@@ -43,8 +50,14 @@ def manual_seed_all(seed: int) -> None:
     """Does nothing, as in PyTorch where there is no such device."""
 
 
-def empty_cache() -> None:
-    """Does nothing: there is no memory of a device to give back."""
+def memory_allocated(device: Any = None) -> int:
+    """0: what tensors hold here is told by `tensorgrad.memory_allocated`."""
+    return 0
+
+
+def memory_reserved(device: Any = None) -> int:
+    """0: what they hold and keep for others is told by `tensorgrad.memory_reserved`."""
+    return 0
 
 
 def _none(*args: Any) -> Any:

@@ -21,6 +21,8 @@ from tensorgrad.core._core import (
     is_anomaly_enabled,
     is_grad_enabled,
     is_inference_mode_enabled,
+    memory_allocated,
+    memory_reserved,
     promote_types,
     result_type,
     set_backend,
@@ -34,6 +36,7 @@ __all__ = [
     "AccumulateGrad", "AllocationError", "Node", "Op", "RemovableHandle", "Size", "Tensor", "all_dtypes",
     "backend", "bool_", "can_cast", "dtype", "dtype_of_numpy", "empty_cache", "enable_grad", "float16",
     "float32", "float64", "from_numpy", "get_backend", "get_default_dtype", "inference_mode", "int16",
-    "int32", "int64", "int8", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
-    "promote_types", "result_type", "set_backend", "set_default_dtype", "set_grad_enabled", "uint8",
+    "int32", "int64", "int8", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled",
+    "memory_allocated", "memory_reserved", "no_grad", "promote_types", "result_type", "set_backend",
+    "set_default_dtype", "set_grad_enabled", "uint8",
 ]  # fmt: skip

@@ -121,7 +121,7 @@ cdef class Op:
 cdef int enter_inplace(Tensor x) except -1
 cdef bint needs_grad(Tensor t) except -1
 cdef Tensor new_tensor(int ndim, const Py_ssize_t *shape, int code)
-cdef Tensor contiguous_of(Tensor x)
+cdef Tensor clone_raw(Tensor x)
 cdef bint overlap(Tensor x, Tensor y) noexcept
 cdef bint clash(Tensor out, Tensor x) noexcept
 cdef int launch(const Kernel *kernel, KernelArgs *a) except -1

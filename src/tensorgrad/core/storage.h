@@ -1,8 +1,13 @@
-/* Storage: reference-counted blocks of memory from a small size-binned cache.
+/* Storage: reference-counted blocks of memory, and a cache of those that were freed.
  *
  * A block is a 16-byte header in front of its data. Data of at most 48 bytes lives in cells of 32 or 64 bytes cut from
- * slabs; larger data is 64-byte aligned. Freed blocks wait in their bin, up to CACHE_LIMIT bytes in all, so a training
- * loop allocates from the system only in its first step. A foreign block borrows the memory of a Python object.
+ * slabs; larger data is 64-byte aligned, and from PAGES_FROM bytes on has pages of its own. A foreign block borrows the
+ * memory of a Python object.
+ *
+ * Freed blocks wait in the bin of their size, so that a training loop asks the system only in its first step. All that wait
+ * are at most as many bytes as are in use, or CACHE_FLOOR where that is more: the rest goes back to the system, first the
+ * sizes that nobody has asked for the longest. Of cells, slabs that nobody uses go back: they are looked for whenever
+ * CACHE_FLOOR bytes of cells were freed.
  *
  * All of it runs under the GIL. These are statics: only core._core may include this file. */
 #ifndef TENSORGRAD_STORAGE_H
@@ -16,12 +21,19 @@
 #if defined(_WIN32) || defined(__GLIBC__)
 #include <malloc.h>
 #endif
+#if !defined(_WIN32)
+#include <sys/mman.h>
+#if !defined(MAP_ANONYMOUS)
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+#endif
 
 #define BLOCK_FOREIGN (-1)
 #define SMALL_BINS 2
 #define SIZE_BINS 256
 #define SLAB_BYTES 65536
-#define CACHE_LIMIT ((size_t)512 << 20)
+#define CACHE_FLOOR ((size_t)64 << 20)
+#define PAGES_FROM ((size_t)128 << 10)
 #define LARGEST_BLOCK ((size_t)1 << 62)
 
 typedef struct ForeignBlock {
@@ -41,11 +53,22 @@ typedef struct FreeBlock {
     struct FreeBlock *next;
 } FreeBlock;
 
+typedef struct Slab {
+    char *start;
+    size_t waiting; /* bytes of cells that nobody uses, and of what was never a cell */
+} Slab;
+
 static FreeBlock *free_blocks[SIZE_BINS];
-static size_t cached_bytes = 0;
-static size_t released_bytes = 0;
-static char *slab_at = NULL;
+static uint64_t asked_for[SIZE_BINS]; /* when somebody asked for such a block the last time */
+static uint64_t requests = 0;
+static size_t taken_bytes = 0;    /* of large blocks: in use or waiting */
+static size_t cached_bytes = 0;   /* of these, those that wait */
+static size_t released_bytes = 0; /* to the C library since it was told to let go */
+static Slab *slabs = NULL;
+static size_t slab_count = 0, slab_room = 0;
+static char *slab_at = NULL; /* the next cell of the slab that was taken last */
 static size_t slab_left = 0;
+static size_t freed_cells = 0; /* in bytes, since slabs were looked through and while there are many */
 
 /* Large sizes have four bins to a power of two, so at most a fifth of a block is unused. */
 static int size_bin(size_t nbytes, size_t *room)
@@ -63,22 +86,39 @@ static int size_bin(size_t nbytes, size_t *room)
     return SMALL_BINS + (log2 - 7) * 4 + (int)step;
 }
 
-static void *aligned_memory(size_t nbytes)
+/* ------------------------------------------------------------------ the system's memory */
+
+static void *system_memory(size_t nbytes)
 {
 #if defined(_WIN32)
     return _aligned_malloc(nbytes, 64);
 #else
     void *memory = NULL;
+    if (nbytes >= PAGES_FROM) {
+        memory = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return memory == MAP_FAILED ? NULL : memory;
+    }
     return posix_memalign(&memory, 64, nbytes) == 0 ? memory : NULL;
 #endif
 }
 
-static void aligned_release(void *memory)
+static void system_release(void *memory, size_t nbytes)
 {
+    if (nbytes < PAGES_FROM) released_bytes += nbytes;
 #if defined(_WIN32)
     _aligned_free(memory);
 #else
-    free(memory);
+    if (nbytes >= PAGES_FROM) munmap(memory, nbytes);
+    else free(memory);
+#endif
+}
+
+/* Freed memory without pages of its own stays in the process's heap unless the C library is told. */
+static void hand_back(void)
+{
+    released_bytes = 0;
+#if defined(__GLIBC__)
+    malloc_trim(0);
 #endif
 }
 
@@ -96,39 +136,154 @@ static size_t block_room(int bin)
     return rank % 4 == 0 ? half : half + (half >> 2) * (size_t)(rank % 4);
 }
 
-/* Freed memory stays in the process's heap unless the C library is told. */
-static void hand_back(void)
+static inline size_t in_use(void) { return taken_bytes - cached_bytes; }
+
+static inline int too_much_waits(void)
 {
-    released_bytes = 0;
-#if defined(__GLIBC__)
-    malloc_trim(0);
-#endif
+    return cached_bytes > CACHE_FLOOR && cached_bytes > in_use();
 }
 
-static void storage_trim(void)
+static void release_from(int bin)
 {
+    FreeBlock *block = free_blocks[bin];
+    size_t room = block_room(bin);
+    free_blocks[bin] = block->next;
+    cached_bytes -= room;
+    taken_bytes -= room;
+    system_release(block, 64 + room);
+}
+
+/* Releases a waiting block of the size that nobody has asked for the longest. */
+static void release_oldest(void)
+{
+    int oldest = -1;
     for (int bin = SMALL_BINS; bin < SIZE_BINS; bin++) {
-        while (free_blocks[bin]) {
-            FreeBlock *block = free_blocks[bin];
-            free_blocks[bin] = block->next;
-            cached_bytes -= block_room(bin);
-            aligned_release(block);
-        }
+        if (free_blocks[bin] && (oldest < 0 || asked_for[bin] < asked_for[oldest])) oldest = bin;
     }
-    hand_back();
+    release_from(oldest);
+    if (released_bytes > CACHE_FLOOR) hand_back();
+}
+
+/* Brings what waits back to its bound after a block of that bin was freed. */
+static void shed(int bin)
+{
+    size_t room = block_room(bin);
+    if (room > CACHE_FLOOR && room > in_use()) release_from(bin);
+    while (too_much_waits()) release_oldest();
+}
+
+/* ------------------------------------------------------------------ cells */
+
+static inline size_t cell_bytes(int bin) { return bin == 0 ? 32 : 64; }
+
+static void free_cell(FreeBlock *cell, int bin)
+{
+    cell->next = free_blocks[bin];
+    free_blocks[bin] = cell;
+}
+
+static int new_slab(void)
+{
+    if (slab_count == slab_room) {
+        size_t more = slab_room ? 2 * slab_room : 16;
+        Slab *grown = (Slab *)realloc(slabs, more * sizeof(Slab));
+        if (!grown) return -1;
+        slabs = grown;
+        slab_room = more;
+    }
+    char *start = (char *)system_memory(SLAB_BYTES);
+    if (!start) return -1;
+    if (slab_left) free_cell((FreeBlock *)slab_at, 0); /* what is left is one small cell */
+    slabs[slab_count++].start = slab_at = start;
+    slab_left = SLAB_BYTES;
+    return 0;
 }
 
 static Block *new_cell(int bin)
 {
-    size_t cell = bin == 0 ? 32 : 64;
-    if (slab_left < cell) {
-        slab_at = (char *)aligned_memory(SLAB_BYTES);
-        if (!slab_at) { slab_left = 0; return NULL; }
-        slab_left = SLAB_BYTES;
-    }
+    size_t cell = cell_bytes(bin);
+    if (slab_left < cell && new_slab() < 0) return NULL;
     Block *block = (Block *)slab_at;
     slab_at += cell;
     slab_left -= cell;
+    return block;
+}
+
+/* The slab that a cell lies in, of slabs that are sorted. */
+static Slab *slab_of(const void *cell)
+{
+    size_t low = 0, high = slab_count;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (slabs[middle].start <= (const char *)cell) low = middle;
+        else high = middle;
+    }
+    return &slabs[low];
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const char *x = ((const Slab *)a)->start, *y = ((const Slab *)b)->start;
+    return x < y ? -1 : x > y;
+}
+
+/* Gives slabs in which no cell is in use back to the system. */
+static void release_slabs(void)
+{
+    size_t kept = 0;
+    qsort(slabs, slab_count, sizeof(Slab), by_address);
+    for (size_t i = 0; i < slab_count; i++) slabs[i].waiting = 0;
+    for (int bin = 0; bin < SMALL_BINS; bin++) {
+        for (FreeBlock *cell = free_blocks[bin]; cell; cell = cell->next) slab_of(cell)->waiting += cell_bytes(bin);
+    }
+    if (slab_left) {
+        Slab *last = slab_of(slab_at);
+        last->waiting += slab_left;
+        if (last->waiting == SLAB_BYTES) slab_left = 0;
+    }
+    for (int bin = 0; bin < SMALL_BINS; bin++) {
+        FreeBlock **link = &free_blocks[bin];
+        while (*link) {
+            if (slab_of(*link)->waiting == SLAB_BYTES) {
+                *link = (*link)->next;
+            } else {
+                link = &(*link)->next;
+            }
+        }
+    }
+    for (size_t i = 0; i < slab_count; i++) {
+        if (slabs[i].waiting == SLAB_BYTES) system_release(slabs[i].start, SLAB_BYTES);
+        else slabs[kept++] = slabs[i];
+    }
+    slab_count = kept;
+    freed_cells = 0;
+}
+
+/* ------------------------------------------------------------------ blocks */
+
+/* Everything that waits goes back to the system. */
+static void storage_trim(void)
+{
+    for (int bin = SMALL_BINS; bin < SIZE_BINS; bin++) {
+        while (free_blocks[bin]) release_from(bin);
+    }
+    release_slabs();
+    hand_back();
+}
+
+/* Memory for a block when none of its bin waits. */
+static Block *system_block(int bin, size_t room)
+{
+    if (bin < SMALL_BINS) return new_cell(bin);
+    Block *block = (Block *)system_memory(64 + room);
+    if (!block) {
+        storage_trim();
+        block = (Block *)system_memory(64 + room);
+    }
+    if (block) {
+        taken_bytes += room;
+        cached_bytes += room; /* as if it had waited */
+    }
     return block;
 }
 
@@ -141,24 +296,22 @@ static Block *block_new(size_t nbytes)
     Block *block = (Block *)free_blocks[bin];
     if (block) {
         free_blocks[bin] = ((FreeBlock *)block)->next;
-        if (bin >= SMALL_BINS) cached_bytes -= room;
-    } else if (bin < SMALL_BINS) {
-        block = new_cell(bin);
     } else {
-        block = (Block *)aligned_memory(64 + room);
-        if (!block && cached_bytes) {
-            storage_trim();
-            block = (Block *)aligned_memory(64 + room);
-        }
+        block = system_block(bin, room);
+        if (!block) return NULL;
     }
-    if (!block) return NULL;
     block->refs = 1;
     block->version = 0;
     block->bin = bin;
     block->frozen = 0;
     block->slack = 0;
-    if (bin < SMALL_BINS) block->slack = (int16_t)(room - nbytes);
-    else ((LargeBlock *)block)->nbytes = nbytes;
+    if (bin < SMALL_BINS) {
+        block->slack = (int16_t)(room - nbytes);
+    } else {
+        asked_for[bin] = ++requests;
+        cached_bytes -= room;
+        ((LargeBlock *)block)->nbytes = nbytes;
+    }
     return block;
 }
 
@@ -185,20 +338,18 @@ static void block_free(Block *block)
         PyObject *owner = ((ForeignBlock *)block)->owner;
         free(block);
         Py_DECREF(owner);
-        return;
-    }
-    if (bin >= SMALL_BINS) {
-        size_t room = block_room(bin);
-        if (cached_bytes + room > CACHE_LIMIT) {
-            aligned_release(block);
-            released_bytes += room;
-            if (released_bytes > CACHE_LIMIT) hand_back();
-            return;
+    } else if (bin < SMALL_BINS) {
+        free_cell((FreeBlock *)block, bin);
+        if (slab_count > CACHE_FLOOR / SLAB_BYTES) {
+            freed_cells += cell_bytes(bin);
+            if (freed_cells > CACHE_FLOOR) release_slabs();
         }
-        cached_bytes += room;
+    } else {
+        ((FreeBlock *)block)->next = free_blocks[bin];
+        free_blocks[bin] = (FreeBlock *)block;
+        cached_bytes += block_room(bin);
+        if (too_much_waits()) shed(bin);
     }
-    ((FreeBlock *)block)->next = free_blocks[bin];
-    free_blocks[bin] = (FreeBlock *)block;
 }
 
 static inline void block_keep(Block *block) { block->refs++; }
@@ -228,6 +379,15 @@ static size_t block_nbytes(Block *block)
     return ((LargeBlock *)block)->nbytes;
 }
 
-static size_t storage_cached(void) { return cached_bytes; }
+/* Bytes of the system's memory, and those of them that wait. */
+static size_t storage_taken(void) { return taken_bytes + slab_count * SLAB_BYTES; }
+static size_t storage_waiting(void)
+{
+    size_t cells = slab_left;
+    for (int bin = 0; bin < SMALL_BINS; bin++) {
+        for (FreeBlock *cell = free_blocks[bin]; cell; cell = cell->next) cells += cell_bytes(bin);
+    }
+    return cached_bytes + cells;
+}
 
 #endif

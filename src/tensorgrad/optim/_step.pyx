@@ -18,7 +18,7 @@ from tensorgrad._kernels cimport (
     find,
     listening_word,
 )
-from tensorgrad.core._core cimport Tensor, clash, contiguous_of, kernels_on, launch, overlap
+from tensorgrad.core._core cimport Tensor, clash, clone_raw, kernels_on, launch, overlap
 
 from tensorgrad.core import enable_grad
 
@@ -194,17 +194,19 @@ cdef bint read_state(Group group, State state) except -1:
     return True
 
 
+cdef inline const Kernel *kernel_of(Group group, Tensor param) noexcept:
+    return group.fn32 if param.code == F32 else group.fn64 if param.code == F64 else NULL
+
+
 cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) except -1:
     """One step of one parameter by the kernel; False, and nothing done, when only the rule can do it."""
     cdef KernelArgs a, counting
-    cdef const Kernel *fn = group.fn32 if param.code == F32 else group.fn64 if param.code == F64 else NULL
+    cdef const Kernel *fn = kernel_of(group, param)
     cdef Tensor slot, step
     cdef int i, count
-    if not grad.contiguous:             # first of all: other threads run meanwhile
-        grad = contiguous_of(grad)
+    if not grad.contiguous or clash(param, grad):   # first of all: other threads run meanwhile
+        grad = clone_raw(grad)
     if fn is NULL or not param.contiguous or param.block.frozen or grad.code != param.code or grad.count != param.count:
-        return False
-    if clash(param, grad):
         return False
     if (state.names is not group.names or state.seen != state.changes) and not read_state(group, state):
         return False
@@ -271,8 +273,12 @@ cdef int step_group(Stepper optimizer, Group group, States states) except -1:
         state = group.nothing
         if state is None and type(rows[i]) is State:
             state = <State>rows[i]
-        if not fast or state is None or not launch_step(group, state, param, param.grad_):
-            optimizer._update(param, group)
+        if fast and kernel_of(group, param) is not NULL:
+            if state is None:                   # the first step: by the kernel as well, as a rule takes memory
+                state = <State?>optimizer._begin(param, group)
+            if launch_step(group, state, param, param.grad_):
+                continue
+        optimizer._update(param, group)
     return 0
 
 

@@ -69,7 +69,8 @@ class SGD(Optimizer):
         return self.slots if group["momentum"] else ()
 
     def start(self, name, param, group):
-        return None  # the first gradient becomes the buffer
+        # the first gradient becomes the buffer, whole
+        return None if group["dampening"] else super().start(name, param, group)
 
     def rule(self, param, grad, state, lr, momentum, dampening, nesterov):
         if momentum:

@@ -101,17 +101,22 @@ class Optimizer(Stepper):
 
     # ---- the walk, where no kernel takes it
 
+    def _begin(self, param: Tensor, group: dict[str, Any]) -> State:
+        """What is remembered for a parameter; slots that are missing get their first values."""
+        needed = self.needs(group)
+        state = self.state[param] if needed or param in self.state else State()
+        for name in needed:
+            if name not in state:
+                first = self.start(name, param.detach(), group)
+                if first is not UNUSED:
+                    state[name] = first
+        return state
+
     def _update(self, param: Tensor, group: dict[str, Any]) -> None:
         """One step of one parameter by the rule."""
-        needed = self.needs(group)
         grad: Any = param.grad
-        state = self.state[param] if needed or param in self.state else State()
+        state = self._begin(param, group)
         with set_grad_enabled(bool(group.get("differentiable", False)) and is_grad_enabled()):
-            for name in needed:
-                if name not in state:
-                    first = self.start(name, param.detach(), group)
-                    if first is not UNUSED:
-                        state[name] = first
             if "step" in state:
                 state.step.add_(1)
             settings, value = self._settings(group, self.rule), param
