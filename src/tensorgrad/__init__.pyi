@@ -46,6 +46,8 @@ from tensorgrad.core import (
     is_anomaly_enabled as is_anomaly_enabled,
     is_grad_enabled as is_grad_enabled,
     is_inference_mode_enabled as is_inference_mode_enabled,
+    memory_allocated as memory_allocated,
+    memory_reserved as memory_reserved,
     no_grad as no_grad,
     promote_types as promote_types,
     result_type as result_type,

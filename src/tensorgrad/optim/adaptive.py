@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 
-from .optimizer import UNUSED, Optimizer, check_at_least, check_lr, check_paths
+from .optimizer import UNUSED, Optimizer, check_at_least, check_lr, settings_of
 
 __all__ = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop"]
 
@@ -57,6 +57,7 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ):
+        settings = settings_of(locals())
         if isinstance(lr, Tensor) and foreach and not capturable:
             raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
         check_lr(lr)
@@ -73,23 +74,7 @@ class Adam(Optimizer):
                     )
                 if beta.numel() != 1:
                     raise ValueError(f"Tensor betas[{i}] must be 1-element")
-        check_paths(foreach, fused, capturable, differentiable)
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                betas=betas,
-                eps=eps,
-                weight_decay=weight_decay,
-                amsgrad=amsgrad,
-                maximize=maximize,
-                foreach=foreach,
-                capturable=capturable,
-                differentiable=differentiable,
-                fused=fused,
-                decoupled_weight_decay=decoupled_weight_decay,
-            ),
-        )
+        super().__init__(params, settings)
 
     def needs(self, group):
         return self.slots if group["amsgrad"] else self.slots[:3]
@@ -182,24 +167,12 @@ class Adamax(Optimizer):
         differentiable: bool = False,
         capturable: bool = False,
     ):
+        settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, epsilon=eps)
         check_betas(betas)
         check_at_least(0.0, weight_decay=weight_decay)
-        check_paths(foreach, None, capturable, differentiable)
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                betas=betas,
-                eps=eps,
-                weight_decay=weight_decay,
-                foreach=foreach,
-                maximize=maximize,
-                differentiable=differentiable,
-                capturable=capturable,
-            ),
-        )
+        super().__init__(params, settings)
 
     def rule(self, param, grad, state, lr, betas, eps):
         beta1, beta2 = betas
@@ -235,26 +208,12 @@ class NAdam(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ):
+        settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, epsilon=eps)
         check_betas(betas)
         check_at_least(0.0, weight_decay=weight_decay, momentum_decay=momentum_decay)
-        check_paths(foreach, None, capturable, differentiable)
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                betas=betas,
-                eps=eps,
-                weight_decay=weight_decay,
-                momentum_decay=momentum_decay,
-                decoupled_weight_decay=decoupled_weight_decay,
-                maximize=maximize,
-                foreach=foreach,
-                capturable=capturable,
-                differentiable=differentiable,
-            ),
-        )
+        super().__init__(params, settings)
 
     def start(self, name, param, group):
         return tg.tensor(1.0) if name == "mu_product" else super().start(name, param, group)
@@ -301,25 +260,12 @@ class RAdam(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ):
+        settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, epsilon=eps)
         check_betas(betas)
         check_at_least(0.0, weight_decay=weight_decay)
-        check_paths(foreach, None, capturable, differentiable)
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                betas=betas,
-                eps=eps,
-                weight_decay=weight_decay,
-                maximize=maximize,
-                foreach=foreach,
-                capturable=capturable,
-                decoupled_weight_decay=decoupled_weight_decay,
-                differentiable=differentiable,
-            ),
-        )
+        super().__init__(params, settings)
 
     def rule(self, param, grad, state, lr, betas, eps):
         step, (beta1, beta2) = state.step.item(), betas
@@ -366,24 +312,10 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ):
+        settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, epsilon=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
-        check_paths(foreach, None, capturable, differentiable)
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                momentum=momentum,
-                alpha=alpha,
-                eps=eps,
-                centered=centered,
-                weight_decay=weight_decay,
-                capturable=capturable,
-                foreach=foreach,
-                maximize=maximize,
-                differentiable=differentiable,
-            ),
-        )
+        super().__init__(params, settings)
 
     def needs(self, group):
         unused = {"grad_avg": not group["centered"], "momentum_buffer": group["momentum"] <= 0}
@@ -436,6 +368,7 @@ class Adagrad(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ):
+        settings = settings_of(locals())
         check_lr(lr)
         check_at_least(
             0.0,
@@ -444,21 +377,7 @@ class Adagrad(Optimizer):
             initial_accumulator_value=initial_accumulator_value,
             epsilon=eps,
         )
-        check_paths(foreach, fused, False, differentiable)
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                lr_decay=lr_decay,
-                eps=eps,
-                weight_decay=weight_decay,
-                initial_accumulator_value=initial_accumulator_value,
-                foreach=foreach,
-                maximize=maximize,
-                differentiable=differentiable,
-                fused=fused,
-            ),
-        )
+        super().__init__(params, settings)
         for group in self.param_groups:  # as in PyTorch, there from the start
             for param in group["params"]:
                 self.state[param] = {name: self.start(name, param.detach(), group) for name in self.slots}
@@ -504,24 +423,12 @@ class Adadelta(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ):
+        settings = settings_of(locals())
         check_lr(lr)
         if not 0.0 <= rho <= 1.0:
             raise ValueError(f"Invalid rho value: {rho}")
         check_at_least(0.0, epsilon=eps, weight_decay=weight_decay)
-        check_paths(foreach, None, capturable, differentiable)
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                rho=rho,
-                eps=eps,
-                weight_decay=weight_decay,
-                maximize=maximize,
-                capturable=capturable,
-                foreach=foreach,
-                differentiable=differentiable,
-            ),
-        )
+        super().__init__(params, settings)
 
     def rule(self, param, grad, state, lr, rho, eps):
         state.square_avg = rho * state.square_avg + (1 - rho) * grad * grad
@@ -557,6 +464,7 @@ class Adafactor(Optimizer):
         foreach: bool | None = None,
         maximize: bool = False,
     ):
+        settings = settings_of(locals())
         if isinstance(lr, Tensor) and lr.numel() != 1:
             raise ValueError("Tensor lr must be 1-element")
         if not lr >= 0.0:
@@ -571,18 +479,7 @@ class Adafactor(Optimizer):
             raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
         if not weight_decay >= 0.0:
             raise ValueError(f"weight_decay should be >= 0 but is: {weight_decay}")
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                beta2_decay=beta2_decay,
-                eps=eps,
-                d=d,
-                weight_decay=weight_decay,
-                foreach=foreach,
-                maximize=maximize,
-            ),
-        )
+        super().__init__(params, settings)
 
     def start(self, name, param, group):
         if name == "step":

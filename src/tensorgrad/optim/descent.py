@@ -7,7 +7,7 @@ import math
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 
-from .optimizer import Optimizer, check_at_least, check_lr, check_paths
+from .optimizer import Optimizer, check_at_least, check_lr, settings_of
 
 __all__ = ["ASGD", "SGD", "Muon", "Rprop"]
 
@@ -45,25 +45,12 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ):
+        settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        check_paths(foreach, fused, False, differentiable)
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                momentum=momentum,
-                dampening=dampening,
-                weight_decay=weight_decay,
-                nesterov=nesterov,
-                maximize=maximize,
-                foreach=foreach,
-                differentiable=differentiable,
-                fused=fused,
-            ),
-        )
+        super().__init__(params, settings)
 
     def needs(self, group):
         return self.slots if group["momentum"] else ()
@@ -114,23 +101,10 @@ class ASGD(Optimizer):
         differentiable: bool = False,
         capturable: bool = False,
     ):
+        settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, weight_decay=weight_decay)
-        check_paths(foreach, None, capturable, differentiable)
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                lambd=lambd,
-                alpha=alpha,
-                t0=t0,
-                weight_decay=weight_decay,
-                foreach=foreach,
-                maximize=maximize,
-                differentiable=differentiable,
-                capturable=capturable,
-            ),
-        )
+        super().__init__(params, settings)
 
     def start(self, name, param, group):
         if name == "eta":
@@ -174,22 +148,11 @@ class Rprop(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ):
+        settings = settings_of(locals())
         check_lr(lr)
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
-        check_paths(foreach, None, capturable, differentiable)
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                etas=etas,
-                step_sizes=step_sizes,
-                foreach=foreach,
-                maximize=maximize,
-                differentiable=differentiable,
-                capturable=capturable,
-            ),
-        )
+        super().__init__(params, settings)
 
     def start(self, name, param, group):
         return (
@@ -239,6 +202,7 @@ class Muon(Optimizer):
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
     ):
+        settings = settings_of(locals())
         if isinstance(lr, Tensor) and lr.numel() != 1:
             raise ValueError("Tensor lr must be 1-element")
         for name, value in (("Learning rate", lr), ("momentum", momentum), ("weight decay", weight_decay)):
@@ -250,19 +214,7 @@ class Muon(Optimizer):
             raise ValueError("Number of steps must be less than 100 for computational efficiency")
         if len(ns_coefficients) != 3:
             raise ValueError("Coefficients must be a tuple of exactly 3 values")
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                weight_decay=weight_decay,
-                momentum=momentum,
-                nesterov=nesterov,
-                ns_coefficients=ns_coefficients,
-                eps=eps,
-                ns_steps=ns_steps,
-                adjust_lr_fn=adjust_lr_fn,
-            ),
-        )
+        super().__init__(params, settings)
         for group in self.param_groups:
             for param in group["params"]:
                 if param.ndim != 2:

@@ -324,6 +324,23 @@ def number(setting: Any) -> Any:
     return setting.item() if isinstance(setting, Tensor) and not setting.requires_grad else setting
 
 
+def settings_of(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The defaults of an optimizer: its constructor's `locals()`, before it has any other.
+
+    RuntimeError for contradictory choices between PyTorch's ways to make a step; here there is one.
+    """
+    settings = {name: arguments[name] for name in arguments if name not in ("self", "params", "__class__")}
+    if settings.get("fused") and settings.get("differentiable"):
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if settings.get("fused") and settings.get("foreach"):
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    if settings.get("capturable"):
+        raise RuntimeError(
+            "capturable=True is for recording a step into a CUDA graph; on the CPU leave it out"
+        )
+    return settings
+
+
 def check_lr(lr: Any) -> None:
     """ValueError for a learning rate that is no number of at least 0."""
     if isinstance(lr, Tensor) and lr.numel() != 1:
@@ -337,20 +354,6 @@ def check_at_least(least: float, **settings: float) -> None:
     for name, value in settings.items():
         if not least <= value:
             raise ValueError(f"Invalid {name} value: {value}")
-
-
-def check_paths(
-    foreach: bool | None, fused: bool | None = None, capturable: bool = False, differentiable: bool = False
-) -> None:
-    """RuntimeError for contradictory choices between PyTorch's ways to make a step; here there is one."""
-    if fused and differentiable:
-        raise RuntimeError("`fused` does not support `differentiable`")
-    if fused and foreach:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    if capturable:
-        raise RuntimeError(
-            "capturable=True is for recording a step into a CUDA graph; on the CPU leave it out"
-        )
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import tensorgrad as tg
 from tensorgrad.core import Tensor, enable_grad, no_grad
 
-from .optimizer import Optimizer, check_lr, number
+from .optimizer import Optimizer, check_lr, number, settings_of
 
 __all__ = ["LBFGS"]
 
@@ -41,21 +41,11 @@ class LBFGS(Optimizer):
         history_size: int = 100,
         line_search_fn: str | None = None,
     ):
+        settings = settings_of(locals())
         check_lr(lr)
         if max_eval is None:
-            max_eval = max_iter * 5 // 4
-        super().__init__(
-            params,
-            dict(
-                lr=lr,
-                max_iter=max_iter,
-                max_eval=max_eval,
-                tolerance_grad=tolerance_grad,
-                tolerance_change=tolerance_change,
-                history_size=history_size,
-                line_search_fn=line_search_fn,
-            ),
-        )
+            settings["max_eval"] = max_iter * 5 // 4
+        super().__init__(params, settings)
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 
