@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core
+from tensorgrad.core import Tensor, _core, bool_
 from tensorgrad.core.declare import case, composite, distinct, integers, primitive
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.comparison import eq, logical_not, ne
@@ -207,6 +207,12 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError("isin(): elements or test_elements must be a tensor, and both are numbers")
+    if any(
+        x.dtype is bool_ if isinstance(x, Tensor) else isinstance(x, bool) for x in (elements, test_elements)
+    ):
+        raise RuntimeError(
+            "Unsupported input type encountered for isin(): Bool; convert with .to(tensorgrad.uint8)"
+        )
     if not isinstance(test_elements, Tensor):
         return ne(elements, test_elements) if invert else eq(elements, test_elements)
     if not isinstance(elements, Tensor):

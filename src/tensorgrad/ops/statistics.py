@@ -450,6 +450,8 @@ def mode(input, dim=-1, keepdim=False):
     return _chosen("mode", _mode_along, input, dim, bool(keepdim))
 
 
+SMALLER = 2.0**-80  # whatever float64 holds is far from its end when multiplied with this
+
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
@@ -602,6 +604,8 @@ def histc(input, bins=100, min=0, max=0):
         raise RuntimeError("torch.histc: max must be larger than min")
     inside = input[(input >= low) & (input <= high)]
     kind = input.dtype.type
+    if not np.isfinite(bins * (high - low)):  # past float64: all of it smaller, by a power of two
+        low, high, inside = low * SMALLER, high * SMALLER, inside * SMALLER
     if kind(high) == kind(low):  # so large that one more is the same number: they lie in the middle
         at = np.full(inside.shape, bins // 2)
     else:
