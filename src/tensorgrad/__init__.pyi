@@ -26,6 +26,7 @@ from tensorgrad.core import (
     Tensor as Tensor,
     all_dtypes as all_dtypes,
     backend as backend,
+    bfloat16 as bfloat16,
     bool_ as bool_,
     can_cast as can_cast,
     dtype as dtype,

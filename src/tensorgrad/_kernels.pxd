@@ -17,6 +17,7 @@ cdef extern from "kernel.h" nogil:
         I32 "DT_I32"
         I64 "DT_I64"
         F16 "DT_F16"
+        BF16 "DT_BF16"
         F32 "DT_F32"
         F64 "DT_F64"
         DTYPES "DT_COUNT"

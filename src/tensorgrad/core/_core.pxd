@@ -18,12 +18,13 @@ cdef enum:
 cdef class dtype:
     cdef readonly int code
     cdef readonly int itemsize
+    cdef readonly int digits        # of a float's significand, else 0
     cdef readonly int computes      # the code of the dtype in which bodies compute it
     cdef readonly str name
     cdef readonly str title         # FloatTensor without the Tensor
     cdef readonly str short         # in the names of kernels, and in capitals in safetensors
     cdef readonly bytes letter      # in buffers
-    cdef readonly object numpy_dtype
+    cdef object own                 # NumPy's type, or None where it has none
     cdef readonly bint is_floating_point
     cdef readonly bint is_signed
 

@@ -19,7 +19,7 @@ from cpython.buffer cimport (
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from cpython.ref cimport Py_XDECREF
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
@@ -30,6 +30,7 @@ import weakref
 import numpy as np
 
 from tensorgrad._kernels cimport (
+    BF16,
     BOOL,
     DTYPES,
     F16,
@@ -65,6 +66,7 @@ include "tape.pxi"
 include "native.pxi"
 include "geometry.pxi"
 include "arrays.pxi"
+include "dlpack.pxi"
 include "tensor.pxi"
 include "instances.pxi"
 include "launch.pxi"

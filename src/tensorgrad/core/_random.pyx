@@ -10,14 +10,14 @@ torch does.
 
     Generator(device="cpu")
         manual_seed(seed)   seed()   initial_seed()   get_state()   set_state(state)   clone_state()   device
-        fill_uniform(out, low=0, high=1)                      float16, 32, 64
-        fill_normal(out, mean=0, std=1, scalar_path=False)    float16, 32, 64
+        fill_uniform(out, low=0, high=1)                      float16, 32, 64, bfloat16 (as void of 2 bytes)
+        fill_normal(out, mean=0, std=1, scalar_path=False)    the same
         fill_randint(out, low, high=None)                     every dtype; None: up to the dtype's largest
         fill_random(out, to=None)                             every dtype; None: all that are not negative
         permutation(n, dtype=int64)                           a new array
         fill_bernoulli(out, p=0.5)                            every dtype, one p for all
         bernoulli(p, out=None)                                an array of p, one for each element
-        fill_exponential(out, rate=1)                         float16, 32, 64, as the next two
+        fill_exponential(out, rate=1)                         any float, as the next two
         fill_cauchy(out, median=0, sigma=1)   fill_log_normal(out, mean=1, std=2)
         fill_geometric(out, p)                                every dtype but bool
         multinomial(weights, count, replacement=False)        a new int64 array
@@ -36,8 +36,10 @@ from cpython.pythread cimport (
 )
 from libc.math cimport ceil, cos, exp, fma, log, log1p, sin, sqrt, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from tensorgrad._kernels cimport (
+    BF16,
     BOOL,
     DTYPES,
     F16,
@@ -87,17 +89,27 @@ include "random_engine.pxi"
 include "random_draws.pxi"
 
 
+cdef named(cnp.ndarray out):
+    """The name of the dtype that an array stands for."""
+    return "bfloat16" if cnp.PyArray_TYPE(out) == cnp.NPY_VOID else str(out.dtype)
+
+
+cdef double float_max(int dtype):
+    """The largest number of a float dtype."""
+    return (2 - 2.0 ** (1 - DIGITS[dtype])) * 2.0 ** (2 ** (8 * SIZES[dtype] - DIGITS[dtype] - 1) - 1)
+
+
 cdef int dtype_of(cnp.ndarray out, str name) except -1:
     cdef int number = cnp.PyArray_TYPE(out)
-    if number >= 32 or code_of[number] < 0:
-        raise TypeError(f"{name}: no random numbers of dtype {out.dtype}")
+    if number >= 32 or code_of[number] < 0 or cnp.PyArray_ITEMSIZE(out) != SIZES[code_of[number]]:
+        raise TypeError(f"{name}: no random numbers of dtype {named(out)}")
     return code_of[number]
 
 
 cdef int float_of(cnp.ndarray out, str name) except -1:
     cdef int dtype = dtype_of(out, name)
     if not DIGITS[dtype]:
-        raise NotImplementedError(f"{name}: wanted a float dtype, got {out.dtype}")
+        raise NotImplementedError(f"{name}: wanted a float dtype, got {named(out)}")
     return dtype
 
 
@@ -128,7 +140,9 @@ cdef filled(cnp.ndarray out, fill, args):
 cdef rounded(int dtype, value):
     """The int `value` after a trip through a float dtype; beyond int64, what a C cast gives on x86."""
     with np.errstate(over="ignore"):
-        back = float(np.int64(value).astype(f"f{SIZES[dtype]}"))
+        back = float(np.int64(value).astype("f4" if dtype == BF16 else f"f{SIZES[dtype]}"))
+        if dtype == BF16:
+            back = float((np.uint32(narrow(dtype, back)) << 16).view(np.float32))
         return int(back) if -2.0**63 <= back < 2.0**63 else -2**63
 
 
@@ -153,16 +167,16 @@ cdef largest(int dtype):
 
 cdef int check_bounds(int dtype, cnp.ndarray out, low, last) except -1:
     if DIGITS[dtype]:
-        high = int(np.finfo(out.dtype).max)
+        high = int(float_max(dtype))
         least = -high
     else:
         high = largest(dtype)
         least = 0 if dtype <= U8 else -high - 1
     for name, value in (("from", low), ("to - 1", last)):
         if not least <= value <= high:
-            raise RuntimeError(f"random_: {name} = {value} is out of bounds for {out.dtype}")
+            raise RuntimeError(f"random_: {name} = {value} is out of bounds for {named(out)}")
         if DIGITS[dtype] and abs(value) > largest(dtype):
-            warnings.warn(f"random_: {name} = {value} is beyond 2**{DIGITS[dtype]}, where {out.dtype} no"
+            warnings.warn(f"random_: {name} = {value} is beyond 2**{DIGITS[dtype]}, where {named(out)} no"
                           " longer has every integer, so the draw is not uniform", UserWarning, stacklevel=2)
     return 0
 
@@ -434,14 +448,14 @@ cdef class Generator:
         """
         cdef int dtype = float_of(out, "uniform_")
         if low != 0.0 or high != 1.0:
-            top = float(np.finfo(out.dtype).max)
+            top = float_max(dtype)
             for name, value in (("from", low), ("to", high)):
                 if not -top <= value <= top:
-                    raise RuntimeError(f"uniform_: {name} = {value} is out of bounds for {out.dtype}")
+                    raise RuntimeError(f"uniform_: {name} = {value} is out of bounds for {named(out)}")
             if low > high:
                 raise RuntimeError(f"uniform_: wanted from <= to, got from = {low} > to = {high}")
             if high - low > top:
-                raise RuntimeError(f"uniform_: to - from = {high - low} is out of bounds for {out.dtype}")
+                raise RuntimeError(f"uniform_: to - from = {high - low} is out of bounds for {named(out)}")
         if not plain(out):
             return filled(out, self.fill_uniform, (low, high))
         self.raw_uniform(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), low, high)
@@ -481,7 +495,7 @@ cdef class Generator:
                 raise ValueError(f"random_: {value} does not fit int64")
         if high is None and low == -2**63:
             if dtype != I64 and dtype != F32 and dtype != F64:
-                raise NotImplementedError(f"random_: {out.dtype} does not hold all of int64")
+                raise NotImplementedError(f"random_: {named(out)} does not hold all of int64")
             span, first = 0, 0
         else:
             if high is not None and low >= high:
@@ -490,7 +504,7 @@ cdef class Generator:
             if end is None:
                 end = largest(dtype) + 1
             if first >= end:
-                raise RuntimeError(f"random_: no integer of {out.dtype} lies from {low} on and below {end}")
+                raise RuntimeError(f"random_: no integer of {named(out)} lies from {low} on and below {end}")
             check_bounds(dtype, out, first, end - 1)
             span = end - first
         if not plain(out):

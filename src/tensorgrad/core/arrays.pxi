@@ -12,30 +12,45 @@ cdef object array_over(Tensor t, object owner):
         shape[i] = own_shape[i]
         strides[i] = own_strides[i]
     flags = cnp.NPY_ARRAY_ALIGNED if t.block.frozen else cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_WRITEABLE
-    array = cnp.PyArray_New(cnp.ndarray, t.nd, shape, NUMPY_TYPE[t.code], strides, t.at, 0, flags, <object>NULL)
+    array = cnp.PyArray_New(cnp.ndarray, t.nd, shape, NUMPY_TYPE[t.code], strides, t.at, ITEMSIZE[t.code], flags, <object>NULL)
     cnp.PyArray_UpdateFlags(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS)
     cnp.set_array_base(array, owner)
     return array
 
 
 cdef inline object array_of(Tensor t):
-    """For a body, which may release the GIL: the memory stays even if another thread gives the tensor other
-    memory.
+    """The tensor's memory, which stays even if another thread gives the tensor other memory while a body releases the GIL.
+    What NumPy has no type for is void, with which it can do nothing but move it.
     """
     return array_over(t, holder_of(t.block))
 
 
-cdef Tensor borrow_array(cnp.ndarray array):
-    """A tensor on the array's memory."""
+cdef object values_of(Tensor t):
+    """An array of the tensor's numbers, to be read: its memory where NumPy has the type."""
+    if (<dtype>DTYPE_LIST[t.code]).own is not None:
+        return array_of(t)
+    array = array_of(cast_raw(t, COMPUTES[t.code]))
+    array.flags.writeable = False       # what is written there would be lost
+    return array
+
+
+cdef int code_of_array(cnp.ndarray array) noexcept:
+    cdef int number = cnp.PyArray_TYPE(array)
+    return CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
+
+
+cdef Tensor borrow_array(cnp.ndarray array, int code=NO_DTYPE):
+    """A tensor on the array's memory; ``code`` says what void elements are."""
     cdef Tensor t
-    cdef int i, code, ndim = cnp.PyArray_NDIM(array), number = cnp.PyArray_TYPE(array)
+    cdef int i, ndim = cnp.PyArray_NDIM(array)
     cdef Py_ssize_t *shape
     cdef Py_ssize_t *strides
     cdef char *low
     cdef char *high
-    code = CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
     if code == NO_DTYPE:
-        names = ", ".join(d.name for d in DTYPE_LIST)
+        code = code_of_array(array)
+    if code == NO_DTYPE:
+        names = ", ".join(d.name for d in DTYPE_LIST if (<dtype>d).own is not None)
         raise TypeError(f"can't convert np.ndarray of type {(<object>array).dtype}. The only supported types are: {names}.")
     if not cnp.PyArray_ISBEHAVED_RO(array):
         array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).reshape((<object>array).shape)
@@ -80,13 +95,14 @@ cdef Block *block_behind(cnp.ndarray array) noexcept:
     return block
 
 
-cdef Tensor copy_array(object source):
-    """A new contiguous tensor with the array's values."""
+cdef Tensor copy_array(object source, int code=NO_DTYPE):
+    """A new contiguous tensor with the array's values; ``code`` says what void elements are."""
     cdef cnp.ndarray array = np.asarray(source)
     cdef Tensor t
     cdef Py_ssize_t shape[MAX_DIMS]
-    cdef int i, code, number = cnp.PyArray_TYPE(array)
-    code = CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
+    cdef int i
+    if code == NO_DTYPE:
+        code = code_of_array(array)
     if code == NO_DTYPE or array.ndim > MAX_DIMS:
         return borrow_array(array)
     for i in range(cnp.PyArray_NDIM(array)):
@@ -101,11 +117,11 @@ cdef Tensor copy_array(object source):
 
 cdef Tensor result_tensor(object value, list inputs, int narrow):
     """What a body gave, as a tensor that shares memory with no input; what it computed for a narrow float becomes one."""
-    cdef Tensor t = array_tensor(value, inputs)
+    cdef Tensor t = array_tensor(value, inputs, NO_DTYPE)
     return cast_raw(t, narrow) if narrow != NO_DTYPE and t.code == COMPUTES[narrow] else t
 
 
-cdef Tensor array_tensor(object value, list inputs):
+cdef Tensor array_tensor(object value, list inputs, int code):
     cdef cnp.ndarray array
     cdef Tensor x
     cdef char *low
@@ -115,17 +131,17 @@ cdef Tensor array_tensor(object value, list inputs):
         return copy_array(value)
     array = <cnp.ndarray>value
     if cnp.PyArray_NBYTES(array) <= 48:
-        return copy_array(array)
+        return copy_array(array, code)
     if not cnp.PyArray_ISWRITEABLE(array):
-        return copy_array(array)
+        return copy_array(array, code)
     span_of_array(array, &low, &high)
     for operand in inputs:
         if isinstance(operand, Tensor):
             x = <Tensor>operand
             start = block_start(x.block)
             if low < start + block_nbytes(x.block) and start < high:
-                return copy_array(array)
-    return borrow_array(array)
+                return copy_array(array, code)
+    return borrow_array(array, code)
 
 
 def from_numpy(ndarray):
@@ -191,6 +207,8 @@ cdef int read_shape(object shape, Py_ssize_t *dims, str who) except -1:
 # ---------------------------------------------------------------------------- one element
 
 cdef object element(int code, char *at):
+    cdef uint32_t bits
+    cdef float single
     if code == F32:
         return <double>(<float *>at)[0]
     if code == F64:
@@ -207,7 +225,11 @@ cdef object element(int code, char *at):
         return (<int8_t *>at)[0]
     if code == I16:
         return (<int16_t *>at)[0]
-    return float(np.frombuffer((<char *>at)[:2], np.float16)[0])
+    if code == F16:
+        return float(np.frombuffer((<char *>at)[:2], np.float16)[0])
+    bits = <uint32_t>(<uint16_t *>at)[0] << 16
+    memcpy(&single, &bits, 4)
+    return single
 
 
 cdef object only_element(Tensor t):
@@ -220,8 +242,7 @@ cdef object only_element(Tensor t):
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object value, int *overflow) except? -1
 
-cdef double FLOAT32_MAX = float(np.finfo(np.float32).max)
-cdef double FLOAT16_MAX = 65504.0
+cdef double FLOAT32_MAX = LARGEST[F32]
 
 
 cdef int64_t whole_number(object value) except? -1:
@@ -263,9 +284,8 @@ cdef Tensor number_tensor(object value, int code):
         (<int32_t *>t.at)[0] = <int32_t>whole_number(value)
     elif code == I16:
         (<int16_t *>t.at)[0] = <int16_t>whole_number(value)
-    elif code == F16:
-        with np.errstate(all="ignore"):
-            array_of(t)[()] = real_number(value)
+    elif IS_FLOAT[code]:
+        fill_raw(t, real_number(value))
     else:
         (<uint8_t *>t.at)[0] = <uint8_t>whole_number(value)
     return t
@@ -274,10 +294,10 @@ cdef Tensor number_tensor(object value, int code):
 cdef object fitting(object value, int code, bint half):
     """A number (or a 0-d tensor's) that is to be stored in a dtype; raises RuntimeError where it does not fit.
 
-    ``half``: whether float16 has bounds too; PyTorch lets single numbers become infinite there.
+    ``half``: whether narrow floats have bounds too; PyTorch lets single numbers become infinite there.
     """
     cdef double real
-    if type(value) is float and code >= F32:
+    if type(value) is float and code in (F32, F64):
         real = <double>value
         if code == F64 or -FLOAT32_MAX <= real <= FLOAT32_MAX:
             return value
@@ -292,12 +312,11 @@ cdef object fitting(object value, int code, bint half):
         if not IS_FLOAT[code]:
             fits = code == BOOL or (-255 if code == U8 else LEAST[code]) <= value <= GREATEST[code]
         else:
-            fits = code != F16 or not half or -FLOAT16_MAX <= value <= FLOAT16_MAX
+            fits = COMPUTES[code] == code or not half or -LARGEST[code] <= value <= LARGEST[code]
     elif not IS_FLOAT[code]:
         fits = code == BOOL or LEAST[code] <= value <= GREATEST[code]
     else:
-        real = FLOAT32_MAX if code == F32 else FLOAT16_MAX
-        fits = code == F64 or (code == F16 and not half) or not real < abs(value) < float("inf")
+        fits = code == F64 or (COMPUTES[code] != code and not half) or not LARGEST[code] < abs(value) < float("inf")
     if not fits:
         raise RuntimeError(f"value cannot be converted to type {DTYPE_LIST[code].name} without overflow: {value}")
     return value

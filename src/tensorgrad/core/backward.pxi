@@ -158,7 +158,7 @@ cdef int look_for_nan(Node node) except -1:
             g = target.buffer if target.outputs == 1 else None
         else:
             g = (<Tensor>edge).grad_
-        if g is not None and IS_FLOAT[(<Tensor>g).code] and np.isnan(array_of(<Tensor>g)).any():
+        if g is not None and IS_FLOAT[(<Tensor>g).code] and np.isnan(values_of(<Tensor>g)).any():
             text = f"Function '{node.name()}' returned nan values in its {i}th output."
             if node.state & NODE_GENERAL and (<NodeExtra>node.more).traceback:
                 text += " It was recorded here:\n" + "".join((<NodeExtra>node.more).traceback)

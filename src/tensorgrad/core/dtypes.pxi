@@ -14,11 +14,24 @@ cdef class dtype:
         self.title = title
         self.short = facts.name.decode()
         self.letter = letter.encode()
-        self.numpy_dtype = np.dtype(numpy_dtype)
+        self.own = None if numpy_dtype is None else np.dtype(numpy_dtype)
         self.computes = computes
         self.itemsize = facts.bytes
+        self.digits = facts.digits
         self.is_floating_point = facts.digits > 0
         self.is_signed = self.is_floating_point or self.short[0] == "i"
+
+    @property
+    def numpy_dtype(self):
+        """NumPy's type. Raises TypeError for bfloat16, which it does not have."""
+        if self.own is None:
+            raise TypeError(f"Got unsupported ScalarType {self.title}: NumPy has no such type; convert with .float() first")
+        return self.own
+
+    @property
+    def array_dtype(self):
+        """The type of arrays of its numbers: NumPy's, or where it has none that in which they are computed."""
+        return (<dtype>DTYPE_LIST[self.computes]).own if self.own is None else self.own
 
     @property
     def is_complex(self):
@@ -43,7 +56,7 @@ def _dtype_of_name(str name):
 
 
 # All that is known of each, beside its size (EVERY_DTYPE of kernel.h, whose order is this one): code, name, word in PyTorch's
-# names of tensor types, letter in buffers, NumPy's type, and the dtype in which bodies compute it.
+# names of tensor types, letter in buffers, NumPy's type (if there is one), and the dtype in which bodies compute it.
 cdef list DTYPE_LIST = [
     dtype(BOOL, "bool", "Bool", "?", np.bool_, BOOL),
     dtype(U8, "uint8", "Byte", "B", np.uint8, U8),
@@ -52,12 +65,13 @@ cdef list DTYPE_LIST = [
     dtype(I32, "int32", "Int", "i", np.int32, I32),
     dtype(I64, "int64", "Long", "q", np.int64, I64),
     dtype(F16, "float16", "Half", "e", np.float16, F32),
+    dtype(BF16, "bfloat16", "BFloat16", "", None, F32),
     dtype(F32, "float32", "Float", "f", np.float32, F32),
     dtype(F64, "float64", "Double", "d", np.float64, F64),
 ]
 all_dtypes = tuple(DTYPE_LIST)
 cdef dict DTYPE_NAMES = {d.name: d for d in DTYPE_LIST}
-cdef dict NUMPY_TO_DTYPE = {d.numpy_dtype: d for d in DTYPE_LIST}
+cdef dict NUMPY_TO_DTYPE = {(<dtype>d).own: d for d in DTYPE_LIST if (<dtype>d).own is not None}
 
 cdef int ITEMSIZE[DTYPES]
 cdef int NUMPY_TYPE[DTYPES]
@@ -67,12 +81,15 @@ cdef uint8_t PROMOTED[DTYPES][DTYPES]
 cdef uint8_t CODE_OF_NUMPY[32]
 cdef list LEAST = [None] * DTYPES       # of the integers
 cdef list GREATEST = [None] * DTYPES
+cdef double LARGEST[DTYPES]             # of the floats
 cdef int default_code = F32
 
 
 cdef int promotion(int a, int b) noexcept:
     """The least dtype that holds the values of both, which are numbered in the order of promotion."""
     cdef int low = min(a, b), high = max(a, b)
+    if low == F16 and high == BF16:
+        return F32
     if low == U8 and not IS_FLOAT[high]:
         return max(high, I16) if high != low else U8
     return high
@@ -86,9 +103,12 @@ cdef void fill_dtype_tables():
         ITEMSIZE[d.code] = d.itemsize
         IS_FLOAT[d.code] = d.is_floating_point
         COMPUTES[d.code] = d.computes
-        NUMPY_TYPE[d.code] = d.numpy_dtype.num
-        CODE_OF_NUMPY[NUMPY_TYPE[d.code]] = d.code
-        if not d.is_floating_point:
+        NUMPY_TYPE[d.code] = cnp.NPY_VOID if d.own is None else d.own.num
+        if d.own is not None:
+            CODE_OF_NUMPY[NUMPY_TYPE[d.code]] = d.code
+        if d.is_floating_point:
+            LARGEST[d.code] = (2 - 2.0 ** (1 - d.digits)) * 2.0 ** (2 ** (8 * d.itemsize - d.digits - 1) - 1)
+        else:
             LEAST[d.code] = 0 if d.code == BOOL else int(np.iinfo(d.numpy_dtype).min)
             GREATEST[d.code] = 1 if d.code == BOOL else int(np.iinfo(d.numpy_dtype).max)
     for number in (np.dtype("long"), np.dtype("longlong"), np.dtype("intc")):

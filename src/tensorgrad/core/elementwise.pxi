@@ -158,7 +158,7 @@ cdef object run_unary(Op op, list values):
     if op.rule != FREE:
         result = body_result(op, result, code)
     values[0] = x
-    return finish(op, values, [x], result)
+    return finish(op, values, [x], result, code)
 
 
 # ---------------------------------------------------------------------------- two operands
@@ -463,7 +463,7 @@ cdef object run_binary(Op op, list values):
         result = body_result(op, result, code)
     values[0] = a
     values[1] = b
-    return finish(op, values, [a, b], result)
+    return finish(op, values, [a, b], result, code)
 
 
 cdef int check_broadcast(Op op, Tensor x, Tensor y) except -1:

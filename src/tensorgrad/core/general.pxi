@@ -68,7 +68,7 @@ cdef object body_array(Op op, Tensor x):
     return array_of(x)
 
 
-cdef list SAYING = [np.dtype((<dtype>DTYPE_LIST[d.computes]).numpy_dtype, metadata={"tensorgrad": d}) for d in DTYPE_LIST]
+cdef list SAYING = [np.dtype((<dtype>DTYPE_LIST[d.computes]).own, metadata={"tensorgrad": d}) for d in DTYPE_LIST]
 
 
 def dtype_in_body(array):
@@ -78,7 +78,8 @@ def dtype_in_body(array):
 
 
 def rounded_in_body(array, like):
-    """The numbers of an array as the dtype that the body's array ``like`` stands for holds them: for a body that rounds on its way.
+    """The numbers of an array as the dtype that the body's array ``like`` stands for holds them, for a body that rounds on its
+    way.
     """
     cdef dtype own = dtype_in_body(like)
     if own.computes == own.code:
@@ -90,12 +91,12 @@ cdef object body_result(Op op, object result, int code):
     """What an elementwise body or a reduction gave, as an array of the dtype that its rule says."""
     cdef dtype wanted = <dtype>DTYPE_LIST[code]
     result = np.asarray(result)
-    if result.dtype.num == wanted.numpy_dtype.num:
+    if result.dtype.num == NUMPY_TYPE[code]:
         return result
     with np.errstate(all="ignore"):
         if op.double and COMPUTES[code] != code:
-            result = result.astype((<dtype>DTYPE_LIST[COMPUTES[code]]).numpy_dtype, copy=False)
-        return result.astype(wanted.numpy_dtype, copy=False)
+            result = result.astype((<dtype>DTYPE_LIST[COMPUTES[code]]).own, copy=False)
+        return result.astype(wanted.array_dtype, copy=False)
 
 
 cdef int narrow_code(list inputs) noexcept:
@@ -165,11 +166,10 @@ cdef object run_body(Op op, list arguments):
         raise RuntimeError(f"{op.__name__}(): Overflow when unpacking long: {error}") from None
 
 
-cdef object finish(Op op, list values, list inputs, object result):
-    """Wraps what a body gave and records it."""
+cdef object finish(Op op, list values, list inputs, object result, int code=NO_DTYPE):
+    """Wraps what a body gave and records it. ``code``: which dtype that is, where the op's rule says."""
     cdef Tensor out, x
     cdef list outs
-    cdef int narrow = NO_DTYPE
     if op.kind == VIEW:
         x = <Tensor>inputs[0]
         if type(result) is list:
@@ -184,17 +184,17 @@ cdef object finish(Op op, list values, list inputs, object result):
             out = view_from_array(x, result)
         else:
             refuse_outside(op, x, result)
-            out = result_tensor(result, inputs, NO_DTYPE)
+            out = array_tensor(result, inputs, x.code)
         return record(op, values, inputs, out, None)
     if op.rule == FREE:
-        narrow = narrow_code(inputs)
+        code = narrow_code(inputs)
     if type(result) is tuple or isinstance(result, (tuple, list)):
-        outs = [result_tensor(each, inputs, narrow) for each in result]
+        outs = [result_tensor(each, inputs, code) for each in result]
         record(op, values, inputs, None, outs)
         if hasattr(result, "_fields"):
             return type(result)(*outs)
         return tuple(outs)
-    out = result_tensor(result, inputs, narrow)
+    out = result_tensor(result, inputs, code)
     return record(op, values, inputs, out, None)
 
 

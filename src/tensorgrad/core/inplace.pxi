@@ -245,7 +245,7 @@ cdef Tensor write_out(object target, object value, str who):
 def _fill(Tensor t not None, value):
     """Sets every element of a tensor that nobody else has seen."""
     value = fitting(value, t.code, t.count != 1)
-    if t.contiguous and t.code in (F32, F64):
+    if t.contiguous and IS_FLOAT[t.code]:
         fill_raw(t, real_number(value))
     else:
         copy_into(t, number_tensor(value, t.code))
@@ -285,10 +285,38 @@ def _enter_inplace(Tensor x not None):
 
 
 def _array_of(Tensor t not None):
-    """An array over the tensor's memory, whether or not it needs a gradient: for bodies and in-place writes
-    of the library.
+    """An array of the tensor's numbers, whether or not it needs a gradient: its memory, or where NumPy has no such type a copy
+    in float32 that can't be written.
     """
-    return array_over(t, holder_of(t.block))
+    return values_of(t)
+
+
+def _memory_of(Tensor t not None):
+    """An array over the tensor's memory, for in-place writes of the library; void where NumPy has no such type."""
+    return array_of(t)
+
+
+def _write_array(Tensor t not None, array):
+    """Writes the numbers of an array into a tensor that nobody else has seen, converted as a cast does."""
+    copy_into(t, borrow_array(np.asarray(array)))
+
+
+def _from_bits(ndarray):
+    """A tensor of bfloat16 on the memory of an array of their bits."""
+    cdef Tensor t = borrow_array(ndarray.view("V2"), BF16)
+    track(t)
+    return t
+
+
+def _tensor_of(array, dtype d=None):
+    """A new tensor with the numbers of an array, of that dtype or the array's."""
+    cdef Tensor t
+    if d is None or (d.own is not None and array.dtype == d.own):       # NumPy takes None for float64
+        t = copy_array(array)
+    else:
+        t = cast_raw(copy_array(array.astype(d.array_dtype, copy=False)), d.code)
+    track(t)
+    return t
 
 
 def _become(Tensor x not None, Tensor view not None):

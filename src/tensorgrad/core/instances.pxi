@@ -175,10 +175,13 @@ cdef Tensor on_copied_memory(Tensor t, dict copies):
     return copy
 
 
-def _rebuild(cls, requires_grad, attributes, array, shape, strides):
-    """A tensor from its pickled parts; the array has the elements from its first to its last in memory."""
+def _rebuild(cls, requires_grad, attributes, array, shape, strides, dtype d=None):
+    """A tensor from its pickled parts; the array has the elements from its first to its last in memory, as bits of a dtype that
+    NumPy does not have.
+    """
     cdef Tensor t = cls.__new__(cls)
-    share_memory(t, copy_array(array).as_strided(shape, strides))
+    cdef Tensor made = copy_array(array if d is None else array.view("V2"), NO_DTYPE if d is None else d.code)
+    share_memory(t, made.as_strided(shape, strides))
     t.requires = requires_grad
     for name, value in attributes.items():
         setattr(t, name, value)

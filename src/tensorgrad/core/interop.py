@@ -395,13 +395,25 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     >>> a = np.arange(3.0); t = tg.from_dlpack(a); a[0] = 7; t
     tensor([7., 1., 2.], dtype=tensorgrad.float64)
     """
-    if not hasattr(ext_tensor, "__dlpack__"):
-        ext_tensor = _Capsule(ext_tensor)
-    array = np.from_dlpack(ext_tensor)
+    capsule = _capsule_of(ext_tensor)
+    brains = _core._bfloat16_as_integers(capsule)
+    array = np.from_dlpack(_Capsule(capsule))
     if not array.flags.writeable and OLD_DLPACK:
         array = np.asarray(_Writable(array))
-    made = _core._copy_of_array(array) if copy else _core.from_numpy(array)
-    return made
+    made = _core._from_bits(array) if brains else _core.from_numpy(array)
+    return made.clone() if copy else made
+
+
+def _capsule_of(ext_tensor: Any) -> Any:
+    """The capsule that an object exports, in the newest form that both sides know; a bare one as it is."""
+    if not hasattr(ext_tensor, "__dlpack__"):
+        return ext_tensor
+    if OLD_DLPACK:
+        return ext_tensor.__dlpack__()
+    try:
+        return ext_tensor.__dlpack__(max_version=(1, 0))
+    except TypeError:           # of an array library from before 2024
+        return ext_tensor.__dlpack__()
 
 
 # NumPy before 2.1 does not see what DLPack says of writing, and takes all foreign memory for read-only.

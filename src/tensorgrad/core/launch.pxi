@@ -175,7 +175,7 @@ cdef int copy_into(Tensor out, Tensor x) except -1:
     begin(&a, 1)
     if not out.contiguous and overlaps_itself(out):     # of elements that share memory the last by index is kept
         target = array_of(out)
-        target.flat = np.broadcast_to(array_of(x), target.shape)
+        target.flat = np.broadcast_to(array_of(cast_raw(x, out.code)), target.shape)
         return 0
     if fn is not NULL and x.contiguous and out.contiguous and x.count == out.count:
         flat_args1(&a, x, out)
@@ -188,13 +188,29 @@ cdef int copy_by_numpy(Tensor out, Tensor x) except -1:
     """The same where there is no kernel; a body, for whoever listens."""
     cdef Event event = begin_event("body", "copy") if LISTENING[0] else None
     try:
-        source = array_of(x)
         with np.errstate(all="ignore"):
-            np.copyto(array_of(out), source, casting="unsafe")
+            source, target = array_of(x), array_of(out)
+            if x.code != out.code and x.code == BF16:
+                source = floats_of_brain(source.view(np.uint16))
+            if x.code != out.code and out.code == BF16:
+                source, target = brain_of_floats(source.astype(np.float32)), target.view(np.uint16)
+            np.copyto(target, source, casting="unsafe")
         return 0
     finally:
         if event is not None:
             end_event(event)
+
+
+cdef object floats_of_brain(bits):
+    """bfloat16, as its bits, in float32; exact. As kernels/half.h does it."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+cdef object brain_of_floats(floats):
+    """The bits of bfloat16 nearest to each float32, ties to even."""
+    bits = np.asarray(floats, order="C").view(np.uint32)
+    rounded = (bits + np.uint32(0x7fff) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    return np.where(np.isnan(floats), (bits >> np.uint32(16)) | np.uint32(0x40), rounded).astype(np.uint16)
 
 
 cdef Tensor clone_raw(Tensor x):

@@ -10,8 +10,8 @@ from . import _core
 from ._core import Tensor, all_dtypes
 
 __all__ = [
-    "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
-    "LongTensor", "ShortTensor", "set_default_tensor_type",
+    "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
+    "IntTensor", "LongTensor", "ShortTensor", "set_default_tensor_type",
 ]  # fmt: skip
 
 
@@ -40,8 +40,8 @@ def _named(name: str, dtype: _core.dtype) -> TensorType:
 
 
 (
-    BoolTensor, ByteTensor, CharTensor, ShortTensor, IntTensor, LongTensor, HalfTensor, FloatTensor,
-    DoubleTensor
+    BoolTensor, ByteTensor, CharTensor, ShortTensor, IntTensor, LongTensor, HalfTensor, BFloat16Tensor,
+    FloatTensor, DoubleTensor
 ) = (_named(f"{dtype.title}Tensor", dtype) for dtype in all_dtypes)  # fmt: skip
 
 

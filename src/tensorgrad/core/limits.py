@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,13 @@ class finfo:
                 f"tensorgrad.finfo() requires a floating point input type, not {wanted!r}. Use iinfo for "
                 "integers."
             )
-        limits = np.finfo(wanted.numpy_dtype)
         self.bits = wanted.itemsize * 8
-        self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
-        self.tiny = self.smallest_normal = float(limits.tiny)
-        self.resolution = float(limits.resolution)
+        bias = 2 ** (self.bits - wanted.digits - 1) - 1  # of the exponent
+        self.eps = 2.0 ** (1 - wanted.digits)
+        self.max = (2 - self.eps) * 2.0**bias
+        self.min = -self.max
+        self.tiny = self.smallest_normal = 2.0 ** (1 - bias)
+        self.resolution = 10.0 ** -math.floor((wanted.digits - 1) * math.log10(2))
         self.dtype = wanted.name
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ NOT_YET = [
         r"(complex(32|64|128)?|c(half|float|double)|view_as_(real|complex)|polar|imag|fft|stft|istft)",
         "complex numbers are",
     ),
-    (r"bfloat16|float8_.*", "bfloat16 and 8-bit floats are"),
+    (r"float8_.*", "8-bit floats are"),
     (r"u?int(1|2|3|4|5|6|7|16|32|64)|q(u?int\w+)|quantiz.*|dequantize", "that dtype is"),
     (r"sparse(_.*|embedding)?|to_sparse.*", "sparse tensors are"),
     (r"distributions", "distributions are"),

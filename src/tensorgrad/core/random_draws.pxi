@@ -95,7 +95,7 @@ cdef void draw_wide(Engine *e, int64_t *x, Py_ssize_t n, const Settings *s) noex
 cdef void uniform(Engine *e, int dtype, char *out, Py_ssize_t n, double low, double high) noexcept nogil:
     cdef uint32_t[2 * CHUNK] w
     cdef float[CHUNK] x
-    cdef uint16_t half, half_low = tg_half(<float>low), half_high = tg_half(<float>high)
+    cdef uint16_t half, half_low = narrow(dtype, <float>low), half_high = narrow(dtype, <float>high)
     cdef Py_ssize_t i, m
     while n > 0:
         m = min(n, <Py_ssize_t>CHUNK)
@@ -109,7 +109,7 @@ cdef void uniform(Engine *e, int dtype, char *out, Py_ssize_t n, double low, dou
             words(e, w, m)
             tg_uniform24(w, x, m, <float>low, <float>high)
             for i in range(m):
-                half = tg_half(x[i])
+                half = narrow(dtype, x[i])
                 (<uint16_t *>out)[i] = half_low if half == half_high else half
         out += m * SIZES[dtype]
         n -= m
@@ -145,7 +145,7 @@ cdef void normal_blocks(Engine *e, int dtype, char *out, Py_ssize_t n, double me
             uniform(e, F32, <char *>x, m, 0.0, 1.0)
             tg_box_muller(x, m // 16, <float>mean, <float>std)
             for i in range(m):
-                (<uint16_t *>out)[i] = tg_half(x[i])
+                (<uint16_t *>out)[i] = narrow(dtype, x[i])
         out += m * SIZES[dtype]
         n -= m
 
@@ -156,7 +156,7 @@ cdef void normal(Engine *e, int dtype, char *out, Py_ssize_t n, double mean, dou
     cdef Py_ssize_t rest = n % 16
     normal_blocks(e, dtype, out, n - rest, mean, std)
     if rest:
-        if dtype != F16:        # torch has by then drawn a uniform for every element, also for these
+        if dtype != F16 and dtype != BF16:      # torch has by then drawn a uniform for every element, also for these
             words(e, skipped, rest * (2 if dtype == F64 else 1))
         normal_blocks(e, dtype, out + (n - 16) * SIZES[dtype], 16, mean, std)
 

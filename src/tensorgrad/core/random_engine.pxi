@@ -68,7 +68,7 @@ cdef inline double normal_one(Engine *e) noexcept nogil:
 
 # ---- dtypes ------------------------------------------------------------------------------------------------
 
-# Dtypes are tensorgrad's codes; float16 travels as its 16 bits.
+# Dtypes are tensorgrad's codes; float16 and bfloat16 travel as their 16 bits, the latter in void arrays.
 cdef int[32] code_of                    # by NumPy's type number; -1: not one of ours
 cdef int[DTYPES] SIZES
 cdef int[DTYPES] DIGITS                 # bits of a float's significand, 0 of others
@@ -85,6 +85,7 @@ cdef void look_at_dtypes():
     for letter in "?bBhHiIlLqQefd":
         kind = np.dtype(letter)
         code_of[kind.num] = numbers.get(kind.name if letter == "?" else f"{kind.kind}{8 * kind.itemsize}", -1)
+    code_of[<int>cnp.NPY_VOID] = BF16
 
 
 look_at_dtypes()
@@ -101,6 +102,17 @@ ctypedef fused element:
     int64_t
     float
     double
+
+
+cdef inline uint16_t narrow(int dtype, float x) noexcept nogil:
+    """The float16 or bfloat16 nearest to a number."""
+    cdef uint32_t bits
+    if dtype == F16:
+        return tg_half(x)
+    memcpy(&bits, &x, 4)
+    if x != x:
+        return <uint16_t>(bits >> 16) | 0x40
+    return <uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)
 
 
 cdef void convert(const source *x, element *out, Py_ssize_t n) noexcept nogil:
@@ -130,4 +142,4 @@ cdef void store(int dtype, void *out, const source *x, Py_ssize_t n) noexcept no
         convert(x, <int32_t *>out, n)
     else:
         for i in range(n):
-            (<uint16_t *>out)[i] = tg_half(<float>x[i])
+            (<uint16_t *>out)[i] = narrow(dtype, <float>x[i])

@@ -191,7 +191,7 @@ cdef object run_reduction(Op op, list values):
     result = call_body(op, bodies)
     if op.rule != FREE:
         result = body_result(op, result, code)
-    return finish(op, values, [x], result)
+    return finish(op, values, [x], result, code)
 
 
 cdef Tensor sum_to(Tensor g, tuple shape):

@@ -288,7 +288,7 @@ cdef class Tensor:
         >>> tg.tensor([[1, 2]]).tolist()
         [[1, 2]]
         """
-        return array_of(self).tolist()
+        return values_of(self).tolist()
 
     def numpy(self, *, force=False):
         """An array that shares its memory.
@@ -300,6 +300,7 @@ cdef class Tensor:
         """
         if needs_grad(self) and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        (<dtype>DTYPE_LIST[self.code]).numpy_dtype      # raises TypeError where there is none
         return array_over(self, holder_of(self.block))
 
     def __array__(self, dtype=None, copy=None):
@@ -316,6 +317,8 @@ cdef class Tensor:
         cdef Py_ssize_t *dims
         if needs_grad(self):
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if (<dtype>DTYPE_LIST[self.code]).own is None:
+            raise BufferError(f"the buffer protocol has no letter for {DTYPE_LIST[self.code].name}; convert with .float() first")
         if self.block.frozen and flags & PyBUF_WRITABLE:
             raise BufferError("the memory of this tensor is read-only")
         if not self.contiguous and flags & PyBUF_STRIDES != PyBUF_STRIDES:
@@ -353,7 +356,7 @@ cdef class Tensor:
     def __dlpack__(self, **keywords):
         if needs_grad(self):
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        return self.numpy().__dlpack__(**keywords)
+        return brain_capsule(self, keywords) if self.code == BF16 else self.numpy().__dlpack__(**keywords)
 
     def __dlpack_device__(self):
         return (1, 0)
@@ -444,7 +447,10 @@ cdef class Tensor:
         cdef Tensor t = alias_of(self)
         cdef tuple parts = (type(self), bool(needs_grad(self)), attributes_of(self))
         elements = 1 + sum([(size - 1) * step for size, step in zip(t.shape, t.stride())]) if t.count else 0
-        return _rebuild, (*parts, array_of(t.as_strided((elements,), (1,))), tuple(t.shape), t.stride())
+        array = array_of(t.as_strided((elements,), (1,)))
+        if (<dtype>DTYPE_LIST[self.code]).own is None:
+            return _rebuild, (*parts, array.view(np.uint16), tuple(t.shape), t.stride(), self.dtype)
+        return _rebuild, (*parts, array, tuple(t.shape), t.stride())
 
     # ---- autograd
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 import tensorgrad as tg
-from tensorgrad.core import Tensor, dtype_of_numpy
+from tensorgrad.core import Tensor, _core
 
 from .container import Entry, LoadError, parse_json, read_into, read_table, table_bytes
 from .tree import Saved, decode, encode
@@ -65,8 +65,8 @@ def save(
     # The largest elements first, so that every tensor lies at a multiple of its element size.
     saved.sort(key=lambda item: -item.array.itemsize)
     entries, offset = {}, 0
-    for name, array in saved:
-        entries[name] = Entry(dtype_of_numpy(array.dtype), array.shape, offset, offset + array.nbytes)
+    for name, array, dtype in saved:
+        entries[name] = Entry(dtype, array.shape, offset, offset + array.nbytes)
         offset += array.nbytes
     description = json.dumps({"version": VERSION, "tree": tree}, separators=(",", ":"), allow_nan=False)
     start = table_bytes(entries, {TREE: description})
@@ -121,7 +121,7 @@ def _check_location(location: Any) -> None:
 
 def _write(file: BinaryIO, start: bytes, saved: list[Saved]) -> None:
     _write_all(file, start)
-    for _, array in saved:
+    for _, array, _ in saved:
         if array.nbytes:
             _write_all(file, np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
@@ -284,7 +284,7 @@ def _tree(metadata: dict[str, str], entries: dict[str, Entry]) -> Any:
 
 def _read_tensor(file: BinaryIO, name: str, entry: Entry) -> Tensor:
     tensor = tg.empty(entry.shape, dtype=entry.dtype)
-    array = tensor.numpy()
+    array = _core._memory_of(tensor)
     if array.nbytes:
         octets = array.reshape(-1).view(np.uint8)
         read_into(file, octets, f"tensor {name!r}")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tensorgrad as tg
-from tensorgrad.core import Size, Tensor, dtype
+from tensorgrad.core import Size, Tensor, _core, dtype
 from tensorgrad.nn.parameter import Buffer, Parameter
 
 from .container import LoadError
@@ -36,10 +36,11 @@ WHAT_CAN = (
 
 
 class Saved(NamedTuple):
-    """A tensor or array to write, and what it is called in the file."""
+    """A tensor or array to write, what it is called in the file, and of which dtype it is there."""
 
     name: str
     array: np.ndarray
+    dtype: dtype
 
 
 def encode(obj: Any) -> tuple[Any, list[Saved]]:
@@ -121,7 +122,7 @@ class _Writer:
         self.objects[id(obj)] = len(self.objects)
         self.alive.append(obj)
         what = "parameter" if type(obj) is Parameter else "tensor"
-        name = self.put(obj.detach().numpy(), path)
+        name = self.put(_core._memory_of(obj), obj.dtype, path)
         return (
             {what: [name, obj.requires_grad]} if obj.requires_grad != (what == "parameter") else {what: name}
         )
@@ -129,16 +130,16 @@ class _Writer:
     def array(self, obj: np.ndarray, path: tuple) -> Any:
         """An array, which for a dtype that no tensor has is bytes in the file."""
         if obj.dtype.name in DTYPES and obj.dtype.isnative:
-            return {"array": self.put(obj, path)}
+            return {"array": self.put(obj, DTYPES[obj.dtype.name], path)}
         if obj.dtype.name in DTYPES:
             plain = obj.astype(obj.dtype.newbyteorder("="))
         else:
             plain = np.ascontiguousarray(obj).view(np.uint8).reshape(*obj.shape, obj.dtype.itemsize)
-        return {"array": [self.put(plain, path), obj.dtype.str]}
+        return {"array": [self.put(plain, DTYPES[plain.dtype.name], path), obj.dtype.str]}
 
-    def put(self, array: np.ndarray, path: tuple) -> str:
+    def put(self, array: np.ndarray, kind: dtype, path: tuple) -> str:
         """The name of an array in the file; the same name for the same memory."""
-        memory = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+        memory = (array.__array_interface__["data"][0], array.shape, array.strides, kind)
         if array.size and memory in self.memory:
             return self.memory[memory]
         name = ".".join(map(str, path)) or "tensor"
@@ -146,7 +147,7 @@ class _Writer:
             name += "_"
         self.names.add(name)
         self.memory[memory] = name
-        self.saved.append(Saved(name, array))
+        self.saved.append(Saved(name, array, kind))
         return name
 
 

@@ -48,6 +48,8 @@ FILL(i16, int16_t, (int64_t))
 FILL(i32, int32_t, (int64_t))
 FILL(i64, int64_t, (int64_t))
 FILL(f16, uint16_t, half_of_double)
+#define AS_BRAIN(x) brain_of_float((float)(x))
+FILL(bf16, uint16_t, AS_BRAIN)
 FILL(f32, float, AS_ITSELF)
 FILL(f64, double, AS_ITSELF)
 
@@ -75,6 +77,7 @@ ALWAYS_INLINE int64_t i64_of(double x)
 #define READ_i32(x) (x)
 #define READ_i64(x) (x)
 #define READ_f16(x) float_of_half(x)
+#define READ_bf16(x) float_of_brain(x)
 #define READ_f32(x) (x)
 #define READ_f64(x) (x)
 
@@ -86,6 +89,7 @@ ALWAYS_INLINE int64_t i64_of(double x)
 #define STORED_i32 int32_t
 #define STORED_i64 int64_t
 #define STORED_f16 uint16_t
+#define STORED_bf16 uint16_t
 #define STORED_f32 float
 #define STORED_f64 double
 
@@ -114,10 +118,11 @@ ALWAYS_INLINE int64_t i64_of(double x)
     CAST(from, i32, READ_##from(in[i]))                                                                 \
     CAST(from, i64, READ_##from(in[i]))                                                                 \
     CAST(from, f16, half_of_float((float)READ_##from(in[i])))                                           \
+    CAST(from, bf16, brain_of_float((float)READ_##from(in[i])))                                         \
     CAST(from, f32, READ_##from(in[i]))                                                                 \
     CAST(from, f64, READ_##from(in[i]))
 
-#define CAST_FROM_FLOAT(from, to_i32, to_half)                                                          \
+#define CAST_FROM_FLOAT(from, to_i32, to_half, to_brain)                                                \
     CAST(from, bool, READ_##from(in[i]) != 0)                                                           \
     CAST(from, u8, to_i32(READ_##from(in[i])))                                                          \
     CAST(from, i8, to_i32(READ_##from(in[i])))                                                          \
@@ -125,6 +130,7 @@ ALWAYS_INLINE int64_t i64_of(double x)
     CAST(from, i32, to_i32(READ_##from(in[i])))                                                         \
     CAST(from, i64, i64_of(READ_##from(in[i])))                                                         \
     CAST(from, f16, to_half)                                                                            \
+    CAST(from, bf16, to_brain)                                                                          \
     CAST(from, f32, READ_##from(in[i]))                                                                 \
     CAST(from, f64, READ_##from(in[i]))
 
@@ -134,9 +140,10 @@ CAST_FROM_INTEGER(i8)
 CAST_FROM_INTEGER(i16)
 CAST_FROM_INTEGER(i32)
 CAST_FROM_INTEGER(i64)
-CAST_FROM_FLOAT(f16, i32_of_single, in[i])
-CAST_FROM_FLOAT(f32, i32_of_single, half_of_float(in[i]))
-CAST_FROM_FLOAT(f64, i32_of, half_of_double(in[i]))
+CAST_FROM_FLOAT(f16, i32_of_single, in[i], brain_of_float(float_of_half(in[i])))
+CAST_FROM_FLOAT(bf16, i32_of_single, half_of_float(float_of_brain(in[i])), in[i])
+CAST_FROM_FLOAT(f32, i32_of_single, half_of_float(in[i]), brain_of_float(in[i]))
+CAST_FROM_FLOAT(f64, i32_of, half_of_double(in[i]), brain_of_float((float)in[i]))
 
 /* The row that an index names, or -1. It is read once: whoever else holds the array may write there at any time. */
 ALWAYS_INLINE int64_t row_of(const void *index, int64_t at, int64_t rows, int64_t from_end)
@@ -253,7 +260,7 @@ SCATTER(f64, double)
      .settings = ": rows from_end", .units = segments_to_gather, .workspace = word_each, .finish = join_wrong}, \
     {"fill", DT_##code, fill_##T, .cost = 0.005f * bits / 8, .outputs = 1, .settings = "value"},             \
     CAST_LINE(code, T, bool) CAST_LINE(code, T, u8) CAST_LINE(code, T, i8) CAST_LINE(code, T, i16)      \
-    CAST_LINE(code, T, i32) CAST_LINE(code, T, i64) CAST_LINE(code, T, f16) CAST_LINE(code, T, f32)     \
+    CAST_LINE(code, T, i32) CAST_LINE(code, T, i64) CAST_LINE(code, T, f16) CAST_LINE(code, T, bf16) CAST_LINE(code, T, f32)     \
     CAST_LINE(code, T, f64)
 
 /* Rows are added in their order, which one thread keeps. */

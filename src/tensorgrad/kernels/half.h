@@ -1,4 +1,4 @@
-/* float16 in plain integer arithmetic, branch-free, so that the compiler can vectorise it on any machine. */
+/* float16 and bfloat16 in plain integer arithmetic, branch-free, so that the compiler can vectorise it on any machine. */
 #ifndef TENSORGRAD_HALF_H
 #define TENSORGRAD_HALF_H
 
@@ -40,6 +40,20 @@ ALWAYS_INLINE uint16_t half_of_double(double value)
     int away = (back > value) == (value > 0.0);     /* rounded away from 0 */
     uint32_t toward = away ? bits - 1 : bits;
     return half_of_float(of_bits((int32_t)(exact ? bits : (toward | 1))));
+}
+
+/* Exact: a bfloat16 is the upper half of a float. */
+ALWAYS_INLINE float float_of_brain(uint16_t brain)
+{
+    return of_bits((int32_t)((uint32_t)brain << 16));
+}
+
+/* Rounds to the nearest, ties to even. */
+ALWAYS_INLINE uint16_t brain_of_float(float value)
+{
+    uint32_t bits = (uint32_t)bits_of(value);
+    uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded);
 }
 
 #endif

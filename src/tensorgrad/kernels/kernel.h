@@ -61,7 +61,7 @@ static inline double kernel_cost(const Kernel *kernel, const KernelArgs *args)
    significand. What Python knows of them are the rows of core/dtypes.pxi. */
 #define EVERY_DTYPE(row) \
     row(BOOL, bool, 8, 0) row(U8, u8, 8, 0) row(I8, i8, 8, 0) row(I16, i16, 16, 0) row(I32, i32, 32, 0) row(I64, i64, 64, 0) \
-    row(F16, f16, 16, 11) row(F32, f32, 32, 24) row(F64, f64, 64, 53)
+    row(F16, f16, 16, 11) row(BF16, bf16, 16, 8) row(F32, f32, 32, 24) row(F64, f64, 64, 53)
 
 #define DTYPE_CODE(code, T, bits, digits) DT_##code,
 enum { EVERY_DTYPE(DTYPE_CODE) DT_COUNT };

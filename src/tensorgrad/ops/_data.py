@@ -13,21 +13,19 @@ _PYTHON = {bool, int, float}
 _OF_PYTHON = {bool: bool_, int: int64}
 
 
-def array_of(data: Any, wanted: dtype | None) -> np.ndarray:
-    """Any data as an array of a dtype that tensors have: the wanted one, or the one that PyTorch infers.
+def tensor_of(data: Any, wanted: dtype | None) -> Tensor:
+    """A new tensor of any data: of the wanted dtype, or of the one that PyTorch infers.
 
     Arrays and tensors are converted as they are; single numbers and those in sequences have to fit.
     """
     if isinstance(data, Tensor):
-        array = _core._array_of(data)
-    elif isinstance(data, np.ndarray):
-        array = data
-    else:
-        return _array_of_numbers(data, wanted)
-    return array if wanted is None else array.astype(wanted.numpy_dtype, copy=False)
+        return _core._tensor_of(_core._array_of(data), data.dtype if wanted is None else wanted)
+    if isinstance(data, np.ndarray):
+        return _core._tensor_of(data, wanted)
+    return _tensor_of_numbers(data, wanted)
 
 
-def _array_of_numbers(data: Any, wanted: dtype | None) -> np.ndarray:
+def _tensor_of_numbers(data: Any, wanted: dtype | None) -> Tensor:
     found: set = {type(data)}
     tensors = False
     if not found <= _PYTHON:
@@ -42,7 +40,7 @@ def _array_of_numbers(data: Any, wanted: dtype | None) -> np.ndarray:
             array = np.array(plain, dtype=object)  # a float would round the integers beside it
     except ValueError as error:
         raise ValueError(f"the nested sequences have different lengths: {error}") from None
-    return _fitted(array, wanted)
+    return _core._tensor_of(_fitted(array, wanted), wanted)
 
 
 def _collect(data: Any, found: set, depth: int) -> bool:
@@ -108,18 +106,18 @@ def _without_tensors(data: Any) -> Any:
 
 
 def _fitted(array: np.ndarray, wanted: dtype) -> np.ndarray:
-    """Numbers in a dtype. Raises RuntimeError for one that an integer dtype can't hold, ValueError for one
-    beyond 64 bits.
+    """Numbers as an array for a dtype. Raises RuntimeError for one that an integer dtype can't hold,
+    ValueError for one beyond 64 bits.
     """
-    kind = array.dtype.kind
-    if array.dtype == wanted.numpy_dtype:
+    kind, own = array.dtype.kind, wanted.array_dtype
+    if array.dtype == own:
         return array
     if wanted is bool_ or kind == "b":
-        return array.astype(wanted.numpy_dtype, copy=False)
+        return array.astype(own, copy=False)
     if wanted.is_floating_point:
         array = array.astype(np.float64) if kind == "O" else array
         with np.errstate(over="ignore"):
-            return array.astype(wanted.numpy_dtype, copy=False)
+            return array.astype(own, copy=False)
     if kind in "Ou":
         numbers = array.reshape(-1).tolist()
         if any(isinstance(each, int) and not -(1 << 63) <= each < 1 << 63 for each in numbers):

@@ -11,6 +11,7 @@ from tensorgrad.core import (
     Tensor,
     _core,
     all_dtypes,
+    bfloat16,
     bool_,
     dtype,
     float16,
@@ -21,7 +22,7 @@ from tensorgrad.core import (
     int32,
     int64,
     uint8,
-)  # fmt: skip
+)
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.core.device import check_device
 from tensorgrad.core.legacy import TensorType
@@ -107,8 +108,8 @@ def _conversion(name: str, wanted: dtype):
 CONVERSIONS = [
     _conversion(name, wanted)
     for name, wanted in [
-        ("float", float32), ("double", float64), ("half", float16), ("int", int32), ("long", int64),
-        ("short", int16), ("byte", uint8), ("char", int8), ("bool", bool_),
+        ("float", float32), ("double", float64), ("half", float16), ("bfloat16", bfloat16),
+        ("int", int32), ("long", int64), ("short", int16), ("byte", uint8), ("char", int8), ("bool", bool_),
     ]
 ]  # fmt: skip
 

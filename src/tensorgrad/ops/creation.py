@@ -27,7 +27,7 @@ def tensor(
             [3, 4]])
     """
     check_device(device)
-    made = _core._copy_of_array(_data.array_of(data, dtype))
+    made = _data.tensor_of(data, dtype)
     if requires_grad:
         made.requires_grad_()
     return made
@@ -42,7 +42,7 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None):
     check_device(device)
     if isinstance(data, Tensor):
         return data if dtype is None or data.dtype is dtype else data.to(dtype)
-    if isinstance(data, np.ndarray) and (dtype is None or data.dtype == dtype.numpy_dtype):
+    if isinstance(data, np.ndarray) and (dtype is None or data.dtype == dtype.array_dtype):
         return _core.from_numpy(data)
     return tensor(data, dtype=dtype)
 
@@ -417,7 +417,7 @@ def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory
     if n < 0 or m < 0:
         raise RuntimeError(f"n must be greater or equal to 0, got {n}, {m}")
     made = _new((n, m), 0, dtype if dtype is not None or out is None else out.dtype, False, None, device)
-    np.fill_diagonal(_core._array_of(made), 1)
+    _core._fill(made.diagonal(), 1)
     return _finish(made, out, requires_grad)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core
+from tensorgrad.core import Tensor, _core, float64
 from tensorgrad.core.declare import case, composite, normal, primitive, truths
 from tensorgrad.ops import shaping
 from tensorgrad.ops._kinds import as_tensor, want_tensors
@@ -47,26 +47,21 @@ def _drawn(input: Tensor, p: float, channels: bool) -> np.ndarray:
 
     They are drawn in the order of the input's memory, where it is dense.
     """
-    array = _core._array_of(input)
+    array, kind = _core._memory_of(input), input.dtype.array_dtype
     if channels:
-        mask = np.empty(array.shape[:2] + (1,) * (array.ndim - 2), array.dtype)
+        mask = np.empty(array.shape[:2] + (1,) * (array.ndim - 2), kind)
         default_generator.fill_bernoulli(mask, 1 - p)
         return mask
     order = list(range(array.ndim))
     if not array.flags.c_contiguous and 0 not in array.strides:
         order = sorted(order, key=lambda d: -abs(array.strides[d]))
-    mask = np.empty([array.shape[d] for d in order], array.dtype)
+    mask = np.empty([array.shape[d] for d in order], kind)
     default_generator.fill_bernoulli(mask, 1 - p)
     return mask.transpose(np.argsort(order)) if mask.ndim > 1 else mask
 
 
 def _times(input: Tensor, factor: Any, inplace: bool) -> Tensor:
     return input.mul_(factor) if inplace else input * factor
-
-
-def _rounded(value: float, dtype: np.dtype) -> Any:
-    """A setting as arithmetic of that dtype sees it: half precision is computed in single."""
-    return np.float32(value) if dtype == np.float16 else dtype.type(value)
 
 
 def _check_probability(p: float) -> None:
@@ -90,20 +85,20 @@ def _dropped(
             f"{name}: Feature dropout requires at least 2 dimensions in the input, got {input.ndim}"
         )
     mask = _drawn(input, p, channels)
-    dtype = mask.dtype
-    one = _rounded(1, dtype)
+    # A setting as arithmetic sees it, where narrow floats are computed in float32, and as it is stored.
+    seen: Any = (np.float64 if input.dtype is float64 else np.float32)
+    held = lambda value: seen(_core._number_tensor(float(value), input.dtype, False).item())
     if not alpha:
-        scale = dtype.type(one / _rounded(1 - p, dtype))
+        scale = held(seen(1) / seen(1 - p))
         if not inplace:
             return _dropout(input, _core.from_numpy(mask.astype(bool)), float(scale))
-        mask *= scale
-        return _times(input, _core.from_numpy(mask), inplace)
+        return _times(input, _core._tensor_of(mask * mask.dtype.type(scale), input.dtype), inplace)
     a = 1 / math.sqrt((SELU_LIMIT * SELU_LIMIT * p + 1) * (1 - p))
-    high = dtype.type(_rounded(SELU_LIMIT * a * p, dtype))
-    low = dtype.type(dtype.type(-_rounded(SELU_LIMIT * a, dtype)) + _rounded(SELU_LIMIT * a * p, dtype))
-    shift = _core.from_numpy(np.where(mask != 0, high, low))
-    mask *= dtype.type(_rounded(a, dtype))
-    scaled = _times(input, _core.from_numpy(mask), inplace)
+    high = held(seen(SELU_LIMIT * a * p))
+    low = held(held(-seen(SELU_LIMIT * a)) + seen(SELU_LIMIT * a * p))
+    shift = _core._tensor_of(np.where(mask != 0, high, low), input.dtype)
+    factor = _core._tensor_of(mask * mask.dtype.type(held(seen(a))), input.dtype)
+    scaled = _times(input, factor, inplace)
     return scaled.add_(shift) if inplace else scaled + shift
 
 

@@ -21,10 +21,10 @@ def _discounted(g: Tensor, index: Tensor, padding_idx: int, by_frequency: bool) 
     if padding_idx < 0 and not by_frequency:
         return g
     numbers = _core._array_of(index)
-    factor = (numbers != padding_idx).astype(g.dtype.numpy_dtype)
+    factor = (numbers != padding_idx).astype(g.dtype.array_dtype)
     if by_frequency and numbers.size:
         factor /= np.bincount(numbers.reshape(-1))[numbers]
-    return g * shaping.unsqueeze(_core.from_numpy(factor), -1)
+    return g * shaping.unsqueeze(_core._tensor_of(factor, g.dtype), -1)
 
 
 @primitive(
@@ -74,8 +74,8 @@ def _shorten(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -
     lengths = np.linalg.norm(table[used], ord=norm_type, axis=1)
     long = lengths > max_norm
     if long.any():
-        table[used[long]] *= (max_norm / (lengths[long] + 1e-7)).astype(table.dtype)[:, None]
-        _core._bump_version(weight)
+        shorter = table[used[long]] * (max_norm / (lengths[long] + 1e-7)).astype(table.dtype)[:, None]
+        weight.detach()[_core.from_numpy(used[long])] = _core._tensor_of(shorter, weight.dtype)
 
 
 def _no_sparse(name: str, sparse: bool) -> None:
@@ -257,5 +257,5 @@ def embedding_bag(
     total = _scatter_add_rows(rows if weights is None else rows * weights, where, count)
     if mode == "sum":
         return total
-    sizes = np.maximum(np.bincount(bags, minlength=count), 1).astype(weight.dtype.numpy_dtype)
-    return total / _core.from_numpy(sizes[:, None])
+    sizes = np.maximum(np.bincount(bags, minlength=count), 1)
+    return total / _core._tensor_of(sizes[:, None], weight.dtype)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, bool_, float32, float64, int32, int64
 from tensorgrad.core.declare import alias, between, case, composite, distinct, integers, normal, primitive
+from tensorgrad.core.limits import finfo
 from tensorgrad.ops import arranging, choosing, creation, distances, joining, randomness, reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.linalg import (
@@ -68,7 +69,7 @@ def _row_order(pivots: np.ndarray, rows: int) -> np.ndarray:
 def _permutation(pivots: Tensor, rows: int, like: Tensor) -> Tensor:
     """The matrix P with ``P @ L @ U = A``."""
     order = _row_order(_core._array_of(pivots), rows)
-    return _core.from_numpy((np.arange(rows)[:, None] == order[..., None, :]).astype(like.dtype.numpy_dtype))
+    return _core._tensor_of(np.arange(rows)[:, None] == order[..., None, :], like.dtype)
 
 
 def _lu_input(g_0, output_0, output_1):
@@ -762,7 +763,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
             f"linalg.lstsq: input.size(-2) should match other.size({-1 if vector else -2}): {m} and "
             f"{matrix.shape[-2]}"
         )
-    limit = np.finfo(A.dtype.numpy_dtype).eps * max(m, n) if rcond is None else rcond
+    limit = finfo(A.dtype).eps * max(m, n) if rcond is None else rcond
     made = matmul(_pinv(A, 0.0, limit if driver != "gels" else 0.0, False), matrix)
     rank, values = A.new_empty((0,)).to(int64), A.new_empty((0,))
     if driver != "gels":

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, bool_, int32, int64, uint8
+from tensorgrad.core import Tensor, _core, bfloat16, bool_, int32, int64, uint8
 from tensorgrad.core.declare import case, composite, integers, normal, primitive, truths
 from tensorgrad.ops import _data, creation, shaping
 from tensorgrad.ops._kinds import as_tensor
@@ -366,7 +366,7 @@ def _as_value(value, like: Tensor) -> Tensor:
         return _core._number_tensor(value, like.dtype, False)
     if not isinstance(value, (np.ndarray, Sequence)) or isinstance(value, (str, bytes)):
         raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {like.dtype}")
-    return _core._copy_of_array(_data.array_of(value, like.dtype))
+    return _data.tensor_of(value, like.dtype)
 
 
 def _of_dtype(value: Tensor, like: Tensor, index) -> Tensor:
@@ -428,11 +428,12 @@ def _index_put_(x, index, value, accumulate=False):
     view = plan.view
     _core._enter_inplace(x)
     _core._enter_inplace(view)
-    if _core.is_grad_enabled() and (value.requires_grad or view.requires_grad or x.requires_grad):
+    recorded = _core.is_grad_enabled() and (value.requires_grad or view.requires_grad or x.requires_grad)
+    if recorded or (accumulate and x.dtype is bfloat16):  # NumPy can't add these
         _core._write(view, _put_at(plan, view, value, accumulate), True)
         return x
-    array, where = _core._array_of(view), plan.numpy_index()
-    values = _core._array_of(value if value.ndim == 0 else plan.fitted(value))
+    array, where = _core._memory_of(view), plan.numpy_index()
+    values = _core._memory_of(value if value.ndim == 0 else plan.fitted(value))
     if np.may_share_memory(array, values):
         values = values.copy()
     if accumulate:

@@ -107,7 +107,7 @@ def cat(tensors, dim=0):
                 for each, n in zip(tensors, sizes, strict=True)
             ]
         sizes = [n or 0 for n in sizes]
-    return _cat(tensors, tuple(sizes), at, dtype.numpy_dtype)
+    return _cat(tensors, tuple(sizes), at, dtype.array_dtype)
 
 
 alias("concat", cat)
@@ -167,7 +167,7 @@ def stack(tensors, dim=0):
             )
     if len(shape) == 64:
         raise RuntimeError("stack(): a tensor has at most 64 dimensions, not 65")
-    return _stack(tensors, wrap_dim(dim, len(shape) + 1), _common_dtype(tensors).numpy_dtype)
+    return _stack(tensors, wrap_dim(dim, len(shape) + 1), _common_dtype(tensors).array_dtype)
 
 
 def _all_atleast(tensors, ndim: int, who: str):
@@ -648,4 +648,4 @@ def block_diag(*tensors):
         return creation.empty(1, 0)
     dtype = result_type(*tensors) if len(tensors) > 1 else tensors[0].dtype
     tensors = [atleast_2d(each) for each in tensors]
-    return _block_diag(tensors, tuple([tuple(each.shape) for each in tensors]), dtype.numpy_dtype)
+    return _block_diag(tensors, tuple([tuple(each.shape) for each in tensors]), dtype.array_dtype)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, result_type
 from tensorgrad.core.declare import between, case, composite, distinct, fused, normal, unary
+from tensorgrad.core.limits import finfo
 from tensorgrad.ops import activations, powers, reductions, shaping
 from tensorgrad.ops._kinds import want_tensors
 
@@ -155,7 +156,7 @@ def _square_then_straight(input, turn):
 
 def _curve(input, turn):
     """The same; a turn past the largest number is never met."""
-    return _square_then_straight(input, min(turn, float(np.finfo(input.dtype.numpy_dtype).max)))
+    return _square_then_straight(input, min(turn, finfo(input.dtype).max))
 
 
 @composite(

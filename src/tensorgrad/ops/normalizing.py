@@ -9,6 +9,7 @@ import numpy as np
 
 from tensorgrad.core import no_grad
 from tensorgrad.core.declare import between, case, composite, fused, normal, primitive
+from tensorgrad.core.limits import finfo
 from tensorgrad.ops import joining, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reductions import added_up, cast, check_tensor
@@ -218,7 +219,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     """
     shape = _check_normalized("rms_norm", input, normalized_shape, weight)
     dims = tuple(range(input.ndim - len(shape), input.ndim))
-    eps = float(np.finfo(input.dtype.numpy_dtype).eps) if eps is None else eps
+    eps = finfo(input.dtype).eps if eps is None else eps
     scale = (reductions.mean(input * input, dims, True) + eps).rsqrt()
     scaled = input * scale
     return scaled if weight is None else scaled * weight

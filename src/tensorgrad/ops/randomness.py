@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, _random, int64, uint8
+from tensorgrad.core import Tensor, _core, _random, bfloat16, int64, uint8
 from tensorgrad.ops import creation
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.creation import _UNSET, _default, _finish, _new, _size
@@ -95,7 +95,7 @@ def set_rng_state(new_state) -> None:
 def _drawn(shape: tuple, fill: Any, dtype: Any, out: Any, requires_grad: builtins.bool, device: Any):
     made = _new(shape, _UNSET, dtype, False, out=None, device=device)
     if made.numel():
-        fill(_core._array_of(made))
+        fill(_core._memory_of(made))
     return _finish(made, out, requires_grad)
 
 
@@ -230,7 +230,9 @@ def randperm(
         raise RuntimeError(f"n must be non-negative, got {n}")
     wanted = int64 if dtype is None and out is None else dtype if dtype is not None else out.dtype
     creation.empty(n, dtype=wanted)  # raises where there is no memory for so many
-    made = _core.from_numpy(_stream(generator).permutation(n, wanted.numpy_dtype))
+    if wanted.is_floating_point and n > 2**wanted.digits + 1:
+        raise RuntimeError(f"randperm: {wanted.name} does not hold {n} different integers")
+    made = _core._tensor_of(_stream(generator).permutation(n, wanted.array_dtype), wanted)
     return _finish(made, out, requires_grad)
 
 
@@ -378,7 +380,7 @@ def _filled_in_place(self, fill):
     """Draws into a tensor's memory: in place, outside the graph's values."""
     _core._enter_inplace(self)
     if self.numel():
-        array = _core._array_of(self).transpose(_drawing_order(self))
+        array = _core._memory_of(self).transpose(_drawing_order(self))
         if array.flags.c_contiguous:
             fill(array)
         else:
@@ -470,7 +472,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
         raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
     made = creation.empty_like(input)
     if each.size:
-        _stream(generator).bernoulli(each, _core._array_of(made))
+        _stream(generator).bernoulli(each, _core._memory_of(made))
     return _finish(made, out, False)
 
 
@@ -531,6 +533,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     if input.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     _float("multinomial", input.dtype)
+    if input.dtype is bfloat16:
+        raise NotImplementedError("multinomial: not implemented for bfloat16; convert with .float() first")
     if out is not None and (not isinstance(out, Tensor) or out.dtype is not int64):
         raise RuntimeError("multinomial expects Long tensor out")
     if num_samples <= 0:

@@ -6,7 +6,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from tensorgrad.core import _core, float64, result_type
+from tensorgrad.core import _core, bfloat16, float64, result_type
 from tensorgrad.core.declare import alias, between, binary, case, composite, normal, primitive, unary
 from tensorgrad.ops import choosing
 from tensorgrad.ops._kinds import floats_only, not_bool, want_tensors
@@ -182,5 +182,11 @@ def nextafter(input, other):
     tensor([True])
     """
     floats_only("nextafter", input)
-    own = _core.dtype_in_body(input).numpy_dtype
-    return np.asarray(np.nextafter(input.astype(own), other.astype(own)))
+    own = _core.dtype_in_body(input)
+    if own is bfloat16:  # the upper half of a float32: counted there, and away from 0 by size
+        bits, step = input.view(np.float32).view(np.int32), np.int32(1 << 16)
+        next_to = (bits + np.where((other > input) == (bits >= 0), step, -step)).view(np.float32)
+        next_to = np.where(input == 0, np.copysign(np.float32(2.0**-133), other), next_to)
+        next_to = np.where(np.isnan(input) | np.isnan(other), input + other, next_to)
+        return np.where(input == other, other, next_to)
+    return np.asarray(np.nextafter(input.astype(own.numpy_dtype), other.astype(own.numpy_dtype)))

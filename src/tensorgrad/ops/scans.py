@@ -6,6 +6,7 @@ import numpy as np
 
 from tensorgrad.core import float64, get_default_dtype, is_grad_enabled, promote_types
 from tensorgrad.core.declare import between, case, composite, distinct, normal, primitive
+from tensorgrad.core.limits import finfo
 from tensorgrad.ops import arithmetic, choosing, joining, reductions, shaping
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reductions import cast, check_tensor, named, without_one
@@ -129,7 +130,7 @@ def _logcumsumexp_input(g, input, output, dim):
     overflows."""
     if not input.ndim:
         return g
-    lowest = float(np.finfo(g.dtype.numpy_dtype).min)
+    lowest = finfo(g.dtype).min
     size = g.abs().log()
 
     def part(sign):

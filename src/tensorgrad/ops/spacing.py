@@ -66,8 +66,7 @@ def _steps(name: str, start: Any, end: Any, step: Any, wanted: dtype, inclusive:
         values = first + np.arange(count, dtype=np.int64) * by
     else:
         values = np.float64(start) + np.arange(count, dtype=np.float64) * np.float64(step)
-    with np.errstate(over="ignore"):
-        np.copyto(_core._array_of(made), values, casting="unsafe")
+    _core._write_array(made, values)
     return made
 
 
@@ -170,8 +169,7 @@ def linspace(
         step, index = (last - first) / max(steps - 1, 1), np.arange(steps)
         values = np.where(index < steps // 2, first + step * index, last - step * (steps - 1 - index))
     made = _core._empty((steps,), wanted.code)
-    with np.errstate(all="ignore"):
-        np.copyto(_core._array_of(made), values, casting="unsafe")
+    _core._write_array(made, values)
     return _finish(made, out, requires_grad)
 
 
@@ -197,7 +195,7 @@ def logspace(
     exponents = _core._array_of(linspace(start, end, steps, dtype=float64, device=device))
     made = _core._empty((exponents.size,), wanted.code)
     with np.errstate(all="ignore"):
-        np.copyto(_core._array_of(made), np.power(base, exponents), casting="unsafe")
+        _core._write_array(made, np.power(base, exponents))
     return _finish(made, out, requires_grad)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, result_type
 from tensorgrad.core.declare import alias, between, binary, case, composite, in_place, unary
+from tensorgrad.core.limits import finfo
 from tensorgrad.ops import _curves, reductions, shaping
 from tensorgrad.ops._kinds import as_tensor, floats_only, want_tensors
 from tensorgrad.ops.arithmetic import _keep, _zero, add, div, mul, neg, sign, square, sub
@@ -311,7 +312,7 @@ def mvlgamma(input, p):
         raise RuntimeError(f"mvlgamma: p has to be from 1 to {MAX_ORDER}, not {p}")
     if not input.dtype.is_floating_point:
         input = as_tensor(input, result_type(input, 1.0))
-    halves = _core._copy_of_array((np.arange(p) / 2).astype(input.dtype.numpy_dtype))
+    halves = _core._tensor_of(np.arange(p) / 2, input.dtype)
     total = reductions.sum(lgamma(sub(shaping.unsqueeze(input, -1), halves)), -1)
     return add(total, p * (p - 1) / 4 * math.log(math.pi))
 
@@ -429,7 +430,7 @@ def i0e(input):
 
 def _over(output, input):
     """``output / input`` for i1, which is half at 0 and where the output is too small to be exact."""
-    zero = abs(input) < float(np.finfo(input.dtype.numpy_dtype).tiny)
+    zero = abs(input) < finfo(input.dtype).tiny
     return _where(zero, add(_zero(input), 0.5), div(output, _where(zero, add(_zero(input), 1.0), input)))
 
 

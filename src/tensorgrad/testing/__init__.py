@@ -12,7 +12,9 @@ from tensorgrad.core import Tensor, _core
 
 __all__ = ["assert_close", "make_tensor"]
 
-_TOLERANCE = {"float16": (1e-3, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
+_TOLERANCE = {
+    "bfloat16": (1.6e-2, 1e-5), "float16": (1e-3, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7),
+}  # fmt: skip
 
 
 def _tensor(value: Any) -> Tensor | None:
@@ -42,7 +44,8 @@ def assert_close(
     """Raises AssertionError unless ``|actual - expected| <= atol + rtol * |expected|`` everywhere, in
     sequences and mappings too.
 
-    The default tolerances go by dtype: 1e-3, 1.3e-6 and 1e-7 relative for float16, float32 and float64.
+    The default tolerances go by dtype: 1.6e-2, 1e-3, 1.3e-6 and 1e-7 relative for bfloat16, float16, float32
+    and float64.
 
     >>> tg.testing.assert_close(tg.tensor([1.0]), tg.tensor([1.0 + 1e-7]))
     """

@@ -391,6 +391,10 @@ class Module(compiled.ModuleBase):
         """Converts floating point parameters and buffers to float16."""
         return _convert(self, tg.float16)
 
+    def bfloat16(self: T) -> T:
+        """Converts floating point parameters and buffers to bfloat16."""
+        return _convert(self, tg.bfloat16)
+
     def cpu(self: T) -> T:
         """The module itself: everything is on the CPU."""
         return self._apply(lambda tensor: tensor.cpu())
