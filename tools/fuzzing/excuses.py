@@ -612,6 +612,23 @@ EXCUSES = [
     ),
     Excuse("`searchsorted` and `bucketize` of a sequence that is not sorted", unsorted),
     Excuse(
+        "`histc` of a range whose width times `bins` is more than the dtype holds",
+        lambda s: s.calls("histc") and s.kind == "value" and s.holds(r"-?\d\.?\d*e\+(3[78]|30[678])"),
+    ),
+    Excuse(
+        "factors of the finished product",
+        lambda s: (
+            s.calls("addbmm", "addmm", "baddbmm", "addmv", "addr")
+            and s.kind == "value"
+            and s.holds("inf")
+            and bool(np.isnan(s.difference.wanted.array).any())
+        ),
+    ),
+    Excuse(
+        "A mask of uint8 can be filled with a single number",
+        lambda s: s.refused("masked_fill_ only supports boolean masks"),
+    ),
+    Excuse(
         "round a setting such as celu's alpha to float32",
         lambda s: s.calls(*ROUNDED_SETTING) and s.apart() < 1e-6 and s.difference.wanted.dtype == "float64",
     ),

@@ -241,7 +241,7 @@ native("mean", NULL, mean_vjp, 0)
 # ---------------------------------------------------------------------------- norms, positions of extremes
 
 cdef enum:
-    LARGEST = 1                 # the form of max beside that of min
+    OF_LARGEST = 1                 # the form of max beside that of min
 
 
 cdef object hot_vector_norm(Op op, void **args, Py_ssize_t count):
@@ -316,7 +316,7 @@ cdef object hot_extreme(Op op, void **args, Py_ssize_t count):
     """``max`` and ``min`` of everything, or along one dimension."""
     cdef Tensor x
     cdef uint8_t mask[MAX_DIMS]
-    cdef bint largest = op.form == LARGEST
+    cdef bint largest = op.form == OF_LARGEST
     cdef Op position = OP_ARGMAX if largest else OP_ARGMIN
     cdef const Kernel **kernels = position.kernels
     cdef list values = []
@@ -342,5 +342,5 @@ native("vector_norm", hot_vector_norm, NULL, 0)
 native("_vector_norm", hot_vector_norm, NULL, 0)
 native("argmax", hot_position, NULL, 0)
 native("argmin", hot_position, NULL, 0)
-native("max", hot_extreme, NULL, LARGEST)
+native("max", hot_extreme, NULL, OF_LARGEST)
 native("min", hot_extreme, NULL, 0)
