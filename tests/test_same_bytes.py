@@ -33,6 +33,23 @@ def backward_of_cross_entropy():
     return x.grad
 
 
+def backward_of_batch_norm(*shape):
+    x, w, b = (drawn(*each).requires_grad_() for each in (shape, shape[1:2], shape[1:2]))
+    F.batch_norm(x, None, None, w, b, training=True).square().sum().backward()
+    return tg.cat([each.grad.flatten() for each in (x, w, b)])
+
+
+def backward_of_rows():
+    table = drawn(500, 33).requires_grad_()
+    table[tg.arange(20_000) * 7 % 500].square().sum().backward()
+    return table.grad
+
+
+def dropped():
+    tg.manual_seed(0)
+    return F.dropout(drawn(300_017))
+
+
 CALLS = {
     "map": lambda: F.gelu(drawn(300_017)),
     "map of rows": lambda: drawn(701, 903) + drawn(903, seed=1),
@@ -52,6 +69,14 @@ CALLS = {
     "softmax": lambda: F.softmax(drawn(701, 903), 1),
     "layer_norm": backward_of_layer_norm,
     "cross_entropy": backward_of_cross_entropy,
+    "batch_norm of rows": lambda: backward_of_batch_norm(3001, 67),
+    "batch_norm of images": lambda: backward_of_batch_norm(9, 31, 20, 41),
+    "norm": lambda: tg.linalg.vector_norm(drawn(3_000_017)),
+    "place of the largest": lambda: drawn(701, 903).argmax(1),
+    "largest and its place": lambda: tg.cat([each.double() for each in drawn(903, 701).max(0)]),
+    "gathered rows": lambda: drawn(500, 301)[tg.arange(3000) % 500],
+    "gradient of gathered rows": backward_of_rows,
+    "dropout": dropped,
     "mse_loss": lambda: F.mse_loss(drawn(300_017), drawn(300_017, seed=1)),
     "rows of a product": lambda: drawn(301, 200) @ drawn(200, 301, seed=1),
     "columns of a product": lambda: drawn(17, 500) @ drawn(500, 700, seed=1),

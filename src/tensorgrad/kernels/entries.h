@@ -4,16 +4,12 @@
 
 #include "level.h"
 
-extern const Kernel LEVEL(map_entries)[];
-extern const Kernel LEVEL(copy_entries)[];
-extern const Kernel LEVEL(reduce_entries)[];
-extern const Kernel LEVEL(reduce_other_entries)[];
-extern const Kernel LEVEL(row_entries)[];
-extern const Kernel LEVEL(channel_entries)[];
-extern const Kernel LEVEL(loss_entries)[];
-extern const Kernel LEVEL(gemm_entries)[];
-extern const Kernel LEVEL(gemm_f64_entries)[];
-extern const Kernel LEVEL(step_entries)[];
+#define EVERY_LIST(list) \
+    list(map) list(copy) list(reduce) list(reduce_other) list(row) list(channel) list(loss) list(gemm) list(gemm_f64) list(step)
+
+#define LIST_OF(name) extern const Kernel LEVEL(name##_entries)[];
+EVERY_LIST(LIST_OF)
+#undef LIST_OF
 
 const Kernel *const *LEVEL(kernel_entries)(void);
 

@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from tensorgrad.core import _core
 from tensorgrad.core.declare import aliases, registry
-from tensorgrad.ops import (  # noqa: F401 - importing a family declares its ops
-    activations,
-    aligning,
-    arithmetic,
-    arranging,
-    attention,
-    bessel,
-    choosing,
-    classifying,
-    comparison,
-    contractions,
-    conversion,
-    creation,
-    determinants,
-    distances,
-    dropout,
-    embedding,
-    factorizing,
-    gating,
-    indexing,
-    joining,
-    linalg,
-    losses,
-    margins,
-    normalizing,
-    padding,
-    powers,
-    products,
-    randomness,
-    reductions,
-    rounding,
-    scans,
-    scattering,
-    selecting,
-    shaping,
-    sorting,
-    spacing,
-    special,
-    statistics,
-    striding,
-    trigonometry,
+
+# Importing a family declares its ops.
+FAMILIES = tuple(
+    import_module(f"tensorgrad.ops.{name}")
+    for name in """
+        activations aligning arithmetic arranging attention bessel choosing classifying comparison
+        contractions conversion creation determinants distances dropout embedding factorizing gating indexing
+        joining linalg losses margins normalizing padding powers products randomness reductions rounding scans
+        scattering selecting shaping sorting spacing special statistics striding trigonometry
+    """.split()
 )
 
 _core._find_ops()
-
-FAMILIES = (
-    activations, aligning, arithmetic, arranging, attention, bessel, choosing, classifying, comparison,
-    contractions, conversion, creation, determinants, distances, dropout, embedding, factorizing, gating,
-    indexing, joining, linalg, losses, margins, normalizing, padding, powers, products, randomness,
-    reductions, rounding, scans, scattering, selecting, shaping, sorting, spacing, special, statistics,
-    striding, trigonometry,
-)
 
 
 def public(place: str) -> dict[str, Any]:
