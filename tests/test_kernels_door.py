@@ -12,7 +12,8 @@ PUBLIC = [
     name for name, value in vars(k).items() if callable(value) and not name.startswith("_") and value.__doc__
 ]
 ABOUT = {"level", "has", "names", "declarations", "call", "threads", "set_threads", "stop_workers"}
-ABOUT |= {"listen", "unlisten", "begin_range", "end_range", "Event", "get_ident", "perf_counter_ns"}
+ABOUT |= {"listen", "unlisten", "begin_range", "end_range", "Event", "Operand"}
+ABOUT |= {"get_ident", "perf_counter_ns"}
 FUNCTIONS = sorted(set(PUBLIC) - ABOUT)
 BOTH = pytest.mark.parametrize("dtype", (np.float32, np.float64), ids=("f32", "f64"))
 

@@ -47,28 +47,37 @@ cdef extern from "kernel.h" nogil:
         int8_t in_place
         int8_t coarse
         const char *settings
+        const char *operands
         int64_t (*units)(const KernelArgs *a) noexcept nogil
         void (*finish)(const KernelArgs *a, int64_t units) noexcept nogil
     void begin "kernel_begin"(KernelArgs *a, int ndim) noexcept
     double kernel_cost(const Kernel *kernel, const KernelArgs *args) noexcept
 
+cdef class Operand:
+    cdef readonly size_t address
+    cdef readonly int dtype             # its number in kernel.h
+    cdef readonly tuple shape
+    cdef readonly tuple strides         # in bytes
+
 cdef class Event:
-    cdef readonly str kind              # kernel, body, draw; op, backward, step, range
+    cdef readonly str kind              # kernel, body, draw, number; op, backward, step, range
     cdef readonly str name
     cdef readonly Event parent
     cdef readonly unsigned long thread
     cdef readonly long long start       # nanoseconds of time.perf_counter_ns()
     cdef readonly long long stop
     cdef readonly long long inner       # nanoseconds of the events inside it
-    cdef readonly int dtype             # of a kernel: the number of its element type, the extents of its work, its operands
+    cdef readonly int dtype             # of a kernel: the number of its element type, the extents of its work
     cdef readonly tuple sizes
-    cdef readonly tuple addresses
+    cdef public tuple inputs            # of all that computes: operands, None for one that is not given
+    cdef public tuple outputs           # what is written, in place too
     cdef readonly tuple shapes          # of an op: those of its tensors
     cdef readonly long long nbytes      # and the bytes of these and of its result
 
 cdef int *listening_word() noexcept
 cdef Event begin_event(str kind, str name)
 cdef Event begin_kernel(const Kernel *kernel, const KernelArgs *a)
+cdef Operand new_operand(const void *address, int dtype, int ndim, const Py_ssize_t *shape, const Py_ssize_t *strides)
 cdef int end_event(Event event) except -1
 cdef const Kernel *find(const char *name, int dtype) noexcept
 cdef int run(const Kernel *kernel, KernelArgs *a, double cost) noexcept nogil

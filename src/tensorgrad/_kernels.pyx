@@ -66,6 +66,7 @@ def declarations():
             "name": k.name.decode(), "dtype": k.dtype, "inputs": k.inputs, "outputs": k.outputs,
             "in_place": [n for n in range(k.inputs) if k.in_place >> n & 1], "cost": k.cost,
             "settings": reals.split(), "integers": integers.split(),
+            "operands": ["*"] * (k.inputs + k.outputs) if k.operands is NULL else k.operands.decode().split(),
         })
     return sorted(found, key=lambda each: (each["name"], each["dtype"]))
 

@@ -45,6 +45,7 @@ from tensorgrad._kernels cimport (
     Event,
     Kernel,
     KernelArgs,
+    Operand,
     begin,
     begin_event,
     begin_kernel,
@@ -53,6 +54,7 @@ from tensorgrad._kernels cimport (
     kernel_cost,
     kernel_dtype,
     listening_word,
+    new_operand,
     run as run_kernel,
 )
 from tensorgrad.core._random cimport Generator

@@ -28,7 +28,7 @@ cdef class Generator:
     cdef Event event            # of the draw that is under way
     cdef object __weakref__
 
-    cdef int enter(self, str drawing=*) except -1
+    cdef int enter(self, str drawing=*, int dtype=*, const void *out=*, Py_ssize_t n=*) except -1
     cdef int leave(self, bint outside=*) except -1
     cdef uint32_t next32(self) noexcept
     cdef uint64_t next64(self) noexcept

@@ -55,6 +55,7 @@ from tensorgrad._kernels cimport (
     end_event,
     kernel_dtype,
     listening_word,
+    new_operand,
 )
 
 import os
@@ -240,8 +241,11 @@ cdef class Generator:
         if self.lock is not NULL:
             PyThread_free_lock(self.lock)
 
-    cdef int enter(self, str drawing=None) except -1:
-        """Takes the lock: a large fill runs without the GIL, and no other may touch the engine meanwhile."""
+    cdef int enter(self, str drawing=None, int dtype=0, const void *out=NULL, Py_ssize_t n=0) except -1:
+        """Takes the lock: a large fill runs without the GIL, and no other may touch the engine meanwhile. A draw
+        tells where to.
+        """
+        cdef Py_ssize_t step = SIZES[dtype]
         global OUTSIDE
         if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
             OUTSIDE += 1
@@ -250,6 +254,7 @@ cdef class Generator:
             OUTSIDE -= 1
         if LISTENING[0] and drawing is not None:
             self.event = begin_event("draw", drawing)
+            self.event.inputs, self.event.outputs = (), (new_operand(out, dtype, 1, &n, &step),)
         return 0
 
     cdef int leave(self, bint outside=False) except -1:
@@ -367,7 +372,7 @@ cdef class Generator:
 
     cdef int raw_uniform(self, int dtype, void *out, Py_ssize_t n, double low, double high) except -1:
         cdef bint outside
-        self.enter("uniform")
+        self.enter("uniform", dtype, out, n)
         outside = goes_outside(n)
         if outside:
             with nogil:
@@ -382,7 +387,7 @@ cdef class Generator:
         cdef bint outside
         if scalar_path or n < 16:
             return self.raw_reals(dtype, out, n, NORMAL, mean, std)
-        self.enter("normal")
+        self.enter("normal", dtype, out, n)
         outside = goes_outside(n)
         if outside:
             with nogil:
@@ -398,7 +403,7 @@ cdef class Generator:
         cdef Settings s
         cdef draw_integers draw = draw_wide if wide else draw_narrow
         s.span, s.low = span, low
-        self.enter("integers")
+        self.enter("integers", dtype, out, n)
         outside = goes_outside(n)
         if outside:
             with nogil:
@@ -410,7 +415,7 @@ cdef class Generator:
 
     cdef int raw_bernoulli(self, int dtype, void *out, Py_ssize_t n, double p) except -1:
         cdef bint outside
-        self.enter("bernoulli")
+        self.enter("bernoulli", dtype, out, n)
         outside = goes_outside(n)
         if outside:
             with nogil:
@@ -425,7 +430,7 @@ cdef class Generator:
         cdef Settings s
         cdef draw_reals draw = DRAWS[<int>which]
         s.a, s.b = a, b
-        self.enter(REALS[<int>which])
+        self.enter(REALS[<int>which], dtype, out, n)
         outside = goes_outside(n)
         if outside:
             with nogil:
@@ -548,7 +553,7 @@ cdef class Generator:
         if size > largest(code) + 1:
             raise RuntimeError(f"randperm: {dtype} does not hold {size} different integers")
         out = np.empty(size, np.int64)
-        self.enter("shuffle")
+        self.enter("shuffle", I64, cnp.PyArray_DATA(out), size)
         outside = goes_outside(size)
         if outside:
             with nogil:
@@ -597,7 +602,7 @@ cdef class Generator:
         cdef const char *each = <const char *>cnp.PyArray_DATA(p)
         cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
         cdef bint outside
-        self.enter("bernoulli")
+        self.enter("bernoulli", dtype, to, n)
         outside = goes_outside(n)
         if outside:
             with nogil:

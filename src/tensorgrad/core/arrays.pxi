@@ -109,9 +109,9 @@ cdef Tensor copy_array(object source, int code=NO_DTYPE):
         shape[i] = cnp.PyArray_DIM(array, i)
     t = new_tensor(cnp.PyArray_NDIM(array), shape, code)
     if cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_ISBEHAVED_RO(array):
-        memcpy(t.at, cnp.PyArray_DATA(array), t.count * ITEMSIZE[code])
+        copy_memory(t.at, cnp.PyArray_DATA(array), t.count, code)
     else:
-        np.copyto(array_of(t), array, casting="unsafe")
+        copy_from_array(t, array)
     return t
 
 
@@ -272,6 +272,25 @@ cdef Tensor number_tensor(object value, int code):
     """A 0-d tensor of a number. What does not fit in an integer dtype wraps round, as PyTorch's arithmetic has it.
     """
     cdef Tensor t = new_scalar(code)
+    if LISTENING[0]:
+        heard_number(t, value)
+    elif code == F32 and type(value) is float:
+        (<float *>t.at)[0] = <float><double>value
+    else:
+        store_number(t, value)
+    return t
+
+
+cdef int heard_number(Tensor t, object value) except -1:
+    cdef Event event = begin_write("number", "number", (), (t,))
+    try:
+        return store_number(t, value)
+    finally:
+        end_write(event)
+
+
+cdef inline int store_number(Tensor t, object value) except -1:
+    cdef int code = t.code
     if code == F32:
         (<float *>t.at)[0] = <float>real_number(value)
     elif code == F64:
@@ -288,7 +307,7 @@ cdef Tensor number_tensor(object value, int code):
         fill_raw(t, real_number(value))
     else:
         (<uint8_t *>t.at)[0] = <uint8_t>whole_number(value)
-    return t
+    return 0
 
 
 cdef object fitting(object value, int code, bint half):

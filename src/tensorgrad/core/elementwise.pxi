@@ -1,5 +1,7 @@
 # Element by element: one operand, or two with broadcasting and promotion.
 
+cdef const Kernel *ADD_SCALAR[DTYPES]
+cdef const Kernel *MUL_SCALAR[DTYPES]
 cdef const Kernel *POW_SCALAR[DTYPES]
 cdef const Kernel *POW_SCALAR_BACKWARD[DTYPES]
 cdef const Kernel *ADD_SCALED[DTYPES]
@@ -8,6 +10,8 @@ cdef const Kernel *ADD_SCALED[DTYPES]
 cdef void find_scalar_kernels() noexcept:
     cdef int i
     for i in range(DTYPES):
+        ADD_SCALAR[i] = find(b"add_scalar", i)
+        MUL_SCALAR[i] = find(b"mul_scalar", i)
         POW_SCALAR[i] = find(b"pow_scalar", i)
         POW_SCALAR_BACKWARD[i] = find(b"pow_scalar_backward", i)
         ADD_SCALED[i] = find(b"add_scaled", i)
@@ -273,23 +277,41 @@ cdef int combine_with_number(int code, object number) except -1:
     return combine(code, own)
 
 
+cdef inline const Kernel *kernel_with_number(Op op, int code, bint second) noexcept:
+    """The kernel that takes the second operand, or of a sum or product either, as a number; NULL if there is none."""
+    if op is OP_MUL:
+        return MUL_SCALAR[code]
+    if op is OP_ADD or (op is OP_SUB and second):
+        return ADD_SCALAR[code]
+    return POW_SCALAR[code] if op is OP_POW and second else NULL
+
+
 cdef object binary(Op op, object a, object b):
     """An op of two operands, of which at least one is a Tensor and the other may be a number."""
     cdef int code = pair_code(a, b)
     cdef Tensor x, y, out
     cdef KernelArgs args
+    cdef const Kernel *fn
     if op.rule == FLOAT and not IS_FLOAT[code]:
         code = default_code
     if not tg_kernels or (op.rule == NO_BOOL and (is_bool(a) or is_bool(b))):
         return run_binary(op, with_defaults(op, a, b))
-    if op is OP_POW and isinstance(a, Tensor) and not isinstance(b, Tensor) and POW_SCALAR[code] is not NULL:
-        x = as_operand(a, code)
-        begin(&args, 1)
-        args.scalar[0] = real_number(b)
-        out = map_one(POW_SCALAR[code], x, code, &args)
-        if tg_grad and needs_grad(<Tensor>a):
-            record_binary(op, out, a, b)
-        return out
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        fn = kernel_with_number(op, code, isinstance(a, Tensor))
+        if fn is not NULL:
+            begin(&args, 1)
+            if isinstance(a, Tensor):
+                x = as_operand(a, code)
+                args.scalar[0] = real_number(b)
+            else:
+                x = as_operand(b, code)
+                args.scalar[0] = real_number(a)
+            if op is OP_SUB:
+                args.scalar[0] = -args.scalar[0]
+            out = map_one(fn, x, code, &args)
+            if tg_grad:
+                record_binary(op, out, a, b)
+            return out
     if op.kernels[code] is NULL:
         return run_binary(op, with_defaults(op, a, b))
     x = as_operand(a, code)

@@ -140,9 +140,11 @@ cdef object call_body(Op op, list arguments):
     cdef Event event
     if not LISTENING[0]:
         return run_body(op, arguments)
-    event = begin_event("body", op.__name__)
+    event = begin_write("body", op.__name__, arguments, ())
     try:
-        return run_body(op, arguments)
+        result = run_body(op, arguments)
+        event.outputs = operands_in((result,))
+        return result
     finally:
         end_event(event)
 

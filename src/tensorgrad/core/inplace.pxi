@@ -242,10 +242,13 @@ cdef Tensor write_out(object target, object value, str who):
     return out
 
 
+cdef int64_t EXACT = <int64_t>1 << 53       # up to which float64, the kernel's number, holds every integer
+
+
 def _fill(Tensor t not None, value):
     """Sets every element of a tensor that nobody else has seen."""
     value = fitting(value, t.code, t.count != 1)
-    if t.contiguous and IS_FLOAT[t.code]:
+    if t.contiguous and (type(value) is not int or -EXACT <= value <= EXACT):
         fill_raw(t, real_number(value))
     else:
         copy_into(t, number_tensor(value, t.code))
@@ -369,7 +372,7 @@ def _resize(Tensor x not None, shape):
                            f"that the tensor shows")
     else:
         made = new_tensor(ndim, dims, x.code)
-        memcpy(made.at, clone_raw(x).at, x.count * ITEMSIZE[x.code])
+        copy_memory(made.at, clone_raw(x).at, x.count, x.code)
     share_memory(x, made)
     x.block.version += 1
     return x

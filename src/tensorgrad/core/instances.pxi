@@ -165,7 +165,7 @@ cdef Tensor on_copied_memory(Tensor t, dict copies):
         made.block = block_new(nbytes)
         if made.block is NULL:
             raise AllocationError(f"can't allocate memory: a copy needs {nbytes} bytes")
-        memcpy(block_data(made.block), block_start(memory.block), nbytes)
+        copy_memory(block_data(made.block), block_start(memory.block), nbytes, U8)
         copies[<size_t>memory.block] = made, memory
     made = copies[<size_t>memory.block][0]
     block_keep(made.block)

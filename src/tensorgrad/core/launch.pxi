@@ -44,6 +44,45 @@ cdef int launch_heard(const Kernel *kernel, KernelArgs *a, double cost) except -
         end_event(event)
 
 
+cdef Operand operand(Tensor t):
+    return new_operand(t.at, t.code, t.nd, shape_of(t), strides_of(t))
+
+
+cdef tuple operands_in(object values):
+    """The tensors and arrays among some values, and among those in lists of them, as operands of an event."""
+    cdef list found = []
+    for each in values:
+        if isinstance(each, Tensor):
+            found.append(operand(<Tensor>each))
+        elif isinstance(each, np.ndarray):
+            found.append(operand_of_array(<cnp.ndarray>each))
+        elif isinstance(each, (tuple, list)):
+            found.extend(operands_in(each))
+    return tuple(found)
+
+
+cdef Operand operand_of_array(cnp.ndarray array):
+    return new_operand(cnp.PyArray_DATA(array), code_of_array(array), cnp.PyArray_NDIM(array),
+                       <Py_ssize_t *>cnp.PyArray_DIMS(array), <Py_ssize_t *>cnp.PyArray_STRIDES(array))
+
+
+cdef Event begin_write(str kind, str name, object inputs, object outputs):
+    """The event of what writes into memory by other means than a kernel; None while nobody listens."""
+    cdef Event event
+    if not LISTENING[0]:
+        return None
+    event = begin_event(kind, name)
+    event.inputs = operands_in(inputs)
+    event.outputs = operands_in(outputs)
+    return event
+
+
+cdef inline int end_write(Event event) except -1:
+    if event is not None:
+        end_event(event)
+    return 0
+
+
 cdef list tensors_in(object values):
     """The tensors among some values, and among those in lists of them."""
     cdef list found = []
@@ -60,6 +99,7 @@ cdef int describe(Event event, object given, object result) except -1:
     cdef Tensor t
     tensors = tensors_in(given)
     event.shapes = tuple([shape_tuple(<Tensor>each) for each in tensors])
+    event.inputs, event.outputs = operands_in(given), operands_in((result,))
     for t in tensors + tensors_in((result,)):
         event.nbytes += t.count * ITEMSIZE[t.code]
     return 0
@@ -174,9 +214,7 @@ cdef int copy_into(Tensor out, Tensor x) except -1:
     operands[0] = <PyObject *>x
     begin(&a, 1)
     if not out.contiguous and overlaps_itself(out):     # of elements that share memory the last by index is kept
-        target = array_of(out)
-        target.flat = np.broadcast_to(array_of(cast_raw(x, out.code)), target.shape)
-        return 0
+        return copy_in_order(out, x)
     if fn is not NULL and x.contiguous and out.contiguous and x.count == out.count:
         flat_args1(&a, x, out)
     elif fn is NULL or not map_args(&a, operands, 1, out):
@@ -184,9 +222,20 @@ cdef int copy_into(Tensor out, Tensor x) except -1:
     return launch(fn, &a)
 
 
+cdef int copy_in_order(Tensor out, Tensor x) except -1:
+    """Into elements that share memory."""
+    cdef Event event = begin_write("body", "copy", (x,), (out,))
+    try:
+        target = array_of(out)
+        target.flat = np.broadcast_to(array_of(cast_raw(x, out.code)), target.shape)
+        return 0
+    finally:
+        end_write(event)
+
+
 cdef int copy_by_numpy(Tensor out, Tensor x) except -1:
     """The same where there is no kernel; a body, for whoever listens."""
-    cdef Event event = begin_event("body", "copy") if LISTENING[0] else None
+    cdef Event event = begin_write("body", "copy", (x,), (out,))
     try:
         with np.errstate(all="ignore"):
             source, target = array_of(x), array_of(out)
@@ -197,8 +246,39 @@ cdef int copy_by_numpy(Tensor out, Tensor x) except -1:
             np.copyto(target, source, casting="unsafe")
         return 0
     finally:
-        if event is not None:
-            end_event(event)
+        end_write(event)
+
+
+cdef int copy_from_array(Tensor out, object source) except -1:
+    """An array of the tensor's own elements."""
+    cdef Event event = begin_write("body", "copy", (source,), (out,))
+    try:
+        np.copyto(array_of(out), source, casting="unsafe")
+        return 0
+    finally:
+        end_write(event)
+
+
+cdef int copy_memory(void *to, const void *source, Py_ssize_t count, int code) except -1:
+    """Elements that lie one after the other in both places."""
+    cdef KernelArgs a
+    begin(&a, 1)
+    a.size[0] = count
+    a.data[0] = <void *>source
+    a.data[1] = to
+    a.stride[0][0] = a.stride[1][0] = ITEMSIZE[code]
+    return launch(COPY[code], &a)
+
+
+def _write_by(str name, Tensor t not None, write):
+    """Calls ``write`` with an array over the tensor's memory, as an event: how Python writes what no kernel does. The version is
+    the caller's.
+    """
+    cdef Event event = begin_write("body", name, (), (t,))
+    try:
+        write(array_of(t))
+    finally:
+        end_write(event)
 
 
 cdef object floats_of_brain(bits):

@@ -23,10 +23,12 @@ cdef int reduced_dims(Op op, object dim, Tensor x, uint8_t *mask) except -1:
     return 0
 
 
-cdef Tensor reduce_kernel(const Kernel **kernels, Tensor x, const uint8_t *mask, bint keepdim, int out_code, list extremes=None):
+cdef Tensor reduce_kernel(const Kernel **kernels, Tensor x, const uint8_t *mask, bint keepdim, int out_code, list extremes=None,
+                          Tensor into=None):
     """By the kernel, which reduces one run of dimensions; several runs take several calls, innermost first.
 
-    Kernels that find positions give the elements that stand there as well, if there is a list for them.
+    Kernels that find positions give the elements that stand there as well, if there is a list for them. A reduction of all
+    dimensions may write into a tensor that is given.
     """
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t kept[MAX_DIMS]
@@ -73,7 +75,7 @@ cdef Tensor reduce_kernel(const Kernel **kernels, Tensor x, const uint8_t *mask,
             kept[i] = 1 if first <= i <= last else own[i]
         out = new_tensor(x.nd, kept, out_code)
     else:
-        out = new_tensor(n, shape, out_code)
+        out = new_tensor(n, shape, out_code) if into is None else into
     a.data[0] = x.at
     a.data[1] = out.at
     a.stride[1][0] = a.size[2] * ITEMSIZE[out_code]
@@ -282,8 +284,7 @@ def _total_norm(list tensors not None):
         if norms is None:
             norms = new_tensor(1, &count, x.code)
         memset(mask, 1, MAX_DIMS)
-        found = reduce_kernel(OP_VECTOR_NORM.kernels, x, mask, False, x.code)
-        memcpy(norms.at + i * ITEMSIZE[x.code], (<Tensor>found).at, ITEMSIZE[x.code])
+        reduce_kernel(OP_VECTOR_NORM.kernels, x, mask, False, x.code, None, select(norms, 0, i))
     return reduce_kernel(OP_VECTOR_NORM.kernels, norms, mask, False, norms.code)
 
 

@@ -46,6 +46,7 @@ typedef struct ForeignBlock {
 typedef struct LargeBlock {
     Block head;
     size_t nbytes; /* as asked for: the room may be larger */
+    struct LargeBlock *before, *after; /* of all that were taken from the system */
 } LargeBlock;
 
 typedef struct FreeBlock {
@@ -61,6 +62,7 @@ typedef struct Slab {
 static FreeBlock *free_blocks[SIZE_BINS];
 static uint64_t asked_for[SIZE_BINS]; /* when somebody asked for such a block the last time */
 static uint64_t requests = 0;
+static LargeBlock *last_taken = NULL;
 static size_t taken_bytes = 0;    /* of large blocks: in use or waiting */
 static size_t cached_bytes = 0;   /* of these, those that wait */
 static size_t released_bytes = 0; /* to the C library since it was told to let go */
@@ -68,7 +70,10 @@ static Slab *slabs = NULL;
 static size_t slab_count = 0, slab_room = 0;
 static char *slab_at = NULL; /* the next cell of the slab that was taken last */
 static size_t slab_left = 0;
+static size_t many_slabs = CACHE_FLOOR / SLAB_BYTES;
 static size_t freed_cells = 0; /* in bytes, since slabs were looked through and while there are many */
+static FreeBlock *held_cells = NULL;
+static int holding = 0;
 
 /* Large sizes have four bins to a power of two, so at most a fifth of a block is unused. */
 static int size_bin(size_t nbytes, size_t *room)
@@ -147,7 +152,11 @@ static void release_from(int bin)
 {
     FreeBlock *block = free_blocks[bin];
     size_t room = block_room(bin);
+    LargeBlock *large = (LargeBlock *)block;
     free_blocks[bin] = block->next;
+    if (large->before) large->before->after = large->after;
+    if (large->after) large->after->before = large->before;
+    else last_taken = large->before;
     cached_bytes -= room;
     taken_bytes -= room;
     system_release(block, 64 + room);
@@ -193,7 +202,11 @@ static int new_slab(void)
     }
     char *start = (char *)system_memory(SLAB_BYTES);
     if (!start) return -1;
-    if (slab_left) free_cell((FreeBlock *)slab_at, 0); /* what is left is one small cell */
+    if (slab_left) { /* what is left is one small cell */
+        ((Block *)slab_at)->refs = 0;
+        ((Block *)slab_at)->bin = 0;
+        free_cell((FreeBlock *)slab_at, 0);
+    }
     slabs[slab_count++].start = slab_at = start;
     slab_left = SLAB_BYTES;
     return 0;
@@ -259,6 +272,30 @@ static void release_slabs(void)
     freed_cells = 0;
 }
 
+static void free_watched_cell(FreeBlock *cell, int bin)
+{
+    if (holding) {
+        cell->next = held_cells;
+        held_cells = cell;
+        return;
+    }
+    free_cell(cell, bin);
+    freed_cells += cell_bytes(bin);
+    if (freed_cells > CACHE_FLOOR) release_slabs();
+}
+
+/* For whoever compares memory: as long as freed cells are held, none is in use again, and none becomes another's. */
+static void storage_hold(int hold)
+{
+    holding = hold;
+    many_slabs = hold ? 0 : CACHE_FLOOR / SLAB_BYTES;
+    while (!hold && held_cells) {
+        FreeBlock *cell = held_cells;
+        held_cells = cell->next;
+        free_cell(cell, cell->head.bin);
+    }
+}
+
 /* ------------------------------------------------------------------ blocks */
 
 /* Everything that waits goes back to the system. */
@@ -281,6 +318,11 @@ static Block *system_block(int bin, size_t room)
         block = (Block *)system_memory(64 + room);
     }
     if (block) {
+        LargeBlock *large = (LargeBlock *)block;
+        large->before = last_taken;
+        large->after = NULL;
+        if (last_taken) last_taken->after = large;
+        last_taken = large;
         taken_bytes += room;
         cached_bytes += room; /* as if it had waited */
     }
@@ -339,11 +381,8 @@ static void block_free(Block *block)
         free(block);
         Py_DECREF(owner);
     } else if (bin < SMALL_BINS) {
-        free_cell((FreeBlock *)block, bin);
-        if (slab_count > CACHE_FLOOR / SLAB_BYTES) {
-            freed_cells += cell_bytes(bin);
-            if (freed_cells > CACHE_FLOOR) release_slabs();
-        }
+        if (slab_count > many_slabs) free_watched_cell((FreeBlock *)block, bin);
+        else free_cell((FreeBlock *)block, bin);
     } else {
         ((FreeBlock *)block)->next = free_blocks[bin];
         free_blocks[bin] = (FreeBlock *)block;
@@ -377,6 +416,21 @@ static size_t block_nbytes(Block *block)
     if (block->bin == BLOCK_FOREIGN) return ((ForeignBlock *)block)->nbytes;
     if (block->bin < SMALL_BINS) return block_room(block->bin) - (size_t)block->slack;
     return ((LargeBlock *)block)->nbytes;
+}
+
+/* Calls `visit` for every block of our own that is in use. */
+static void storage_visit(void (*visit)(void *context, Block *block), void *context)
+{
+    for (LargeBlock *block = last_taken; block; block = block->before) {
+        if (block->head.refs) visit(context, &block->head);
+    }
+    for (size_t i = 0; i < slab_count; i++) {
+        char *end = slabs[i].start + SLAB_BYTES;
+        if (slab_left && end == slab_at + slab_left) end = slab_at;
+        for (char *cell = slabs[i].start; cell < end; cell += cell_bytes(((Block *)cell)->bin)) {
+            if (((Block *)cell)->refs) visit(context, (Block *)cell);
+        }
+    }
 }
 
 /* Bytes of the system's memory, and those of them that wait. */

@@ -12,6 +12,10 @@ cdef extern from "storage.h" nogil:
     size_t storage_taken()
     size_t storage_waiting()
     void storage_trim()
+    void storage_hold(int hold)
+
+cdef extern from "storage.h":
+    void storage_visit(void (*visit)(void *context, Block *block) noexcept, void *context)
 
 cdef extern from *:
     """
@@ -106,6 +110,22 @@ def memory_allocated():
 def memory_reserved():
     """The bytes that tensors hold, and those that freed ones left for new ones."""
     return storage_taken()
+
+
+cdef void remember_bytes(void *context, Block *block) noexcept:
+    (<dict>context)[<size_t>block_data(block)] = (<char *>block_data(block))[:block_nbytes(block)]
+
+
+def _bytes_in_use():
+    """What all memory of tensors holds, NumPy's not counted: bytes by address. For tests of who writes where."""
+    cdef dict found = {}
+    storage_visit(remember_bytes, <void *>found)
+    return found
+
+
+def _hold_freed(bint hold):
+    """Whether small memory that is freed meanwhile waits apart, so that an address stands for one tensor only."""
+    storage_hold(hold)
 
 
 cdef inline void untrack(object o):

@@ -48,13 +48,80 @@ cdef int end_event(Event event) except -1:
     return 0
 
 
-cdef Event begin_kernel(const Kernel *kernel, const KernelArgs *a):
-    """The event of a call, with what only the call knows: the extents of its work, and where its operands stand."""
-    cdef Event event = begin_event("kernel", kernel.name.decode())
+cdef class Operand:
+    """Memory that an event reads or writes: its address, and how its elements lie there."""
+
+    @property
+    def itemsize(self):
+        """Bytes of an element; 0 of an array of NumPy's whose dtype no tensor has."""
+        return kernel_dtype(self.dtype).bytes if 0 <= self.dtype < DTYPES else 0
+
+    def __repr__(self):
+        name = kernel_dtype(self.dtype).name.decode() if 0 <= self.dtype < DTYPES else "array"
+        return f"{name}{list(self.shape)} at {self.address:#x}"
+
+
+cdef Operand new_operand(const void *address, int dtype, int ndim, const Py_ssize_t *shape, const Py_ssize_t *strides):
+    cdef Operand operand = Operand.__new__(Operand)
     cdef int i
+    operand.address = <size_t>address
+    operand.dtype = dtype
+    operand.shape = tuple([shape[i] for i in range(ndim)])
+    operand.strides = tuple([strides[i] for i in range(ndim)])
+    return operand
+
+
+cdef int dtype_named(str name) except -1:
+    cdef int code
+    for code in range(DTYPES):
+        if kernel_dtype(code).name.decode() == name:
+            return code
+    raise KeyError(f"a kernel declares an operand of {name!r}, which is no dtype")
+
+
+cdef Operand operand_of(const Kernel *kernel, const KernelArgs *a, int i, str word):
+    """What a kernel's word for its operand says of a call; see kernel.h."""
+    cdef Py_ssize_t[KERNEL_DIMS] shape
+    cdef Py_ssize_t[KERNEL_DIMS] strides
+    cdef int code = kernel.dtype, ndim = 0, first = 0, d
+    cdef int64_t step
+    name, colon, where = word.rpartition(":")
+    if colon:
+        code = dtype_named(name)
+    if where == "*":
+        for d in range(a.ndim):
+            shape[d], strides[d] = a.size[d], a.stride[i][d]
+        return new_operand(a.data[i], code, a.ndim, shape, strides)
+    if where[0] == "@":
+        for d in range(3, a.ndim):
+            if a.size[d] != 1:
+                shape[ndim], strides[ndim] = a.size[d], a.stride[i][d - 1]
+                ndim += 1
+    first = ndim
+    for letter in where.lstrip("@."):
+        shape[ndim] = int(letter) if letter.isdigit() else a.integer[0] if letter == "R" else a.size[ord(letter) - ord("a")]
+        ndim += 1
+    step = kernel_dtype(code).bytes
+    for d in range(ndim - 1, first - 1, -1):
+        strides[d] = step
+        step *= shape[d]
+    if where[0] == "R":
+        strides[0] = a.stride[i][0]
+    elif where[0] == "@":
+        strides[first], strides[first + 1] = a.stride[i][0], a.stride[i][1]
+    return new_operand(a.data[i], code, ndim, shape, strides)
+
+
+cdef Event begin_kernel(const Kernel *kernel, const KernelArgs *a):
+    """The event of a call, with what only the call knows: the extents of its work, and how its operands lie."""
+    cdef Event event = begin_event("kernel", kernel.name.decode())
+    cdef int i, count = kernel.inputs + kernel.outputs
+    words = ["*"] * count if kernel.operands is NULL else kernel.operands.decode().split()
+    operands = [None if a.data[i] is NULL else operand_of(kernel, a, i, words[i]) for i in range(count)]
     event.dtype = kernel.dtype
     event.sizes = tuple([a.size[i] for i in range(a.ndim)])
-    event.addresses = tuple([<size_t>a.data[i] for i in range(kernel.inputs + kernel.outputs)])
+    event.inputs = tuple(operands[:kernel.inputs])
+    event.outputs = tuple(operands[kernel.inputs:] + [operands[i] for i in range(kernel.inputs) if kernel.in_place >> i & 1])
     return event
 
 

@@ -240,17 +240,18 @@ static size_t sums(const KernelArgs *args, int64_t units)
 
 #define BOTH_FLOATS(name, single, wide, ...)                                                            \
     {#name, DT_F32, name##_f32, single, __VA_ARGS__}, {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
-#define JOINED(name, T, CODE, cost, of, makes, set, cut, memory)                                        \
-    {#name, CODE, name##_##T, cost, .inputs = of, .outputs = makes, .settings = set, .units = cut,      \
+#define JOINED(name, T, CODE, cost, of, makes, set, where, cut, memory)                                        \
+    {#name, CODE, name##_##T, cost, .inputs = of, .outputs = makes, .settings = set, .operands = where, .units = cut, \
      .workspace = memory, .finish = finish_##name##_##T},
 
 const Kernel LEVEL(loss_entries)[] = {
-    JOINED(mse_loss, f32, DT_F32, 0.1f, 2, 1, "mean", segments, sums)
-    JOINED(mse_loss, f64, DT_F64, 0.2f, 2, 1, "mean", segments, sums)
-    BOTH_FLOATS(mse_loss_backward, 0.1f, 0.2f, .inputs = 3, .outputs = 1, .settings = "mean")
-    JOINED(cross_entropy, f32, DT_F32, 0.4f, 2, 3, "mean : ignore_index", segments_of_rows, parts)
-    JOINED(cross_entropy, f64, DT_F64, 8.0f, 2, 3, "mean : ignore_index", segments_of_rows, parts)
+    JOINED(mse_loss, f32, DT_F32, 0.1f, 2, 1, "mean", "a a .", segments, sums)
+    JOINED(mse_loss, f64, DT_F64, 0.2f, 2, 1, "mean", "a a .", segments, sums)
+    BOTH_FLOATS(mse_loss_backward, 0.1f, 0.2f, .inputs = 3, .outputs = 1, .settings = "mean", .operands = ". a a a")
+    JOINED(cross_entropy, f32, DT_F32, 0.4f, 2, 3, "mean : ignore_index", "ab i64:a . ab i64:2", segments_of_rows, parts)
+    JOINED(cross_entropy, f64, DT_F64, 8.0f, 2, 3, "mean : ignore_index", "ab i64:a . ab i64:2", segments_of_rows, parts)
     BOTH_FLOATS(cross_entropy_backward, 0.3f, 8.0f, .inputs = 3, .outputs = 2, .settings = "mean : ignore_index",
+                .operands = ". ab i64:a ab i64:2",
                 .units = segments_of_rows, .workspace = parts, .finish = report_wrong, .coarse = 1)
     {NULL},
 };

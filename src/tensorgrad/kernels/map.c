@@ -286,7 +286,10 @@ DROPOUT(f64, double)
 #define CALL2(name, cost, single, wide) BOTH_FLOATS(name, 2, cost, NULL)
 #define ANGLE1(name, cost, single, wide, far) BOTH_FLOATS(name, 1, cost, NULL)
 #define ANGLE_SLOPE(name, cost, single, wide, far) BOTH_FLOATS(name, 2, cost, NULL)
-#define WITH_I64(name) BOTH_FLOATS(name, 2, LIGHT, NULL) LINE(name, DT_I64, i64, 2, LIGHT, NULL)
+#define LAID(name, CODE, T, of, COST, SETTINGS, where)                                                  \
+    {#name, CODE, kernel_##name##_##T, .cost = COST##_##T, .inputs = of, .outputs = 1, .settings = SETTINGS, .operands = where},
+#define TRUTH(name, CODE, T) LAID(name, CODE, T, 2, LIGHT, NULL, "* * bool:*")
+#define WITH_I64(name) TRUTH(name, DT_F32, f32) TRUTH(name, DT_F64, f64) TRUTH(name, DT_I64, i64)
 
 const Kernel LEVEL(map_entries)[] = {
 #include "point.h"
@@ -301,10 +304,10 @@ const Kernel LEVEL(map_entries)[] = {
     LINE(add, DT_I64, i64, 2, LIGHT, NULL)
     LINE(sub, DT_I64, i64, 2, LIGHT, NULL)
     LINE(mul, DT_I64, i64, 2, LIGHT, NULL)
-    LINE(dropout, DT_F32, f32, 2, LIGHT, "scale")
-    LINE(dropout, DT_F64, f64, 2, LIGHT, "scale")
-    {"where", DT_F32, kernel_where_32, .cost = LIGHT_f32, .inputs = 3, .outputs = 1},
-    {"where", DT_F64, kernel_where_64, .cost = LIGHT_f64, .inputs = 3, .outputs = 1},
-    {"where", DT_I64, kernel_where_64, .cost = LIGHT_i64, .inputs = 3, .outputs = 1},
+    LAID(dropout, DT_F32, f32, 2, LIGHT, "scale", "* bool:* *")
+    LAID(dropout, DT_F64, f64, 2, LIGHT, "scale", "* bool:* *")
+    {"where", DT_F32, kernel_where_32, .cost = LIGHT_f32, .inputs = 3, .outputs = 1, .operands = "bool:* * * *"},
+    {"where", DT_F64, kernel_where_64, .cost = LIGHT_f64, .inputs = 3, .outputs = 1, .operands = "bool:* * * *"},
+    {"where", DT_I64, kernel_where_64, .cost = LIGHT_i64, .inputs = 3, .outputs = 1, .operands = "bool:* * * *"},
     {NULL},
 };

@@ -126,11 +126,11 @@ STEPS(f64, double)
     {#name, DT_F32, name##_f32, single, __VA_ARGS__}, {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
 
 const Kernel LEVEL(step_entries)[] = {
-    BOTH_FLOATS(sgd, 0.2f, 0.4f, .inputs = 3, .in_place = 1 | 4,
+    BOTH_FLOATS(sgd, 0.2f, 0.4f, .inputs = 3, .in_place = 1 | 4, .operands = "a a a",
                 .settings = "lr momentum dampening weight_decay nesterov maximize first")
-    BOTH_FLOATS(adam, 0.3f, 0.8f, .inputs = 5, .in_place = 1 | 4 | 8 | 16,
+    BOTH_FLOATS(adam, 0.3f, 0.8f, .inputs = 5, .in_place = 1 | 4 | 8 | 16, .operands = "a a a a a",
                 .settings = "lr beta1 beta2 eps weight_decay decoupled step maximize")
-    BOTH_FLOATS(rmsprop, 0.3f, 0.8f, .inputs = 5, .in_place = 1 | 4 | 8 | 16,
+    BOTH_FLOATS(rmsprop, 0.3f, 0.8f, .inputs = 5, .in_place = 1 | 4 | 8 | 16, .operands = "a a a a a",
                 .settings = "lr alpha eps weight_decay momentum maximize")
     {NULL},
 };

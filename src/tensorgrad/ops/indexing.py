@@ -436,10 +436,14 @@ def _index_put_(x, index, value, accumulate=False):
     values = _core._memory_of(value if value.ndim == 0 else plan.fitted(value))
     if np.may_share_memory(array, values):
         values = values.copy()
-    if accumulate:
-        np.add.at(array, where, values)
-    else:
-        array[where] = values
+
+    def write(array):
+        if accumulate:
+            np.add.at(array, where, values)
+        else:
+            array[where] = values
+
+    _core._write_by("index_put", view, write)
     _core._bump_version(x)
     return x
 

@@ -386,7 +386,7 @@ def _filled_in_place(self, fill):
         else:
             flat = np.empty(array.shape, array.dtype)
             fill(flat)
-            array[...] = flat
+            _core._write_by("draw", self, lambda _: array.__setitem__(..., flat))
     return _core._fill_in_place(self, None)
 
 
