@@ -429,6 +429,16 @@ cdef object first_gradient(Node node, object g):
     return g[0]
 
 
+cdef inline bint arrived(object value, object g):
+    """Whether a formula gave what it got: the gradient of an output as it is."""
+    if type(g) is not list:
+        return value is g
+    for each in <list>g:
+        if value is each:
+            return True
+    return False
+
+
 cdef int formula_vjp(Node node, Tensor g) except -1:
     """The gradients by the declared formulas, which are written in ops: right at every order."""
     return formulas_of(node, g)
@@ -469,7 +479,7 @@ cdef int formulas_of(Node node, object g) except -1:
             raise RuntimeError(f"the gradient formula of {op.__name__}() for '{op.tensor_params[i]}' gave {type(value).__name__}")
         if node.broadcast and extra.shapes is not None and extra.shapes[i] is not None:
             value = sum_to(<Tensor>value, extra.shapes[i])
-        if value is not g and value is not last:        # computed from g, and so made here
+        if value is not last and not arrived(value, g):     # computed from g, and so made here
             accumulate_new(node, i, <Tensor>value)
         else:
             share(<Tensor>value)
