@@ -79,11 +79,11 @@ ONCE = [f"{KERNELS}/{name}.c" for name in ("dispatch", "launch", "pool")]
 PER_LEVEL = sorted(set(glob(f"{KERNELS}/*.c")) - set(ONCE))
 
 # The modules, and what their sources include or cimport beside the kernels' face.
-CORE_FACE = [f"{PACKAGE}/core/*.pxd", f"{PACKAGE}/core/*.h"]
+CORE_FACE = [f"{PACKAGE}/core/*.pxd", f"{PACKAGE}/core/*.h", f"{PACKAGE}/core/*/*.h"]
 MODULES = {
     "tensorgrad._kernels": [f"{KERNELS}/*.pxi", f"{KERNELS}/*.h", f"{KERNELS}/*.c"],
-    "tensorgrad.core._core": [f"{PACKAGE}/core/*.pxi", *CORE_FACE],
-    "tensorgrad.core._random": [f"{PACKAGE}/core/random_*.pxi", *CORE_FACE],
+    "tensorgrad.core._core": [f"{PACKAGE}/core/*/*.pxi", *CORE_FACE],
+    "tensorgrad.core._random": [f"{PACKAGE}/core/random/*.pxi", *CORE_FACE],
     "tensorgrad.nn._module": CORE_FACE,
     "tensorgrad.optim._step": CORE_FACE,
 }

@@ -29,10 +29,10 @@ ALLOWED = {("core/text.py", "ops")}
 
 
 def imported(path: Path):
-    """The parts of the package that a file imports when it is itself imported."""
+    """The parts of the package that a file imports, at once or inside a function."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = path.relative_to(ROOT.parent).with_suffix("").parts
-    for node in tree.body:
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             base = list(package[: len(package) - node.level]) if node.level else []
             parts = base + (node.module.split(".") if node.module else [])

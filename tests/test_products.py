@@ -214,7 +214,7 @@ def test_the_message_of_matmul_offers_the_transpose():
 
 
 def test_multi_dot_takes_the_cheap_order():
-    from tensorgrad.ops.contractions import _best_order
+    from tensorgrad.ops.matrices.contractions import _best_order
 
     split = _best_order([10, 100, 5, 50])  # ((10x100) (100x5)) (5x50) takes a tenth
     assert split[0][2] == 1

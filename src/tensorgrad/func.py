@@ -10,8 +10,8 @@ from typing import Any
 from tensorgrad.autograd import grad as _gradients
 from tensorgrad.core import Tensor, enable_grad, is_grad_enabled
 from tensorgrad.core.names import missing as _missing
-from tensorgrad.ops.creation import zeros_like
-from tensorgrad.ops.joining import stack
+from tensorgrad.ops.making.creation import zeros_like
+from tensorgrad.ops.shapes.joining import stack
 
 __all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacrev", "vjp"]
 

@@ -1,4 +1,4 @@
-"""The special functions, under torch.special's names. Declared in `tensorgrad.ops.special` and around.
+"""The special functions, under torch.special's names. Declared in `ops.elementwise.special` and around.
 
 >>> tg.special.expit(tg.tensor([0.0]))
 tensor([0.5000])

@@ -71,7 +71,7 @@ cdef int *LISTENING = listening_word()
 cdef tuple REALS = ("normal", "log_normal", "exponential", "geometric", "cauchy")     # in the order of the enum
 
 
-cdef extern from "random_loops.h" nogil:
+cdef extern from "random/loops.h" nogil:
     void tg_look_at_cpu() noexcept
     void tg_refill(uint32_t *s) noexcept
     uint32_t tg_temper_one(uint32_t y) noexcept
@@ -86,8 +86,8 @@ cdef extern from "random_loops.h" nogil:
 
 tg_look_at_cpu()
 
-include "random_engine.pxi"
-include "random_draws.pxi"
+include "random/engine.pxi"
+include "random/draws.pxi"
 
 
 cdef named(cnp.ndarray out):

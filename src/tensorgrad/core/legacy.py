@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import _core
+import numpy as np
+
+from . import _core, bool_, float64, int64
 from ._core import Tensor, all_dtypes
 
 __all__ = [
@@ -45,11 +47,33 @@ def _named(name: str, dtype: _core.dtype) -> TensorType:
 ) = (_named(f"{dtype.title}Tensor", dtype) for dtype in all_dtypes)  # fmt: skip
 
 
+_OF_TYPE = {bool: bool_, int: int64, float: float64}
+_OF_NAME = {f"{d.title}Tensor": d for d in all_dtypes}
+
+
+def as_dtype(wanted: Any) -> _core.dtype:
+    """A dtype argument: a dtype, Python's bool, int or float, or a name such as ``"torch.FloatTensor"``."""
+    if type(wanted) is _core.dtype:
+        return wanted
+    if isinstance(wanted, str) and wanted.rsplit(".", 1)[-1] in _OF_NAME:
+        return _OF_NAME[wanted.rsplit(".", 1)[-1]]
+    if isinstance(wanted, type) and wanted in _OF_TYPE:
+        return _OF_TYPE[wanted]
+    if isinstance(wanted, TensorType):
+        return wanted.dtype
+    hint = ""
+    if isinstance(wanted, (str, type, np.dtype)):
+        try:
+            same = str(np.dtype(wanted))
+        except TypeError:
+            same = ""
+        hint = f"; write tensorgrad.{same}" if any(d.name == same for d in all_dtypes) else ""
+    raise TypeError(f"argument 'dtype' must be tensorgrad.dtype, not {wanted!r}{hint}")
+
+
 def set_default_tensor_type(t: Any) -> None:
     """Makes the dtype of ``FloatTensor``, ``DoubleTensor`` or their name the default one.
 
     >>> tg.set_default_tensor_type(tg.FloatTensor)
     """
-    from tensorgrad.ops.conversion import as_dtype
-
     _core.set_default_dtype(as_dtype(t))

@@ -12,10 +12,17 @@ from tensorgrad.core.declare import aliases, registry
 FAMILIES = tuple(
     import_module(f"tensorgrad.ops.{name}")
     for name in """
-        activations aligning arithmetic arranging attention bessel choosing classifying comparison
-        contractions conversion creation determinants distances dropout embedding factorizing gating indexing
-        joining linalg losses margins normalizing padding powers products randomness reductions rounding scans
-        scattering selecting shaping sorting spacing special statistics striding trigonometry
+        elementwise.activations elementwise.arithmetic elementwise.bessel elementwise.choosing
+        elementwise.comparison elementwise.powers elementwise.rounding elementwise.special
+        elementwise.trigonometry
+        reducing.reductions reducing.scans reducing.sorting reducing.statistics
+        shapes.arranging shapes.joining shapes.padding shapes.shaping shapes.striding
+        indices.indexing indices.scattering indices.selecting
+        matrices.contractions matrices.determinants matrices.distances matrices.factorizing
+        matrices.linalg matrices.products
+        layers.aligning layers.attention layers.classifying layers.dropout layers.embedding
+        layers.gating layers.losses layers.margins layers.normalizing
+        making.conversion making.creation making.randomness making.spacing
     """.split()
 )
 

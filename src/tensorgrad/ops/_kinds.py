@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.core import Tensor, _core
-from tensorgrad.ops import shaping
+from tensorgrad.ops.shapes import shaping
 
 
 def floats_only(name: str, *arrays: np.ndarray) -> None:

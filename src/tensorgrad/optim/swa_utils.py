@@ -11,7 +11,7 @@ from typing import Any
 from tensorgrad.core import Tensor, no_grad
 from tensorgrad.nn import Module
 from tensorgrad.nn.modules.batchnorm import _NormBase
-from tensorgrad.ops.creation import tensor
+from tensorgrad.ops.making.creation import tensor
 
 from ._schedules import LRScheduler, _given
 from .optimizer import Optimizer

@@ -1,0 +1,583 @@
+"""Sums, products, quotients and their kin, element by element."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tensorgrad.core import _core, bool_, is_grad_enabled, result_type
+from tensorgrad.core.declare import (
+    alias,
+    between,
+    binary,
+    case,
+    composite,
+    integers,
+    normal,
+    primitive,
+    truths,
+    unary,
+)
+from tensorgrad.ops._kinds import floats_only, integers_only, not_bool, stored, together, want_tensors
+from tensorgrad.ops._tools import Tensor
+from tensorgrad.ops.shapes import shaping
+
+# ---------------------------------------------------------------------------- parts of formulas
+
+
+@unary(rule="same", at=(), method=False, inplace=False)
+def _zero(input):
+    """Zeros of the same shape: the gradient of what moves in steps."""
+    return np.zeros_like(input)
+
+
+@primitive(
+    vjp=dict(input=lambda g, mask: _keep(g, mask)),
+    nograd=("mask",),
+    at=(),
+    samples=lambda: [
+        case(normal(2, 3), truths(2, 3), name="plain"),
+        case(normal(2, 3), truths(3), name="broadcast"),
+    ],
+)
+def _keep(input, mask):
+    """The input where ``mask``, else 0 even of infinities and NaN. The mask broadcasts to the input."""
+    return np.where(mask, input, input.dtype.type(0))
+
+
+@primitive(
+    vjp=dict(input=lambda g: g, source=lambda g: _zero(g)),
+    at=(),
+    samples=lambda: [case(normal(2, 3), normal(2, 3), name="plain")],
+)
+def _in_steps(input, source):
+    """``input``, which ``source`` has a part in that moves in steps: the derivative is 0, not none."""
+    return input.copy()
+
+
+def _stepwise(g, source):
+    """The gradient through straight pieces. Where PyTorch lets it be differentiated again by the tensor that
+    chose the pieces, it gives zeros."""
+    return _in_steps(g, source) if is_grad_enabled() and source.requires_grad else g
+
+
+# ---------------------------------------------------------------------------- sums and differences
+
+
+def _scaled(name, other, alpha):
+    """``alpha * other``, after torch's rules of which alpha goes with which dtype."""
+    if isinstance(alpha, Tensor) and not alpha.ndim:
+        alpha = alpha.item()
+    if alpha is True or alpha is False:
+        if other.dtype.kind != "b":
+            raise RuntimeError(
+                f"{name}: Boolean alpha only supported for Boolean results, not {other.dtype}."
+            )
+    elif other.dtype.kind in "iub" and not isinstance(alpha, (int, np.integer)):
+        raise RuntimeError(
+            f"{name}: For integral input tensors, argument alpha must not be a floating point number: {alpha}"
+        )
+    return other if alpha == 1 else other * stored(alpha, other)
+
+
+@binary(
+    vjp=dict(input=lambda g: g, other=lambda g, alpha: g if alpha == 1 else mul(g, alpha)),
+    samples=lambda: [
+        case(normal(3, 4), normal(3, 4), name="plain"),
+        case(normal(3, 1), normal(4), name="broadcast"),
+        case(normal(2, 3), 1.5, name="number"),
+        case(normal(2, 3), normal(2, 3), alpha=2.5, name="alpha"),
+    ],
+)
+def add(input, other, *, alpha=1):
+    """Sum of two tensors, element by element, with broadcasting: ``input + alpha * other``.
+
+    >>> tg.add(tg.tensor([2.0, 3.0]), 4.0)
+    tensor([6., 7.])
+    """
+    return np.add(input, _scaled("add", other, alpha))
+
+
+def _no_bool_operand(input, other, alpha=1):
+    """Differences with bool are refused: what was meant is most often a negated mask."""
+    kinds = [isinstance(each, bool) or getattr(each, "dtype", None) is bool_ for each in (input, other)]
+    if all(kinds):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+            "`logical_xor()` operator instead."
+        )
+    if any(kinds):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+            "invert a mask, use the `~` or `logical_not()` operator instead."
+        )
+
+
+@binary(
+    vjp=dict(input=lambda g: g, other=lambda g, alpha: neg(g) if alpha == 1 else mul(g, -alpha)),
+    rule="no bool",
+    checks=_no_bool_operand,
+    samples=lambda: [
+        case(normal(3, 4), normal(3, 4), name="plain"),
+        case(normal(3, 1), normal(4), name="broadcast"),
+        case(normal(2, 3), 1.5, name="number"),
+        case(normal(2, 3), normal(2, 3), alpha=2.5, name="alpha"),
+    ],
+)
+def sub(input, other, *, alpha=1):
+    """Difference of two tensors, element by element, with broadcasting: ``input - alpha * other``.
+
+    >>> tg.sub(tg.tensor([2.0, 3.0]), 4.0)
+    tensor([-2., -1.])
+    """
+    return np.subtract(input, _scaled("sub", other, alpha))
+
+
+@composite(
+    others=("other",),
+    method=True,
+    samples=lambda: [
+        case(normal(3, 4), normal(3, 4), name="plain"),
+        case(normal(2, 3), 1.5, alpha=2.0, name="number"),
+    ],
+)
+def rsub(input, other, *, alpha=1):
+    """``other - alpha * input``, the difference the other way round.
+
+    >>> tg.rsub(tg.tensor([2.0, 3.0]), 4.0)
+    tensor([2., 1.])
+    """
+    want_tensors("rsub", input=input)
+    return sub(other, input, alpha=alpha)
+
+
+@unary(vjp=dict(input=lambda g: neg(g)), rule="no bool")
+def neg(input):
+    """The negative of every element.
+
+    >>> tg.neg(tg.tensor([1.0, -2.0]))
+    tensor([-1.,  2.])
+    """
+    return np.negative(input)
+
+
+@composite(method=True, samples=lambda: [case(normal(3), name="plain")])
+def positive(input):
+    """The tensor itself, as the operator ``+x``; raises RuntimeError for bool.
+
+    >>> tg.positive(tg.tensor([1.0, -2.0]))
+    tensor([ 1., -2.])
+    """
+    if isinstance(input, Tensor) and input.dtype.name == "bool":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    want_tensors("positive", input=input)
+    return input
+
+
+# ---------------------------------------------------------------------------- products and quotients
+
+
+@binary(vjp=dict(input=lambda g, other: mul(g, other), other=lambda g, input: mul(g, input)))
+def mul(input, other):
+    """Product of two tensors, element by element, with broadcasting.
+
+    >>> tg.mul(tg.tensor([2.0, 3.0]), 4.0)
+    tensor([ 8., 12.])
+    """
+    return np.multiply(input, other)
+
+
+def _rounded_quotient(input, other, rounding_mode=None):
+    """Quotients that are rounded keep integers integers: ops of their own."""
+    if rounding_mode is None:
+        return None
+    if rounding_mode == "floor":
+        return _div_floor(input, other)
+    if rounding_mode == "trunc":
+        return _div_trunc(input, other)
+    raise RuntimeError(
+        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
+    )
+
+
+@binary(
+    vjp=dict(
+        input=lambda g, other: div(g, other),
+        other=lambda g, input, other: neg(mul(g, div(div(input, other), other))),
+    ),
+    rule="float",
+    checks=_rounded_quotient,
+    samples=lambda: [
+        case(normal(3, 4), between(0.5, 2.0, 3, 4), name="plain"),
+        case(normal(3, 1), between(0.5, 2.0, 4), name="broadcast"),
+        case(normal(2, 3), 1.5, name="number"),
+        case(between(1.1, 1.9, 2, 3), 0.5, rounding_mode="floor", name="floor"),
+        case(between(-1.9, -1.1, 2, 3), 0.5, rounding_mode="trunc", name="trunc"),
+    ],
+)
+def div(input, other, *, rounding_mode=None):
+    """Quotient of two tensors, element by element, with broadcasting; integers give floats.
+
+    ``rounding_mode`` "floor" rounds down, "trunc" towards zero; both keep integers, with gradient 0.
+
+    >>> tg.div(tg.tensor([7.0, -7.0]), 2, rounding_mode="trunc")
+    tensor([ 3., -3.])
+    """
+    return np.divide(input, other)
+
+
+def _divisible(input, other):
+    if input.size and other.dtype.kind in "iu" and not other.all():
+        raise RuntimeError("ZeroDivisionError: an integer was divided by 0")
+
+
+def _floored(name, input, other):
+    not_bool(name, input)
+    _divisible(input, other)
+    return np.floor_divide(input, other)
+
+
+_quotients = lambda: [
+    case(between(1.1, 1.9, 2, 3), 0.5, name="number"),
+    case(integers(-9, 9, 4), integers(1, 5, 4), name="ints"),
+]
+
+
+@binary(
+    vjp=dict(input=lambda g: _zero(g), other=lambda g: _zero(g)),
+    at=(),
+    method=False,
+    inplace=False,
+    samples=_quotients,
+)
+def _div_floor(input, other):
+    """The quotient rounded down, with gradient 0."""
+    return _floored("div", input, other)
+
+
+@binary(
+    vjp=dict(input=lambda g: _zero(g), other=lambda g: _zero(g)),
+    at=(),
+    method=False,
+    inplace=False,
+    samples=_quotients,
+)
+def _div_trunc(input, other):
+    """The quotient rounded towards 0, with gradient 0."""
+    not_bool("div", input)
+    _divisible(input, other)
+    if input.dtype.kind == "f":
+        return np.trunc(np.divide(input, other))
+    quotient = np.floor_divide(input, other)
+    return quotient + ((quotient < 0) & (quotient * other != input)).astype(quotient.dtype)
+
+
+@binary(numbers="other", samples=_quotients, smooth=False)
+def floor_divide(input, other):
+    """The quotient rounded down, which integers keep as integers. No gradient flows.
+
+    >>> tg.tensor([7, -7]) // 2
+    tensor([ 3, -4])
+    """
+    return _floored("floor_divide", input, other)
+
+
+@binary(
+    vjp=dict(input=lambda g: g, other=lambda g, input, other: neg(mul(g, _div_floor(input, other)))),
+    samples=lambda: [
+        case(between(1.1, 1.4, 2, 3), between(0.8, 1.0, 2, 3), name="plain"),
+        case(between(-1.4, -1.1, 2, 3), 0.9, name="negative"),
+        case(integers(-9, 9, 5), integers(1, 4, 5), name="ints"),
+    ],
+)
+def remainder(input, other):
+    """What is left of a division rounded down, as the operator ``%``: it has the sign of ``other``.
+
+    >>> tg.remainder(tg.tensor([-3.0, 3.0]), 2)
+    tensor([1., 1.])
+    """
+    not_bool("remainder", input)
+    _divisible(input, other)
+    if input.dtype.kind != "f":
+        return np.remainder(input, other)
+    rest = np.fmod(input, other)
+    return np.where((rest != 0) & ((rest < 0) != (other < 0)), rest + other, rest)
+
+
+@binary(
+    numbers="other",
+    vjp=dict(input=lambda g: g, other=lambda g, input, other: neg(mul(g, _div_trunc(input, other)))),
+    samples=lambda: [
+        case(between(1.1, 1.4, 2, 3), between(0.8, 1.0, 2, 3), name="plain"),
+        case(between(-1.4, -1.1, 2, 3), 0.9, name="negative"),
+        case(integers(-9, 9, 5), integers(1, 4, 5), name="ints"),
+    ],
+)
+def fmod(input, other):
+    """What is left of a division rounded towards zero: it has the sign of ``input``.
+
+    >>> tg.fmod(tg.tensor([-3.0, 3.0]), 2)
+    tensor([-1.,  1.])
+    """
+    not_bool("fmod", input)
+    _divisible(input, other)
+    return np.fmod(input, other)
+
+
+# ---------------------------------------------------------------------------- size and sign
+
+
+@unary(
+    vjp=dict(input=lambda g, input: mul(g, sign(input))),
+    rule="same",
+    samples=lambda: [
+        case(between(0.2, 2.0, 3, 4), name="positive"),
+        case(between(-2.0, -0.2, 3), name="negative"),
+    ],
+)
+def abs(input):
+    """The size of every element; its gradient at 0 is 0.
+
+    >>> tg.abs(tg.tensor([1.0, -2.0]))
+    tensor([1., 2.])
+    """
+    not_bool("abs", input)
+    return np.abs(input)
+
+
+def _sign(input):
+    if input.dtype.kind == "b":
+        return input.copy()
+    return np.greater(input, 0).astype(input.dtype) - np.less(input, 0).astype(input.dtype)
+
+
+@unary(vjp=dict(input=lambda g: _zero(g)), rule="same", domain=(0.2, 2.0))
+def sign(input):
+    """-1, 0 or 1, as each element is negative, zero (or NaN) or positive.
+
+    >>> tg.sign(tg.tensor([0.5, 0.0, -2.0]))
+    tensor([ 1.,  0., -1.])
+    """
+    return _sign(input)
+
+
+@unary(vjp=dict(input=lambda g: _zero(g)), rule="same", domain=(0.2, 2.0))
+def sgn(input):
+    """The sign of every element, as `sign`.
+
+    >>> tg.sgn(tg.tensor([0.5, 0.0, -2.0]))
+    tensor([ 1.,  0., -1.])
+    """
+    return _sign(input)
+
+
+@unary(rule="bool", inplace=False, smooth=False)
+def signbit(input):
+    """Whether the sign of every element is minus; true of -0.0 too.
+
+    >>> tg.signbit(tg.tensor([1.0, -0.0]))
+    tensor([False,  True])
+    """
+    return np.signbit(input) if input.dtype.kind == "f" else np.less(input, 0)
+
+
+@binary(
+    numbers="other",
+    vjp=dict(
+        input=lambda g, input, output: mul(g, _keep(div(output, input), input != 0)),
+        other=lambda g: _zero(g),
+    ),
+    rule="float",
+    domain=(0.2, 2.0),
+)
+def copysign(input, other):
+    """The size of ``input`` with the sign of ``other``.
+
+    >>> tg.copysign(tg.tensor([1.0, -2.0]), tg.tensor([-1.0, 1.0]))
+    tensor([-1.,  2.])
+    """
+    return np.copysign(input, other)
+
+
+@unary(vjp=dict(input=lambda g, input: mul(g, mul(input, 2))), rule="free")
+def square(input):
+    """Every element times itself.
+
+    >>> tg.square(tg.tensor([3.0, -2.0]))
+    tensor([9., 4.])
+    """
+    return np.square(input.astype(np.int64) if input.dtype.kind == "b" else input)
+
+
+# ---------------------------------------------------------------------------- whole numbers
+
+
+@binary(
+    numbers="none",
+    samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")],
+    smooth=False,
+)
+def gcd(input, other):
+    """The greatest common divisor of two tensors of integers, element by element.
+
+    >>> tg.gcd(tg.tensor([12, 7]), tg.tensor([18, 21]))
+    tensor([6, 7])
+    """
+    integers_only("gcd", input)
+    return np.gcd(input, other)
+
+
+@binary(
+    numbers="none",
+    samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")],
+    smooth=False,
+)
+def lcm(input, other):
+    """The least common multiple of two tensors of integers, element by element.
+
+    >>> tg.lcm(tg.tensor([4, 7]), tg.tensor([6, 3]))
+    tensor([12, 21])
+    """
+    integers_only("lcm", input)
+    return np.abs(np.lcm(input, other))  # also of one that wrapped round
+
+
+# ---------------------------------------------------------------------------- three at once
+
+
+@primitive(
+    vjp=dict(
+        input=lambda g, weight: mul(g, sub(1.0, weight)),
+        end=lambda g, weight: mul(g, weight),
+        weight=lambda g, input, end: mul(g, sub(end, input)),
+    ),
+    at=(),
+    samples=lambda: [case(normal(2, 3), normal(2, 3), between(0.0, 1.0, 2, 3), name="plain")],
+)
+def _lerp(input, end, weight):
+    """A point between, of three tensors of one shape."""
+    floats_only("lerp", input)
+    way = end - input
+    return np.where(np.abs(weight) < 0.5, input + weight * way, end - way * (1 - weight))
+
+
+@primitive(
+    vjp=dict(input=lambda g, weight: mul(g, 1 - weight), end=lambda g, weight: mul(g, weight)),
+    at=(),
+    grad_name="LerpBackward0",
+    samples=lambda: [case(normal(2, 3), normal(2, 3), 0.25, name="plain")],
+)
+def _lerp_number(input, end, weight):
+    """A point between, of two tensors of one shape."""
+    return _lerp.body(input, end, input.dtype.type(weight))
+
+
+@composite(
+    others=("weight",),
+    single=True,
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(2, 3), normal(2, 3), 0.25, name="number"),
+        case(normal(2, 3), normal(3), between(0.0, 1.0, 2, 3), name="tensor"),
+    ],
+)
+def lerp(input, end, weight):
+    """The point between two tensors: ``input + weight * (end - input)``; ``weight`` is a number or a tensor.
+
+    >>> tg.lerp(tg.tensor([1.0, 2.0]), tg.tensor([3.0, 6.0]), 0.5)
+    tensor([2., 4.])
+    """
+    want_tensors("lerp", input=input, end=end)
+    for name, each in (("end", end), ("weight", weight)):
+        if isinstance(each, Tensor) and each.dtype is not input.dtype and (name == "end" or each.ndim):
+            raise RuntimeError(
+                f"lerp: expected dtype {input.dtype.name} for `{name}` but got dtype {each.dtype.name}"
+            )
+    if isinstance(weight, Tensor):
+        return _lerp(*together("lerp", input, end, shaping._cast(weight, input.dtype)))
+    if not input.dtype.is_floating_point:
+        raise NotImplementedError(f"lerp: not implemented for {input.dtype}")
+    _core._fitting(weight, input.dtype)
+    if is_grad_enabled() and (input.requires_grad or end.requires_grad):
+        # The gradients of the sums below would be differences of infinities where one arrives.
+        return _lerp_number(*together("lerp", input, end), weight)
+    way = sub(end, input)
+    return add(input, way, alpha=weight) if -0.5 < weight < 0.5 else sub(end, way, alpha=1 - weight)
+
+
+@composite(
+    single=True,
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(2, 3), normal(2, 3), normal(2, 3), name="plain"),
+        case(normal(2, 3), normal(2, 1), normal(3), value=2.5, name="value"),
+    ],
+)
+def addcmul(input, tensor1, tensor2, *, value=1):
+    """``input + value * tensor1 * tensor2``, element by element.
+
+    >>> tg.addcmul(tg.ones(2), tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0]), value=0.5)
+    tensor([2.5000, 5.0000])
+    """
+    want_tensors("addcmul", input=input, tensor1=tensor1, tensor2=tensor2)
+    if all(each.dtype is bool_ for each in (input, tensor1, tensor2)):
+        raise NotImplementedError("addcmul: not implemented for bool")
+    input, tensor1, tensor2 = _in_one_dtype(input, tensor1, tensor2)
+    factor = tensor1 if value == 1 else mul(tensor1, _whole(value, tensor1))
+    return add(input, mul(factor, tensor2))
+
+
+def _in_one_dtype(*tensors):
+    """The tensors in the dtype that all of them promote to."""
+    if len({t.dtype for t in tensors}) == 1:
+        return tensors
+    sum_ = tensors[0]
+    for each in tensors[1:]:
+        shape = (0,) if sum_.ndim or each.ndim else ()
+        sum_ = sum_.new_empty(shape, dtype=result_type(sum_, each))
+    return [shaping._cast(t, sum_.dtype) for t in tensors]
+
+
+def _whole(value, tensor):
+    """A factor that fits the dtype of a tensor; that of integers is rounded towards zero."""
+    fitted = _core._fitting(value, tensor.dtype)
+    return fitted if tensor.dtype.is_floating_point else int(fitted)
+
+
+@composite(
+    single=True,
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(2, 3), normal(2, 3), between(0.5, 2.0, 2, 3), name="plain"),
+        case(normal(2, 3), normal(2, 1), between(0.5, 2.0, 3), value=2.5, name="value"),
+    ],
+)
+def addcdiv(input, tensor1, tensor2, *, value=1):
+    """``input + value * tensor1 / tensor2``, element by element; raises RuntimeError when all are integers.
+
+    >>> tg.addcdiv(tg.ones(2), tg.tensor([1.0, 2.0]), tg.tensor([4.0, 4.0]), value=2)
+    tensor([1.5000, 2.0000])
+    """
+    want_tensors("addcdiv", input=input, tensor1=tensor1, tensor2=tensor2)
+    if not (tensor1.dtype.is_floating_point or tensor2.dtype.is_floating_point):
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported. Use input + value * (tensor1 / tensor2) "
+            "for the true quotient, or tensorgrad.div with rounding_mode='trunc' for whole numbers."
+        )
+    input, tensor1, tensor2 = _in_one_dtype(input, tensor1, tensor2)
+    return add(input, div(tensor1 if value == 1 else mul(tensor1, _whole(value, tensor1)), tensor2))
+
+
+for _name, _op in {
+    "subtract": sub, "multiply": mul, "divide": div, "true_divide": div, "negative": neg, "absolute": abs,
+}.items():  # fmt: skip
+    alias(_name, _op)
+
+for _name, _operator in {
+    "__div__": "__truediv__",
+    "__rdiv__": "__rtruediv__",
+    "__idiv__": "__itruediv__",
+}.items():
+    _core._add_method(_name, getattr(Tensor, _operator))  # Python 2's names, which PyTorch keeps

@@ -1,0 +1,1 @@
+"""New tensors, other dtypes, random numbers."""

@@ -1,0 +1,630 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.core import Tensor, _core, bool_, float32, float64, is_grad_enabled
+from tensorgrad.core.declare import alias, case, composite, normal, primitive
+from tensorgrad.ops._kinds import as_tensor, together, want_tensors
+from tensorgrad.ops._tools import wrap_dim
+from tensorgrad.ops.elementwise import arithmetic
+from tensorgrad.ops.making import creation
+from tensorgrad.ops.reducing import reductions
+from tensorgrad.ops.shapes import shaping
+
+
+def _matmul_input(g, other, input_shape):
+    """The gradient with respect to the first factor."""
+    ndim = len(input_shape)
+    if ndim == 1 and other.ndim == 1:
+        return g * other
+    if other.ndim == 1:
+        return _core._sum_to(shaping.unsqueeze(g, -1) * other, input_shape)
+    if ndim == 1:
+        return _core._sum_to(matmul(shaping.unsqueeze(g, -2), other.mT).squeeze(-2), input_shape)
+    return _core._sum_to(matmul(g, other.mT), input_shape)
+
+
+def _matmul_other(g, input, other_shape):
+    """The gradient with respect to the second factor."""
+    ndim = len(other_shape)
+    if input.ndim == 1 and ndim == 1:
+        return g * input
+    if ndim == 1:
+        return _core._sum_to(matmul(input.mT, shaping.unsqueeze(g, -1)).squeeze(-1), other_shape)
+    if input.ndim == 1:
+        return _core._sum_to(shaping.unsqueeze(input, -1) * shaping.unsqueeze(g, -2), other_shape)
+    return _core._sum_to(matmul(input.mT, g), other_shape)
+
+
+@primitive(
+    vjp=dict(
+        input=lambda g, other: _product(g, other.mT),
+        other=lambda g, input: _product(input.mT, g),
+    ),
+    at=(),
+    grad_name="MmBackward0",
+    samples=lambda: [
+        case(normal(3, 4), normal(4, 2), name="matrices"),
+        case(normal(2, 3, 4), normal(2, 4, 2), name="stacks"),
+    ],
+)
+def _product(input, other):
+    """The product of matrices, or of stacks of matrices with equal leading sizes: nothing is broadcast."""
+    return np.matmul(input, other)
+
+
+def _check_matmul(input, other):
+    if input.ndim == 0 or other.ndim == 0:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D"
+        )
+    if input.dtype != other.dtype:
+        raise RuntimeError(
+            f"matmul: expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}; "
+            "convert one with "
+            f".to(dtype)"
+        )
+    if input.dtype == np.bool_:
+        raise NotImplementedError("matmul: not implemented for bool; convert with .to(dtype)")
+    inner = other.shape[-2] if other.ndim > 1 else other.shape[0]
+    if input.shape[-1] != inner:
+        hint = ""
+        if other.ndim > 1 and other.shape[-1] == input.shape[-1]:
+            hint = f" Did you mean {tuple(input.shape)} @ {tuple(other.shape)}.mT?"
+        raise RuntimeError(
+            f"matmul: mat1 and mat2 shapes cannot be multiplied ({tuple(input.shape)} @ "
+            f"{tuple(other.shape)}): the inner sizes "
+            f"{input.shape[-1]} and {inner} differ.{hint}"
+        )
+    for a, b in zip(input.shape[-3::-1], other.shape[-3::-1], strict=False):
+        if a != b and a != 1 and b != 1:
+            raise RuntimeError(
+                f"matmul: the stacks {tuple(input.shape[:-2])} and {tuple(other.shape[:-2])} of "
+                f"{tuple(input.shape)} @ "
+                f"{tuple(other.shape)} do not broadcast together"
+            )
+
+
+@primitive(
+    vjp=dict(input=_matmul_input, other=_matmul_other),
+    method=True,
+    grad_name="MmBackward0",
+    samples=lambda: [
+        case(normal(3, 4), normal(4, 2), name="matrices"),
+        case(normal(4), normal(4), name="vectors"),
+        case(normal(3, 4), normal(4), name="matrix-vector"),
+        case(normal(4), normal(4, 2), name="vector-matrix"),
+        case(normal(2, 3, 4), normal(2, 4, 2), name="stacks"),
+        case(normal(2, 1, 3, 4), normal(5, 4, 2), name="broadcast"),
+        case(normal(2, 3, 4), normal(4), name="stack-vector"),
+        case(normal(4), normal(2, 4, 3), name="vector-stack"),
+    ],
+)
+def matmul(input, other):
+    """The matrix product; 1-D arguments count as a row or a column, leading dimensions broadcast.
+
+    Raises RuntimeError when the inner sizes differ.
+
+    >>> tg.matmul(tg.tensor([[1.0, 2.0]]), tg.tensor([[3.0], [4.0]]))
+    tensor([[11.]])
+    """
+    _check_matmul(input, other)
+    return np.matmul(input, other)
+
+
+def _want(name: str, ndim: int, **arguments: Any) -> None:
+    """Raises unless every argument is a tensor of so many dimensions, and all are of one dtype."""
+    want_tensors(name, **arguments)
+    kind = {1: "a vector", 2: "a matrix", 3: "a 3D tensor"}[ndim]
+    for argument, value in arguments.items():
+        if value.ndim != ndim:
+            raise RuntimeError(
+                f"{name}: {argument} must be {kind}, got a {value.ndim}-D tensor of shape "
+                f"{tuple(value.shape)}"
+            )
+
+
+def _one_dtype(name: str, *tensors: Tensor) -> None:
+    if any(t.dtype is not tensors[0].dtype for t in tensors):
+        found = ", ".join(t.dtype.name for t in tensors)
+        raise RuntimeError(
+            f"{name}: the tensors must have the same dtype, but got {found}; convert one with .to(dtype)"
+        )
+
+
+def _fitting(input: Tensor, like: Tensor) -> Tensor:
+    """``input``, once it is sure to broadcast to the shape of ``like`` and not beyond."""
+    return input if input.shape == like.shape else shaping.expand(input, like.shape)
+
+
+def _fitting_factor(factor: Any, like: Tensor) -> Any:
+    """A number, once it is sure to fit the dtype of ``like``; raises RuntimeError where it does not."""
+    as_tensor(factor, like.dtype)
+    return factor
+
+
+def _without(input: Tensor, product: Tensor) -> Tensor:
+    """The product alone, with zeros for the gradient of the input that it leaves out."""
+    if not (is_grad_enabled() and input.requires_grad):
+        return product
+    return product + input.masked_fill(input.new_ones((), dtype=bool_), 0)
+
+
+def _blend(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """``beta * input + alpha * product``; a ``beta`` of 0 leaves out the input, NaNs and all."""
+    input = _fitting(input, product)
+    if not product.is_floating_point():
+        beta, alpha = int(beta), int(alpha)
+    if alpha != 1:
+        product = product * _fitting_factor(alpha, product)
+    if beta == 0:
+        return _without(input, product)
+    return product + (input if beta == 1 else input * _fitting_factor(beta, product))
+
+
+@composite(method=True, samples=lambda: [case(normal(3, 4), normal(4, 2), name="plain")])
+def mm(input, mat2):
+    """The product of two matrices; unlike ``matmul`` it takes nothing else.
+
+    >>> tg.mm(tg.ones(2, 3), tg.ones(3, 1))
+    tensor([[3.],
+            [3.]])
+    """
+    _want("mm", 2, input=input, mat2=mat2)
+    return matmul(input, mat2)
+
+
+@composite(method=True, samples=lambda: [case(normal(2, 3, 4), normal(2, 4, 2), name="plain")])
+def bmm(input, mat2):
+    """The products of two stacks of matrices, pair by pair, without broadcasting.
+
+    >>> tg.bmm(tg.ones(5, 2, 3), tg.ones(5, 3, 4)).shape
+    tensorgrad.Size([5, 2, 4])
+    """
+    _want("bmm", 3, batch1=input, batch2=mat2)
+    if input.shape[0] != mat2.shape[0] or input.shape[2] != mat2.shape[1]:
+        raise RuntimeError(
+            f"bmm: expected size for first two dimensions of batch2 tensor to be "
+            f"{[input.shape[0], input.shape[2]]} but got "
+            f"{[mat2.shape[0], mat2.shape[1]]}"
+        )
+    return matmul(input, mat2)
+
+
+def _check_mv(name, mat, vec):
+    want_tensors(name, mat=mat, vec=vec)
+    if mat.ndim != 2 or vec.ndim != 1:
+        raise RuntimeError(f"{name}: matrix @ vector expected, got {mat.ndim}-D @ {vec.ndim}-D")
+    _one_dtype(name, mat, vec)
+    if mat.shape[1] != vec.shape[0]:
+        raise RuntimeError(f"{name}: size mismatch, got mat {tuple(mat.shape)}, vec {tuple(vec.shape)}")
+
+
+@composite(method=True, samples=lambda: [case(normal(3, 4), normal(4), name="plain")])
+def mv(input, vec):
+    """The product of a matrix and a vector.
+
+    >>> tg.mv(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
+    _check_mv("mv", input, vec)
+    return matmul(input, vec)
+
+
+@composite(method=True, samples=lambda: [case(normal(4), normal(4), name="plain")])
+def dot(input, tensor):
+    """The sum of the products of two vectors' elements.
+
+    >>> tg.dot(tg.tensor([2, 3]), tg.tensor([2, 1]))
+    tensor(7)
+    """
+    want_tensors("dot", input=input, tensor=tensor)
+    if input.ndim != 1 or tensor.ndim != 1:
+        raise RuntimeError(f"dot: 1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    if input.dtype is not tensor.dtype:
+        raise RuntimeError(
+            f"dot : expected both vectors to have same dtype, but found {input.dtype.name} and "
+            f"{tensor.dtype.name}"
+        )
+    if input.shape != tensor.shape:
+        raise RuntimeError(
+            f"dot: inconsistent tensor size, expected both vectors to have the same number of elements, "
+            f"but got {input.numel()} and {tensor.numel()}"
+        )
+    if input.dtype in (float32, float64):
+        return reductions.sum(input * tensor)
+    return matmul(input, tensor)
+
+
+@composite(method=True, samples=lambda: [case(normal(4), normal(4), name="plain")])
+def vdot(input, other):
+    """``dot``: no dtype here has a conjugate to take.
+
+    >>> tg.vdot(tg.tensor([2.0, 3.0]), tg.tensor([2.0, 1.0]))
+    tensor(7.)
+    """
+    return dot(input, other)
+
+
+@composite(
+    method=True,
+    samples=lambda: [
+        case(normal(2, 4), normal(3, 4), name="matrices"),
+        case(normal(4), normal(4), name="vectors"),
+    ],
+)
+def inner(input, other):
+    """The sums of products over the last dimension of both; with a 0-d tensor the plain product.
+
+    >>> tg.inner(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
+    want_tensors("inner", input=input, other=other)
+    if input.ndim == 0 or other.ndim == 0:
+        return input * other
+    if input.shape[-1] != other.shape[-1]:
+        raise RuntimeError(
+            f"inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(input.shape)} and {list(other.shape)}"
+        )
+    _one_dtype("inner", input, other)
+    if other.ndim == 1:
+        return matmul(input, other)
+    columns = shaping.transpose(
+        shaping.reshape(other, (-1, other.shape[-1])) if other.shape[-1] else other.flatten(0, -2), 0, 1
+    )
+    return shaping.reshape(matmul(input, columns), (*input.shape[:-1], *other.shape[:-1]))
+
+
+@composite(method=True, samples=lambda: [case(normal(3), normal(4), name="plain")])
+def outer(input, vec2):
+    """The products of every element of one vector with every element of another.
+
+    >>> tg.outer(tg.tensor([1, 2]), tg.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
+    want_tensors("outer", input=input, vec2=vec2)
+    for name, vector in (("self", input), ("vec2", vec2)):
+        if vector.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    return shaping.unsqueeze(input, 1) * vec2
+
+
+alias("ger", outer)
+
+
+@composite(
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(3, 2), normal(3, 4), normal(4, 2), name="plain"),
+        case(normal(2), normal(3, 4), normal(4, 2), beta=0.5, alpha=2.0, name="blend"),
+    ],
+)
+def addmm(input, mat1, mat2, *, beta=1, alpha=1):
+    """``beta * input + alpha * (mat1 @ mat2)`` of matrices; ``input`` is broadcast to the product.
+
+    >>> tg.addmm(tg.tensor([10.0]), tg.ones(1, 2), tg.ones(2, 2), alpha=3)
+    tensor([[16., 16.]])
+    """
+    _want("addmm", 2, mat1=mat1, mat2=mat2)
+    want_tensors("addmm", input=input)
+    _one_dtype("addmm", input, mat1, mat2)
+    return _blend(input, matmul(mat1, mat2), beta, alpha)
+
+
+@composite(
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(3), normal(3, 4), normal(4), name="plain"),
+        case(normal(1), normal(3, 4), normal(4), beta=0.5, alpha=2.0, name="blend"),
+    ],
+)
+def addmv(input, mat, vec, *, beta=1, alpha=1):
+    """``beta * input + alpha * (mat @ vec)``; ``input`` is broadcast to the product.
+
+    >>> tg.addmv(tg.tensor([10.0]), tg.ones(1, 2), tg.ones(2))
+    tensor([12.])
+    """
+    _check_mv("addmv", mat, vec)
+    want_tensors("addmv", input=input)
+    _one_dtype("addmv", input, mat)
+    return _blend(input, matmul(mat, vec), beta, alpha)
+
+
+@composite(
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(3, 4), normal(2, 3, 5), normal(2, 5, 4), name="plain"),
+        case(normal(4), normal(2, 3, 5), normal(2, 5, 4), beta=0.5, alpha=2.0, name="blend"),
+    ],
+)
+def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
+    """``beta * input + alpha * sum(batch1[i] @ batch2[i])``; ``input`` is broadcast to the sum.
+
+    >>> tg.addbmm(tg.tensor([10.0]), tg.ones(2, 1, 3), tg.ones(2, 3, 1))
+    tensor([[16.]])
+    """
+    _want("addbmm", 3, batch1=batch1, batch2=batch2)
+    want_tensors("addbmm", input=input)
+    _one_dtype("addbmm", input, batch1, batch2)
+    if batch1.shape[0] != batch2.shape[0] or batch1.shape[2] != batch2.shape[1]:
+        raise RuntimeError(
+            f"addbmm: incompatible matrix sizes, got batch1 {tuple(batch1.shape)} and batch2 "
+            f"{tuple(batch2.shape)}"
+        )
+    count, rows, inner_size = batch1.shape
+    # One product over the matrices side by side adds them up by itself.
+    beside = shaping.reshape(shaping.permute(batch1, (1, 0, 2)), (rows, count * inner_size))
+    below = shaping.reshape(batch2, (count * inner_size, batch2.shape[2]))
+    return _blend(input, matmul(beside, below), beta, alpha)
+
+
+@composite(
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(2, 3, 4), normal(2, 3, 5), normal(2, 5, 4), name="plain"),
+        case(normal(3, 1), normal(2, 3, 5), normal(2, 5, 4), beta=0.5, alpha=2.0, name="blend"),
+    ],
+)
+def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
+    """``beta * input + alpha * (batch1[i] @ batch2[i])`` for every i; ``input`` is broadcast to the products.
+
+    >>> tg.baddbmm(tg.tensor([10.0]), tg.ones(1, 1, 3), tg.ones(1, 3, 2))
+    tensor([[[13., 13.]]])
+    """
+    _want("baddbmm", 3, batch1=batch1, batch2=batch2)
+    want_tensors("baddbmm", input=input)
+    _one_dtype("baddbmm", input, batch1, batch2)
+    return _blend(input, bmm(batch1, batch2), beta, alpha)
+
+
+@composite(
+    method=True,
+    inplace=True,
+    samples=lambda: [
+        case(normal(3, 4), normal(3), normal(4), name="plain"),
+        case(normal(4), normal(3), normal(4), beta=0.5, alpha=2.0, name="blend"),
+    ],
+)
+def addr(input, vec1, vec2, *, beta=1, alpha=1):
+    """``beta * input + alpha * outer(vec1, vec2)``; ``input`` is broadcast to the product.
+
+    >>> tg.addr(tg.zeros(2, 2), tg.tensor([1.0, 2.0]), tg.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
+    want_tensors("addr", input=input, vec1=vec1, vec2=vec2)
+    for name, vector in (("vec1", vec1), ("vec2", vec2)):
+        if vector.ndim != 1:
+            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    product = outer(vec1, vec2)
+    if not (product.is_floating_point() or input.is_floating_point()):
+        for name, factor in (("beta", beta), ("alpha", alpha)):
+            if isinstance(factor, float):
+                raise RuntimeError(
+                    f"addr: for integral input tensors, argument {name} must not be a floating point number"
+                )
+    if input.dtype is bool_ and product.dtype is bool_:
+        beta, alpha = bool(beta), bool(alpha)
+    input = _fitting(input, product)
+    if alpha != 1:
+        product = product * _fitting_factor(alpha, product)
+    if not beta:
+        return _without(input, product.to(_core.result_type(input, product)))
+    return product + input * _fitting_factor(beta, product)
+
+
+@composite(
+    method=True,
+    samples=lambda: [
+        case(normal(2, 3), normal(3, 2), name="matrices"),
+        case(normal(3), normal(2, 2), name="ndim"),
+        case(normal(), normal(2, 2), name="0-d"),
+    ],
+)
+def kron(input, other):
+    """The Kronecker product: every element of ``input`` times the whole of ``other``, as blocks.
+
+    >>> tg.kron(tg.tensor([1, 2]), tg.tensor([1, 10]))
+    tensor([ 1, 10,  2, 20])
+    """
+    want_tensors("kron", input=input, other=other)
+    ndim = max(input.ndim, other.ndim)
+    left = (1,) * (ndim - input.ndim) + tuple(input.shape)
+    right = (1,) * (ndim - other.ndim) + tuple(other.shape)
+    spread = shaping.reshape(input, [n for size in left for n in (size, 1)]).clone()
+    blocks = shaping.reshape(other, [n for size in right for n in (1, size)]).clone()
+    return shaping.reshape(spread * blocks, [a * b for a, b in zip(left, right, strict=True)])
+
+
+@primitive(
+    vjp=dict(
+        input=lambda g, other, dim: _cross(other, g, dim),
+        other=lambda g, input, dim: _cross(g, input, dim),
+    ),
+    at=(),
+    grad_name="LinalgCrossBackward0",
+    samples=lambda: [case(normal(2, 3), normal(2, 3), 1, name="plain")],
+)
+def _cross(input, other, dim):
+    """The vector products along ``dim`` of two tensors of one shape."""
+    a, b = np.moveaxis(input, dim, 0), np.moveaxis(other, dim, 0)
+    made = np.empty(a.shape, a.dtype)
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        plus, minus = (_core.rounded_in_body(x * y, input) for x, y in ((a[j], b[k]), (a[k], b[j])))
+        made[i] = plus - minus  # rounded one by one, as PyTorch does
+    return np.moveaxis(made, 0, dim)
+
+
+@composite(
+    at=(),
+    samples=lambda: [
+        case(normal(2, 3), normal(2, 3), name="plain"),
+        case(normal(3, 1), normal(3, 4), dim=0, name="broadcast"),
+    ],
+)
+def linalg_cross(input, other, *, dim=-1):
+    """The vector product of three-dimensional vectors along ``dim``; other dimensions broadcast.
+
+    >>> tg.linalg.cross(tg.tensor([1.0, 0.0, 0.0]), tg.tensor([0.0, 1.0, 0.0]))
+    tensor([0., 0., 1.])
+    """
+    want_tensors("linalg.cross", input=input, other=other)
+    if input.ndim != other.ndim:
+        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
+    if input.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    where = wrap_dim(dim, input.ndim)
+    if input.shape[where] != 3 or other.shape[where] != 3:
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[where]} and "
+            f"{other.shape[where]}"
+        )
+    _one_dtype("linalg.cross", input, other)
+    if input.dtype is bool_:
+        raise NotImplementedError("linalg.cross: not implemented for bool; convert with .to(dtype)")
+    return _cross(*together("linalg.cross", input, other), where)
+
+
+alias("cross", linalg_cross, at="tensorgrad.linalg", method=False)
+
+
+@composite(
+    method=True,
+    samples=lambda: [
+        case(normal(2, 3), normal(2, 3), 1, name="dim"),
+        case(normal(3, 2), normal(3, 2), name="default"),
+    ],
+)
+def cross(input, other, dim=None):
+    """The vector product along ``dim``; without one, along the first dimension of size 3.
+
+    >>> tg.cross(tg.tensor([1.0, 0.0, 0.0]), tg.tensor([0.0, 1.0, 0.0]), dim=0)
+    tensor([0., 0., 1.])
+    """
+    want_tensors("cross", input=input, other=other)
+    if dim is None:
+        if 3 not in input.shape:
+            raise RuntimeError(f"cross: no dimension of size 3 in input, whose shape is {tuple(input.shape)}")
+        dim = tuple(input.shape).index(3)
+    return linalg_cross(input, other, dim=dim)
+
+
+@composite(
+    at=(),
+    samples=lambda: [
+        case(normal(2, 3), normal(2, 3), name="plain"),
+        case(normal(2, 3), normal(3), dim=0, name="broadcast"),
+    ],
+)
+def linalg_vecdot(x, y, *, dim=-1):
+    """The dot products of the vectors along ``dim``; other dimensions broadcast.
+
+    >>> tg.linalg.vecdot(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
+    want_tensors("linalg.vecdot", x=x, y=y)
+    if not x.is_floating_point():
+        raise RuntimeError(
+            f"linalg.vecdot: Expected a floating point or complex tensor as input. Got {x.dtype.name}"
+        )
+    _one_dtype("linalg.vecdot", x, y)
+    return (x * y).sum(dim)
+
+
+alias("vecdot", linalg_vecdot, at="tensorgrad.linalg", method=False)
+
+
+@primitive(
+    vjp=dict(
+        input=lambda g, input_shape: arithmetic._keep(
+            shaping.expand(g, input_shape), creation.eye(*input_shape, dtype=bool_)
+        )
+    ),
+    method=True,
+    samples=lambda: [case(normal(3, 3), name="square"), case(normal(2, 4), name="wide")],
+)
+def trace(input):
+    """The sum of a matrix's diagonal; integers are added up in int64.
+
+    >>> tg.trace(tg.tensor([[1, 2], [3, 4]]))
+    tensor(5)
+    """
+    if input.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
+    if input.dtype == np.bool_:
+        raise NotImplementedError("trace: not implemented for bool; convert with .to(dtype)")
+    return np.trace(input, dtype=input.dtype if input.dtype.kind == "f" else np.int64)
+
+
+def _rows(x: Tensor) -> Tensor:
+    """All dimensions but the last as one."""
+    return x if x.ndim == 2 else shaping.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _linear_weight(g, input):
+    if g.ndim < input.ndim:  # the weight is a vector
+        return shaping.reshape(matmul(shaping.reshape(g, (1, g.numel())), _rows(input)), (input.shape[-1],))
+    return matmul(_rows(g).mT, _rows(input))
+
+
+@primitive(
+    vjp=dict(
+        input=lambda g, weight: matmul(g, weight) if weight.ndim == 2 else shaping.unsqueeze(g, -1) * weight,
+        weight=_linear_weight,
+        # The kernel does not keep the bias, which is then as long as the last dimension.
+        bias=lambda g, bias: _core._sum_to(g, g.shape[-1:] if bias is None else bias.shape),
+    ),
+    at="tensorgrad.nn.functional",
+    grad_name="AddmmBackward0",
+    samples=lambda: [
+        case(normal(5, 3), normal(4, 3), normal(4), name="bias"),
+        case(normal(5, 3), normal(4, 3), name="plain"),
+        case(normal(2, 5, 3), normal(4, 3), normal(4), name="stack"),
+        case(normal(3), normal(4, 3), normal(4), name="vector"),
+        case(normal(2, 3), normal(4, 3), normal(2, 1), name="wide-bias"),
+        case(normal(3), normal(3), normal(), name="vectors"),
+    ],
+)
+def linear(input, weight, bias=None):
+    r"""An affine map of the last dimension: :math:`y = x W^T + b`.
+
+    Shapes: input (*, in), weight (out, in) or (in), bias (out) or (); output (*, out).
+    Raises RuntimeError when the sizes do not fit.
+
+    >>> F.linear(tg.tensor([[1.0, 2.0]]), tg.tensor([[3.0, 4.0]]), tg.tensor([0.5]))
+    tensor([[11.5000]])
+    """
+    if weight.ndim > 2:
+        raise RuntimeError(
+            f"linear: the weight has to be a matrix or a vector, but it has {weight.ndim} dimensions"
+        )
+    if input.ndim == 0 or weight.ndim == 0:
+        raise RuntimeError(
+            f"both arguments to linear need to be at least 1D, but they are {input.ndim}D and {weight.ndim}D"
+        )
+    _check_matmul(input, weight.T)
+    made = np.matmul(input, weight.T)
+    if bias is None:
+        return made
+    if bias.dtype != made.dtype:
+        raise RuntimeError(
+            f"linear: the bias must have the dtype of the input, but got {bias.dtype} and {made.dtype}"
+        )
+    try:
+        return made + np.broadcast_to(bias, made.shape)
+    except ValueError:
+        raise RuntimeError(
+            f"linear: a bias of shape {bias.shape} does not fit an output of shape {made.shape}"
+        ) from None

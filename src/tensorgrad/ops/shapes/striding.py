@@ -1,0 +1,256 @@
+"""`as_strided`, any view of the memory; shapes changed in place; views under torch's names for their
+copies.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tensorgrad.core import _core, enable_grad
+from tensorgrad.core.declare import case, composite, normal, primitive
+from tensorgrad.core.declare import view as declare_view
+from tensorgrad.ops.shapes.shaping import (
+    diagonal,
+    expand,
+    narrow,
+    permute,
+    select,
+    sizes_of,
+    slice_,
+    squeeze,
+    swapaxes,
+    swapdims,
+    t,
+    transpose,
+    unfold,
+    unsqueeze,
+    view,
+)
+
+# as_strided: any view of the memory. Its gradient takes a detour over the memory itself.
+
+
+def _storage(shape, strides, offset, low=0):
+    """Positions in a storage that starts at ``low``."""
+    index = np.full(shape, offset - low, np.int64)
+    for d, (extent, step) in enumerate(zip(shape, strides, strict=True)):
+        index += (np.arange(extent) * step).reshape((-1,) + (1,) * (len(shape) - d - 1))
+    return index
+
+
+def both_places(view, source):
+    """Positions of a view's and its source's elements in the memory that the two span, and how much that
+    is.
+    """
+    a, b = _storage(*view), _storage(*source)
+    low = min(a.min(initial=0), b.min(initial=0))
+    return a - low, b - low, int(max(a.max(initial=0), b.max(initial=0)) - low + 1)
+
+
+@declare_view(
+    vjp=dict(
+        input=lambda g, size, stride, storage_offset, source: _strided_backward(
+            g, (size, stride, storage_offset), source
+        )
+    ),
+    at=(),
+    method=False,
+    grad_name="AsStridedBackward0",
+    samples=lambda: [case(normal(2, 3), (2, 2), (1, 2), 1, ((2, 3), (3, 1), 0), name="overlap")],
+)
+def _as_strided(input, size, stride, storage_offset, source):
+    """``as_strided`` with everything known; ``source`` is the place of ``input`` in the memory: (shape,
+    strides, offset).
+    """
+    away = storage_offset - source[2]
+    step = input.itemsize if away >= 0 else -input.itemsize
+    flat = np.lib.stride_tricks.as_strided(input, (abs(away) + 1,), (step,))[abs(away) :]
+    return np.lib.stride_tricks.as_strided(flat, size, [s * input.itemsize for s in stride])
+
+
+@primitive(
+    vjp=dict(g=lambda g, view, source: _strided_forward(g, view, source)),
+    at=(),
+    samples=lambda: [case(normal(3, 2), ((3, 2), (1, 1), 1), ((2, 3), (3, 1), 0), name="overlap")],
+)
+def _strided_backward(g, view, source):
+    """The gradient of the memory's elements, added up over a view, where a source shows them; shared equally
+    among equals.
+    """
+    to, back, reach = both_places(view, source)
+    memory = np.bincount(to.reshape(-1), weights=np.ascontiguousarray(g).reshape(-1), minlength=reach)
+    shares = np.bincount(back.reshape(-1), minlength=reach)
+    return (memory / np.maximum(shares, 1))[back].astype(g.dtype)
+
+
+@primitive(
+    vjp=dict(g=lambda g, view, source: _strided_backward(g, view, source)),
+    at=(),
+    samples=lambda: [case(normal(2, 3), ((3, 2), (1, 1), 1), ((2, 3), (3, 1), 0), name="overlap")],
+)
+def _strided_forward(g, view, source):
+    """The values that a view shows of a memory into which a source's values are written, the mean of those
+    that meet.
+    """
+    to, back, reach = both_places(view, source)
+    memory = np.bincount(back.reshape(-1), weights=np.ascontiguousarray(g).reshape(-1), minlength=reach)
+    shares = np.bincount(back.reshape(-1), minlength=reach)
+    return (memory / np.maximum(shares, 1))[to].astype(g.dtype)
+
+
+@composite(
+    method=True,
+    samples=lambda: [
+        case(normal(6), (2, 3), (1, 2), name="overlap"),
+        case(normal(6), (2,), (2,), 1, name="offset"),
+    ],
+)
+def as_strided(input, size, stride, storage_offset=None):
+    """Any view of the tensor's memory, by sizes, strides and offset in elements.
+
+    Raises RuntimeError for a view that would leave the memory.
+
+    >>> tg.arange(4).as_strided((3, 2), (1, 1))
+    tensor([[0, 1],
+            [1, 2],
+            [2, 3]])
+    """
+    size, stride = tuple(size), tuple(stride)
+    own = input.storage_offset()
+    offset = own if storage_offset is None else storage_offset
+    if len(size) != len(stride):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if any(s < 0 for s in stride):
+        raise RuntimeError(
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+        )
+    if any(s < 0 for s in size):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(size)}: {list(size)}")
+    if offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
+    if math.prod(size) >= 2**63:
+        raise RuntimeError("numel: integer multiplication overflow")
+    reach = 0 if 0 in size else offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    before, behind = _core._room_of(input)
+    if reach > before + behind:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize "
+            f"{input.itemsize} "
+            f"requiring a storage size of {reach * input.itemsize} are out of bounds for storage of size "
+            f"{(before + behind) * input.itemsize}"
+        )
+    return _as_strided(input, size, stride, offset, (tuple(input.shape), input.stride(), own))
+
+
+# In-place forms: the tensor itself takes another shape.
+
+
+def _in_place(name: str, op):
+    def change(self, *args, **kwargs):
+        if self.grad_fn is None:
+            return _core._become(self, op(self, *args, **kwargs))
+        with enable_grad():                 # recorded or not, gradients arrive in the new shape
+            view = op(self, *args, **kwargs)
+        return _core._become(self, view)
+
+    change.__name__ = change.__qualname__ = name
+    change.__doc__ = f"``{op.__name__}``, in place: the tensor itself takes the new shape, and is returned."
+    _core._add_method(name, change)
+
+
+for _op in (t, transpose, swapaxes, swapdims, squeeze, unsqueeze, as_strided):
+    _in_place(_op.__name__ + "_", _op)
+
+
+def resize_(self, *sizes, size=None, memory_format=None):
+    """Another shape, in place, with as many of the elements as fit; what is added is not set.
+
+    >>> tg.arange(4).resize_(2)
+    tensor([0, 1])
+    """
+    return _core._resize(self, sizes_of(sizes if size is None else (size,)))
+
+
+def resize_as_(self, the_template, memory_format=None):
+    """``resize_`` to the shape of another tensor."""
+    return _core._resize(self, tuple(the_template.shape))
+
+
+def set_(self, source=None, storage_offset=0, size=None, stride=None):
+    """Makes the tensor show the memory of ``source``, a tensor of its dtype; without one it becomes empty.
+
+    With a ``size``, that of it which begins ``storage_offset`` elements after the first of ``source``.
+    """
+    if source is None:
+        source = self.new_empty(0)
+    elif size is None and storage_offset:
+        raise TypeError("set_(): a storage_offset goes only with a size")
+    if size is not None:
+        if not source.is_contiguous():
+            raise RuntimeError("set_(): passed in tensor to be used as storage must be contiguous")
+        offset = source.storage_offset() + storage_offset
+        source = as_strided(source.detach(), size, stride or contiguous_strides(size), offset)
+    return _core._set_memory(self, source)
+
+
+def contiguous_strides(size) -> tuple[int, ...]:
+    """The strides, in elements, of a contiguous tensor of that shape."""
+    return tuple(math.prod(max(n, 1) for n in size[d + 1 :]) for d in range(len(size)))
+
+
+for _function in (resize_, resize_as_, set_):
+    _core._add_method(_function.__name__, _function)
+
+
+# Copies of the views, under torch's names for them.
+
+
+def copying(op, example: str, shape: str, method: bool = False):
+    """``op`` with copies for views; ``example`` are the arguments after a 2 by 3 tensor, ``shape`` what
+    comes out.
+    """
+
+    def copy(input, *args, **kwargs):
+        found = op(input, *args, **kwargs)
+        return tuple([each.clone() for each in found]) if isinstance(found, tuple) else found.clone()
+
+    name = op.__name__ + "_copy"
+    copy.__name__ = copy.__qualname__ = name
+    copy.__doc__ = f"""``{op.__name__}`` with memory of its own instead of a view.
+
+    >>> tg.{name}(tg.ones(2, 3){example}).shape
+    tensorgrad.Size({shape})
+    """
+    if "(" in shape:
+        copy.__doc__ = copy.__doc__.replace(f"tensorgrad.Size({shape})", shape).replace(".shape", "")
+    return composite(name=name, method=method, samples=op.facts.samples)(copy)
+
+
+for _op, _example, _shape in (
+    (as_strided, ", (2, 2), (1, 2)", "[2, 2]"),
+    (diagonal, "", "[2]"),
+    (expand, ", (4, 2, 3)", "[4, 2, 3]"),
+    (permute, ", (1, 0)", "[3, 2]"),
+    (select, ", 0, 1", "[3]"),
+    (slice_, ", 1, 0, 2", "[2, 2]"),
+    (squeeze, "", "[2, 3]"),
+    (t, "", "[3, 2]"),
+    (transpose, ", 0, 1", "[3, 2]"),
+    (unfold, ", 1, 2, 1", "[2, 2, 2]"),
+    (unsqueeze, ", 0", "[1, 2, 3]"),
+    (view, ", (6,)", "[6]"),
+):
+    copying(_op, _example, _shape)
+narrow_copy = copying(narrow, ", 1, 0, 2", "[2, 2]", method=True)
+
+
+@composite(samples=lambda: [case(normal(2, 3), name="plain")])
+def alias_copy(input):
+    """A copy with memory of its own.
+
+    >>> tg.alias_copy(tg.ones(2))
+    tensor([1., 1.])
+    """
+    return input.clone()
