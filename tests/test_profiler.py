@@ -69,14 +69,15 @@ def test_a_draw_is_an_event_of_its_own():
 
 
 def test_a_body_is_an_event_on_either_path():
+    x = tg.ones(3)
     with Heard() as heard:
-        tg.ones(3).erfinv()
-    assert heard.names("body") == ["erfinv"]
+        x.nan_to_num()
+    assert heard.names("body") == ["nan_to_num"]
     before = tg.get_backend()
     tg.set_backend("numpy")
     try:
         with Heard() as heard:
-            tg.ones(3).exp()
+            x.exp()
     finally:
         tg.set_backend(before)
     assert "exp" in heard.names("body")
