@@ -611,6 +611,12 @@ EXCUSES = [
         ),
     ),
     Excuse("`searchsorted` and `bucketize` of a sequence that is not sorted", unsorted),
+    Excuse(  # a log of softmax near 0 has lost what its reciprocal shows
+        "error): the last bits differ",
+        lambda s: (
+            s.calls("log_softmax") and s.calls("reciprocal", "rsqrt", "div", "log") and s.apart() < 1e-3
+        ),
+    ),
     Excuse(
         "`histc` of a range whose width times `bins` is more than the dtype holds",
         lambda s: s.calls("histc") and s.kind == "value" and s.holds(r"-?\d\.?\d*e\+(3[78]|30[678])"),
