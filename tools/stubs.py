@@ -184,7 +184,8 @@ def method_stub(name: str, value: Any) -> str:
 def core_stub() -> str:
     lines = [HEAD, "from collections.abc import Iterator, Sequence\n", "from typing import Any\n\n"]
     lines.append(
-        "class dtype:\n    code: int\n    computes: int\n    digits: int\n    itemsize: int\n    name: str\n"
+        "class dtype:\n    code: int\n    computes: int\n    digits: int\n    largest: float\n"
+        "    itemsize: int\n    name: str\n"
         "    title: str\n    short: str\n    numpy_dtype: Any\n    array_dtype: Any\n    "
         "is_floating_point: bool\n"
     )

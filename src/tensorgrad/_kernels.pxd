@@ -29,6 +29,7 @@ cdef extern from "kernel.h" nogil:
         int bytes
         int digits
     const Dtype *kernel_dtype(int code) noexcept
+    double kernel_largest(int code) noexcept
     ctypedef struct KernelArgs:
         void *data[8]
         int64_t size[6]

@@ -19,6 +19,7 @@ cdef class dtype:
     cdef readonly int code
     cdef readonly int itemsize
     cdef readonly int digits        # of a float's significand, else 0
+    cdef readonly double largest    # of a float, else 0
     cdef readonly int computes      # the code of the dtype in which bodies compute it
     cdef readonly str name
     cdef readonly str title         # FloatTensor without the Tensor

@@ -7,6 +7,7 @@ class dtype:
     code: _int
     computes: _int
     digits: _int
+    largest: _float
     itemsize: _int
     name: str
     title: str

@@ -53,6 +53,7 @@ from tensorgrad._kernels cimport (
     find,
     kernel_cost,
     kernel_dtype,
+    kernel_largest,
     listening_word,
     new_operand,
     run as run_kernel,

@@ -36,7 +36,6 @@ from cpython.pythread cimport (
 )
 from libc.math cimport ceil, cos, exp, fma, log, log1p, sin, sqrt, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
 from tensorgrad._kernels cimport (
     BF16,
@@ -54,6 +53,7 @@ from tensorgrad._kernels cimport (
     begin_event,
     end_event,
     kernel_dtype,
+    kernel_largest,
     listening_word,
     new_operand,
 )
@@ -71,6 +71,10 @@ cdef int *LISTENING = listening_word()
 cdef tuple REALS = ("normal", "log_normal", "exponential", "geometric", "cauchy")     # in the order of the enum
 
 
+cdef extern from "half.h" nogil:
+    uint16_t half_of_float(float value) noexcept
+    uint16_t brain_of_float(float value) noexcept
+
 cdef extern from "random/loops.h" nogil:
     void tg_look_at_cpu() noexcept
     void tg_refill(uint32_t *s) noexcept
@@ -81,7 +85,6 @@ cdef extern from "random/loops.h" nogil:
     void tg_below53(const uint32_t *w, uint8_t *out, int64_t n, int64_t limit) noexcept
     void tg_modulo(const uint32_t *w, int64_t *out, int64_t n, uint32_t span, int64_t low) noexcept
     void tg_box_muller(float *data, int64_t blocks, float mean, float std) noexcept
-    uint16_t tg_half(float f) noexcept
 
 
 tg_look_at_cpu()
@@ -93,11 +96,6 @@ include "random/draws.pxi"
 cdef named(cnp.ndarray out):
     """The name of the dtype that an array stands for."""
     return "bfloat16" if cnp.PyArray_TYPE(out) == cnp.NPY_VOID else str(out.dtype)
-
-
-cdef double float_max(int dtype):
-    """The largest number of a float dtype."""
-    return (2 - 2.0 ** (1 - DIGITS[dtype])) * 2.0 ** (2 ** (8 * SIZES[dtype] - DIGITS[dtype] - 1) - 1)
 
 
 cdef int dtype_of(cnp.ndarray out, str name) except -1:
@@ -168,7 +166,7 @@ cdef largest(int dtype):
 
 cdef int check_bounds(int dtype, cnp.ndarray out, low, last) except -1:
     if DIGITS[dtype]:
-        high = int(float_max(dtype))
+        high = int(kernel_largest(dtype))
         least = -high
     else:
         high = largest(dtype)
@@ -453,7 +451,7 @@ cdef class Generator:
         """
         cdef int dtype = float_of(out, "uniform_")
         if low != 0.0 or high != 1.0:
-            top = float_max(dtype)
+            top = kernel_largest(dtype)
             for name, value in (("from", low), ("to", high)):
                 if not -top <= value <= top:
                     raise RuntimeError(f"uniform_: {name} = {value} is out of bounds for {named(out)}")

@@ -47,7 +47,7 @@ def _named(name: str, dtype: _core.dtype) -> TensorType:
 ) = (_named(f"{dtype.title}Tensor", dtype) for dtype in all_dtypes)  # fmt: skip
 
 
-_OF_TYPE = {bool: bool_, int: int64, float: float64}
+PYTHON_TYPES = {bool: bool_, int: int64, float: float64}
 _OF_NAME = {f"{d.title}Tensor": d for d in all_dtypes}
 
 
@@ -57,8 +57,8 @@ def as_dtype(wanted: Any) -> _core.dtype:
         return wanted
     if isinstance(wanted, str) and wanted.rsplit(".", 1)[-1] in _OF_NAME:
         return _OF_NAME[wanted.rsplit(".", 1)[-1]]
-    if isinstance(wanted, type) and wanted in _OF_TYPE:
-        return _OF_TYPE[wanted]
+    if isinstance(wanted, type) and wanted in PYTHON_TYPES:
+        return PYTHON_TYPES[wanted]
     if isinstance(wanted, TensorType):
         return wanted.dtype
     hint = ""

@@ -28,7 +28,7 @@ class finfo:
         self.bits = wanted.itemsize * 8
         bias = 2 ** (self.bits - wanted.digits - 1) - 1  # of the exponent
         self.eps = 2.0 ** (1 - wanted.digits)
-        self.max = (2 - self.eps) * 2.0**bias
+        self.max = wanted.largest
         self.min = -self.max
         self.tiny = self.smallest_normal = 2.0 ** (1 - bias)
         self.resolution = 10.0 ** -math.floor((wanted.digits - 1) * math.log10(2))

@@ -8,7 +8,7 @@
 
 static int64_t units_of_channels(const KernelArgs *a)
 {
-    return a->size[2] == 1 ? (a->size[0] + LANES - 1) / LANES : a->size[0];
+    return a->size[2] == 1 ? divide_up(a->size[0], LANES) : a->size[0];
 }
 
 /* A part of the work for `wide` channels from `first` on, which lie side by side; a full part is compiled apart. */

@@ -14,7 +14,7 @@
     static void copy_##bits(const KernelArgs *a, int64_t from, int64_t to)                              \
     {                                                                                                   \
         static const Span span = {span_copy_##bits, 2, 1, {bits / 8, bits / 8}};                        \
-        LEVEL(walk)(a, &span, from, to);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                \
     }
 
 COPY(8)
@@ -38,7 +38,7 @@ COPY(64)
     static void fill_##T(const KernelArgs *a, int64_t from, int64_t to)                                 \
     {                                                                                                   \
         static const Span span = {span_fill_##T, 1, 1, {sizeof(type)}};                                 \
-        LEVEL(walk)(a, &span, from, to);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                \
     }
 
 FILL(bool, uint8_t, AS_BOOL)
@@ -93,21 +93,21 @@ ALWAYS_INLINE int64_t i64_of(double x)
 #define STORED_f32 float
 #define STORED_f64 double
 
-#define CAST(source, target, expression)                                                                      \
-    static void span_##source##_to_##target(void *const *data, int64_t count, const double *scalar)           \
+#define CAST(source, target, expression)                                                                \
+    static void span_##source##_to_##target(void *const *data, int64_t count, const double *scalar)     \
     {                                                                                                   \
-        const STORED_##source *in = data[0];                                                              \
-        STORED_##target *out = data[1];                                                                     \
+        const STORED_##source *in = data[0];                                                            \
+        STORED_##target *out = data[1];                                                                 \
         (void)scalar;                                                                                   \
         INDEPENDENT                                                                                     \
         for (int64_t i = 0; i < count; i++) {                                                           \
-            out[i] = (STORED_##target)(expression);                                                         \
+            out[i] = (STORED_##target)(expression);                                                     \
         }                                                                                               \
     }                                                                                                   \
-    static void source##_to_##target(const KernelArgs *a, int64_t from, int64_t to)                           \
+    static void source##_to_##target(const KernelArgs *a, int64_t from, int64_t to)                     \
     {                                                                                                   \
-        static const Span span = {span_##source##_to_##target, 2, 1, {sizeof(STORED_##source), sizeof(STORED_##target)}}; \
-        LEVEL(walk)(a, &span, from, to);                                                                          \
+        static const Span span = {span_##source##_to_##target, 2, 1, {sizeof(STORED_##source), sizeof(STORED_##target)}};\
+        LEVEL(walk)(a, &span, from, to);                                                                \
     }
 
 #define CAST_FROM_INTEGER(from)                                                                         \
@@ -166,7 +166,7 @@ static int64_t rows_of_segment(const KernelArgs *a)
 static int64_t segments_to_gather(const KernelArgs *a)
 {
     int64_t rows = rows_of_segment(a);
-    return a->size[0] > rows ? (a->size[0] + rows - 1) / rows : 1;
+    return a->size[0] > rows ? divide_up(a->size[0], rows) : 1;
 }
 
 static size_t word_each(const KernelArgs *a, int64_t units)
@@ -241,7 +241,7 @@ GATHER(64, uint64_t)
             type *out = (type *)((char *)a->data[2] + row * a->stride[2][0]);                           \
             int64_t added = row == a->integer[1] ? 0 : width;                                           \
             INDEPENDENT                                                                                 \
-            for (int64_t i = 0; i < added; i++) {                               \
+            for (int64_t i = 0; i < added; i++) {                                                       \
                 out[i] += in[i];                                                                        \
             }                                                                                           \
             in += width;                                                                                \
@@ -251,21 +251,21 @@ GATHER(64, uint64_t)
 SCATTER(f32, float)
 SCATTER(f64, double)
 
-#define CAST_LINE(code, T, to) \
+#define CAST_LINE(code, T, to)                                                                          \
     {"cast_" #to, DT_##code, T##_to_##to, .cost = 0.2f, .inputs = 1, .outputs = 1, .operands = "* " #to ":*"},
 
 #define LINES(code, T, bits, digits)                                                                    \
-    {"copy", DT_##code, copy_##bits, .cost = 0.01f * bits / 8, .inputs = 1, .outputs = 1},                   \
-    {"gather_rows", DT_##code, gather_rows_##bits, .cost = 0.02f * bits / 8, .inputs = 2, .outputs = 2,      \
-     .settings = ": rows from_end", .operands = "Rb i64:a ab i64:1", .units = segments_to_gather, .workspace = word_each, .finish = join_wrong}, \
-    {"fill", DT_##code, fill_##T, .cost = 0.005f * bits / 8, .outputs = 1, .settings = "value"},             \
+    {"copy", DT_##code, copy_##bits, .cost = 0.01f * bits / 8, .inputs = 1, .outputs = 1},              \
+    {"gather_rows", DT_##code, gather_rows_##bits, .cost = 0.02f * bits / 8, .inputs = 2, .outputs = 2, \
+     .settings = ": rows from_end", .operands = "Rb i64:a ab i64:1", .units = segments_to_gather, .workspace = word_each, .finish = join_wrong},\
+    {"fill", DT_##code, fill_##T, .cost = 0.005f * bits / 8, .outputs = 1, .settings = "value"},        \
     CAST_LINE(code, T, bool) CAST_LINE(code, T, u8) CAST_LINE(code, T, i8) CAST_LINE(code, T, i16)      \
-    CAST_LINE(code, T, i32) CAST_LINE(code, T, i64) CAST_LINE(code, T, f16) CAST_LINE(code, T, bf16) CAST_LINE(code, T, f32)     \
+    CAST_LINE(code, T, i32) CAST_LINE(code, T, i64) CAST_LINE(code, T, f16) CAST_LINE(code, T, bf16) CAST_LINE(code, T, f32)\
     CAST_LINE(code, T, f64)
 
 /* Rows are added in their order, which one thread keeps. */
-#define SCATTER_LINE(code, T) \
-    {"scatter_add_rows", code, scatter_add_rows_##T, .cost = 0.3f, .inputs = 2, .outputs = 2, .settings = ": rows skipped from_end", \
+#define SCATTER_LINE(code, T)                                                                           \
+    {"scatter_add_rows", code, scatter_add_rows_##T, .cost = 0.3f, .inputs = 2, .outputs = 2, .settings = ": rows skipped from_end",\
      .operands = "ab i64:a Rb i64:2", .units = one_unit},
 
 const Kernel LEVEL(copy_entries)[] = {

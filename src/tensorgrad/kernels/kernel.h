@@ -3,6 +3,7 @@
 #ifndef TENSORGRAD_KERNEL_H
 #define TENSORGRAD_KERNEL_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -64,7 +65,7 @@ static inline double kernel_cost(const Kernel *kernel, const KernelArgs *args)
 }
 
 /* The element types, in the order of promotion: code, name in the names of kernels, bits, binary digits of a float's
-   significand. What Python knows of them are the rows of core/dtypes.pxi. */
+   significand. What Python knows of them are the rows of core/tensor/dtypes.pxi. */
 #define EVERY_DTYPE(row) \
     row(BOOL, bool, 8, 0) row(U8, u8, 8, 0) row(I8, i8, 8, 0) row(I16, i16, 16, 0) row(I32, i32, 32, 0) row(I64, i64, 64, 0) \
     row(F16, f16, 16, 11) row(BF16, bf16, 16, 8) row(F32, f32, 32, 24) row(F64, f64, 64, 53)
@@ -85,6 +86,13 @@ static inline const Dtype *kernel_dtype(int code)
     static const Dtype rows[] = {EVERY_DTYPE(DTYPE_ROW)};
 #undef DTYPE_ROW
     return &rows[code];
+}
+
+/* The largest number of a float type. */
+static inline double kernel_largest(int code)
+{
+    const Dtype *d = kernel_dtype(code);
+    return ldexp(2 - ldexp(1, 1 - d->digits), (1 << (8 * d->bytes - d->digits - 1)) - 1);
 }
 
 /* Flags of a matrix product. */

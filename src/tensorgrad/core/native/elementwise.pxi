@@ -112,12 +112,7 @@ cdef Tensor unary_kernel(Op op, Tensor x, KernelArgs *a, list settings):
     cdef Tensor out = map_one(op.kernels[x.code], x, BOOL if op.rule == TO_BOOL else x.code, a)
     cdef Node node
     if tg_grad and op.formulas[0] is not None and needs_grad(x):
-        node = new_node(op, out, op.fast_vjp)       # what record_native does, for the op that is recorded most
-        set_edge0(node, x)
-        if op.backward_needs & 1:
-            keep0(node, x)
-        if op.backward_needs & 8:
-            keep_output(node, out)
+        node = record_one(op, out, x, op.backward_needs & 9)
         node.settings = settings
     return out
 

@@ -31,7 +31,7 @@ cdef object hot_rows(Op op, void **args, Py_ssize_t count):
     launch(op.kernels[x.code], &a)
     out = rows_of(out, dim)
     if tg_grad and needs_grad(x):
-        node = record_native(op, out, x, None, None, 8)
+        node = record_one(op, out, x, 8)
         node.settings = [None, dim, shape_tuple(x)]
     return out
 
@@ -58,17 +58,17 @@ cdef int rows_vjp(Node node, Tensor g) except -1:
     cdef Tensor out, y
     cdef int dim = node.settings[1]
     cdef const Kernel *fn = node.op.backward_kernels[g.code]
-    if fn is NULL or node.output.code != g.code or dim != g.nd - 1 or not same_shape(node.output, g):
+    if fn is NULL or node.output.code != g.code or not same_shape(node.output, g):
         return formula_vjp(node, g)
-    g = contiguous_of(g)
-    y = contiguous_of(node.output)
+    g = rows_of(g, dim)
+    y = rows_of(node.output, dim)
     out = new_like(g, g.code)
     row_args(&a, g)
     a.data[0] = g.at
     a.data[1] = y.at
     a.data[2] = out.at
     launch(fn, &a)
-    return accumulate_new(node, 0, out)
+    return accumulate_new(node, 0, rows_of(out, dim))
 
 
 native("_softmax", hot_rows, rows_vjp, 0)
@@ -159,7 +159,7 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     cdef Node node
     cdef Py_ssize_t i
     cdef double scale = 1
-    cdef long long ignore = op.defaults[op.index["ignore_index"]]
+    cdef long long usual = op.defaults[op.index["ignore_index"]], ignore = usual
     if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
@@ -195,7 +195,7 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     if tg_grad and needs_grad(x):
         node = record_native(op, out, x, y, None, 3)
         keep_scratch(node, logs)
-        if scale != 1 or ignore != op.defaults[op.index["ignore_index"]]:
+        if scale != 1 or ignore != usual:
             node.settings = list(op.defaults)
             node.settings[op.index["reduction"]] = "mean" if scale else "sum"
             node.settings[op.index["ignore_index"]] = ignore
@@ -246,7 +246,7 @@ cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
     cdef KernelArgs a
     cdef Node node
     cdef Py_ssize_t dims[2], columns = 1
-    cdef double eps = 1e-5
+    cdef double eps
     cdef int k, n
     if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor):
         return DECLINED
@@ -269,8 +269,7 @@ cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
         b = <Tensor?><object><PyObject *>args[3]
         if b.code != x.code or not b.contiguous or b.count != columns or b.nd != n:
             return DECLINED
-    if count > 4:
-        eps = <object><PyObject *>args[4]
+    eps = given_or_default(op, args, count, 4)
     dims[0] = 2
     dims[1] = x.count // columns
     out = new_like(x, x.code)

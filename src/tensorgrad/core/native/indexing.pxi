@@ -177,7 +177,7 @@ cdef int record_rows(Op op, Tensor out, Tensor x, Tensor index, list settings) e
     cdef Node node
     if not tg_grad or not IS_FLOAT[x.code] or not needs_grad(x):
         return 0
-    node = record_native(op, out, x, None, None, 0)
+    node = record_one(op, out, x, 0)
     keep1(node, index)
     settings.append(shape_tuple(x))
     node.settings = settings

@@ -33,7 +33,7 @@ cdef int record_dropout(Tensor out, Tensor x, Tensor kept, double scale) except 
     cdef Node node
     if not tg_grad or not needs_grad(x):
         return 0
-    node = record_native(OP_DROPOUT, out, x, None, None, 0)
+    node = record_one(OP_DROPOUT, out, x, 0)
     keep1(node, kept)
     node.settings = [None, None, scale, shape_tuple(x)]
     return 0
@@ -65,21 +65,15 @@ cdef object hot_dropout(Op op, void **args, Py_ssize_t count):
     """``dropout(input, p, training, inplace)`` of a contiguous input, and of whole channels of a batch."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Tensor x, kept, out
-    cdef double scale, p = 0.5
-    cdef bint training = True, inplace = False
+    cdef double scale, p
+    cdef bint training, inplace
     cdef int i, ndim = op.form          # that inputs of dropout1d and so on must have
     if count == 0 or count > 4 or not isinstance(<object><PyObject *>args[0], Tensor):
         return DECLINED
-    for i in range(1, <int>count):
-        value = <object><PyObject *>args[i]
-        if i == 1 and type(value) in (float, int):
-            p = value
-        elif i == 2 and type(value) is bool:
-            training = value
-        elif i == 3 and type(value) is bool:
-            inplace = value
-        else:
-            return DECLINED
+    chance, trains, writes = [given_or_default(op, args, count, i) for i in range(1, 4)]
+    if type(chance) not in (float, int) or type(trains) is not bool or type(writes) is not bool:
+        return DECLINED
+    p, training, inplace = chance, trains, writes
     x = <Tensor><PyObject *>args[0]
     if not tg_kernels or OP_DROPOUT.kernels[x.code] is NULL or not 0 <= p < 1:
         return DECLINED
@@ -137,9 +131,9 @@ cdef object hot_batch_norm(Op op, void **args, Py_ssize_t count):
     cdef KernelArgs a
     cdef Node node
     cdef Py_ssize_t shape[2]
-    training = <object><PyObject *>args[5] if count > 5 else False
-    momentum = <object><PyObject *>args[6] if count > 6 else 0.1
-    eps = <object><PyObject *>args[7] if count > 7 else 1e-5
+    training = given_or_default(op, args, count, 5)
+    momentum = given_or_default(op, args, count, 6)
+    eps = given_or_default(op, args, count, 7)
     if count < 3 or not isinstance(<object><PyObject *>args[0], Tensor) or type(training) is not bool or (
             type(momentum) not in (float, int) or type(eps) not in (float, int)):
         return DECLINED

@@ -148,7 +148,7 @@ cdef Tensor reduction(Op op, Tensor x, object dim, bint keepdim):
     reduced_dims(op, dim, x, mask)
     out = reduce_kernel(op.kernels, x, mask, keepdim, reduction_code(op, x.code))
     if tg_grad and op.formulas[0] is not None and needs_grad(x):
-        node = record_native(op, out, x, None, None, op.backward_needs & 9)
+        node = record_one(op, out, x, op.backward_needs & 9)
         node.settings = list(op.defaults)
         node.settings[0] = None
         node.settings[1] = tuple([i for i in range(x.nd) if mask[i]])
@@ -243,7 +243,7 @@ native("mean", NULL, mean_vjp, 0)
 # ---------------------------------------------------------------------------- norms, positions of extremes
 
 cdef enum:
-    OF_LARGEST = 1                 # the form of max beside that of min
+    OF_LARGEST = 1              # the form of max beside that of min
 
 
 cdef object hot_vector_norm(Op op, void **args, Py_ssize_t count):
@@ -251,9 +251,9 @@ cdef object hot_vector_norm(Op op, void **args, Py_ssize_t count):
     cdef Tensor x
     cdef uint8_t mask[MAX_DIMS]
     cdef int i
-    order = <object><PyObject *>args[1] if count > 1 else 2
-    dim = <object><PyObject *>args[2] if count > 2 else None
-    keepdim = <object><PyObject *>args[3] if count > 3 else False
+    order = given_or_default(op, args, count, 1)
+    dim = given_or_default(op, args, count, 2)
+    keepdim = given_or_default(op, args, count, 3)
     if count == 0 or not isinstance(<object><PyObject *>args[0], Tensor) or type(order) not in (int, float) or order != 2 or (
             type(keepdim) is not bool or (count > 4 and <object><PyObject *>args[4] is not None)):
         return DECLINED
@@ -263,8 +263,9 @@ cdef object hot_vector_norm(Op op, void **args, Py_ssize_t count):
         return DECLINED
     reduced_dims(op, dim, x, mask)
     out = reduce_kernel(OP_VECTOR_NORM.kernels, x, mask, keepdim, x.code)
-    dims = tuple([i for i in range(x.nd) if mask[i]])
-    return record(OP_VECTOR_NORM, [x, 2, dims, keepdim], [x], out, None)
+    if tg_grad and needs_grad(x):
+        record(OP_VECTOR_NORM, [x, 2, tuple([i for i in range(x.nd) if mask[i]]), keepdim], [x], out, None)
+    return out
 
 
 def _total_norm(list tensors not None):
@@ -274,6 +275,7 @@ def _total_norm(list tensors not None):
     cdef Py_ssize_t i, count = len(tensors)
     if not tg_kernels or count == 0:
         return None
+    memset(mask, 1, MAX_DIMS)
     for i in range(count):
         if type(tensors[i]) is not Tensor:
             return None
@@ -283,8 +285,7 @@ def _total_norm(list tensors not None):
             return None
         if norms is None:
             norms = new_tensor(1, &count, x.code)
-        memset(mask, 1, MAX_DIMS)
-        reduce_kernel(OP_VECTOR_NORM.kernels, x, mask, False, x.code, None, select(norms, 0, i))
+        reduce_kernel(OP_VECTOR_NORM.kernels, x, mask, False, x.code, None, select_raw(norms, 0, i))
     return reduce_kernel(OP_VECTOR_NORM.kernels, norms, mask, False, norms.code)
 
 
@@ -301,8 +302,8 @@ cdef object hot_position(Op op, void **args, Py_ssize_t count):
     cdef Tensor x
     cdef uint8_t mask[MAX_DIMS]
     cdef const Kernel **kernels = op.kernels
-    dim = <object><PyObject *>args[1] if count > 1 else None
-    keepdim = <object><PyObject *>args[2] if count > 2 else False
+    dim = given_or_default(op, args, count, 1)
+    keepdim = given_or_default(op, args, count, 2)
     if count == 0 or count > 3 or not isinstance(<object><PyObject *>args[0], Tensor) or type(keepdim) is not bool or (
             dim is not None and type(dim) is not int):
         return DECLINED
@@ -322,8 +323,8 @@ cdef object hot_extreme(Op op, void **args, Py_ssize_t count):
     cdef const Kernel **kernels = position.kernels
     cdef list values = []
     cdef Op along
-    dim = <object><PyObject *>args[1] if count > 1 else None
-    keepdim = <object><PyObject *>args[2] if count > 2 else False
+    dim = given_or_default(op, args, count, 1)
+    keepdim = given_or_default(op, args, count, 2)
     if count == 0 or not isinstance(<object><PyObject *>args[0], Tensor) or type(keepdim) is not bool or (
             count > 3 and <object><PyObject *>args[3] is not None) or (dim is not None and type(dim) is not int):
         return DECLINED
@@ -335,7 +336,8 @@ cdef object hot_extreme(Op op, void **args, Py_ssize_t count):
     mark_dim(dim, x, mask)
     values.append(reduce_kernel(kernels, x, mask, keepdim, I64, values))
     along = OP_MAX_ALONG if largest else OP_MIN_ALONG
-    record(along, [x, wrap_dim(dim, x.nd), keepdim], [x], None, values)
+    if tg_grad and needs_grad(x):
+        record(along, [x, wrap_dim(dim, x.nd), keepdim], [x], None, values)
     return tuple.__new__(along.answer, values)
 
 

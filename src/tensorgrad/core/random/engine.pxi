@@ -106,13 +106,7 @@ ctypedef fused element:
 
 cdef inline uint16_t narrow(int dtype, float x) noexcept nogil:
     """The float16 or bfloat16 nearest to a number."""
-    cdef uint32_t bits
-    if dtype == F16:
-        return tg_half(x)
-    memcpy(&bits, &x, 4)
-    if x != x:
-        return <uint16_t>(bits >> 16) | 0x40
-    return <uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)
+    return half_of_float(x) if dtype == F16 else brain_of_float(x)
 
 
 cdef void convert(const source *x, element *out, Py_ssize_t n) noexcept nogil:

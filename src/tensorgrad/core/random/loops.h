@@ -195,15 +195,6 @@ TG_PART void tg_box_muller_body(float *data, int64_t blocks, float mean, float s
 }
 TG_LOOP(tg_box_muller, (float *data, int64_t blocks, float mean, float std), (data, blocks, mean, std))
 
-/* float32 to the nearest float16, ties to even. */
-TG_PART uint16_t tg_half(float f) {
-    uint32_t b = tg_float_bits(f), sign = (b >> 16) & 0x8000u;
-    b &= 0x7fffffffu;
-    if (b >= 0x47800000u) return (uint16_t)(sign | (b > 0x7f800000u ? 0x7e00u : 0x7c00u));
-    if (b < 0x38800000u) return (uint16_t)(sign | (tg_float_bits(tg_bits_float(b) + 0.5f) - 0x3f000000u));
-    return (uint16_t)(sign | ((b - 0x38000000u + 0xfffu + ((b >> 13) & 1u)) >> 13));
-}
-
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options
 #endif

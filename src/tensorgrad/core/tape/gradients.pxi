@@ -359,7 +359,7 @@ def _shorten_gradients(list gradients not None, double most, Tensor total not No
     tg_grad = False
     try:
         factor = binary(OP_DIV, most, binary(OP_ADD, total, 1e-6))
-        factor = binary(<Op>CORE_OPS["minimum"], factor, 1.0)
+        factor = binary(OP_MINIMUM, factor, 1.0)
         for each in gradients:
             inplace_binary(OP_MUL, <Tensor?>each, factor)
     finally:

@@ -304,9 +304,20 @@ cdef inline int keep_scratch(Node node, Tensor t) except -1:
     return 0
 
 
+cdef inline Node record_one(Op op, Tensor out, Tensor x, int keep):
+    """Puts a call that C answered on the tape, whose one operand needs a gradient. It keeps the operand where ``keep`` has bit 1,
+    the output where it has bit 8."""
+    cdef Node node = new_node(op, out, op.fast_vjp)
+    set_edge0(node, x)
+    if keep & 1:
+        keep0(node, x)
+    if keep & 8:
+        keep_output(node, out)
+    return node
+
+
 cdef inline Node record_native(Op op, Tensor out, Tensor x, Tensor y, Tensor z, int keep):
-    """Puts a call that a kernel answered on the tape, with those of its three operands that are not None; None where none of
-    them needs a gradient. Of what ``keep`` says it keeps the operands, as bits 1, 2 and 4, and the output, as bit 8."""
+    """The same with those of three operands that are not None, as bits 1, 2 and 4; None where none of them needs a gradient."""
     cdef bint first = needs_grad(x), second = y is not None and needs_grad(y), third = z is not None and needs_grad(z)
     cdef Node node
     if not (first or second or third):
@@ -324,8 +335,6 @@ cdef inline Node record_native(Op op, Tensor out, Tensor x, Tensor y, Tensor z, 
         keep1(node, y)
     if keep & 4 and z is not None:
         keep2(node, z)
-    if keep & 8:
-        keep_output(node, out)
     return node
 
 

@@ -206,9 +206,12 @@ cdef int read_shape(object shape, Py_ssize_t *dims, str who) except -1:
 
 # ---------------------------------------------------------------------------- one element
 
+cdef extern from "half.h" nogil:
+    float float_of_half(uint16_t half) noexcept
+    float float_of_brain(uint16_t brain) noexcept
+
+
 cdef object element(int code, char *at):
-    cdef uint32_t bits
-    cdef float single
     if code == F32:
         return <double>(<float *>at)[0]
     if code == F64:
@@ -226,10 +229,8 @@ cdef object element(int code, char *at):
     if code == I16:
         return (<int16_t *>at)[0]
     if code == F16:
-        return float(np.frombuffer((<char *>at)[:2], np.float16)[0])
-    bits = <uint32_t>(<uint16_t *>at)[0] << 16
-    memcpy(&single, &bits, 4)
-    return single
+        return <double>float_of_half((<uint16_t *>at)[0])
+    return <double>float_of_brain((<uint16_t *>at)[0])
 
 
 cdef object only_element(Tensor t):

@@ -18,6 +18,7 @@ cdef class dtype:
         self.computes = computes
         self.itemsize = facts.bytes
         self.digits = facts.digits
+        self.largest = kernel_largest(code) if facts.digits else 0
         self.is_floating_point = facts.digits > 0
         self.is_signed = self.is_floating_point or self.short[0] == "i"
 
@@ -107,7 +108,7 @@ cdef void fill_dtype_tables():
         if d.own is not None:
             CODE_OF_NUMPY[NUMPY_TYPE[d.code]] = d.code
         if d.is_floating_point:
-            LARGEST[d.code] = (2 - 2.0 ** (1 - d.digits)) * 2.0 ** (2 ** (8 * d.itemsize - d.digits - 1) - 1)
+            LARGEST[d.code] = d.largest
         else:
             LEAST[d.code] = 0 if d.code == BOOL else int(np.iinfo(d.numpy_dtype).min)
             GREATEST[d.code] = 1 if d.code == BOOL else int(np.iinfo(d.numpy_dtype).max)

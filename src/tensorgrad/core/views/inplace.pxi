@@ -101,8 +101,8 @@ cdef Tensor linked(Tensor value):
     ``value``.
     """
     cdef Tensor link = alias_of(value)
-    if tg_grad:
-        record_native(OP_CLONE, link, value, None, None, 0)
+    if tg_grad and needs_grad(value):
+        record_one(OP_CLONE, link, value, 0)
     return link
 
 

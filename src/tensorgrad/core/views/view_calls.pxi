@@ -6,6 +6,10 @@ cdef inline Tensor tensor_at(void **args, Py_ssize_t count):
     return None
 
 
+cdef inline object given_or_default(Op op, void **args, Py_ssize_t count, Py_ssize_t i):
+    return <object><PyObject *>args[i] if i < count else op.defaults[i]
+
+
 cdef object rest_of(void **args, Py_ssize_t count):
     """The sizes of ``op(x, 2, 3)`` or ``op(x, (2, 3))``."""
     cdef Py_ssize_t i
@@ -143,8 +147,8 @@ cdef object hot_clone(Op op, void **args, Py_ssize_t count):
     if x is None or count != 1:
         return DECLINED
     out = clone_raw(x)
-    if tg_grad:
-        record_native(op, out, x, None, None, 0)
+    if tg_grad and needs_grad(x):
+        record_one(op, out, x, 0)
     return out
 
 
@@ -164,8 +168,8 @@ cdef object hot_cast(Op op, void **args, Py_ssize_t count):
         return x
     out = new_like(x, code)
     copy_into(out, x)
-    if tg_grad and IS_FLOAT[code]:
-        record_native(op, out, x, None, None, 0)
+    if tg_grad and IS_FLOAT[code] and needs_grad(x):
+        record_one(op, out, x, 0)
     return out
 
 

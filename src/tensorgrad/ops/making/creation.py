@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Size, Tensor, _core, bool_, dtype, float64, get_default_dtype, int64
+from tensorgrad.core import Size, Tensor, _core, bool_, dtype, get_default_dtype, int64
 from tensorgrad.core.device import check_device
+from tensorgrad.core.legacy import PYTHON_TYPES
 from tensorgrad.ops import _data
 
 
@@ -122,11 +123,8 @@ def _default(dtype: Any) -> dtype:
     if dtype is None:
         return get_default_dtype()
     if type(dtype) is not _core.dtype:
-        return _PYTHON_TYPES[dtype] if dtype in _PYTHON_TYPES else _no_dtype(dtype)
+        return PYTHON_TYPES[dtype] if dtype in PYTHON_TYPES else _no_dtype(dtype)
     return dtype
-
-
-_PYTHON_TYPES = {builtins.bool: bool_, builtins.int: int64, builtins.float: float64}
 
 
 def _no_dtype(dtype: Any):
