@@ -623,6 +623,11 @@ def test_every_kernel_of_the_table_is_tested_somewhere():
         "sgd",
         "adam",
         "rmsprop",
+        "adagrad",
+        "adadelta",
+        "adamax",
+        "nadam",
+        "radam",
     }
     here = {n.split()[0] for n in (*UNARY, *BINARY, *COMPARISONS, *REDUCTIONS)} | {
         "argmax",
@@ -642,8 +647,10 @@ def test_every_kernel_of_the_table_is_tested_somewhere():
 
 def test_every_kernel_declares_what_it_takes():
     for each in _kernels.declarations():
-        operands = each["inputs"] + each["outputs"]
-        assert 1 <= operands <= 8 and each["cost"] > 0, each
+        operands = len(each["operands"])
+        assert operands == each["inputs"] + each["outputs"] <= 8 and each["cost"] > 0, each
+        names = [*(operand.name for operand in each["operands"]), *each["settings"], *each["integers"]]
+        assert len(set(names)) == len(names), each
         assert each["outputs"] or each["in_place"], each
         assert all(n < each["inputs"] for n in each["in_place"]), each
         assert len(each["settings"]) <= 8 and len(each["integers"]) <= 4, each

@@ -12,7 +12,7 @@ PUBLIC = [
     name for name, value in vars(k).items() if callable(value) and not name.startswith("_") and value.__doc__
 ]
 ABOUT = {"level", "has", "names", "declarations", "call", "threads", "set_threads", "stop_workers"}
-ABOUT |= {"listen", "unlisten", "begin_range", "end_range", "Event", "Operand"}
+ABOUT |= {"Declared", "namedtuple", "listen", "unlisten", "begin_range", "end_range", "Event", "Operand"}
 ABOUT |= {"get_ident", "perf_counter_ns"}
 FUNCTIONS = sorted(set(PUBLIC) - ABOUT)
 BOTH = pytest.mark.parametrize("dtype", (np.float32, np.float64), ids=("f32", "f64"))
@@ -118,16 +118,16 @@ REFUSED = [
     (lambda: k.tanh(ONE, out=np.ones(3)), r"tanh: out is float64\[3\], wanted float32\[3\]"),
     (lambda: k.tanh(ONE, out=np.ones(6, np.float32)[::2]), "tanh: out must be contiguous and writeable"),
     (lambda: k.tanh(ONE, out=[1.0, 2.0, 3.0]), "tanh: out is a list, wanted an array"),
-    (lambda: k.tanh_backward(TWO, ONE), r"tanh_backward: grad is float32\[2, 3\], wanted float32\[3\]"),
+    (lambda: k.tanh_backward(TWO, ONE), r"tanh_backward: saved is float32\[3\], wanted float32\[2, 3\]"),
     (lambda: k.gelu(ONE, "erf"), "gelu: approximate is 'erf', wanted 'none' or 'tanh'"),
-    (lambda: k.softmax(ONE), r"softmax: input has 1 dimensions \[3\], wanted 2, \(rows, columns\)"),
+    (lambda: k.softmax(ONE), r"softmax: input is float32\[3\], wanted float32\[a, b\]"),
     (
         lambda: k.layer_norm(TWO, weight=np.ones(2, np.float32)),
         r"layer_norm: weight is float32\[2\], wanted float32\[3\]",
     ),
     (
         lambda: k.cross_entropy(TWO, [0]),
-        r"cross_entropy: target has the shape \[1\], wanted \[2\], a class for each row",
+        r"cross_entropy: target is int64\[1\], wanted int64\[2\]",
     ),
     (
         lambda: k.cross_entropy(TWO, [0, 3]),
@@ -138,9 +138,9 @@ REFUSED = [
         "cross_entropy: reduction is 'none', wanted 'mean' or 'sum'",
     ),
     (lambda: k.sum(TWO, 2), r"sum: axis is 2, wanted one of the 2 of an array \[2, 3\]"),
-    (lambda: k.matmul(TWO, TWO), r"matmul: the inner sizes differ, \(2, 3\) @ \(2, 3\)"),
-    (lambda: k.matmul(TWO, np.ones((3, 2))), "matmul: a is of float32 and b of float64, wanted one dtype"),
-    (lambda: k.matmul(ONE, TWO), r"matmul: a is float32\[3\], wanted a matrix of float32 or float64"),
+    (lambda: k.matmul(TWO, TWO), r"matmul: b is float32\[2, 3\], wanted float32\[3, b\]"),
+    (lambda: k.matmul(TWO, np.ones((3, 2))), r"matmul: b is float64\[3, 2\], wanted float32\[3, b\]"),
+    (lambda: k.matmul(ONE, TWO), r"matmul: a is float32\[3\], wanted float32\[a, c\]"),
     (
         lambda: k.matmul(TWO[:, :2], TWO[:, :2], out=TWO[:, :2]),
         "matmul: out must be contiguous and writeable",
@@ -150,7 +150,7 @@ REFUSED = [
         lambda: k.adam_step(ONE.copy(), ONE, ONE.copy(), ONE.copy(), 0),
         "adam_step: step is 0, wanted 1 or more",
     ),
-    (lambda: k.sgd_step([1.0], ONE, 0.1), "sgd_step: param is list, wanted an array of float32 or float64"),
+    (lambda: k.sgd_step([1.0], ONE, 0.1), "sgd_step: param is a list, wanted an array"),
     (lambda: k.sgd_step(ONE.copy(), TWO, 0.1), r"sgd_step: grad is float32\[2, 3\], wanted float32\[3\]"),
     (lambda: k.sgd_step(ONE.copy(), ONE, 0.1, momentum=0.9), "sgd_step: buffer is None, wanted an array"),
 ]
@@ -164,7 +164,7 @@ def test_what_does_not_fit_is_refused_with_what_came_and_what_was_wanted(action,
 
 def test_matmul_refuses_to_write_over_what_it_reads():
     square = np.ones((3, 3), np.float32)
-    with pytest.raises(ValueError, match="out shares memory with a or b"):
+    with pytest.raises(ValueError, match="out shares memory with a, wanted one apart"):
         k.matmul(square, square, out=square)
 
 

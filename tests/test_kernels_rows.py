@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from kernel_calls import F32, Guarded, code, run
 
+from tensorgrad import _kernels
+
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 FLOATS = (np.float32, np.float64)
@@ -148,7 +150,7 @@ def test_batch_norm_and_its_backward(shape, training, dtype):
 
 
 @BOTH
-@pytest.mark.parametrize("mean", [1.0, 0.0])
+@pytest.mark.parametrize("mean", [1, 0])
 @pytest.mark.parametrize("shape", [(1, 1), (4, 2), (64, 10), (33, 100)])
 def test_cross_entropy_and_its_backward(shape, mean, dtype):
     rows, classes = shape
@@ -164,13 +166,13 @@ def test_cross_entropy_and_its_backward(shape, mean, dtype):
         np.array(1.5, dtype),
     )
     wrong = np.array([-1, 0])
-    run("cross_entropy", code(x), [x, target, loss, saved.array, wrong], shape, (), (mean,), integer=(-100,))
+    run("cross_entropy", code(x), [x, target, loss, saved.array, wrong], shape, integer=(mean, -100))
     near(saved.array, log_y, dtype, 10)
     picked = log_y[used, target[used]]
     count = used.sum() if mean else 1
     near(loss, -picked.sum() / count, dtype, 10)
     back = [g, saved.array, target, grad.array, wrong]
-    run("cross_entropy_backward", code(x), back, shape, (), (mean,), integer=(-100,))
+    run("cross_entropy_backward", code(x), back, shape, integer=(mean, -100))
     exact = np.exp(log_y) * used[:, None]
     exact[used, target[used]] -= 1
     near(grad.array, exact * 1.5 / (count or np.nan), dtype, 10) if used.any() else None
@@ -182,9 +184,9 @@ def test_cross_entropy_and_its_backward(shape, mean, dtype):
 def test_cross_entropy_of_ignored_rows_alone():
     x, target = np.ones((3, 4), np.float32), np.full(3, -100)
     loss, saved = np.empty((), np.float32), np.empty((3, 4), np.float32)
-    run("cross_entropy", F32, [x, target, loss, saved, None], x.shape, (), (1.0,), integer=(-100,))
+    run("cross_entropy", F32, [x, target, loss, saved, None], x.shape, integer=(1, -100))
     assert np.isnan(loss)
-    run("cross_entropy", F32, [x, target, loss, saved, None], x.shape, (), (0.0,), integer=(-100,))
+    run("cross_entropy", F32, [x, target, loss, saved, None], x.shape, integer=(0, -100))
     assert loss == 0
 
 
@@ -199,20 +201,20 @@ def test_cross_entropy_says_which_row_names_no_class(dtype):
             ("cross_entropy_backward", [g, x, target, saved]),
         ):
             wrong = np.array([-1, 0])
-            run(name, code(x), [*operands, wrong], (6, 10), (), (1.0,), integer=(2**53 + 1,))
+            run(name, code(x), [*operands, wrong], (6, 10), integer=(1, 2**53 + 1))
             assert wrong.tolist() == [3, bad]
 
 
 @BOTH
-@pytest.mark.parametrize("mean", [1.0, 0.0])
+@pytest.mark.parametrize("mean", [1, 0])
 def test_mse_and_its_backward(mean, dtype):
     for count in (1, 3, 4, 15, 16, 31, 32, 100, 4096, 4100, 10_000):
         a, b = rows_of(count, dtype), rows_of(count, dtype, 1)
         loss, g, grad = np.empty((), dtype), np.array(0.5, dtype), Guarded((count,), dtype)
         d = a.astype("f8") - b
-        run("mse_loss", code(a), [a, b, loss], (count,), (), (mean,))
+        run("mse_loss", code(a), [a, b, loss], (count,), integer=(mean,))
         near(loss, (d * d).mean() if mean else (d * d).sum(), dtype)
-        run("mse_loss_backward", code(a), [g, a, b, grad.array], (count,), (), (mean,))
+        run("mse_loss_backward", code(a), [g, a, b, grad.array], (count,), integer=(mean,))
         near(grad.array, d / (count if mean else 1), dtype)
         grad.check()
 
@@ -220,135 +222,143 @@ def test_mse_and_its_backward(mean, dtype):
 # ---- optimizer steps: the rules as their papers have them, in float64 --------------------------------------
 
 
-def sgd(p, g, state, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False):
-    g = (-g if maximize else g) + weight_decay * p
-    if momentum:
-        state["buffer"] = g if "buffer" not in state else momentum * state["buffer"] + (1 - dampening) * g
-        g = g + momentum * state["buffer"] if nesterov else state["buffer"]
-    return p - lr * g
+# Each takes the parameter, the gradient, what it remembers, the number of the step, and its settings.
 
 
-def adam(
-    p, g, state, step, lr, beta1, beta2, eps, weight_decay=0.0, decoupled=False, amsgrad=False, maximize=False
-):
-    g = -g if maximize else g
-    if decoupled:
-        p = p * (1 - lr * weight_decay)
-    else:
-        g = g + weight_decay * p
-    state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
-    state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g * g
-    state["top"] = np.maximum(state.get("top", 0), state["v"])
-    v = state["top"] if amsgrad else state["v"]
-    return p - lr / (1 - beta1**step) * state["m"] / (np.sqrt(v) / np.sqrt(1 - beta2**step) + eps)
+def sgd(p, g, state, step, o):
+    if o["momentum"]:
+        state["buffer"] = o["momentum"] * state["buffer"] + (1 - o["dampening"]) * g
+        g = g + o["momentum"] * state["buffer"] if o["nesterov"] else state["buffer"]
+    return p - o["lr"] * g
 
 
-def rmsprop(p, g, state, lr, alpha, eps, weight_decay=0.0, momentum=0.0, centered=False, maximize=False):
-    g = (-g if maximize else g) + weight_decay * p
-    state["square"] = alpha * state.get("square", 0) + (1 - alpha) * g * g
-    spread = state["square"]
-    if centered:
-        state["mean"] = alpha * state.get("mean", 0) + (1 - alpha) * g
+def moments(g, state, o):
+    state["mean"] = o["beta1"] * state["mean"] + (1 - o["beta1"]) * g
+    if "square" in state:
+        state["square"] = o["beta2"] * state["square"] + (1 - o["beta2"]) * g * g
+
+
+def adam(p, g, state, step, o):
+    moments(g, state, o)
+    v = state["square"]
+    if "largest" in state:
+        v = state["largest"] = np.maximum(state["largest"], v)
+    root = np.sqrt(v) / np.sqrt(1 - o["beta2"] ** step) + o["eps"]
+    return p - o["lr"] / (1 - o["beta1"] ** step) * state["mean"] / root
+
+
+def adamax(p, g, state, step, o):
+    moments(g, state, o)
+    state["largest"] = np.maximum(o["beta2"] * state["largest"], abs(g) + o["eps"])
+    return p - o["lr"] / (1 - o["beta1"] ** step) * state["mean"] / state["largest"]
+
+
+def nadam(p, g, state, step, o):
+    now, ahead = (o["beta1"] * (1 - 0.5 * 0.96 ** (s * o["momentum_decay"])) for s in (step, step + 1))
+    state["mu_product"] = float(np.float32(state["mu_product"]) * np.float32(now))  # remembered in float32
+    moments(g, state, o)
+    root = np.sqrt(state["square"] / (1 - o["beta2"] ** step)) + o["eps"]
+    of_grad = (1 - now) / (1 - state["mu_product"])
+    of_mean = ahead / (1 - state["mu_product"] * ahead)
+    return p - o["lr"] * (of_grad * g + of_mean * state["mean"]) / root
+
+
+def radam(p, g, state, step, o):
+    moments(g, state, o)
+    left = o["beta2"] ** step
+    longest = 2 / (1 - o["beta2"]) - 1
+    length = longest - 2 * step * left / (1 - left)
+    mean = state["mean"] / (1 - o["beta1"] ** step)
+    if length > 5:
+        trust = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+        mean = mean * np.sqrt(trust * (1 - left)) / (np.sqrt(state["square"]) + o["eps"])
+    return p - o["lr"] * mean
+
+
+def rmsprop(p, g, state, step, o):
+    spread = state["square"] = o["alpha"] * state["square"] + (1 - o["alpha"]) * g * g
+    if "mean" in state:
+        state["mean"] = o["alpha"] * state["mean"] + (1 - o["alpha"]) * g
         spread = spread - state["mean"] ** 2
-    g = g / (np.sqrt(spread) + eps)
-    if momentum:
-        g = state["buffer"] = momentum * state.get("buffer", 0) + g
-    return p - lr * g
+    g = g / (np.sqrt(spread) + o["eps"])
+    if o["momentum"]:
+        g = state["buffer"] = o["momentum"] * state["buffer"] + g
+    return p - o["lr"] * g
 
 
-STEPS = {
-    "sgd": [
-        {},
-        dict(weight_decay=0.1),
-        dict(maximize=True),
-        dict(momentum=0.9),
-        dict(momentum=0.9, dampening=0.1, weight_decay=0.1),
-        dict(momentum=0.9, nesterov=True, weight_decay=0.1, maximize=True),
-    ],
-    "adam": [
-        {},
-        dict(weight_decay=0.1),
-        dict(weight_decay=0.1, decoupled=True),
-        dict(amsgrad=True, maximize=True),
-    ],
-    "rmsprop": [
-        {},
-        dict(momentum=0.9),
-        dict(centered=True, weight_decay=0.1),
-        dict(centered=True, momentum=0.9, maximize=True),
-    ],
-}
+def adagrad(p, g, state, step, o):
+    state["sum"] = state["sum"] + g * g
+    return p - o["lr"] / (1 + (step - 1) * o["lr_decay"]) * g / (np.sqrt(state["sum"]) + o["eps"])
 
 
-def one_step(kind, o, p, g, memory, step):
-    """Calls the step kernel of that kind with the settings `o`."""
-    c, n = code(p), (p.size,)
-    if kind == "sgd":
-        buffer = memory.setdefault("buffer", np.full_like(p, np.nan)) if o.get("momentum") else None
-        run(
-            "sgd",
-            c,
-            [p, g, buffer],
-            n,
-            (),
-            (
-                0.1,
-                o.get("momentum", 0),
-                o.get("dampening", 0),
-                o.get("weight_decay", 0),
-                o.get("nesterov", 0),
-                o.get("maximize", 0),
-                step == 1,
-            ),
-        )
-    elif kind == "adam":
-        m, v, top = (memory.setdefault(k, np.zeros_like(p)) for k in ("m", "v", "top"))
-        run(
-            "adam",
-            c,
-            [p, g, m, v, top if o.get("amsgrad") else None],
-            n,
-            (),
-            (
-                0.1,
-                0.9,
-                0.999,
-                1e-8,
-                o.get("weight_decay", 0),
-                o.get("decoupled", 0),
-                step,
-                o.get("maximize", 0),
-            ),
-        )
-    else:
-        square, mean, buffer = (memory.setdefault(k, np.zeros_like(p)) for k in ("square", "mean", "buffer"))
-        run(
-            "rmsprop",
-            c,
-            [p, g, square, mean if o.get("centered") else None, buffer if o.get("momentum") else None],
-            n,
-            (),
-            (0.1, 0.99, 1e-8, o.get("weight_decay", 0), o.get("momentum", 0), o.get("maximize", 0)),
-        )
+def adadelta(p, g, state, step, o):
+    state["square"] = o["rho"] * state["square"] + (1 - o["rho"]) * g * g
+    delta = np.sqrt(state["moved"] + o["eps"]) / np.sqrt(state["square"] + o["eps"]) * g
+    state["moved"] = o["rho"] * state["moved"] + (1 - o["rho"]) * delta * delta
+    return p - o["lr"] * delta
+
+
+BETAS = dict(lr=0.1, beta1=0.9, beta2=0.999, eps=1e-8)
+DECAYED = dict(weight_decay=0.1, decoupled_weight_decay=True)
+STEPS = [  # the rule, its settings, the states that are left out
+    (sgd, dict(lr=0.1), "buffer"),
+    (sgd, dict(lr=0.1, weight_decay=0.1), "buffer"),
+    (sgd, dict(lr=0.1, maximize=True), "buffer"),
+    (sgd, dict(lr=0.1, momentum=0.9), ""),
+    (sgd, dict(lr=0.1, momentum=0.9, dampening=0.1, weight_decay=0.1), ""),
+    (sgd, dict(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1, maximize=True), ""),
+    (adam, BETAS, "largest"),
+    (adam, dict(**BETAS, weight_decay=0.1), "largest"),
+    (adam, dict(**BETAS, **DECAYED), "largest"),
+    (adam, dict(**BETAS, maximize=True), ""),
+    (adamax, dict(**BETAS, weight_decay=0.1), ""),
+    (adamax, dict(**BETAS, maximize=True), ""),
+    (nadam, dict(**BETAS, momentum_decay=4e-3, weight_decay=0.1), ""),
+    (nadam, dict(**BETAS, momentum_decay=4e-3, **DECAYED, maximize=True), ""),
+    (radam, dict(**BETAS, weight_decay=0.1), ""),
+    (radam, dict(lr=0.1, beta1=0.9, beta2=0.9, eps=1e-8, **DECAYED), ""),
+    (radam, dict(**BETAS, maximize=True), ""),
+    (rmsprop, dict(lr=0.1, alpha=0.99, eps=1e-8), "mean buffer"),
+    (rmsprop, dict(lr=0.1, alpha=0.99, eps=1e-8, momentum=0.9), "mean"),
+    (rmsprop, dict(lr=0.1, alpha=0.99, eps=1e-8, weight_decay=0.1), "buffer"),
+    (rmsprop, dict(lr=0.1, alpha=0.99, eps=1e-8, momentum=0.9, maximize=True), ""),
+    (adagrad, dict(lr=0.1, lr_decay=0.1, eps=1e-10, weight_decay=0.1), ""),
+    (adagrad, dict(lr=0.1, lr_decay=0, eps=1e-10, maximize=True), ""),
+    (adadelta, dict(lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.1), ""),
+    (adadelta, dict(lr=1.0, rho=0.9, eps=1e-6, maximize=True), ""),
+]
+
+
+def declared(name):
+    return next(each for each in _kernels.declarations() if each["name"] == name)
 
 
 @BOTH
-@pytest.mark.parametrize(("kind", "options"), [(k, o) for k, many in STEPS.items() for o in many])
-def test_optimizer_step_follows_its_rule(kind, options, dtype):
-    for count in (0, 1, 5, 16, 100, 1003):
+@pytest.mark.parametrize(("rule", "settings", "without"), STEPS)
+def test_optimizer_step_follows_its_rule(rule, settings, without, dtype):
+    name = rule.__name__
+    kernel = declared(name)
+    o = dict.fromkeys(kernel["settings"] + kernel["integers"], 0) | settings
+    for count in (0, 1, 5, 16, 100, 1003, 70_000):
         p = rows_of(count, dtype)
         exact, memory, state = p.astype("f8"), {}, {}
-        for step in (1, 2, 3, 4):
+        for operand in kernel["operands"][2:]:
+            if operand.name not in without.split():
+                one = operand.where == "."
+                memory[operand.name] = np.ones((), np.float32) if one else np.zeros_like(p)
+                state[operand.name] = 1.0 if one else np.zeros_like(exact)
+        for step in (1, 2, 3, 4) + (5, 6, 7, 8) * (name == "radam"):
             g = rows_of(count, dtype, step)
             kept = g.copy()
-            one_step(kind, options, p, g, memory, step)
+            _kernels.apply(name, param=p, grad=g, **memory, **(o | {"step": step} if "step" in o else o))
             np.testing.assert_array_equal(g, kept)
-            wide = g.astype("f8")
-            if kind == "sgd":
-                exact = sgd(exact, wide, state, 0.1, **options)
-            elif kind == "adam":
-                exact = adam(exact, wide, state, step, 0.1, 0.9, 0.999, 1e-8, **options)
+            wide = -g.astype("f8") if o["maximize"] else g.astype("f8")
+            if o.get("decoupled_weight_decay"):
+                exact = exact * (1 - o["lr"] * o["weight_decay"])
             else:
-                exact = rmsprop(exact, wide, state, 0.1, 0.99, 1e-8, **options)
+                wide = wide + o["weight_decay"] * exact
+            exact = rule(exact, wide, state, step, o)
         # centered: a difference of two squares, of which little may be left
-        near(p, exact, dtype, 300 if options.get("centered") else 3)
+        near(p, exact, dtype, 300 if name == "rmsprop" and "mean" in memory else 3)
+        for key, value in memory.items():
+            near(value, state[key], dtype if value.ndim else np.float32, 3)

@@ -75,6 +75,8 @@ cdef class Event:
     cdef readonly tuple shapes          # of an op: those of its tensors
     cdef readonly long long nbytes      # and the bytes of these and of its result
 
+cdef list operands_of(const Kernel *kernel)
+cdef tuple settings_of(const Kernel *kernel)
 cdef int *listening_word() noexcept
 cdef Event begin_event(str kind, str name)
 cdef Event begin_kernel(const Kernel *kernel, const KernelArgs *a)

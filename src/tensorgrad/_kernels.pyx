@@ -2,8 +2,8 @@
 # cython: embedsignature=True
 """The kernels' home and door: C loops over plain buffers, chosen once for the CPU at hand.
 
-Compiled modules ask `find` for a kernel by name and call it with pointers. From Python the same kernels are functions
-over arrays of float32 or float64, checked, and with the GIL released; they need NumPy alone. Nothing here knows a Tensor.
+Compiled modules ask `find` for a kernel by name and call it with pointers. From Python `apply` runs any of them on arrays,
+checked, and with the GIL released; those of every day are functions. They need NumPy alone. Nothing here knows a Tensor.
 """
 import os
 from _thread import get_ident
@@ -12,10 +12,6 @@ from time import perf_counter_ns
 import numpy as np
 
 from libc.string cimport memset
-
-ctypedef fused floating:
-    float
-    double
 
 cdef extern from "dispatch.h" nogil:
     int kernels_start(const char *cap) noexcept
@@ -61,12 +57,11 @@ def declarations():
     found = []
     for i in range(kernels_count()):
         k = kernels_at(i)
-        reals, _, integers = (k.settings if k.settings is not NULL else b"").decode().partition(":")
+        reals, integers = settings_of(k)
         found.append({
             "name": k.name.decode(), "dtype": k.dtype, "inputs": k.inputs, "outputs": k.outputs,
             "in_place": [n for n in range(k.inputs) if k.in_place >> n & 1], "cost": k.cost,
-            "settings": reals.split(), "integers": integers.split(),
-            "operands": ["*"] * (k.inputs + k.outputs) if k.operands is NULL else k.operands.decode().split(),
+            "settings": reals, "integers": integers, "operands": operands_of(k),
         })
     return sorted(found, key=lambda each: (each["name"], each["dtype"]))
 
@@ -121,8 +116,9 @@ def stop_workers():
     return pool_stop()
 
 
+include "kernels/declared.pxi"
 include "kernels/events.pxi"
-include "kernels/checks.pxi"
+include "kernels/arrays.pxi"
 include "kernels/activations.pxi"
 include "kernels/rows.pxi"
 include "kernels/products.pxi"

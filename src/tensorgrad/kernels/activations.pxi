@@ -1,37 +1,12 @@
 # Activations and their slopes. All take an array of any shape, and an `out` that may be the input itself.
 
 
-cdef object apply(bytes name, object input, object out, double first=0.0, double second=0.0):
-    cdef KernelArgs a
-    who = name.decode()
-    x = float_array(who, "input", input)
-    y = output(who, "out", out, x.shape, x.dtype)
-    begin(&a, 1)
-    a.size[0] = x.size
-    a.data[0] = address(x)
-    a.data[1] = address(y)
-    a.stride[0][0] = a.stride[1][0] = x.itemsize
-    a.scalar[0] = first
-    a.scalar[1] = second
-    launch(name, code_of(x), &a)
-    return y
+cdef object point(str name, object input, object out, dict settings={}):
+    return perform(name, name, {"input": input, "out": out, **settings})
 
 
-cdef object apply_backward(bytes name, str saved_as, object grad, object saved, object out, double first=0.0):
-    cdef KernelArgs a
-    who = name.decode()
-    v = float_array(who, saved_as, saved)
-    g = like(who, "grad", grad, v)
-    y = output(who, "out", out, v.shape, v.dtype)
-    begin(&a, 1)
-    a.size[0] = v.size
-    a.data[0] = address(g)
-    a.data[1] = address(v)
-    a.data[2] = address(y)
-    a.stride[0][0] = a.stride[1][0] = a.stride[2][0] = v.itemsize
-    a.scalar[0] = first
-    launch(name, code_of(v), &a)
-    return y
+cdef object slope(str name, object grad, object saved, object out, dict settings={}):
+    return perform(name, name, {"grad": grad, "saved": saved, "out": out, **settings})
 
 
 def sigmoid(input, out=None):
@@ -40,7 +15,7 @@ def sigmoid(input, out=None):
     >>> sigmoid(np.float32([0, 100]))
     array([0.5, 1. ], dtype=float32)
     """
-    return apply(b"sigmoid", input, out)
+    return point("sigmoid", input, out)
 
 
 def sigmoid_backward(grad, output, out=None):
@@ -49,7 +24,7 @@ def sigmoid_backward(grad, output, out=None):
     >>> sigmoid_backward(np.float32([2]), np.float32([0.5]))
     array([0.5], dtype=float32)
     """
-    return apply_backward(b"sigmoid_backward", "output", grad, output, out)
+    return slope("sigmoid_backward", grad, output, out)
 
 
 def tanh(input, out=None):
@@ -58,7 +33,7 @@ def tanh(input, out=None):
     >>> tanh(np.float64([0.0, 50.0]))
     array([0., 1.])
     """
-    return apply(b"tanh", input, out)
+    return point("tanh", input, out)
 
 
 def tanh_backward(grad, output, out=None):
@@ -67,7 +42,7 @@ def tanh_backward(grad, output, out=None):
     >>> tanh_backward(np.float32([2]), np.float32([0.5]))
     array([1.5], dtype=float32)
     """
-    return apply_backward(b"tanh_backward", "output", grad, output, out)
+    return slope("tanh_backward", grad, output, out)
 
 
 def relu(input, out=None):
@@ -76,7 +51,7 @@ def relu(input, out=None):
     >>> relu(np.float32([-1, 2]))
     array([0., 2.], dtype=float32)
     """
-    return apply(b"relu", input, out)
+    return point("relu", input, out)
 
 
 def relu_backward(grad, output, out=None):
@@ -85,25 +60,25 @@ def relu_backward(grad, output, out=None):
     >>> relu_backward(np.float32([5, 5]), np.float32([0, 2]))
     array([0., 5.], dtype=float32)
     """
-    return apply_backward(b"relu_backward", "output", grad, output, out)
+    return slope("relu_backward", grad, output, out)
 
 
-def leaky_relu(input, slope=0.01, out=None):
-    """Each element, times `slope` where it is negative.
+def leaky_relu(input, negative_slope=0.01, out=None):
+    """Each element, times `negative_slope` where it is negative.
 
     >>> leaky_relu(np.float32([-2, 2]), 0.5)
     array([-1.,  2.], dtype=float32)
     """
-    return apply(b"leaky_relu", input, out, slope)
+    return point("leaky_relu", input, out, {"negative_slope": negative_slope})
 
 
-def leaky_relu_backward(grad, input, slope=0.01, out=None):
+def leaky_relu_backward(grad, input, negative_slope=0.01, out=None):
     """The gradient of the input of `leaky_relu`, from that of its output and the input.
 
     >>> leaky_relu_backward(np.float32([4, 4]), np.float32([-2, 2]), 0.5)
     array([2., 4.], dtype=float32)
     """
-    return apply_backward(b"leaky_relu_backward", "input", grad, input, out, slope)
+    return slope("leaky_relu_backward", grad, input, out, {"negative_slope": negative_slope})
 
 
 def elu(input, alpha=1.0, out=None):
@@ -112,7 +87,7 @@ def elu(input, alpha=1.0, out=None):
     >>> elu(np.float32([-100, 2]), 3.0)
     array([-3.,  2.], dtype=float32)
     """
-    return apply(b"elu", input, out, alpha)
+    return point("elu", input, out, {"alpha": alpha})
 
 
 def elu_backward(grad, input, alpha=1.0, out=None):
@@ -121,7 +96,7 @@ def elu_backward(grad, input, alpha=1.0, out=None):
     >>> elu_backward(np.float32([4, 4]), np.float32([-1000, 2]))
     array([0., 4.], dtype=float32)
     """
-    return apply_backward(b"elu_backward", "input", grad, input, out, alpha)
+    return slope("elu_backward", grad, input, out, {"alpha": alpha})
 
 
 def silu(input, out=None):
@@ -130,7 +105,7 @@ def silu(input, out=None):
     >>> silu(np.float32([0, 100]))
     array([  0., 100.], dtype=float32)
     """
-    return apply(b"silu", input, out)
+    return point("silu", input, out)
 
 
 def silu_backward(grad, input, out=None):
@@ -139,7 +114,7 @@ def silu_backward(grad, input, out=None):
     >>> silu_backward(np.float32([4]), np.float32([0]))
     array([2.], dtype=float32)
     """
-    return apply_backward(b"silu_backward", "input", grad, input, out)
+    return slope("silu_backward", grad, input, out)
 
 
 def gelu(input, approximate="none", out=None):
@@ -148,7 +123,7 @@ def gelu(input, approximate="none", out=None):
     >>> gelu(np.float32([-100, 0, 100]))
     array([ -0.,   0., 100.], dtype=float32)
     """
-    return apply(gelu_kernel(approximate), input, out)
+    return point(gelu_kernel(approximate), input, out)
 
 
 def gelu_backward(grad, input, approximate="none", out=None):
@@ -157,13 +132,13 @@ def gelu_backward(grad, input, approximate="none", out=None):
     >>> gelu_backward(np.float32([4]), np.float32([0]))
     array([2.], dtype=float32)
     """
-    return apply_backward(gelu_kernel(approximate) + b"_backward", "input", grad, input, out)
+    return slope(gelu_kernel(approximate) + "_backward", grad, input, out)
 
 
-cdef bytes gelu_kernel(approximate):
+cdef str gelu_kernel(approximate):
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate is {approximate!r}, wanted 'none' or 'tanh'")
-    return b"gelu" if approximate == "none" else b"gelu_tanh"
+    return "gelu" if approximate == "none" else "gelu_tanh"
 
 
 def softplus(input, out=None):
@@ -172,7 +147,7 @@ def softplus(input, out=None):
     >>> softplus(np.float32([-200, 50]))
     array([ 0., 50.], dtype=float32)
     """
-    return apply(b"softplus_1", input, out)
+    return point("softplus_1", input, out)
 
 
 def softplus_backward(grad, input, out=None):
@@ -181,7 +156,7 @@ def softplus_backward(grad, input, out=None):
     >>> softplus_backward(np.float32([4, 4]), np.float32([0, 50]))
     array([2., 4.], dtype=float32)
     """
-    return apply_backward(b"softplus_1_backward", "input", grad, input, out)
+    return slope("softplus_1_backward", grad, input, out)
 
 
 def log_sigmoid(input, out=None):
@@ -190,7 +165,7 @@ def log_sigmoid(input, out=None):
     >>> log_sigmoid(np.float32([-1000]))
     array([-1000.], dtype=float32)
     """
-    return apply(b"log_sigmoid", input, out)
+    return point("log_sigmoid", input, out)
 
 
 def log_sigmoid_backward(grad, input, out=None):
@@ -199,7 +174,7 @@ def log_sigmoid_backward(grad, input, out=None):
     >>> log_sigmoid_backward(np.float32([4]), np.float32([0]))
     array([2.], dtype=float32)
     """
-    return apply_backward(b"log_sigmoid_backward", "input", grad, input, out)
+    return slope("log_sigmoid_backward", grad, input, out)
 
 
 def mish(input, out=None):
@@ -208,7 +183,7 @@ def mish(input, out=None):
     >>> mish(np.float32([0, 100]))
     array([  0., 100.], dtype=float32)
     """
-    return apply(b"mish", input, out)
+    return point("mish", input, out)
 
 
 def mish_backward(grad, input, out=None):
@@ -217,7 +192,7 @@ def mish_backward(grad, input, out=None):
     >>> mish_backward(np.float32([5]), np.float32([0]))
     array([3.], dtype=float32)
     """
-    return apply_backward(b"mish_backward", "input", grad, input, out)
+    return slope("mish_backward", grad, input, out)
 
 
 def hardsigmoid(input, out=None):
@@ -226,7 +201,7 @@ def hardsigmoid(input, out=None):
     >>> hardsigmoid(np.float32([-4, 0, 4]))
     array([0. , 0.5, 1. ], dtype=float32)
     """
-    return apply(b"hardsigmoid", input, out)
+    return point("hardsigmoid", input, out)
 
 
 def hardswish(input, out=None):
@@ -235,7 +210,7 @@ def hardswish(input, out=None):
     >>> hardswish(np.float32([-4, 0, 4]))
     array([-0.,  0.,  4.], dtype=float32)
     """
-    return apply(b"hardswish", input, out)
+    return point("hardswish", input, out)
 
 
 def softsign(input, out=None):
@@ -244,4 +219,4 @@ def softsign(input, out=None):
     >>> softsign(np.float32([-1, 3]))
     array([-0.5 ,  0.75], dtype=float32)
     """
-    return apply(b"softsign", input, out)
+    return point("softsign", input, out)

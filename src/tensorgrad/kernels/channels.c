@@ -214,7 +214,8 @@ CHANNELS(f64, double)
 
 const Kernel LEVEL(channel_entries)[] = {
     BOTH_FLOATS(batch_norm, 0.4f, .inputs = 5, .outputs = 2, .in_place = 1 << 3 | 1 << 4, .settings = "eps momentum: training",
-                .operands = "bac a a a a bac f64:2a")
-    BOTH_FLOATS(batch_norm_backward, 0.6f, .inputs = 4, .outputs = 3, .settings = ": training", .operands = "bac bac a f64:2a bac a a")
+                .operands = "input=bac weight?=a bias?=a running_mean?=a running_var?=a out=bac stats=f64:2a")
+    BOTH_FLOATS(batch_norm_backward, 0.6f, .inputs = 4, .outputs = 3, .settings = ": training",
+                .operands = "grad=bac input=bac weight?=a stats=f64:2a of_input?=bac of_weight?=a of_bias?=a")
     {NULL},
 };

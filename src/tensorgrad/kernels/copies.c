@@ -252,13 +252,13 @@ SCATTER(f32, float)
 SCATTER(f64, double)
 
 #define CAST_LINE(code, T, to)                                                                          \
-    {"cast_" #to, DT_##code, T##_to_##to, .cost = 0.2f, .inputs = 1, .outputs = 1, .operands = "* " #to ":*"},
+    {"cast_" #to, DT_##code, T##_to_##to, .cost = 0.2f, .inputs = 1, .outputs = 1, .operands = "input=* out=" #to ":*"},
 
 #define LINES(code, T, bits, digits)                                                                    \
-    {"copy", DT_##code, copy_##bits, .cost = 0.01f * bits / 8, .inputs = 1, .outputs = 1},              \
+    {"copy", DT_##code, copy_##bits, .cost = 0.01f * bits / 8, .inputs = 1, .outputs = 1, .operands = "input=* out=*"},              \
     {"gather_rows", DT_##code, gather_rows_##bits, .cost = 0.02f * bits / 8, .inputs = 2, .outputs = 2, \
-     .settings = ": rows from_end", .operands = "Rb i64:a ab i64:1", .units = segments_to_gather, .workspace = word_each, .finish = join_wrong},\
-    {"fill", DT_##code, fill_##T, .cost = 0.005f * bits / 8, .outputs = 1, .settings = "value"},        \
+     .settings = ": rows from_end", .operands = "table=Rb index=i64:a out=ab wrong=i64:1", .units = segments_to_gather, .workspace = word_each, .finish = join_wrong},\
+    {"fill", DT_##code, fill_##T, .cost = 0.005f * bits / 8, .outputs = 1, .settings = "value", .operands = "out=*"},        \
     CAST_LINE(code, T, bool) CAST_LINE(code, T, u8) CAST_LINE(code, T, i8) CAST_LINE(code, T, i16)      \
     CAST_LINE(code, T, i32) CAST_LINE(code, T, i64) CAST_LINE(code, T, f16) CAST_LINE(code, T, bf16) CAST_LINE(code, T, f32)\
     CAST_LINE(code, T, f64)
@@ -266,7 +266,7 @@ SCATTER(f64, double)
 /* Rows are added in their order, which one thread keeps. */
 #define SCATTER_LINE(code, T)                                                                           \
     {"scatter_add_rows", code, scatter_add_rows_##T, .cost = 0.3f, .inputs = 2, .outputs = 2, .settings = ": rows skipped from_end",\
-     .operands = "ab i64:a Rb i64:2", .units = one_unit},
+     .operands = "rows_to_add=ab index=i64:a table=Rb wrong=i64:2", .units = one_unit},
 
 const Kernel LEVEL(copy_entries)[] = {
     EVERY_DTYPE(LINES)

@@ -71,23 +71,12 @@ cdef Operand new_operand(const void *address, int dtype, int ndim, const Py_ssiz
     return operand
 
 
-cdef int dtype_named(str name) except -1:
-    cdef int code
-    for code in range(DTYPES):
-        if kernel_dtype(code).name.decode() == name:
-            return code
-    raise KeyError(f"a kernel declares an operand of {name!r}, which is no dtype")
-
-
-cdef Operand operand_of(const Kernel *kernel, const KernelArgs *a, int i, str word):
-    """What a kernel's word for its operand says of a call; see kernel.h."""
+cdef Operand operand_of(const KernelArgs *a, int i, int code, str where):
+    """What a kernel declares of an operand, filled in by a call."""
     cdef Py_ssize_t[KERNEL_DIMS] shape
     cdef Py_ssize_t[KERNEL_DIMS] strides
-    cdef int code = kernel.dtype, ndim = 0, first = 0, d
+    cdef int ndim = 0, first = 0, d
     cdef int64_t step
-    name, colon, where = word.rpartition(":")
-    if colon:
-        code = dtype_named(name)
     if where == "*":
         for d in range(a.ndim):
             shape[d], strides[d] = a.size[d], a.stride[i][d]
@@ -115,9 +104,9 @@ cdef Operand operand_of(const Kernel *kernel, const KernelArgs *a, int i, str wo
 cdef Event begin_kernel(const Kernel *kernel, const KernelArgs *a):
     """The event of a call, with what only the call knows: the extents of its work, and how its operands lie."""
     cdef Event event = begin_event("kernel", kernel.name.decode())
-    cdef int i, count = kernel.inputs + kernel.outputs
-    words = ["*"] * count if kernel.operands is NULL else kernel.operands.decode().split()
-    operands = [None if a.data[i] is NULL else operand_of(kernel, a, i, words[i]) for i in range(count)]
+    cdef int i
+    operands = [None if a.data[i] is NULL else operand_of(a, i, declared.code, declared.where)
+                for i, declared in enumerate(operands_of(kernel))]
     event.dtype = kernel.dtype
     event.sizes = tuple([a.size[i] for i in range(a.ndim)])
     event.inputs = tuple(operands[:kernel.inputs])

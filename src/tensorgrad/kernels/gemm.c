@@ -3,6 +3,7 @@
 #include "gemm.h"
 
 const Kernel LEVEL(gemm_entries)[] = {
-    {"matmul", DT_F32, matmul, .cost = 0.02f, .inputs = 3, .outputs = 1, .operands = "@ac @cb b @ab", .coarse = 1, .units = matmul_units},
+    {"matmul", DT_F32, matmul, .cost = 0.02f, .inputs = 3, .outputs = 1,
+     .operands = "a=@ac b=@cb bias?=b out=@ab", .coarse = 1, .units = matmul_units},
     {NULL},
 };

@@ -31,10 +31,11 @@ static inline void kernel_begin(KernelArgs *a, int ndim)
     a->ndim = ndim;
 }
 
-/* Words that tell where an operand lies, for whoever describes a call: `*` over all loops by its strides; letters `a` to `f` for
-   the extents of size[], and digits for numbers, of which it is contiguous; `.` for one element. After `@` come the two of a
-   matrix with strides, the third and later loops being those of a stack of them. After `R` is a table of integer[0] rows,
-   stride[0] apart. A dtype in front, as in `i64:a`, is not that of the kernel. */
+/* The operands of a kernel, a word each: its name, a `?` if it may be NULL, `=`, and where it lies. `*` is over all loops by its
+   strides; letters `a` to `f` are the extents of size[], and digits numbers, of which it is contiguous; `.` is one element. After
+   `@` come the two of a matrix with strides, the third and later loops being those of a stack of them. After `R` is a table of
+   integer[0] rows, stride[0] apart. A dtype in front, as in `i64:a`, is not that of the kernel. Whoever describes a call, or makes
+   one by names, goes by these words. */
 
 /* What a kernel is. Its work is a row of units: elements, rows, tiles. Units may be run in any pieces, in any order and at the
    same time, and give the same bytes. Where pieces have to be put together, `units` cuts by length alone, each unit leaves its
@@ -48,7 +49,7 @@ typedef struct Kernel {
     int8_t in_place;                                                /* bits: which inputs are written as well */
     int8_t coarse;                                                  /* a piece repeats some work: few, large ones */
     const char *settings;                                           /* names: of scalars, then after a colon of integers */
-    const char *operands;                                           /* where they lie, a word each; NULL: all over the loops */
+    const char *operands;                                           /* their names and where they lie, see above */
     int64_t (*units)(const KernelArgs *a);                          /* NULL: size[0] */
     size_t (*workspace)(const KernelArgs *a, int64_t units);        /* bytes; asked only if there is a `finish` */
     void (*finish)(const KernelArgs *a, int64_t units);             /* or NULL */

@@ -75,7 +75,7 @@ enum { IGNORED = -1, WRONG = -2 };
 static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t row, Part *part)
 {
     int64_t class = ((const volatile int64_t *)target)[row];
-    if (class == args->integer[0]) {
+    if (class == args->integer[1]) {
         return IGNORED;
     }
     if (class < 0 || class >= args->size[1]) {
@@ -101,9 +101,9 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
     }                                                                                                   \
     static void give_mse_##T(const KernelArgs *args, double total)                                      \
     {                                                                                                   \
-        *(type *)args->data[2] = (type)(args->scalar[0] ? total / (double)args->size[0] : total);       \
+        *(type *)args->data[2] = (type)(args->integer[0] ? total / (double)args->size[0] : total);       \
     }                                                                                                   \
-    /* data = a, b, loss; size = {n}; scalar[0] = 1 for the mean, 0 for the sum */                      \
+    /* data = a, b, loss; size = {n}; integer[0] = 1 for the mean, 0 for the sum */                     \
     static void mse_loss_##T(const KernelArgs *args, int64_t from, int64_t to)                          \
     {                                                                                                   \
         const type *a = args->data[0];                                                                  \
@@ -132,7 +132,7 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
         const type *a = args->data[1];                                                                  \
         const type *b = args->data[2];                                                                  \
         type *out = args->data[3];                                                                      \
-        double share = args->scalar[0] ? 2.0 / (double)args->size[0] : 2.0;                             \
+        double share = args->integer[0] ? 2.0 / (double)args->size[0] : 2.0;                             \
         type scale = (type)(share * (double)*(const type *)args->data[0]);                              \
         INDEPENDENT                                                                                     \
         for (int64_t i = from; i < to; i++) {                                                           \
@@ -160,11 +160,11 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
     static void give_cross_entropy_##T(const KernelArgs *args, const Part *all)                         \
     {                                                                                                   \
         if (report(args, all)) {                                                                        \
-            *(type *)args->data[2] = (type)(args->scalar[0] ? all->total / (double)all->used : all->total); \
+            *(type *)args->data[2] = (type)(args->integer[0] ? all->total / (double)all->used : all->total); \
         }                                                                                               \
     }                                                                                                   \
-    /* data = logits, target (int64), loss, log probabilities, wrong; size = {rows, classes}; scalar[0] = 1 for the mean, 0 \
-       for the sum; integer[0] = the target that is ignored */                                          \
+    /* data = logits, target (int64), loss, log probabilities, wrong; size = {rows, classes}; integer = 1 for the mean or \
+       0 for the sum, the target that is ignored */                                                     \
     static void cross_entropy_##T(const KernelArgs *args, int64_t from, int64_t to)                     \
     {                                                                                                   \
         int64_t rows = rows_of_segment(args);                                                           \
@@ -211,10 +211,10 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
     {                                                                                                   \
         int64_t rows = rows_of_segment(args);                                                           \
         double scale = (double)*(const type *)args->data[0];                                            \
-        if (args->scalar[0]) {                                                                          \
+        if (args->integer[0]) {                                                                          \
             int64_t used = 0;                                                                           \
             for (int64_t r = 0; r < args->size[0]; r++) {                                               \
-                used += ((const int64_t *)args->data[2])[r] != args->integer[0];                        \
+                used += ((const int64_t *)args->data[2])[r] != args->integer[1];                        \
             }                                                                                           \
             scale /= (double)used;                                                                      \
         }                                                                                               \
@@ -244,14 +244,17 @@ static size_t sums(const KernelArgs *args, int64_t units)
     {#name, CODE, name##_##T, cost, .inputs = of, .outputs = makes, .settings = set, .operands = where, .units = cut, \
      .workspace = memory, .finish = finish_##name##_##T},
 
+#define CROSS_ENTROPY_OPERANDS "logits=ab target=i64:a loss=. log_probabilities=ab wrong=i64:2"
+
 const Kernel LEVEL(loss_entries)[] = {
-    JOINED(mse_loss, f32, DT_F32, 0.1f, 2, 1, "mean", "a a .", segments, sums)
-    JOINED(mse_loss, f64, DT_F64, 0.2f, 2, 1, "mean", "a a .", segments, sums)
-    BOTH_FLOATS(mse_loss_backward, 0.1f, 0.2f, .inputs = 3, .outputs = 1, .settings = "mean", .operands = ". a a a")
-    JOINED(cross_entropy, f32, DT_F32, 0.4f, 2, 3, "mean : ignore_index", "ab i64:a . ab i64:2", segments_of_rows, parts)
-    JOINED(cross_entropy, f64, DT_F64, 8.0f, 2, 3, "mean : ignore_index", "ab i64:a . ab i64:2", segments_of_rows, parts)
-    BOTH_FLOATS(cross_entropy_backward, 0.3f, 8.0f, .inputs = 3, .outputs = 2, .settings = "mean : ignore_index",
-                .operands = ". ab i64:a ab i64:2",
+    JOINED(mse_loss, f32, DT_F32, 0.1f, 2, 1, ": mean", "input=a target=a loss=.", segments, sums)
+    JOINED(mse_loss, f64, DT_F64, 0.2f, 2, 1, ": mean", "input=a target=a loss=.", segments, sums)
+    BOTH_FLOATS(mse_loss_backward, 0.1f, 0.2f, .inputs = 3, .outputs = 1, .settings = ": mean",
+                .operands = "grad=. input=a target=a out=a")
+    JOINED(cross_entropy, f32, DT_F32, 0.4f, 2, 3, ": mean ignore_index", CROSS_ENTROPY_OPERANDS, segments_of_rows, parts)
+    JOINED(cross_entropy, f64, DT_F64, 8.0f, 2, 3, ": mean ignore_index", CROSS_ENTROPY_OPERANDS, segments_of_rows, parts)
+    BOTH_FLOATS(cross_entropy_backward, 0.3f, 8.0f, .inputs = 3, .outputs = 2, .settings = ": mean ignore_index",
+                .operands = "grad=. log_probabilities=ab target=i64:a out=ab wrong=i64:2",
                 .units = segments_of_rows, .workspace = parts, .finish = report_wrong, .coarse = 1)
     {NULL},
 };

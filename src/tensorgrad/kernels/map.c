@@ -275,39 +275,43 @@ DROPOUT(f64, double)
 #define SLOW_f32 2.0f
 #define SLOW_f64 15.0f
 
-#define LINE(name, CODE, T, of, COST, SETTINGS)                                                         \
-    {#name, CODE, kernel_##name##_##T, .cost = COST##_##T, .inputs = of, .outputs = 1, .settings = SETTINGS},
-#define BOTH_FLOATS(name, of, cost, settings)                                                           \
-    LINE(name, DT_F32, f32, of, cost, settings) LINE(name, DT_F64, f64, of, cost, settings)
-#define POINT1_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 1, cost, settings)
-#define POINT2_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 2, cost, settings)
-#define SLOPE_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 2, cost, settings)
-#define ARITHMETIC2(name, cost, single, wide) BOTH_FLOATS(name, 2, cost, NULL)
-#define CALL2(name, cost, single, wide) BOTH_FLOATS(name, 2, cost, NULL)
-#define ANGLE1(name, cost, single, wide, far) BOTH_FLOATS(name, 1, cost, NULL)
-#define ANGLE_SLOPE(name, cost, single, wide, far) BOTH_FLOATS(name, 2, cost, NULL)
-#define LAID(name, CODE, T, of, COST, SETTINGS, where)                                                  \
+#define LINE(name, CODE, T, of, COST, SETTINGS, where)                                                  \
     {#name, CODE, kernel_##name##_##T, .cost = COST##_##T, .inputs = of, .outputs = 1, .settings = SETTINGS, .operands = where},
-#define TRUTH(name, CODE, T) LAID(name, CODE, T, 2, LIGHT, NULL, "* * bool:*")
+#define BOTH_FLOATS(name, of, cost, settings, where)                                                    \
+    LINE(name, DT_F32, f32, of, cost, settings, where) LINE(name, DT_F64, f64, of, cost, settings, where)
+#define OF_ONE "input=* out=*"
+#define OF_TWO "input=* other=* out=*"
+#define OF_SLOPE "grad=* saved=* out=*"
+#define POINT1_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 1, cost, settings, OF_ONE)
+#define POINT2_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 2, cost, settings, OF_TWO)
+#define SLOPE_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 2, cost, settings, OF_SLOPE)
+#define ARITHMETIC2(name, cost, single, wide) BOTH_FLOATS(name, 2, cost, NULL, OF_TWO)
+#define CALL2(name, cost, single, wide) BOTH_FLOATS(name, 2, cost, NULL, OF_TWO)
+#define ANGLE1(name, cost, single, wide, far) BOTH_FLOATS(name, 1, cost, NULL, OF_ONE)
+#define ANGLE_SLOPE(name, cost, single, wide, far) BOTH_FLOATS(name, 2, cost, NULL, OF_SLOPE)
+#define INTEGERS(name) LINE(name, DT_I64, i64, 2, LIGHT, NULL, OF_TWO)
+#define TRUTH(name, CODE, T) LINE(name, CODE, T, 2, LIGHT, NULL, "input=* other=* out=bool:*")
 #define WITH_I64(name) TRUTH(name, DT_F32, f32) TRUTH(name, DT_F64, f64) TRUTH(name, DT_I64, i64)
+#define WHERE(CODE, T, bits)                                                                            \
+    {"where", CODE, kernel_where_##bits, .cost = LIGHT_##T, .inputs = 3, .outputs = 1,                  \
+     .operands = "condition=bool:* input=* other=* out=*"},
 
 const Kernel LEVEL(map_entries)[] = {
 #include "point.h"
-    BOTH_FLOATS(pow_scalar, 1, SLOW, "exponent")
-    BOTH_FLOATS(pow_scalar_backward, 2, SLOW, "exponent")
+    BOTH_FLOATS(pow_scalar, 1, SLOW, "exponent", OF_ONE)
+    BOTH_FLOATS(pow_scalar_backward, 2, SLOW, "exponent", OF_SLOPE)
     WITH_I64(eq)
     WITH_I64(ne)
     WITH_I64(lt)
     WITH_I64(le)
     WITH_I64(gt)
     WITH_I64(ge)
-    LINE(add, DT_I64, i64, 2, LIGHT, NULL)
-    LINE(sub, DT_I64, i64, 2, LIGHT, NULL)
-    LINE(mul, DT_I64, i64, 2, LIGHT, NULL)
-    LAID(dropout, DT_F32, f32, 2, LIGHT, "scale", "* bool:* *")
-    LAID(dropout, DT_F64, f64, 2, LIGHT, "scale", "* bool:* *")
-    {"where", DT_F32, kernel_where_32, .cost = LIGHT_f32, .inputs = 3, .outputs = 1, .operands = "bool:* * * *"},
-    {"where", DT_F64, kernel_where_64, .cost = LIGHT_f64, .inputs = 3, .outputs = 1, .operands = "bool:* * * *"},
-    {"where", DT_I64, kernel_where_64, .cost = LIGHT_i64, .inputs = 3, .outputs = 1, .operands = "bool:* * * *"},
+    INTEGERS(add)
+    INTEGERS(sub)
+    INTEGERS(mul)
+    BOTH_FLOATS(dropout, 2, LIGHT, "scale", "input=* kept=bool:* out=*")
+    WHERE(DT_F32, f32, 32)
+    WHERE(DT_F64, f64, 64)
+    WHERE(DT_I64, i64, 64)
     {NULL},
 };

@@ -349,12 +349,12 @@ static int64_t cells(const KernelArgs *a)
     return a->size[0] * a->size[2];
 }
 
-#define REDUCE_LINE(name, CODE, T, nanoseconds) REDUCE_TO(name, CODE, T, nanoseconds, "* ac")
+#define REDUCE_LINE(name, CODE, T, nanoseconds) REDUCE_TO(name, CODE, T, nanoseconds, "input=* out=ac")
 #define REDUCE_TO(name, CODE, T, nanoseconds, where)                                                    \
     {#name, CODE, kernel_##name##_##T, nanoseconds, .inputs = 1, .outputs = 1, .operands = where, .units = units_of_reduction, \
      .workspace = memory_of_segments, .finish = kernel_##name##_##T##_finish},
 #define POSITION_LINE(name, extreme, CODE, T, nanoseconds)                                              \
-    {#name, CODE, kernel_arg##extreme##_##T, nanoseconds, .inputs = 1, .outputs = 2, .operands = "* i64:ac ac", \
+    {#name, CODE, kernel_arg##extreme##_##T, nanoseconds, .inputs = 1, .outputs = 2, .operands = "input=* out=i64:ac value?=ac", \
      .units = cells},
 
 #endif

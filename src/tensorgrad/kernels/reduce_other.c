@@ -30,7 +30,7 @@ const Kernel LEVEL(reduce_other_entries)[] = {
     REDUCE_LINE(amin, DT_I64, i64, 0.1f)
     POSITION_LINE(argmax, amax, DT_I64, i64, 0.2f)
     POSITION_LINE(argmin, amin, DT_I64, i64, 0.2f)
-    REDUCE_TO(sum, DT_BOOL, bool, 0.05f, "* i64:ac")
+    REDUCE_TO(sum, DT_BOOL, bool, 0.05f, "input=* out=i64:ac")
     REDUCE_LINE(all, DT_BOOL, bool, 0.05f)
     REDUCE_LINE(any, DT_BOOL, bool, 0.05f)
     {NULL},

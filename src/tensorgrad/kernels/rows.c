@@ -226,12 +226,14 @@ ROWS(f64, double)
     {#name, DT_F32, name##_f32, single, __VA_ARGS__}, {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
 
 const Kernel LEVEL(row_entries)[] = {
-    BOTH_FLOATS(softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1, .operands = "ab ab")
-    BOTH_FLOATS(log_softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1, .operands = "ab ab")
-    BOTH_FLOATS(softmax_backward, 0.2f, 0.4f, .inputs = 2, .outputs = 1, .operands = "ab ab ab")
-    BOTH_FLOATS(log_softmax_backward, 0.3f, 8.0f, .inputs = 2, .outputs = 1, .operands = "ab ab ab")
-    BOTH_FLOATS(layer_norm, 0.2f, 0.4f, .inputs = 3, .outputs = 3, .settings = "eps", .operands = "ab b b ab a a")
-    BOTH_FLOATS(layer_norm_backward, 0.4f, 0.8f, .inputs = 5, .outputs = 3, .operands = "ab ab b a a ab f64:b f64:b",
+    BOTH_FLOATS(softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1, .operands = "input=ab out=ab")
+    BOTH_FLOATS(log_softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1, .operands = "input=ab out=ab")
+    BOTH_FLOATS(softmax_backward, 0.2f, 0.4f, .inputs = 2, .outputs = 1, .operands = "grad=ab output=ab out=ab")
+    BOTH_FLOATS(log_softmax_backward, 0.3f, 8.0f, .inputs = 2, .outputs = 1, .operands = "grad=ab output=ab out=ab")
+    BOTH_FLOATS(layer_norm, 0.2f, 0.4f, .inputs = 3, .outputs = 3, .settings = "eps",
+                .operands = "input=ab weight?=b bias?=b out=ab mean=a scale=a")
+    BOTH_FLOATS(layer_norm_backward, 0.4f, 0.8f, .inputs = 5, .outputs = 3,
+                .operands = "grad=ab input=ab weight?=b mean=a scale=a of_input?=ab of_weight?=f64:b of_bias?=f64:b",
                 .units = segments_of_rows, .workspace = sums_of_segments, .finish = add_segments)
     {NULL},
 };

@@ -6,9 +6,14 @@
 `optimizer.param_groups[i]`), which also notice when an entry changes. As long as none did, `Stepper.step` reads the
 tensors, kernels and settings it found the last time from C fields, so a step costs no look-up at all.
 """
+from libc.stdint cimport int64_t
+
 from tensorgrad._kernels cimport (
     F32,
     F64,
+    KERNEL_INTEGERS,
+    KERNEL_OPERANDS,
+    KERNEL_SCALARS,
     Event,
     Kernel,
     KernelArgs,
@@ -17,14 +22,16 @@ from tensorgrad._kernels cimport (
     end_event,
     find,
     listening_word,
+    operands_of,
+    settings_of,
 )
 from tensorgrad.core._core cimport Tensor, clash, clone_raw, kernels_on, launch, overlap
 
 from tensorgrad.core import enable_grad
 
 cdef enum:
-    SCALARS = 8
-    NO_STEP = -1
+    SLOTS = KERNEL_OPERANDS - 2     # behind a parameter and its gradient
+    NONE = -1
 
 
 cdef int *LISTENING = listening_word()
@@ -127,8 +134,10 @@ cdef class Group(Watched):
     cdef tuple names                # the slots that the kernel reads, None for one that the settings don't call for
     cdef bint counts
     cdef State nothing              # stands for the state of every parameter when the settings call for no slot at all
-    cdef int step_at                # which of the scalars is the number of the step
-    cdef double scalars[SCALARS]
+    cdef int[SLOTS] number          # of each slot: NONE if it is as the parameter, the dtype if it is one number
+    cdef int step_at                # which of the scalars is the number of the step, or NONE
+    cdef double[KERNEL_SCALARS] scalars
+    cdef int64_t[KERNEL_INTEGERS] integers
     cdef const Kernel *fn32
     cdef const Kernel *fn64
 
@@ -138,7 +147,6 @@ cdef class Group(Watched):
 
 cdef int read_group(Stepper optimizer, Group group) except -1:
     """Takes over what the group's entries say, as C values."""
-    cdef int i
     cdef tuple names
     kind = type(optimizer)
     params = group["params"]
@@ -149,22 +157,45 @@ cdef int read_group(Stepper optimizer, Group group) except -1:
         return 0
     needed = optimizer.needs(group)
     names = tuple([slot if slot in needed else None for slot in kind.slots if slot != "step"])
+    read_kernel(group, kind.kernel.encode(), len(names))
     group.counts = "step" in needed
     group.nothing = None if needed else State()
     if names != group.names:                    # states compare by identity whether they were read for these
         group.names = names
-    group.step_at = NO_STEP
-    for i, value in enumerate(kind.kernel_scalars(**optimizer._settings(group, kind.kernel_scalars))):
-        if value is None:
+    for value in group.values():                # a tensor can change without the group noticing
+        if isinstance(value, Tensor) or (type(value) is tuple and any([isinstance(each, Tensor) for each in value])):
+            group.seen = -1
+    return 0
+
+
+cdef int read_kernel(Group group, bytes name, Py_ssize_t slots) except -1:
+    """Takes over what the kernel declares: its settings are the group's, its operands behind the gradient the slots."""
+    cdef int i
+    cdef const Kernel *kernel = find(name, F32)
+    reals, integers = settings_of(kernel)
+    operands = operands_of(kernel)[2:]
+    if len(operands) != slots:
+        raise TypeError(f"the kernel {name.decode()} has {len(operands)} operands behind the gradient, and the optimizer {slots} "
+                        f"slots beside 'step'")
+    group.step_at = NONE
+    for i, setting in enumerate(reals):
+        if setting == "step":
             group.step_at = i
         else:
-            group.scalars[i] = value
-    for value in group.values():
-        if isinstance(value, Tensor):           # such a setting can change without the group noticing
-            group.seen = -1
-    group.fn32 = find(kind.kernel.encode(), F32)
-    group.fn64 = find(kind.kernel.encode(), F64)
+            group.scalars[i] = value_of(group, setting)
+    for i, setting in enumerate(integers):
+        group.integers[i] = bool(group[setting])
+    for i, operand in enumerate(operands):
+        group.number[i] = operand.code if operand.where == "." else NONE
+    group.fn32, group.fn64 = kernel, find(name, F64)
     return 0
+
+
+cdef double value_of(Group group, str setting) except? -1:
+    """A setting as a number; the betas, which stand in one tuple, are called beta1 and beta2."""
+    if setting[:4] == "beta" and setting not in group:
+        return float(group["betas"][int(setting[4:]) - 1])
+    return float(group[setting])
 
 
 cdef int read_rows(Group group, States states) except -1:
@@ -215,13 +246,18 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
     for i in range(count):
         if state.slots[i] is not None:
             slot = <Tensor>state.slots[i]
-            if slot.code != param.code or slot.count != param.count or not slot.contiguous or slot.block.frozen:
+            if group.number[i] == NONE:
+                if slot.code != param.code or slot.count != param.count or not slot.contiguous or slot.block.frozen:
+                    return False
+            elif slot.code != group.number[i] or slot.count != 1 or slot.block.frozen:
                 return False
             if overlap(slot, param) or overlap(slot, grad):
                 return False
             a.data[2 + i] = slot.at
-    for i in range(SCALARS):
+    for i in range(KERNEL_SCALARS):
         a.scalar[i] = group.scalars[i]
+    for i in range(KERNEL_INTEGERS):
+        a.integer[i] = group.integers[i]
     if group.counts:
         step = state.step
         if step.count != 1 or step.block.frozen:
@@ -234,8 +270,8 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
         counting.stride[0][0] = counting.stride[1][0] = 4 if step.code == F32 else 8
         counting.scalar[0] = 1
         launch(ADD32 if step.code == F32 else ADD64, &counting)
-        a.scalar[group.step_at if group.step_at != NO_STEP else SCALARS - 1] = (
-            (<float *>step.at)[0] if step.code == F32 else (<double *>step.at)[0])
+        if group.step_at != NONE:
+            a.scalar[group.step_at] = (<float *>step.at)[0] if step.code == F32 else (<double *>step.at)[0]
         step.block.version += 1
     for i in range(count):
         if state.slots[i] is not None:

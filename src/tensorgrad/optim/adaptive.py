@@ -89,10 +89,6 @@ class Adam(Optimizer):
         root = square.sqrt() / (1 - beta2**step) ** 0.5 + eps
         return param - lr / (1 - beta1**step) * state.exp_avg / root
 
-    @staticmethod
-    def kernel_scalars(lr, betas, eps, weight_decay, decoupled_weight_decay, maximize):
-        return lr, *map(float, betas), eps, weight_decay, decoupled_weight_decay, None, maximize
-
 
 class AdamW(Adam):
     """Adam that shrinks the weights themselves by `lr * weight_decay` a step, apart from the gradient.
@@ -153,6 +149,7 @@ class Adamax(Optimizer):
     """
 
     slots = ("step", "exp_avg", "exp_inf")
+    kernel = "adamax"
 
     def __init__(
         self,
@@ -192,6 +189,7 @@ class NAdam(Optimizer):
     """
 
     slots = ("step", "mu_product", "exp_avg", "exp_avg_sq")
+    kernel = "nadam"
 
     def __init__(
         self,
@@ -245,6 +243,7 @@ class RAdam(Optimizer):
     """
 
     slots = ("step", "exp_avg", "exp_avg_sq")
+    kernel = "radam"
 
     def __init__(
         self,
@@ -332,10 +331,6 @@ class RMSprop(Optimizer):
             step = state.momentum_buffer = momentum * state.momentum_buffer + step
         return param - lr * step
 
-    @staticmethod
-    def kernel_scalars(lr, alpha, eps, weight_decay, momentum, maximize):
-        return lr, alpha, eps, weight_decay, momentum, maximize
-
 
 class Adagrad(Optimizer):
     r"""Divides each gradient by the root of the sum of all its squares so far, so steps only get smaller.
@@ -353,6 +348,7 @@ class Adagrad(Optimizer):
     """
 
     slots = ("step", "sum")
+    kernel = "adagrad"
 
     def __init__(
         self,
@@ -409,6 +405,7 @@ class Adadelta(Optimizer):
     """
 
     slots = ("step", "square_avg", "acc_delta")
+    kernel = "adadelta"
 
     def __init__(
         self,

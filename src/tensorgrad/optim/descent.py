@@ -68,10 +68,6 @@ class SGD(Optimizer):
             grad = grad + momentum * state.momentum_buffer if nesterov else state.momentum_buffer
         return param - lr * grad
 
-    @staticmethod
-    def kernel_scalars(lr, momentum, dampening, weight_decay, nesterov, maximize):
-        return lr, momentum, dampening, weight_decay, nesterov, maximize, False
-
 
 class ASGD(Optimizer):
     r"""Gradient descent whose mean of all positions since step `t0`, `state["ax"]`, is the better answer.

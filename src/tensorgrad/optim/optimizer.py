@@ -49,8 +49,8 @@ class Optimizer(Stepper):
     The settings that `rule` names come from the parameter's group. A slot starts as zeros, the slot `step` as
     a 0-d tensor that counts; `start` and `needs` say otherwise. The settings `maximize`, `weight_decay` (with
     `decoupled_weight_decay`) and `differentiable` are taken care of unless the rule names them. `kernel`
-    names a compiled step that may stand in for the rule, with the slots as its operands and `kernel_scalars`
-    as its numbers. A subclass written for PyTorch, with its own `step`, works too.
+    names a compiled step that may stand in for the rule: its operands are the slots in their order, its
+    settings those of the group. A subclass written for PyTorch, with its own `step`, works too.
 
     Args:
         params: tensors, (name, tensor) pairs, or dicts with the key `params` and settings of their own.
@@ -59,7 +59,6 @@ class Optimizer(Stepper):
 
     slots: ClassVar[tuple[str, ...]] = ()
     kernel: ClassVar[str | None] = None
-    kernel_scalars: ClassVar[Callable[..., tuple] | None] = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -77,27 +77,31 @@ native("_log_softmax", hot_rows, rows_vjp, 0)
 
 # ---------------------------------------------------------------------------- mse_loss
 
-cdef double reduction_scale(Op op, void **args, Py_ssize_t count) except -2:
-    """1 for a mean, 0 for a sum, -1 for what has no kernel (no reduction, or a bad name, which the body reports)."""
+cdef int asks_mean(Op op, void **args, Py_ssize_t count, long long *ignored) except -2:
+    """What a loss is asked for behind its two tensors: 1 for a mean, 0 for a sum, -1 for what has no kernel (no reduction,
+    weights, a bad name, which the body reports). ``ignored`` becomes the ``ignore_index`` of an op that has one.
+    """
     cdef Py_ssize_t i
-    reduction = "mean"
+    cdef int mean = True
     for i in range(2, count):
         value = <object><PyObject *>args[i]
         param = op.params[i]
         if param == "reduction":
-            reduction = value
+            if value != "mean" and value != "sum":
+                return -1
+            mean = value == "mean"
+        elif param == "ignore_index" and type(value) is int:
+            ignored[0] = value
         elif value is not op.defaults[i] and value != op.defaults[i]:
             return -1
-    if reduction == "mean":
-        return 1
-    return 0 if reduction == "sum" else -1
+    return mean
 
 
 cdef object hot_mse(Op op, void **args, Py_ssize_t count):
     cdef Tensor x, y, out
     cdef KernelArgs a
     cdef Node node
-    cdef double scale
+    cdef int mean
     if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
@@ -105,8 +109,8 @@ cdef object hot_mse(Op op, void **args, Py_ssize_t count):
     if (not tg_kernels or x.code != y.code or op.kernels[x.code] is NULL or not same_shape(x, y)
             or not x.contiguous or not y.contiguous or not x.count):
         return DECLINED
-    scale = reduction_scale(op, args, count) if count > 2 else 1
-    if scale < 0:
+    mean = asks_mean(op, args, count, NULL)
+    if mean < 0:
         return DECLINED
     out = new_scalar(x.code)
     begin(&a, 1)
@@ -114,11 +118,11 @@ cdef object hot_mse(Op op, void **args, Py_ssize_t count):
     a.data[0] = x.at
     a.data[1] = y.at
     a.data[2] = out.at
-    a.scalar[0] = scale
+    a.integer[0] = mean
     launch(op.kernels[x.code], &a)
     if tg_grad:
         node = record_native(op, out, x, y, None, 3)
-        if node is not None and scale == 0:
+        if node is not None and not mean:
             node.settings = list(op.defaults)
             node.settings[op.index["reduction"]] = "sum"
     return out
@@ -138,7 +142,7 @@ cdef int mse_vjp(Node node, Tensor g) except -1:
     a.data[1] = x.at
     a.data[2] = y.at
     a.data[3] = out.at
-    a.scalar[0] = 0 if node.settings is not None else 1
+    a.integer[0] = node.settings is None
     launch(node.op.backward_kernels[x.code], &a)
     if node.e1 is not None:
         accumulate_new(node, 1, <Tensor>unary(OP_NEG, out))
@@ -157,8 +161,7 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     cdef Tensor x, y, out, logs
     cdef KernelArgs a
     cdef Node node
-    cdef Py_ssize_t i
-    cdef double scale = 1
+    cdef int mean
     cdef long long usual = op.defaults[op.index["ignore_index"]], ignore = usual
     if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
         return DECLINED
@@ -168,20 +171,9 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
             or x.nd != 2 or y.nd != 1 or not x.count
             or shape_of(x)[0] != y.count or not x.contiguous or not y.contiguous):
         return DECLINED
-    for i in range(2, count):
-        value = <object><PyObject *>args[i]
-        param = op.params[i]
-        if param == "reduction":
-            if value == "mean":
-                scale = 1
-            elif value == "sum":
-                scale = 0
-            else:
-                return DECLINED
-        elif param == "ignore_index" and type(value) is int:
-            ignore = value
-        elif value is not op.defaults[i] and value != op.defaults[i]:
-            return DECLINED
+    mean = asks_mean(op, args, count, &ignore)
+    if mean < 0:
+        return DECLINED
     out = new_scalar(x.code)
     logs = new_like(x, x.code)
     row_args(&a, x)
@@ -189,15 +181,15 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     a.data[1] = y.at
     a.data[2] = out.at
     a.data[3] = logs.at
-    a.scalar[0] = scale
-    a.integer[0] = ignore
+    a.integer[0] = mean
+    a.integer[1] = ignore
     launch_classes(op.kernels[x.code], &a)
     if tg_grad and needs_grad(x):
         node = record_native(op, out, x, y, None, 3)
         keep_scratch(node, logs)
-        if scale != 1 or ignore != usual:
+        if not mean or ignore != usual:
             node.settings = list(op.defaults)
-            node.settings[op.index["reduction"]] = "mean" if scale else "sum"
+            node.settings[op.index["reduction"]] = "mean" if mean else "sum"
             node.settings[op.index["ignore_index"]] = ignore
     return out
 
@@ -227,8 +219,8 @@ cdef int cross_entropy_vjp(Node node, Tensor g) except -1:
     a.data[2] = target.at
     a.data[3] = out.at
     settings = node.op.defaults if node.settings is None else node.settings
-    a.scalar[0] = settings[node.op.index["reduction"]] == "mean"
-    a.integer[0] = settings[node.op.index["ignore_index"]]
+    a.integer[0] = settings[node.op.index["reduction"]] == "mean"
+    a.integer[1] = settings[node.op.index["ignore_index"]]
     launch_classes(node.op.backward_kernels[logs.code], &a)
     return accumulate_new(node, 0, out)
 
