@@ -21,7 +21,7 @@ from typing import Any
 import tensorgrad as tg
 from tensorgrad import ops
 from tensorgrad.core import Op, Tensor, _core
-from tensorgrad.core.declare import registry
+from tensorgrad.core.declare import registry, signature_of
 from tensorgrad.testing.samples import materialize
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,7 +130,7 @@ def parameters(function: Any, tensors: Iterable[str] = (), first: str | None = N
     if isinstance(function, Op):
         if function.kind_name == "inplace":
             return f"{first or 'input: Tensor'}, *args: Any, **kwargs: Any"
-        signature = inspect.signature(function.definition)
+        signature = signature_of(function)
         variadic = function.params[function.variadic_index] if function.variadic_index >= 0 else None
     else:
         signature = inspect.signature(function)
@@ -337,7 +337,7 @@ def reference() -> str:
             where = [p.replace("tensorgrad", "tg", 1) for p in op.facts.places] + (
                 ["Tensor"] if op.facts.method else []
             )
-            lines.append(f"\n### {name}{inspect.signature(op.definition)}\n\n")
+            lines.append(f"\n### {name}{signature_of(op)}\n\n")
             notes = ["in " + ", ".join(where), op.kind_name]
             if op.kernel_dtypes:
                 notes.append("kernel for " + ", ".join(d.name for d in op.kernel_dtypes))

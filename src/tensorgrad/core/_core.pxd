@@ -97,6 +97,7 @@ cdef class Op:
     cdef readonly str __name__
     cdef readonly object body
     cdef readonly bint double       # its body computes floats in float64
+    cdef readonly bint writes       # its body writes into memory that it is given (`out`)
     cdef readonly object check      # what must hold of operands (binary), or of the extents to reduce
     cdef readonly Op target         # of an in-place form: the op whose result it writes
     cdef readonly tuple params

@@ -109,6 +109,12 @@ def _parameters(body: Callable) -> tuple[list[str], list[Any], int]:
     return names, defaults, count
 
 
+def _writes(body: Callable) -> bool:
+    """Whether a body can write its result into memory that it is given: `out`, by keyword only."""
+    code = body.__code__
+    return "out" in code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+
+
 # What PyTorch calls a parameter that is a float, where its default is no integer.
 FLOATS = frozenset("beta delta eps margin max_norm momentum nan neginf posinf scale".split())
 
@@ -132,8 +138,8 @@ def _positional_body(body: Callable, names: list[str], positional: int) -> Calla
         return body
     keywords = names[positional:]
 
-    def call(*args):
-        return body(*args[:positional], **dict(zip(keywords, args[positional:], strict=True)))
+    def call(*args, **out):
+        return body(*args[:positional], **dict(zip(keywords, args[positional:], strict=True)), **out)
 
     call.__doc__ = body.__doc__
     call.__wrapped__ = body  # type: ignore[attr-defined]
@@ -178,6 +184,10 @@ def _declare(
     name = name or body.__name__
     _want_free(name)
     names, defaults, positional = _parameters(body)
+    writes = kind != "composite" and _writes(body)
+    if writes:      # `out` is the engine's, not the caller's
+        del defaults[names.index("out")]
+        names.remove("out")
     formulas: dict[str, Callable] = {}
     for argument, formula in (vjp or {}).items():
         for each in argument if isinstance(argument, tuple) else (argument,):
@@ -210,6 +220,7 @@ def _declare(
         numbers=numbers,
         switched=switched,
         double=double,
+        writes=writes,
     )
     places = (at,) if isinstance(at, str) else tuple(at)
     family = body.__module__.rsplit(".", 1)[-1]
@@ -421,5 +432,8 @@ def fused(
 
 
 def signature_of(op: Op) -> inspect.Signature:
-    """The signature of an op's definition."""
-    return inspect.signature(op.definition)
+    """The signature of an op's definition, as it is called."""
+    signature = inspect.signature(op.definition)
+    if not op.writes:
+        return signature
+    return signature.replace(parameters=[p for name, p in signature.parameters.items() if name != "out"])

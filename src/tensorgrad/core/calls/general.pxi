@@ -87,6 +87,11 @@ def rounded_in_body(array, like):
     return array_of(cast_raw(cast_raw(borrow_array(np.asarray(array)), own.code), own.computes))
 
 
+cdef inline bint writes_as(Op op, int code) noexcept:
+    """Whether the body can write a result of that dtype where the engine says."""
+    return op.writes and op.rule != FREE and not op.double and COMPUTES[code] == code
+
+
 cdef object body_result(Op op, object result, int code):
     """What an elementwise body or a reduction gave, as an array of the dtype that its rule says."""
     cdef dtype wanted = <dtype>DTYPE_LIST[code]
@@ -135,24 +140,27 @@ cdef object in_dtype(object value, int old, int new):
     return value
 
 
-cdef object call_body(Op op, list arguments):
-    """Runs a NumPy body, as an event."""
+cdef object call_body(Op op, list arguments, Tensor out=None):
+    """Runs a NumPy body, as an event; gives its result, which is ``out`` if it was to be written there."""
     cdef Event event
     if not LISTENING[0]:
-        return run_body(op, arguments)
+        return run_body(op, arguments, out)
     event = begin_write("body", op.__name__, arguments, ())
     try:
-        result = run_body(op, arguments)
+        result = run_body(op, arguments, out)
         event.outputs = operands_in((result,))
         return result
     finally:
         end_event(event)
 
 
-cdef object run_body(Op op, list arguments):
+cdef object run_body(Op op, list arguments, Tensor out):
     try:
         with np.errstate(all="ignore"):
-            return op.body(*arguments)
+            if out is None:
+                return op.body(*arguments)
+            op.body(*arguments, out=array_of(out))
+            return out
     except MemoryError as error:
         shape, kind = getattr(error, "shape", None), getattr(error, "dtype", None)
         if isinstance(error, AllocationError) or shape is None or kind is None:
@@ -196,7 +204,7 @@ cdef object finish(Op op, list values, list inputs, object result, int code=NO_D
         if hasattr(result, "_fields"):
             return type(result)(*outs)
         return tuple(outs)
-    out = result_tensor(result, inputs, code)
+    out = <Tensor>result if isinstance(result, Tensor) else result_tensor(result, inputs, code)
     return record(op, values, inputs, out, None)
 
 

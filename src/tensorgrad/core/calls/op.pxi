@@ -381,7 +381,7 @@ cdef class Op:
 
     def __init__(self, body, *, str name, str kind, str rule, tuple params, tuple defaults, int positional, int variadic,
                  tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, settings=None, check=None,
-                 Op target=None, str numbers="both", bint switched=False, bint double=False):
+                 Op target=None, str numbers="both", bint switched=False, bint double=False, bint writes=False):
         cdef int i
         cdef bytes raw = name.lstrip("_").encode()      # an op kept private has the kernel of the plain name
         cdef bytes backward = raw + b"_backward"
@@ -395,6 +395,7 @@ cdef class Op:
         self.number_rule = NUMBERS[numbers]
         self.switched = switched
         self.double = double
+        self.writes = writes
         self.params = params
         self.defaults = defaults
         self.positional = positional

@@ -156,11 +156,14 @@ cdef object run_unary(Op op, list values):
                 fitting(value, COMPUTES[code], True)
     bodies = list(values)
     bodies[0] = body_array(op, x)
-    result = call_body(op, bodies)
     if op.rule == TO_BOOL:
         code = BOOL
-    if op.rule != FREE:
-        result = body_result(op, result, code)
+    if writes_as(op, code):
+        result = call_body(op, bodies, new_like(x, code))
+    else:
+        result = call_body(op, bodies)
+        if op.rule != FREE:
+            result = body_result(op, result, code)
     values[0] = x
     return finish(op, values, [x], result, code)
 
@@ -478,14 +481,29 @@ cdef object run_binary(Op op, list values):
         bodies[i] = body_array(op, as_operand(operand, inside))
     if isinstance(a, Tensor) and isinstance(b, Tensor) and not same_shape(a, b):
         check_broadcast(op, a, b)
-    result = call_body(op, bodies)
     if op.rule == TO_BOOL:
         code = BOOL
-    if op.rule != FREE:
-        result = body_result(op, result, code)
+    if writes_as(op, code):
+        result = call_body(op, bodies, room_for(a, b, code))
+    else:
+        result = call_body(op, bodies)
+        if op.rule != FREE:
+            result = body_result(op, result, code)
     values[0] = a
     values[1] = b
     return finish(op, values, [a, b], result, code)
+
+
+cdef Tensor room_for(object a, object b, int code):
+    """Memory for what an op makes of two operands, of which one may be a number."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef int nd
+    if not isinstance(a, Tensor):
+        return new_like(<Tensor>b, code)
+    if not isinstance(b, Tensor):
+        return new_like(<Tensor>a, code)
+    nd = broadcast_shape(<Tensor>a, <Tensor>b, shape, "")
+    return new_tensor(nd, shape, code)
 
 
 cdef int check_broadcast(Op op, Tensor x, Tensor y) except -1:

@@ -47,13 +47,13 @@ alias("expit", sigmoid, at="tensorgrad.special", method=False)
 
 
 @unary(vjp=dict(input=lambda g, output: g * (1 - output * output)), at=BOTH)
-def tanh(input):
+def tanh(input, *, out=None):
     """The hyperbolic tangent, between -1 and 1.
 
     >>> tg.tanh(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 0.7616])
     """
-    return np.tanh(input)
+    return np.tanh(input, out=out)
 
 
 @unary(

@@ -151,13 +151,13 @@ def rsub(input, other, *, alpha=1):
 
 
 @unary(vjp=dict(input=lambda g: neg(g)), rule="no bool")
-def neg(input):
+def neg(input, *, out=None):
     """The negative of every element.
 
     >>> tg.neg(tg.tensor([1.0, -2.0]))
     tensor([-1.,  2.])
     """
-    return np.negative(input)
+    return np.negative(input, out=out)
 
 
 @composite(method=True, samples=lambda: [case(normal(3), name="plain")])
@@ -177,13 +177,13 @@ def positive(input):
 
 
 @binary(vjp=dict(input=lambda g, other: mul(g, other), other=lambda g, input: mul(g, input)))
-def mul(input, other):
+def mul(input, other, *, out=None):
     """Product of two tensors, element by element, with broadcasting.
 
     >>> tg.mul(tg.tensor([2.0, 3.0]), 4.0)
     tensor([ 8., 12.])
     """
-    return np.multiply(input, other)
+    return np.multiply(input, other, out=out)
 
 
 def _rounded_quotient(input, other, rounding_mode=None):
@@ -312,7 +312,7 @@ def remainder(input, other):
         case(integers(-9, 9, 5), integers(1, 4, 5), name="ints"),
     ],
 )
-def fmod(input, other):
+def fmod(input, other, *, out=None):
     """What is left of a division rounded towards zero: it has the sign of ``input``.
 
     >>> tg.fmod(tg.tensor([-3.0, 3.0]), 2)
@@ -320,7 +320,7 @@ def fmod(input, other):
     """
     not_bool("fmod", input)
     _divisible(input, other)
-    return np.fmod(input, other)
+    return np.fmod(input, other, out=out)
 
 
 # ---------------------------------------------------------------------------- size and sign
@@ -334,14 +334,14 @@ def fmod(input, other):
         case(between(-2.0, -0.2, 3), name="negative"),
     ],
 )
-def abs(input):
+def abs(input, *, out=None):
     """The size of every element; its gradient at 0 is 0.
 
     >>> tg.abs(tg.tensor([1.0, -2.0]))
     tensor([1., 2.])
     """
     not_bool("abs", input)
-    return np.abs(input)
+    return np.abs(input, out=out)
 
 
 def _sign(input):
@@ -389,13 +389,13 @@ def signbit(input):
     rule="float",
     domain=(0.2, 2.0),
 )
-def copysign(input, other):
+def copysign(input, other, *, out=None):
     """The size of ``input`` with the sign of ``other``.
 
     >>> tg.copysign(tg.tensor([1.0, -2.0]), tg.tensor([-1.0, 1.0]))
     tensor([-1.,  2.])
     """
-    return np.copysign(input, other)
+    return np.copysign(input, other, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, mul(input, 2))), rule="free")
@@ -416,14 +416,14 @@ def square(input):
     samples=lambda: [case(integers(-30, 30, 3, 4), integers(-30, 30, 4), name="plain")],
     smooth=False,
 )
-def gcd(input, other):
+def gcd(input, other, *, out=None):
     """The greatest common divisor of two tensors of integers, element by element.
 
     >>> tg.gcd(tg.tensor([12, 7]), tg.tensor([18, 21]))
     tensor([6, 7])
     """
     integers_only("gcd", input)
-    return np.gcd(input, other)
+    return np.gcd(input, other, out=out)
 
 
 @binary(

@@ -134,13 +134,13 @@ def _share(g, wins, ties):
         case(distinct(3, 1), between(0.1, 0.2, 4), name="broadcast"),
     ],
 )
-def maximum(input, other):
+def maximum(input, other, *, out=None):
     """The greater of two, element by element; NaN if either is. Equal ones share the gradient.
 
     >>> tg.maximum(tg.tensor([1.0, 5.0]), tg.tensor([3.0, 2.0]))
     tensor([3., 5.])
     """
-    return np.maximum(input, other)
+    return np.maximum(input, other, out=out)
 
 
 @binary(
@@ -154,13 +154,13 @@ def maximum(input, other):
         case(distinct(3, 1), between(0.1, 0.2, 4), name="broadcast"),
     ],
 )
-def minimum(input, other):
+def minimum(input, other, *, out=None):
     """The smaller of two, element by element; NaN if either is. Equal ones share the gradient.
 
     >>> tg.minimum(tg.tensor([1.0, 5.0]), tg.tensor([3.0, 2.0]))
     tensor([1., 2.])
     """
-    return np.minimum(input, other)
+    return np.minimum(input, other, out=out)
 
 
 @binary(

@@ -17,63 +17,63 @@ _pairs = lambda: [
 
 
 @binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
-def eq(input, other):
+def eq(input, other, *, out=None):
     """Whether the elements are equal, as ``==``.
 
     >>> tg.eq(tg.tensor([1, 2]), 2)
     tensor([False,  True])
     """
-    return np.equal(input, other)
+    return np.equal(input, other, out=out)
 
 
 @binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
-def ne(input, other):
+def ne(input, other, *, out=None):
     """Whether the elements differ, as ``!=``.
 
     >>> tg.ne(tg.tensor([1, 2]), 2)
     tensor([ True, False])
     """
-    return np.not_equal(input, other)
+    return np.not_equal(input, other, out=out)
 
 
 @binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
-def lt(input, other):
+def lt(input, other, *, out=None):
     """Whether the elements of ``input`` are less, as ``<``.
 
     >>> tg.lt(tg.tensor([1, 2]), 2)
     tensor([ True, False])
     """
-    return np.less(input, other)
+    return np.less(input, other, out=out)
 
 
 @binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
-def le(input, other):
+def le(input, other, *, out=None):
     """Whether the elements of ``input`` are less or equal, as ``<=``.
 
     >>> tg.le(tg.tensor([1, 3]), 2)
     tensor([ True, False])
     """
-    return np.less_equal(input, other)
+    return np.less_equal(input, other, out=out)
 
 
 @binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
-def gt(input, other):
+def gt(input, other, *, out=None):
     """Whether the elements of ``input`` are greater, as ``>``.
 
     >>> tg.gt(tg.tensor([1, 3]), 2)
     tensor([False,  True])
     """
-    return np.greater(input, other)
+    return np.greater(input, other, out=out)
 
 
 @binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
-def ge(input, other):
+def ge(input, other, *, out=None):
     """Whether the elements of ``input`` are greater or equal, as ``>=``.
 
     >>> tg.ge(tg.tensor([1, 3]), 2)
     tensor([False,  True])
     """
-    return np.greater_equal(input, other)
+    return np.greater_equal(input, other, out=out)
 
 
 # ---------------------------------------------------------------------------- all at once, or nearly
@@ -154,33 +154,33 @@ _numbers = lambda: [
 
 
 @unary(rule="bool", samples=_numbers, inplace=False, smooth=False)
-def isnan(input):
+def isnan(input, *, out=None):
     """Which elements are NaN.
 
     >>> tg.isnan(tg.tensor([1.0, float("nan")]))
     tensor([False,  True])
     """
-    return np.isnan(input)
+    return np.isnan(input, out=out)
 
 
 @unary(rule="bool", samples=_numbers, inplace=False, smooth=False)
-def isinf(input):
+def isinf(input, *, out=None):
     """Which elements are infinite, of either sign.
 
     >>> tg.isinf(tg.tensor([1.0, float("-inf")]))
     tensor([False,  True])
     """
-    return np.isinf(input)
+    return np.isinf(input, out=out)
 
 
 @unary(rule="bool", samples=_numbers, inplace=False, smooth=False)
-def isfinite(input):
+def isfinite(input, *, out=None):
     """Which elements are neither infinite nor NaN.
 
     >>> tg.isfinite(tg.tensor([1.0, float("inf")]))
     tensor([ True, False])
     """
-    return np.isfinite(input)
+    return np.isfinite(input, out=out)
 
 
 @unary(rule="bool", samples=_numbers, inplace=False, smooth=False)
@@ -222,43 +222,43 @@ _truth_pairs = lambda: [
 
 
 @binary(numbers="none", rule="bool", samples=_truth_pairs, smooth=False)
-def logical_and(input, other):
+def logical_and(input, other, *, out=None):
     """Where both elements are not zero.
 
     >>> tg.logical_and(tg.tensor([0, 1, 2]), tg.tensor([1, 0, 4]))
     tensor([False, False,  True])
     """
-    return np.logical_and(input, other)
+    return np.logical_and(input, other, out=out)
 
 
 @binary(numbers="none", rule="bool", samples=_truth_pairs, smooth=False)
-def logical_or(input, other):
+def logical_or(input, other, *, out=None):
     """Where either element is not zero.
 
     >>> tg.logical_or(tg.tensor([0, 1, 0]), tg.tensor([0, 0, 4]))
     tensor([False,  True,  True])
     """
-    return np.logical_or(input, other)
+    return np.logical_or(input, other, out=out)
 
 
 @binary(numbers="none", rule="bool", samples=_truth_pairs, smooth=False)
-def logical_xor(input, other):
+def logical_xor(input, other, *, out=None):
     """Where just one of the elements is not zero.
 
     >>> tg.logical_xor(tg.tensor([0, 1, 2]), tg.tensor([0, 0, 4]))
     tensor([False,  True, False])
     """
-    return np.logical_xor(input, other)
+    return np.logical_xor(input, other, out=out)
 
 
 @unary(rule="bool", samples=_numbers, smooth=False)
-def logical_not(input):
+def logical_not(input, *, out=None):
     """Where the element is zero.
 
     >>> tg.logical_not(tg.tensor([0, 1, 2]))
     tensor([ True, False, False])
     """
-    return np.logical_not(input)
+    return np.logical_not(input, out=out)
 
 
 _bit_pairs = lambda: [
@@ -268,36 +268,36 @@ _bit_pairs = lambda: [
 
 
 @binary(samples=_bit_pairs, smooth=False)
-def bitwise_and(input, other):
+def bitwise_and(input, other, *, out=None):
     """The bits that both integers have, as ``&``; of bools, where both are True.
 
     >>> tg.tensor([6, 5]) & 3
     tensor([2, 1])
     """
     integers_only("bitwise_and", input, bool_too=True)
-    return np.bitwise_and(input, other)
+    return np.bitwise_and(input, other, out=out)
 
 
 @binary(samples=_bit_pairs, smooth=False)
-def bitwise_or(input, other):
+def bitwise_or(input, other, *, out=None):
     """The bits that either integer has, as ``|``; of bools, where either is True.
 
     >>> tg.tensor([6, 5]) | 3
     tensor([7, 7])
     """
     integers_only("bitwise_or", input, bool_too=True)
-    return np.bitwise_or(input, other)
+    return np.bitwise_or(input, other, out=out)
 
 
 @binary(samples=_bit_pairs, smooth=False)
-def bitwise_xor(input, other):
+def bitwise_xor(input, other, *, out=None):
     """The bits that just one of the integers has, as ``^``; of bools, where they differ.
 
     >>> tg.tensor([6, 5]) ^ 3
     tensor([5, 6])
     """
     integers_only("bitwise_xor", input, bool_too=True)
-    return np.bitwise_xor(input, other)
+    return np.bitwise_xor(input, other, out=out)
 
 
 @unary(
@@ -305,14 +305,14 @@ def bitwise_xor(input, other):
     samples=lambda: [case(integers(-9, 9, 3, 4), name="ints"), case(truths(5), name="bool")],
     smooth=False,
 )
-def bitwise_not(input):
+def bitwise_not(input, *, out=None):
     """Every bit turned round, as ``~``; of bools, the negation.
 
     >>> ~tg.tensor([True, False])
     tensor([False,  True])
     """
     integers_only("bitwise_not", input, bool_too=True)
-    return np.invert(input)
+    return np.invert(input, out=out)
 
 
 _shift_pairs = lambda: [
@@ -322,25 +322,25 @@ _shift_pairs = lambda: [
 
 
 @binary(samples=_shift_pairs, smooth=False)
-def bitwise_left_shift(input, other):
+def bitwise_left_shift(input, other, *, out=None):
     """The bits moved ``other`` places up, as ``<<``; places that there are not give 0.
 
     >>> tg.tensor([1, 3]) << 2
     tensor([ 4, 12])
     """
     integers_only("bitwise_left_shift", input)
-    return np.left_shift(input, other)
+    return np.left_shift(input, other, out=out)
 
 
 @binary(samples=_shift_pairs, smooth=False)
-def bitwise_right_shift(input, other):
+def bitwise_right_shift(input, other, *, out=None):
     """The bits moved ``other`` places down, as ``>>``; the sign stays.
 
     >>> tg.tensor([12, -8]) >> 2
     tensor([ 3, -2])
     """
     integers_only("bitwise_right_shift", input)
-    return np.right_shift(input, other)
+    return np.right_shift(input, other, out=out)
 
 
 @composite(method=True, at=("tensorgrad",), samples=lambda: [case(normal(), name="0-d")], smooth=False)

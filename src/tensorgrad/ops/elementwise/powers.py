@@ -21,13 +21,13 @@ SPECIAL = ("tensorgrad", "tensorgrad.special")
 
 
 @unary(vjp=dict(input=lambda g, output: div(g, mul(output, 2))), domain=(0.3, 2.0))
-def sqrt(input):
+def sqrt(input, *, out=None):
     """The square root; NaN of negative numbers.
 
     >>> tg.sqrt(tg.tensor([4.0, 9.0]))
     tensor([2., 3.])
     """
-    return np.sqrt(input)
+    return np.sqrt(input, out=out)
 
 
 @unary(
@@ -148,76 +148,76 @@ def float_power(input, exponent):
 
 
 @unary(vjp=dict(input=lambda g, output: mul(g, output)))
-def exp(input):
+def exp(input, *, out=None):
     """e to the power of every element.
 
     >>> tg.exp(tg.tensor([0.0, 1.0]))
     tensor([1.0000, 2.7183])
     """
-    return np.exp(input)
+    return np.exp(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, output: mul(g, mul(output, LOG2))), at=SPECIAL)
-def exp2(input):
+def exp2(input, *, out=None):
     """2 to the power of every element.
 
     >>> tg.exp2(tg.tensor([0.0, 3.0]))
     tensor([1., 8.])
     """
-    return np.exp2(input)
+    return np.exp2(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, output: mul(g, output + 1)), at=SPECIAL)
-def expm1(input):
+def expm1(input, *, out=None):
     """``exp(input) - 1``, exact also for small elements.
 
     >>> tg.expm1(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 1.7183])
     """
-    return np.expm1(input)
+    return np.expm1(input, out=out)
 
 
 # ---------------------------------------------------------------------------- logarithms
 
 
 @unary(vjp=dict(input=lambda g, input: div(g, input)), domain=(0.3, 2.0))
-def log(input):
+def log(input, *, out=None):
     """The natural logarithm; -inf of 0, NaN of negative numbers.
 
     >>> tg.log(tg.tensor([1.0, 2.0]))
     tensor([0.0000, 0.6931])
     """
-    return np.log(input)
+    return np.log(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: div(g, input + 1)), at=SPECIAL, domain=(-0.6, 2.0))
-def log1p(input):
+def log1p(input, *, out=None):
     """``log(1 + input)``, exact also for small elements.
 
     >>> tg.log1p(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 0.6931])
     """
-    return np.log1p(input)
+    return np.log1p(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: div(g, mul(input, LOG2))), domain=(0.3, 2.0))
-def log2(input):
+def log2(input, *, out=None):
     """The logarithm to base 2.
 
     >>> tg.log2(tg.tensor([1.0, 8.0]))
     tensor([0., 3.])
     """
-    return np.log2(input)
+    return np.log2(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: div(g, mul(input, LOG10))), domain=(0.3, 2.0))
-def log10(input):
+def log10(input, *, out=None):
     """The logarithm to base 10.
 
     >>> tg.log10(tg.tensor([1.0, 10.0]))
     tensor([0., 1.])
     """
-    return np.log10(input)
+    return np.log10(input, out=out)
 
 
 @binary(
@@ -227,14 +227,14 @@ def log10(input):
         other=lambda g, input, other: mul(g, arithmetic.sub(other, input).sigmoid()),
     ),
 )
-def logaddexp(input, other):
+def logaddexp(input, other, *, out=None):
     """``log(exp(input) + exp(other))``, which can't overflow on the way.
 
     >>> tg.logaddexp(tg.tensor([0.0, 1000.0]), tg.tensor([0.0, 1000.0]))
     tensor([6.9315e-01, 1.0007e+03])
     """
     floats_only("logaddexp", input)
-    return np.logaddexp(input, other)
+    return np.logaddexp(input, other, out=out)
 
 
 @binary(
@@ -244,14 +244,14 @@ def logaddexp(input, other):
         other=lambda g, input, other: div(g, exp2(arithmetic.sub(input, other)) + 1),
     ),
 )
-def logaddexp2(input, other):
+def logaddexp2(input, other, *, out=None):
     """``log2(2 ** input + 2 ** other)``, which can't overflow on the way.
 
     >>> tg.logaddexp2(tg.tensor([0.0, 2.0]), tg.tensor([0.0, 2.0]))
     tensor([1., 3.])
     """
     floats_only("logaddexp2", input)
-    return np.logaddexp2(input, other)
+    return np.logaddexp2(input, other, out=out)
 
 
 @binary(

@@ -16,63 +16,63 @@ from tensorgrad.ops.elementwise.powers import rsqrt
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, cos(input))))
-def sin(input):
+def sin(input, *, out=None):
     """The sine of every element, in radians.
 
     >>> tg.sin(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 0.8415])
     """
-    return np.sin(input)
+    return np.sin(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, neg(sin(input)))))
-def cos(input):
+def cos(input, *, out=None):
     """The cosine of every element, in radians.
 
     >>> tg.cos(tg.tensor([0.0, 1.0]))
     tensor([1.0000, 0.5403])
     """
-    return np.cos(input)
+    return np.cos(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, output: mul(g, square(output) + 1)), domain=(-1.2, 1.2))
-def tan(input):
+def tan(input, *, out=None):
     """The tangent of every element, in radians.
 
     >>> tg.tan(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 1.5574])
     """
-    return np.tan(input)
+    return np.tan(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, rsqrt(1 - square(input)))), domain=(-0.8, 0.8))
-def asin(input):
+def asin(input, *, out=None):
     """The angle, from -pi/2 to pi/2, whose sine is the element.
 
     >>> tg.asin(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 1.5708])
     """
-    return np.arcsin(input)
+    return np.arcsin(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, neg(rsqrt(1 - square(input))))), domain=(-0.8, 0.8))
-def acos(input):
+def acos(input, *, out=None):
     """The angle, from 0 to pi, whose cosine is the element.
 
     >>> tg.acos(tg.tensor([1.0, 0.0]))
     tensor([0.0000, 1.5708])
     """
-    return np.arccos(input)
+    return np.arccos(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: div(g, square(input) + 1)))
-def atan(input):
+def atan(input, *, out=None):
     """The angle, from -pi/2 to pi/2, whose tangent is the element.
 
     >>> tg.atan(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 0.7854])
     """
-    return np.arctan(input)
+    return np.arctan(input, out=out)
 
 
 @binary(
@@ -87,13 +87,13 @@ def atan(input):
         case(between(-2.0, -0.5, 3, 1), normal(4), name="broadcast"),
     ],
 )
-def atan2(input, other):
+def atan2(input, other, *, out=None):
     """The angle, from -pi to pi, of the point with height ``input`` and breadth ``other``.
 
     >>> tg.atan2(tg.tensor([1.0, 0.0]), tg.tensor([1.0, -1.0]))
     tensor([0.7854, 3.1416])
     """
-    return np.arctan2(input, other)
+    return np.arctan2(input, other, out=out)
 
 
 def _over_squares(top, input, other):
@@ -110,67 +110,67 @@ def _over_squares(top, input, other):
     ),
     domain=(0.5, 2.0),
 )
-def hypot(input, other):
+def hypot(input, other, *, out=None):
     """The distance of (input, other) from the origin, ``sqrt(input ** 2 + other ** 2)``, without overflow.
 
     >>> tg.hypot(tg.tensor([3.0]), tg.tensor([4.0]))
     tensor([5.])
     """
     floats_only("hypot", input)
-    return np.hypot(input, other)
+    return np.hypot(input, other, out=out)
 
 
 # ---------------------------------------------------------------------------- hyperbolic (tanh: activations)
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, cosh(input))))
-def sinh(input):
+def sinh(input, *, out=None):
     """The hyperbolic sine of every element.
 
     >>> tg.sinh(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 1.1752])
     """
-    return np.sinh(input)
+    return np.sinh(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, sinh(input))))
-def cosh(input):
+def cosh(input, *, out=None):
     """The hyperbolic cosine of every element.
 
     >>> tg.cosh(tg.tensor([0.0, 1.0]))
     tensor([1.0000, 1.5431])
     """
-    return np.cosh(input)
+    return np.cosh(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, rsqrt(square(input) + 1))))
-def asinh(input):
+def asinh(input, *, out=None):
     """The number whose hyperbolic sine is the element.
 
     >>> tg.asinh(tg.tensor([0.0, 1.0]))
     tensor([0.0000, 0.8814])
     """
-    return np.arcsinh(input)
+    return np.arcsinh(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: mul(g, rsqrt(square(input) - 1))), domain=(1.3, 3.0))
-def acosh(input):
+def acosh(input, *, out=None):
     """The number, at least 0, whose hyperbolic cosine is the element; NaN below 1.
 
     >>> tg.acosh(tg.tensor([1.0, 2.0]))
     tensor([0.0000, 1.3170])
     """
-    return np.arccosh(input)
+    return np.arccosh(input, out=out)
 
 
 @unary(vjp=dict(input=lambda g, input: div(g, 1 - square(input))), domain=(-0.8, 0.8))
-def atanh(input):
+def atanh(input, *, out=None):
     """The number whose hyperbolic tangent is the element.
 
     >>> tg.atanh(tg.tensor([0.0, 0.5]))
     tensor([0.0000, 0.5493])
     """
-    return np.arctanh(input)
+    return np.arctanh(input, out=out)
 
 
 # ---------------------------------------------------------------------------- angles
