@@ -6,12 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fuzzing.running import Seen
-from fuzzing.situations import (
-    FUSED,
-    Situation,
-    lenient,
-    writes_nothing,
-)
+from fuzzing.situations import FUSED, Situation, lenient, writes_nothing
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,7 @@ from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.elementwise import choosing
 from tensorgrad.ops.making import creation
 from tensorgrad.ops.matrices.products import matmul
-from tensorgrad.ops.matrices.solving import (
-    LINALG,
-    _solve_triangular,
-    check_matrices,
-    identity,
-    same_dtypes,
-)
+from tensorgrad.ops.matrices.solving import LINALG, _solve_triangular, check_matrices, identity, same_dtypes
 from tensorgrad.ops.reducing.reductions import named
 from tensorgrad.ops.shapes import arranging, joining, shaping
 

@@ -17,13 +17,7 @@ from tensorgrad.ops.making import randomness
 from tensorgrad.ops.matrices import distances
 from tensorgrad.ops.matrices.orthogonal import linalg_qr
 from tensorgrad.ops.matrices.products import matmul
-from tensorgrad.ops.matrices.solving import (
-    LINALG,
-    LinAlgError,
-    check_matrices,
-    inv,
-    same_dtypes,
-)
+from tensorgrad.ops.matrices.solving import LINALG, LinAlgError, check_matrices, inv, same_dtypes
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.reducing.reductions import named
 from tensorgrad.ops.shapes import arranging, shaping

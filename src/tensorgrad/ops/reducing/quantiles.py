@@ -9,13 +9,7 @@ import numpy as np
 from tensorgrad.core.declare import between, case, composite, distinct, primitive
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reducing import reductions, sorting
-from tensorgrad.ops.reducing.reductions import (
-    check_extent,
-    check_tensor,
-    named,
-    pick,
-    place,
-)
+from tensorgrad.ops.reducing.reductions import check_extent, check_tensor, named, pick, place
 from tensorgrad.ops.shapes import shaping, slicing
 
 Median = named("median", "values", "indices")

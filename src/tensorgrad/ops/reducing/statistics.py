@@ -9,13 +9,7 @@ from tensorgrad.core.declare import between, case, composite, integers, normal, 
 from tensorgrad.ops.matrices import products
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.reducing.quantiles import SMALLER
-from tensorgrad.ops.reducing.reductions import (
-    added_up,
-    all_dims,
-    cast,
-    check_tensor,
-    kept,
-)
+from tensorgrad.ops.reducing.reductions import added_up, all_dims, cast, check_tensor, kept
 from tensorgrad.ops.shapes import shaping
 
 # ---------------------------------------------------------------------------- variance
