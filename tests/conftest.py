@@ -20,3 +20,10 @@ def same_start():
     tg.set_backend(backend)
     tg.set_grad_enabled(recording)
     tg.set_num_threads(threads)
+
+
+@pytest.fixture(params=["kernels", "numpy"])
+def backend(request):
+    """For what has to hold with kernels and on the NumPy path alike."""
+    with tg.backend(request.param):
+        yield request.param

@@ -10,13 +10,6 @@ import tensorgrad as tg
 import tensorgrad.nn as nn
 import tensorgrad.nn.functional as F
 
-
-@pytest.fixture(params=["kernels", "numpy"])
-def backend(request):
-    with tg.backend(request.param):
-        yield request.param
-
-
 # ---- what the tape keeps
 
 

@@ -1,4 +1,4 @@
-"""The mathematics of vmath.h: errors measured over floats of every size, bounded by what its comments say."""
+"""The mathematics of vmath.h and activations.h: errors over floats of every size, held to the comments."""
 
 import math
 

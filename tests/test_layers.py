@@ -86,3 +86,17 @@ def test_run_time_needs_numpy_alone():
 def test_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(AttributeError, match="no attribute 'sigmod'.*'sigmoid'"):
         tg.sigmod  # noqa: B018
+
+
+def test_no_file_is_longer_than_a_reader_takes_in_at_once():
+    """At most 600 lines, by subject: a longer file is two subjects. Fixtures are data."""
+    root = Path(__file__).parent.parent
+    sources = [
+        path
+        for folder in ("src", "tests", "tools", "benchmarks", "examples")
+        for path in (root / folder).rglob("*")
+        if path.suffix in (".py", ".pyx", ".pxd", ".pxi", ".c", ".h") and "fixtures" not in path.parts
+    ]
+    lengths = {path: len(path.read_bytes().splitlines()) for path in sources}
+    long = {str(path.relative_to(root)): lines for path, lines in lengths.items() if lines > 600}
+    assert sources and not long, f"files of more than 600 lines: {long}"

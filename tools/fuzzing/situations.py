@@ -84,9 +84,8 @@ NONSENSE = (
     "None",
     "[None]",
 )
-LAPACK = [
-    name for name, op in registry.items() if op.facts.family in ("linalg", "factorizing", "determinants")
-]
+LINEAR_ALGEBRA = ("solving", "determinants", "factorizing", "orthogonal", "spectra", "exponentials")
+LAPACK = [name for name, op in registry.items() if op.facts.family in LINEAR_ALGEBRA]
 # Their kernels keep the inputs, as PyTorch's do; the definitions that the NumPy path runs may keep less.
 FUSED = ("mse_loss", "layer_norm", "cross_entropy")
 PICKS = ("topk", "kthvalue", "median", "nanmedian", "mode", "sort", "argsort", "msort")

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "activations.h"
 #include "entries.h"
 #include "math64.h"
 #include "vmath.h"

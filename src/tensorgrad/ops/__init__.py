@@ -15,11 +15,13 @@ FAMILIES = tuple(
         elementwise.activations elementwise.arithmetic elementwise.bessel elementwise.choosing
         elementwise.comparison elementwise.powers elementwise.rounding elementwise.special
         elementwise.trigonometry
-        reducing.reductions reducing.scans reducing.sorting reducing.statistics
-        shapes.arranging shapes.joining shapes.padding shapes.shaping shapes.striding
-        indices.indexing indices.scattering indices.selecting
-        matrices.contractions matrices.determinants matrices.distances matrices.factorizing
-        matrices.linalg matrices.products
+        reducing.quantiles reducing.reductions reducing.scans reducing.sorting reducing.statistics
+        shapes.arranging shapes.combining shapes.joining shapes.padding shapes.patches shapes.shaping
+        shapes.slicing shapes.striding
+        indices.indexing indices.scattering indices.selecting indices.taking
+        matrices.contractions matrices.determinants matrices.distances matrices.exponentials
+        matrices.factorizing matrices.orthogonal matrices.products matrices.solving matrices.spectra
+        matrices.vectors
         layers.aligning layers.attention layers.classifying layers.dropout layers.embedding
         layers.gating layers.losses layers.margins layers.normalizing
         making.conversion making.creation making.randomness making.spacing

@@ -1,5 +1,23 @@
 # The Mersenne twister, and the dtypes that it fills.
 
+cdef extern from "half.h" nogil:
+    uint16_t half_of_float(float value) noexcept
+    uint16_t brain_of_float(float value) noexcept
+
+cdef extern from "random/loops.h" nogil:
+    void tg_look_at_cpu() noexcept
+    void tg_refill(uint32_t *s) noexcept
+    uint32_t tg_temper_one(uint32_t y) noexcept
+    void tg_temper(const uint32_t *s, uint32_t *out, int64_t n) noexcept
+    void tg_uniform24(const uint32_t *w, float *out, int64_t n, float low, float high) noexcept
+    void tg_uniform53(const uint32_t *w, double *out, int64_t n, double low, double high) noexcept
+    void tg_below53(const uint32_t *w, uint8_t *out, int64_t n, int64_t limit) noexcept
+    void tg_modulo(const uint32_t *w, int64_t *out, int64_t n, uint32_t span, int64_t low) noexcept
+    void tg_box_muller(float *data, int64_t blocks, float mean, float std) noexcept
+
+
+tg_look_at_cpu()
+
 cdef enum:
     WORDS = 624             # of state
     CHUNK = 512             # elements drawn at a time; a multiple of 16, the block of the normal path

@@ -174,6 +174,25 @@ class RemovableHandle:
         self.remove()
 
 
+cdef bint needs_grad(Tensor t) except -1:
+    """Whether a gradient may flow into ``t``."""
+    return t.requires if t.base is None else view_needs_grad(t)
+
+
+cdef bint view_needs_grad(Tensor t) except -1:
+    """The same of a view; looks at its base first, which may have a new history."""
+    if t.seen != t.base.history or t.flags & FLAG_UNFOLLOWED_VIEW:
+        refresh_view(t)
+    return t.requires
+
+
+cdef TensorExtra extra_of(Tensor t):
+    if t.extra is None:
+        track(t)
+        t.extra = TensorExtra()
+    return <TensorExtra>t.extra
+
+
 cdef inline object edge_of(Tensor t):
     """Where the gradient of ``t`` goes: its node, itself if it is a leaf, or None."""
     if not needs_grad(t):

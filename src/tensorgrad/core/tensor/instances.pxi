@@ -1,4 +1,4 @@
-# Behind Tensor's methods: its lazy __dict__, other memory for an instance, copies and subclasses.
+# Behind Tensor's methods: its lazy __dict__, other memory for an instance, subclasses.
 
 cdef dict attributes_of(Tensor t):
     """What users and subclasses put on a tensor, in its dict or in slots."""
@@ -148,44 +148,6 @@ cdef int hook_node(Tensor t) except -1:
     extra.tensor_hooks[t.nr] = extra_of(t)
     track(t.node)
     return 0
-
-
-cdef Tensor on_copied_memory(Tensor t, dict copies):
-    """``t`` on a copy of all its memory. ``copies`` keeps the copies, so that who shares memory shares the copy."""
-    cdef Tensor copy = alias_of(t)
-    cdef BlockHolder memory = holder_of(t.block), made
-    cdef BlockHolder lender = lent_by(t.block)
-    cdef size_t nbytes
-    while lender is not None:               # what is counted apart is one memory all the same
-        memory = lender
-        lender = lent_by(memory.block)
-    if <size_t>memory.block not in copies:
-        nbytes = block_nbytes(memory.block)
-        made = BlockHolder.__new__(BlockHolder)
-        made.block = block_new(nbytes)
-        if made.block is NULL:
-            raise AllocationError(f"can't allocate memory: a copy needs {nbytes} bytes")
-        copy_memory(block_data(made.block), block_start(memory.block), nbytes, U8)
-        copies[<size_t>memory.block] = made, memory
-    made = copies[<size_t>memory.block][0]
-    block_keep(made.block)
-    copy.at = block_data(made.block) + (t.at - block_start(memory.block))
-    block_drop(copy.block)
-    copy.block = made.block
-    return copy
-
-
-def _rebuild(cls, requires_grad, attributes, array, shape, strides, dtype d=None):
-    """A tensor from its pickled parts; the array has the elements from its first to its last in memory, as bits of a dtype that
-    NumPy does not have.
-    """
-    cdef Tensor t = cls.__new__(cls)
-    cdef Tensor made = copy_array(array if d is None else array.view("V2"), NO_DTYPE if d is None else d.code)
-    share_memory(t, made.as_strided(shape, strides))
-    t.requires = requires_grad
-    for name, value in attributes.items():
-        setattr(t, name, value)
-    return t
 
 
 cdef object _legacy_constructor = None

@@ -1,24 +1,5 @@
 # Tensor: shape, strides and a block of memory; a node when it was recorded.
 
-cdef bint needs_grad(Tensor t) except -1:
-    """Whether a gradient may flow into ``t``."""
-    return t.requires if t.base is None else view_needs_grad(t)
-
-
-cdef bint view_needs_grad(Tensor t) except -1:
-    """The same of a view; looks at its base first, which may have a new history."""
-    if t.seen != t.base.history or t.flags & FLAG_UNFOLLOWED_VIEW:
-        refresh_view(t)
-    return t.requires
-
-
-cdef TensorExtra extra_of(Tensor t):
-    if t.extra is None:
-        track(t)
-        t.extra = TensorExtra()
-    return <TensorExtra>t.extra
-
-
 @cython.freelist(512)
 cdef class Tensor:
     """A multi-dimensional array of one dtype that can remember how it was computed.
@@ -313,45 +294,11 @@ cdef class Tensor:
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         """``memoryview(t)``: the memory itself, for any program that speaks Python's buffer protocol."""
-        cdef int i
-        cdef Py_ssize_t *dims
-        if needs_grad(self):
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        if (<dtype>DTYPE_LIST[self.code]).own is None:
-            raise BufferError(f"the buffer protocol has no letter for {DTYPE_LIST[self.code].name}; convert with .float() first")
-        if self.block.frozen and flags & PyBUF_WRITABLE:
-            raise BufferError("the memory of this tensor is read-only")
-        if not self.contiguous and flags & PyBUF_STRIDES != PyBUF_STRIDES:
-            raise BufferError("this tensor is not contiguous, and the reader asked for contiguous memory")
-        if not self.contiguous and ((flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS
-                                    or (flags & PyBUF_ANY_CONTIGUOUS) == PyBUF_ANY_CONTIGUOUS):
-            raise BufferError("this tensor is not contiguous, and the reader asked for contiguous memory")
-        if self.nd > 1 and (flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS:
-            raise BufferError("the reader asked for memory in the order of Fortran")
-        dims = <Py_ssize_t *>malloc((1 + 2 * self.nd) * sizeof(Py_ssize_t))
-        if dims is NULL:
-            raise MemoryError()
-        dims[0] = <Py_ssize_t>self.block        # kept here: the tensor may be given other memory while this is shown
-        block_keep(self.block)
-        for i in range(self.nd):
-            dims[1 + i] = shape_of(self)[i]
-            dims[1 + self.nd + i] = strides_of(self)[i]
-        buffer.buf = self.at
+        show_memory(self, buffer, flags)
         buffer.obj = self
-        buffer.len = self.count * ITEMSIZE[self.code]
-        buffer.readonly = self.block.frozen
-        buffer.itemsize = ITEMSIZE[self.code]
-        buffer.format = <char *>(<dtype>DTYPE_LIST[self.code]).letter if flags & PyBUF_FORMAT else NULL
-        buffer.ndim = self.nd
-        buffer.shape = dims + 1 if flags & PyBUF_ND else NULL
-        buffer.strides = dims + 1 + self.nd if flags & PyBUF_STRIDES == PyBUF_STRIDES else NULL
-        buffer.suboffsets = NULL
-        buffer.internal = dims
 
     def __releasebuffer__(self, Py_buffer *buffer):
-        cdef Py_ssize_t *dims = <Py_ssize_t *>buffer.internal
-        block_drop(<Block *>dims[0])
-        free(dims)
+        hide_memory(buffer)
 
     def __dlpack__(self, **keywords):
         if needs_grad(self):
@@ -412,45 +359,13 @@ cdef class Tensor:
         return sorted(set(object.__dir__(self)))
 
     def __copy__(self):
-        cdef Tensor t
-        if type(self) is Tensor:
-            t = alias_of(self)
-        else:
-            t = type(self).__new__(type(self))
-            share_memory(t, self)
-        t.requires = self.requires
-        t.node = self.node
-        t.nr = self.nr
-        for name, value in attributes_of(self).items():
-            setattr(t, name, value)
-        return t
+        return copy_of(self)
 
     def __deepcopy__(self, memo):
-        if self.node is not None:
-            raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at "
-                               "the moment. If you were attempting to deepcopy a module, this may be because of a "
-                               "tensor that an op made being one of its attributes; detach() it first.")
-        if id(self) in memo:
-            return memo[id(self)]
-        import copy
-        cdef Tensor t = type(self).__new__(type(self))
-        share_memory(t, on_copied_memory(self, memo.setdefault("tensorgrad", {})))
-        t.requires = self.requires
-        memo[id(self)] = t
-        if self.grad_ is not None:
-            t.grad_ = copy.deepcopy(self.grad_, memo)
-        for name, value in attributes_of(self).items():
-            setattr(t, name, copy.deepcopy(value, memo))
-        return t
+        return deep_copy_of(self, memo)
 
     def __reduce_ex__(self, protocol):
-        cdef Tensor t = alias_of(self)
-        cdef tuple parts = (type(self), bool(needs_grad(self)), attributes_of(self))
-        elements = 1 + sum([(size - 1) * step for size, step in zip(t.shape, t.stride())]) if t.count else 0
-        array = array_of(t.as_strided((elements,), (1,)))
-        if (<dtype>DTYPE_LIST[self.code]).own is None:
-            return _rebuild, (*parts, array.view(np.uint16), tuple(t.shape), t.stride(), self.dtype)
-        return _rebuild, (*parts, array, tuple(t.shape), t.stride())
+        return pickled(self)
 
     # ---- autograd
 

@@ -165,6 +165,115 @@ class WithModule:
         self.__init__(state["hook"], state["module"])  # type: ignore[misc]
 
 
+# -- on one module ------------------------------------------------------------------------------------
+
+
+class Hooked(compiled.ModuleBase):
+    """What a Module has of hooks: where they are kept, and the methods that register them."""
+
+    _forward_hooks = hook_dict("_forward_hooks")
+    _forward_hooks_with_kwargs = hook_dict("_forward_hooks_with_kwargs")
+    _forward_hooks_always_called = hook_dict("_forward_hooks_always_called")
+    _forward_pre_hooks = hook_dict("_forward_pre_hooks")
+    _forward_pre_hooks_with_kwargs = hook_dict("_forward_pre_hooks_with_kwargs")
+    _backward_hooks = hook_dict("_backward_hooks")
+    _backward_pre_hooks = hook_dict("_backward_pre_hooks")
+    _state_dict_hooks = hook_dict("_state_dict_hooks")
+    _state_dict_pre_hooks = hook_dict("_state_dict_pre_hooks")
+    _load_state_dict_pre_hooks = hook_dict("_load_state_dict_pre_hooks")
+    _load_state_dict_post_hooks = hook_dict("_load_state_dict_post_hooks")
+    _is_full_backward_hook: bool | None = None
+
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(module, args)` before each forward; what it returns (a tuple, or one value)
+        replaces the arguments.
+
+        With `with_kwargs` it is `hook(module, args, kwargs)`, and it returns None or `(args, kwargs)`.
+        """
+        handle = RemovableHandle(self._forward_pre_hooks, hook, first=prepend)
+        if with_kwargs:
+            self._forward_pre_hooks_with_kwargs[handle.id] = True
+        return handle
+
+    def register_forward_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> RemovableHandle:
+        """Calls `hook(module, args, output)` after each forward; what it returns, if not None, replaces
+        the output.
+
+        With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs after
+        an exception too.
+
+        >>> layer = nn.Identity()
+        >>> handle = layer.register_forward_hook(lambda module, args, output: output + 1)
+        >>> layer(tg.zeros(2))
+        tensor([1., 1.])
+        """
+        handle = RemovableHandle(self._forward_hooks, hook, first=prepend)
+        if with_kwargs:
+            self._forward_hooks_with_kwargs[handle.id] = True
+        if always_call:
+            self._forward_hooks_always_called[handle.id] = True
+        return handle
+
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Calls `hook(module, grad_output)` when the gradients of the outputs are known; what it returns
+        replaces them.
+        """
+        return RemovableHandle(self._backward_pre_hooks, hook, first=prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Calls `hook(module, grad_input, grad_output)` when the gradients of the inputs are known; what
+        it returns replaces them.
+        """
+        set_backward_kind(self, True)
+        return RemovableHandle(self._backward_hooks, hook, first=prepend)
+
+    def register_backward_hook(self, hook: Callable) -> RemovableHandle:
+        """The old kind of backward hook, on the output's own node. Prefer `register_full_backward_hook`."""
+        set_backward_kind(self, False)
+        return RemovableHandle(self._backward_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls `hook(module, prefix, keep_vars)` before `state_dict` gathers this module's state."""
+        return RemovableHandle(self._state_dict_pre_hooks, hook)
+
+    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls `hook(module, state_dict, prefix, local_metadata)` afterwards; it may change the dict in
+        place.
+        """
+
+        @functools.wraps(hook)
+        def in_place(*args):
+            if hook(*args) is not None:
+                raise RuntimeError("state_dict post-hook must return None")
+
+        return RemovableHandle(self._state_dict_hooks, in_place)
+
+    def _register_state_dict_hook(self, hook):
+        """Like `register_state_dict_post_hook`, but the hook may return another dict to go on with."""
+        return RemovableHandle(self._state_dict_hooks, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+        error_msgs)` first.
+        """
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
+        return RemovableHandle(
+            self._load_state_dict_pre_hooks, WithModule(hook, self) if with_module else hook
+        )
+
+    def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls `hook(module, incompatible_keys)` when this module has loaded; it may change both lists
+        in place.
+        """
+        return RemovableHandle(self._load_state_dict_post_hooks, hook)
+
+
 # -- on all modules ---------------------------------------------------------------------------------
 
 

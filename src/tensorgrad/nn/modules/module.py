@@ -5,7 +5,6 @@ What every call passes (calling, attribute look-up, assignment, zero_grad) is co
 
 from __future__ import annotations
 
-import functools
 import inspect
 import warnings
 from collections import OrderedDict, namedtuple
@@ -13,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import tensorgrad as tg
-from tensorgrad.core import RemovableHandle, Tensor, no_grad
+from tensorgrad.core import Tensor, no_grad
 from tensorgrad.nn import _module as compiled
+from tensorgrad.nn.modules._conversion import Converted
 from tensorgrad.nn.modules._hooks import (
-    WithModule,
+    Hooked,
     call_with_hooks,
-    hook_dict,
     hooks_of,
     register_module_backward_hook,
     register_module_buffer_registration_hook,
@@ -28,7 +27,6 @@ from tensorgrad.nn.modules._hooks import (
     register_module_full_backward_pre_hook,
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
-    set_backward_kind,
 )
 from tensorgrad.nn.parameter import Parameter
 
@@ -91,7 +89,7 @@ class _CallSignature:
         return inspect.Signature([inspect.Parameter(*which) for which in zip(("args", "kwargs"), kinds)])
 
 
-class Module(compiled.ModuleBase):
+class Module(Converted, Hooked):
     """The base of everything that holds parameters. Subclass it, make the parts in `__init__`, use them
     in `forward`.
 
@@ -327,86 +325,6 @@ class Module(compiled.ModuleBase):
         fn(self)
         return self
 
-    def _apply(self, fn, recurse=True):
-        """Replaces the values of all parameters, their gradients, and buffers by `fn` of them.
-        Parameters stay the same objects.
-        """
-        if recurse:
-            for module in self.children():
-                module._apply(fn)
-        with tg.no_grad():
-            for parameter in self._parameters.values():
-                if parameter is None:
-                    continue
-                grad = parameter.grad
-                value = fn(parameter)
-                if grad is not None:
-                    grad = fn(grad)
-                    parameter.grad = None  # which would not fit for a moment
-                if value is not parameter:
-                    parameter.data = value
-                if grad is not None:
-                    parameter.grad = grad
-        for name, buffer in self._buffers.items():
-            if buffer is not None:
-                self._buffers[name] = fn(buffer)
-        return self
-
-    def to(self: T, *args, **kwargs) -> T:
-        """Converts floating point parameters and buffers: `to(dtype)`, `to(device, dtype)` or
-        `to(tensor)`. In place.
-        """
-        device, dtype = _parse_to(*args, **kwargs)
-        if dtype is not None and not dtype.is_floating_point:
-            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
-
-        def convert(tensor):
-            if device is not None:
-                tensor = tensor.to(device)
-            return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
-
-        return self._apply(convert)
-
-    def to_empty(self: T, *, device, recurse: bool = True) -> T:
-        """Gives every parameter and buffer new memory, with whatever values are in it."""
-        return self._apply(lambda tensor: tg.empty_like(tensor, device=device), recurse=recurse)
-
-    def type(self: T, dst_type) -> T:
-        """Converts all parameters and buffers, integers too, to `dst_type`."""
-        return self._apply(lambda tensor: tensor.type(dst_type))
-
-    def float(self: T) -> T:
-        """Converts floating point parameters and buffers to float32."""
-        return _convert(self, tg.float32)
-
-    def double(self: T) -> T:
-        """Converts floating point parameters and buffers to float64.
-
-        >>> nn.Linear(2, 2).double().weight.dtype
-        tensorgrad.float64
-        """
-        return _convert(self, tg.float64)
-
-    def half(self: T) -> T:
-        """Converts floating point parameters and buffers to float16."""
-        return _convert(self, tg.float16)
-
-    def bfloat16(self: T) -> T:
-        """Converts floating point parameters and buffers to bfloat16."""
-        return _convert(self, tg.bfloat16)
-
-    def cpu(self: T) -> T:
-        """The module itself: everything is on the CPU."""
-        return self._apply(lambda tensor: tensor.cpu())
-
-    def cuda(self: T, device=None) -> T:
-        """RuntimeError: there is no other device than the CPU."""
-        return self.to("cuda" if device is None else device)
-
-    def share_memory(self: T) -> T:
-        """The module itself. Processes made by fork share its memory until one of them writes."""
-        return self
-
     def train(self: T, mode: bool = True) -> T:
         """Sets every module of the tree to training (or, with False, evaluation) mode."""
         if not isinstance(mode, bool):
@@ -429,71 +347,6 @@ class Module(compiled.ModuleBase):
     zero_grad = compiled.zero_grad
 
     # -- calling, the long way
-
-    _forward_hooks = hook_dict("_forward_hooks")
-    _forward_hooks_with_kwargs = hook_dict("_forward_hooks_with_kwargs")
-    _forward_hooks_always_called = hook_dict("_forward_hooks_always_called")
-    _forward_pre_hooks = hook_dict("_forward_pre_hooks")
-    _forward_pre_hooks_with_kwargs = hook_dict("_forward_pre_hooks_with_kwargs")
-    _backward_hooks = hook_dict("_backward_hooks")
-    _backward_pre_hooks = hook_dict("_backward_pre_hooks")
-    _state_dict_hooks = hook_dict("_state_dict_hooks")
-    _state_dict_pre_hooks = hook_dict("_state_dict_pre_hooks")
-    _load_state_dict_pre_hooks = hook_dict("_load_state_dict_pre_hooks")
-    _load_state_dict_post_hooks = hook_dict("_load_state_dict_post_hooks")
-    _is_full_backward_hook: bool | None = None
-
-    def register_forward_pre_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Calls `hook(module, args)` before each forward; what it returns (a tuple, or one value)
-        replaces the arguments.
-
-        With `with_kwargs` it is `hook(module, args, kwargs)`, and it returns None or `(args, kwargs)`.
-        """
-        handle = RemovableHandle(self._forward_pre_hooks, hook, first=prepend)
-        if with_kwargs:
-            self._forward_pre_hooks_with_kwargs[handle.id] = True
-        return handle
-
-    def register_forward_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
-    ) -> RemovableHandle:
-        """Calls `hook(module, args, output)` after each forward; what it returns, if not None, replaces
-        the output.
-
-        With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs after
-        an exception too.
-
-        >>> layer = nn.Identity()
-        >>> handle = layer.register_forward_hook(lambda module, args, output: output + 1)
-        >>> layer(tg.zeros(2))
-        tensor([1., 1.])
-        """
-        handle = RemovableHandle(self._forward_hooks, hook, first=prepend)
-        if with_kwargs:
-            self._forward_hooks_with_kwargs[handle.id] = True
-        if always_call:
-            self._forward_hooks_always_called[handle.id] = True
-        return handle
-
-    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(module, grad_output)` when the gradients of the outputs are known; what it returns
-        replaces them.
-        """
-        return RemovableHandle(self._backward_pre_hooks, hook, first=prepend)
-
-    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(module, grad_input, grad_output)` when the gradients of the inputs are known; what
-        it returns replaces them.
-        """
-        set_backward_kind(self, True)
-        return RemovableHandle(self._backward_hooks, hook, first=prepend)
-
-    def register_backward_hook(self, hook: Callable) -> RemovableHandle:
-        """The old kind of backward hook, on the output's own node. Prefer `register_full_backward_hook`."""
-        set_backward_kind(self, False)
-        return RemovableHandle(self._backward_hooks, hook)
 
     def _call_impl(self, *args, **kwargs):
         return compiled.ModuleBase.__call__(self, *args, **kwargs)
@@ -518,43 +371,6 @@ class Module(compiled.ModuleBase):
     def set_extra_state(self, state: Any) -> None:
         """Takes what `get_extra_state` gave."""
         raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
-
-    def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Calls `hook(module, prefix, keep_vars)` before `state_dict` gathers this module's state."""
-        return RemovableHandle(self._state_dict_pre_hooks, hook)
-
-    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix, local_metadata)` afterwards; it may change the dict in
-        place.
-        """
-
-        @functools.wraps(hook)
-        def in_place(*args):
-            if hook(*args) is not None:
-                raise RuntimeError("state_dict post-hook must return None")
-
-        return RemovableHandle(self._state_dict_hooks, in_place)
-
-    def _register_state_dict_hook(self, hook):
-        """Like `register_state_dict_post_hook`, but the hook may return another dict to go on with."""
-        return RemovableHandle(self._state_dict_hooks, hook)
-
-    def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
-        error_msgs)` first.
-        """
-        return self._register_load_state_dict_pre_hook(hook, with_module=True)
-
-    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
-        return RemovableHandle(
-            self._load_state_dict_pre_hooks, WithModule(hook, self) if with_module else hook
-        )
-
-    def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
-        """Calls `hook(module, incompatible_keys)` when this module has loaded; it may change both lists
-        in place.
-        """
-        return RemovableHandle(self._load_state_dict_post_hooks, hook)
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         """Adds this module's own state to `destination`."""
@@ -752,10 +568,6 @@ def _check_name(module, what, name, place):
         raise KeyError(f"attribute '{name}' already exists")
 
 
-def _convert(module, dtype):
-    return module._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
-
-
 def _persistent(module):
     """The parameters and buffers that `state_dict` holds, by name."""
     left_out = module._non_persistent_buffers_set
@@ -773,19 +585,3 @@ def _attribute(module, name):
 def _addindent(text, spaces):
     first, *rest = text.split("\n")
     return "\n".join([first] + [" " * spaces + line if line.strip() else "" for line in rest])
-
-
-def _parse_to(*args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=None):
-    """(device or None, dtype or None) of the many ways to call `to`."""
-    for arg in args:
-        if isinstance(arg, Tensor):
-            device, dtype = arg.device, arg.dtype
-        elif isinstance(arg, tg.dtype):
-            dtype = arg
-        elif isinstance(arg, (str, int, tg.device)) and not isinstance(arg, bool):
-            device = arg
-        elif arg is not None and not isinstance(arg, bool):
-            raise TypeError(
-                f"to() received an invalid argument: {arg!r}. Give it a device, a dtype or a tensor."
-            )
-    return None if device is None else tg.device(device), dtype

@@ -10,7 +10,7 @@ from tensorgrad.core import Tensor, _core, bool_
 from tensorgrad.core.declare import case, composite, integers, normal, primitive, truths
 from tensorgrad.ops.elementwise import choosing
 from tensorgrad.ops.indices.indexing import _pick, _put, deliver
-from tensorgrad.ops.shapes import shaping, striding
+from tensorgrad.ops.shapes import shaping, slicing, striding
 
 # ---- masks
 
@@ -70,7 +70,7 @@ def masked_scatter(input, mask, source):
             f"values; it has {source.numel()}"
         )
     flat = shaping.reshape(shaping.expand(input, shape), (math.prod(shape),))
-    values = shaping.narrow(shaping.reshape(source, (source.numel(),)), 0, 0, where.size)
+    values = slicing.narrow(shaping.reshape(source, (source.numel(),)), 0, 0, where.size)
     return shaping.reshape(_put(flat, 0, where, values, False), shape)
 
 
@@ -157,7 +157,7 @@ def select_scatter(input, src, dim, index):
     tensor([[0., 0.],
             [1., 1.]])
     """
-    return _replaced(input, src, lambda x: shaping.select(x, dim, index))
+    return _replaced(input, src, lambda x: slicing.select(x, dim, index))
 
 
 @composite(
@@ -171,7 +171,7 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     >>> tg.slice_scatter(tg.zeros(4), tg.ones(2), 0, 1, 3)
     tensor([0., 1., 1., 0.])
     """
-    return _replaced(input, src, lambda x: shaping.slice_(x, dim, start, end, step))
+    return _replaced(input, src, lambda x: slicing.slice_(x, dim, start, end, step))
 
 
 @composite(
@@ -188,7 +188,7 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     tensor([[1., 0.],
             [0., 1.]])
     """
-    return _replaced(input, src, lambda x: shaping.diagonal(x, offset, dim1, dim2))
+    return _replaced(input, src, lambda x: slicing.diagonal(x, offset, dim1, dim2))
 
 
 @composite(method=True, samples=lambda: [case(normal(6), normal(2), (2,), (2,), 1, name="plain")])

@@ -8,7 +8,7 @@ from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.elementwise import activations, arithmetic, choosing
 from tensorgrad.ops.elementwise.activations import BOTH, LAYER
 from tensorgrad.ops.layers import normalizing
-from tensorgrad.ops.shapes import shaping
+from tensorgrad.ops.shapes import shaping, slicing
 
 
 def _sloped(input, slope):
@@ -99,7 +99,7 @@ def glu(input, dim=-1):
     size = input.shape[dim]
     if size % 2:
         raise RuntimeError(f"glu: Halving dimension must be even, but dimension {dim} is size {size}")
-    half = [shaping._slice(input, dim, start, size // 2, 1) for start in (0, size // 2)]
+    half = [slicing._slice(input, dim, start, size // 2, 1) for start in (0, size // 2)]
     return arithmetic.mul(half[0], activations.sigmoid(half[1]))
 
 

@@ -13,7 +13,7 @@ from tensorgrad.core.limits import finfo
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.reducing.reductions import added_up, cast, check_tensor
-from tensorgrad.ops.shapes import joining, shaping
+from tensorgrad.ops.shapes import joining, shaping, slicing
 
 F_ = "tensorgrad.nn.functional"
 BOTH = ("tensorgrad", F_)
@@ -435,7 +435,7 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
     if input.numel() == 0:
         return input
-    size = shaping._whole_number(size, "size")
+    size = slicing._whole_number(size, "size")
     if size < 1:
         raise RuntimeError(f"local_response_norm: size must be greater than zero, but got {size}")
     channels = input.shape[1]

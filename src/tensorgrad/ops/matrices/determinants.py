@@ -11,7 +11,8 @@ from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.ops.elementwise import choosing
 from tensorgrad.ops.making import creation
 from tensorgrad.ops.matrices.factorizing import _lu, _row_order
-from tensorgrad.ops.matrices.linalg import (
+from tensorgrad.ops.matrices.products import matmul
+from tensorgrad.ops.matrices.solving import (
     BOTH,
     _inv,
     _solve_triangular,
@@ -20,7 +21,6 @@ from tensorgrad.ops.matrices.linalg import (
     identity,
     inv,
 )
-from tensorgrad.ops.matrices.products import matmul
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.shapes import joining, shaping
 

@@ -1,5 +1,5 @@
 """`as_strided`, any view of the memory; shapes changed in place; views under torch's names for their
-copies.
+copies; what a write to a view does to its base.
 """
 
 from __future__ import annotations
@@ -12,22 +12,18 @@ from tensorgrad.core import _core, enable_grad
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.core.declare import view as declare_view
 from tensorgrad.ops.shapes.shaping import (
-    diagonal,
     expand,
-    narrow,
     permute,
-    select,
     sizes_of,
-    slice_,
     squeeze,
     swapaxes,
     swapdims,
     t,
     transpose,
-    unfold,
     unsqueeze,
     view,
 )
+from tensorgrad.ops.shapes.slicing import diagonal, narrow, select, slice_, unfold
 
 # as_strided: any view of the memory. Its gradient takes a detour over the memory itself.
 
@@ -254,3 +250,111 @@ def alias_copy(input):
     tensor([1., 1.])
     """
     return input.clone()
+
+
+# What an in-place write to a view does to its base, and what the view then is: see core/README.md.
+
+
+def _window(flat, shape, strides, offset):
+    """The view of a flat array that shape, strides and offset, in elements, tell."""
+    flat = flat if math.prod(shape) == 0 else flat[offset:]
+    return np.lib.stride_tricks.as_strided(flat, shape, [step * flat.itemsize for step in strides])
+
+
+@primitive(
+    vjp=dict(
+        base=lambda g, place: _view_scatter(g, g.new_zeros(place[0]), place),
+        value=lambda g, place: _kept_gradient(_view_gather(g.contiguous(), place), place),
+    ),
+    at=(),
+    grad_name="CopySlices",
+    samples=lambda: [case(normal(3, 4), normal(2, 2), ((2, 2), (4, 2), 1, None), name="plain")],
+)
+def _view_scatter(base, value, place):
+    """``base`` with ``value`` in the place of a view of it: (shape, strides, offset) in elements, or the
+    flat indices.
+    """
+    full = np.array(base, order="C")
+    shape, strides, offset, flat = place
+    if flat is None:
+        _window(full.reshape(-1), shape, strides, offset)[...] = value
+    else:
+        full.reshape(-1)[flat.reshape(-1)] = np.broadcast_to(value, shape).reshape(-1)
+    return full
+
+
+def _positions(place):
+    """The flat indices, in the base, of a view's elements."""
+    shape, strides, offset, flat = place
+    if flat is not None:
+        return flat
+    index = np.full(shape, offset)
+    for d, (extent, step) in enumerate(zip(shape, strides)):
+        index += (np.arange(extent) * step).reshape((-1,) + (1,) * (len(shape) - d - 1))
+    return index
+
+
+def _overlaps(place):
+    """Whether some elements of a view may share a place in the base."""
+    shape, strides, _, flat = place
+    if 0 in shape:
+        return False
+    if flat is not None:
+        return np.unique(flat).size < flat.size
+    reach = 0
+    for step, extent in sorted((step, extent) for step, extent in zip(strides, shape) if extent > 1):
+        if step <= reach:
+            return True
+        reach += step * (extent - 1)
+    return False
+
+
+@composite(at=())
+def _written_last(x, value):
+    """``value`` for a view ``x`` whose elements may share memory: each the last of those that share its place
+    and differ from what is there.
+    """
+    old, new = _core._array_of(x), _core._array_of(value)
+    order = np.arange(x.numel()) + x.numel() * (old != new).reshape(-1)
+    where = _positions((tuple(x.shape), x.stride(), 0, None)).reshape(-1)
+    _, place = np.unique(where, return_inverse=True)
+    last = np.full(place.max() + 1, -1)
+    np.maximum.at(last, place, order)
+    source = _core._copy_of_array(last[place] % x.numel())
+    return value.reshape(-1)[source].reshape(x.shape)
+
+
+def _kept_gradient(g, place):
+    """The gradient of what was written to a view: of elements that share a place only the last is kept."""
+    if not _overlaps(place):
+        return g
+    where = _positions(place).reshape(-1)
+    _, last = np.unique(where[::-1], return_index=True)
+    lost = np.ones(where.size, bool)
+    lost[where.size - 1 - last] = False
+    return g.masked_fill(_core._copy_of_array(lost.reshape(place[0])), 0.0)
+
+
+@primitive(
+    vjp=dict(g=lambda g, place: _view_gather(g, place)),
+    at=(),
+    samples=lambda: [case(normal(2, 3), (3, 4), ((2, 3), (0, 2), 1, None), name="repeated")],
+)
+def _view_sum(g, shape, place):
+    """Zeros of ``shape`` to which ``g`` is added in the place of a view, whose elements may repeat."""
+    where = _positions(place).reshape(-1)
+    total = np.bincount(where, weights=g.reshape(-1), minlength=math.prod(shape))
+    return total.astype(g.dtype).reshape(shape)
+
+
+@primitive(
+    vjp=dict(base=lambda g, place, input_shape: _view_sum(g, input_shape, place)),
+    at=(),
+    grad_name="AsStridedBackward0",
+    samples=lambda: [case(normal(3, 4), ((2, 2), (4, 2), 1, None), name="plain")],
+)
+def _view_gather(base, place):
+    """The elements of ``base`` that a view of it shows."""
+    base = np.ascontiguousarray(base).reshape(-1)
+    shape, strides, offset, flat = place
+    return np.array(_window(base, shape, strides, offset)) if flat is None else base[flat]

@@ -1,0 +1,151 @@
+/* Mathematics of float32, made of that in vmath.h and held to its rules: the normal distribution, and activations. */
+#ifndef TENSORGRAD_ACTIVATIONS_H
+#define TENSORGRAD_ACTIVATIONS_H
+
+#include "vmath.h"
+
+/* ---- the normal distribution -------------------------------------------------------------------------------------- */
+
+/* exp(a^2) erfc(a), for 0 <= a <= 10.3: times a + 2 it is a polynomial of q = (a - 2) / (a + 2). */
+INLINE_MATH float erfcx_core(float a)
+{
+    float t = 1.0f / (a + 2.0f);
+    float q = (a - 2.0f) * t;
+    float p = -4.449191025e-5f;
+    p = p * q - 0.0005254323282f;
+    p = p * q - 0.0007271152126f;
+    p = p * q + 0.003039760701f;
+    p = p * q + 0.006434896677f;
+    p = p * q - 0.02150195904f;
+    p = p * q - 0.03643578921f;
+    p = p * q + 0.2794714431f;
+    p = p * q - 0.6871609308f;
+    return t * (p * q + 1.021582715f);
+}
+
+/* exp(-share a^2), share 1/2 or 1, down to e^-104. Rounding a^2 would cost 50 ULP: 12 of its bits are squared exactly. */
+INLINE_MATH float exp_of_square(float a, float share)
+{
+    float high = of_bits(bits_of(a) & (int32_t)0xfffff000);
+    return exp_join_negative(exp_parts(-share * high * high, -share * (a - high) * (a + high)));
+}
+
+/* erfc(a) for a >= 0. */
+INLINE_MATH float erfc_of_positive(float a)
+{
+    float within = at_most(a, 10.2f);
+    return exp_of_square(within, 1.0f) * erfcx_core(within);
+}
+
+/* 5 ULP. */
+INLINE_MATH float erfc32(float x)
+{
+    float tail = erfc_of_positive(abs32(x));
+    return x < 0.0f ? 2.0f - tail : tail;
+}
+
+/* Up to 0.93 by erf(x) / x - 1, of z = x^2. 1.5 ULP. */
+INLINE_MATH float erf32(float x)
+{
+    float a = abs32(x);
+    float z = a * a;
+    float p = -0.0005976896458f;
+    p = p * z + 0.004990980842f;
+    p = p * z - 0.02676556747f;
+    p = p * z + 0.1128180279f;
+    p = p * z - 0.3761249432f;
+    p = p * z + 0.12837915f;
+    return with_sign(a < 0.93f ? a * p + a : 1.0f - erfc_of_positive(a), x);
+}
+
+/* 2 / sqrt(pi) exp(-x^2). */
+INLINE_MATH float erf_slope32(float x)
+{
+    return 1.12837917f * exp_of_square(at_most(abs32(x), 10.2f), 1.0f);
+}
+
+/* The normal distribution at x: its function, and its density without 1 / sqrt(2 pi). */
+typedef struct Normal {
+    float below, bell;
+} Normal;
+
+INLINE_MATH Normal normal32(float x)
+{
+    Normal normal;
+    float a = at_most(abs32(x), 14.4f);
+    normal.bell = exp_of_square(a, 0.5f);
+    float tail = 0.5f * normal.bell * erfcx_core(a * 0.707106781f);
+    normal.below = x < 0.0f ? tail : 1.0f - tail;
+    return normal;
+}
+
+/* ---- activations -------------------------------------------------------------------------------------------------- */
+
+/* x + 3, no less than 0 and no more than 6. */
+INLINE_MATH float ramp32(float x)
+{
+    return x < -3.0f ? 0.0f : x > 3.0f ? 6.0f : x + 3.0f;
+}
+
+INLINE_MATH float silu_slope32(float x)
+{
+    float s = sigmoid32(x);
+    return s * (1.0f + x * (1.0f - s));
+}
+
+/* x times the share of the normal distribution below x. 6 ULP, on the negative side too, but for denormal results. */
+INLINE_MATH float gelu32(float x)
+{
+    return x * normal32(x).below;
+}
+
+INLINE_MATH float gelu_slope32(float x)
+{
+    Normal normal = normal32(x);
+    float within = with_sign(at_most(abs32(x), 14.4f), x);      /* so that an infinity gives its limit */
+    return normal.below + within * 0.398942280f * normal.bell;
+}
+
+/* Twice the argument of the tanh: x (1 + tanh(u)) / 2 = x sigmoid(2 u). */
+INLINE_MATH float gelu_tanh_inner32(float x)
+{
+    return 1.59576912f * (x + 0.044715f * x * x * x);
+}
+
+INLINE_MATH float gelu_tanh_slope32(float x)
+{
+    float within = at_least(at_most(x, 100.0f), -100.0f);
+    float s = sigmoid32(gelu_tanh_inner32(within));
+    return s + within * s * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * within * within);
+}
+
+/* log(1 + e^x) = max(x, 0) + log(1 + e^-|x|). 2 ULP. */
+INLINE_MATH float softplus32(float x)
+{
+    float y = (x < 0.0f ? 0.0f : x) + log1p_of_unit(exp_of_negative(-abs32(x)));
+    return x > 20.0f ? x : y;
+}
+
+/* 2 ULP. */
+INLINE_MATH float log_sigmoid32(float x)
+{
+    return (x < 0.0f ? x : 0.0f) - log1p_of_unit(exp_of_negative(-abs32(x)));
+}
+
+/* x tanh(log(1 + e)) = x n / (n + 2), with e = exp(x) and n = e (e + 2). */
+INLINE_MATH float mish32(float x)
+{
+    float e = exp32(at_most(x, 20.0f));
+    float n = e * (e + 2.0f);
+    return x * (n / (n + 2.0f));
+}
+
+INLINE_MATH float mish_slope32(float x)
+{
+    float within = at_least(at_most(x, 20.0f), -104.0f);
+    float e = exp32(within);
+    float n = e * (e + 2.0f);
+    return n / (n + 2.0f) + 4.0f * within * e * (1.0f + e) / ((n + 2.0f) * (n + 2.0f));
+}
+
+#endif

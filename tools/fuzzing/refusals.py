@@ -1,0 +1,173 @@
+"""What one side refuses and the other takes, on purpose: the first half of the list of excuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fuzzing.running import Seen
+from fuzzing.situations import FUSED, Situation, lenient, writes_nothing
+
+
+@dataclass(frozen=True)
+class Excuse:
+    """``line`` stands in docs/differences.md; ``holds`` says whether it covers a situation."""
+
+    line: str
+    holds: Callable[[Situation], bool]
+
+
+REFUSALS = [
+    Excuse(
+        "Where PyTorch refuses a write because the result overlaps its operand",
+        lambda s: s.refused(
+            "some elements of the input tensor and the written-to tensor refer to a single memory",
+            "more than one element of the written-to tensor refers to a single memory",
+        ),
+    ),
+    Excuse(
+        "a write into elements that share memory is refused by every op",
+        lambda s: s.only_refused_here("more than one element of the written-to tensor refers to a single"),
+    ),
+    Excuse(
+        "so more programs run backward that PyTorch stops",
+        lambda s: (
+            s.refused("has been modified by an inplace operation")
+            or (
+                s.only_refused_here("has been modified by an inplace operation") and s.calls(*FUSED, "matmul")
+            )
+        ),
+    ),
+    Excuse(
+        "The outputs of `unbind` and `split` may be written in place",
+        lambda s: "multiple views" in str(s.difference.wanted),
+    ),
+    Excuse(
+        "A second walk through a graph is refused where something it needs was freed",
+        lambda s: s.refused("Trying to backward through the graph a second time"),
+    ),
+    Excuse(
+        "An index out of range, a number that does not fit",
+        lambda s: (
+            (s.only_refused_here("out of bounds") and "[" in s.line)
+            or (
+                s.only_refused_here(
+                    "without overflow",
+                    "not implemented for",
+                    "Low precision dtypes",
+                    "at least 2 dimensions",
+                    "Dimension out of range",
+                    "There must be one `x` value",
+                    "Expected a floating point",
+                    "square matrices",
+                )
+                and writes_nothing(s)
+            )
+        ),
+    ),
+    Excuse(
+        "Ops work on dtypes for which PyTorch has no loop",
+        lambda s: (
+            s.refused("not implemented for '", "not supported for", "does not support")
+            or (s.calls("tanhshrink", "mse_loss") and s.refused("with a bool tensor is not supported"))
+        ),
+    ),
+    Excuse(
+        "Derivatives exist that PyTorch has not",
+        lambda s: s.refused(
+            "derivative for '",
+            "derivative for aten::",
+            "is not differentiable with respect to",
+            "Index to scalar can have only 1 value",
+            "Autograd not support dtype",
+            "TensorAccessor expected",
+        )
+        or (s.refused("doesn't match the broadcast shape") and s.calls("clamp") and ".grad(" in s.line),
+    ),
+    Excuse(
+        "logdet and slogdet of singular matrices have a derivative",
+        lambda s: s.refused("the input matrix is singular") and s.calls("slogdet", "logdet"),
+    ),
+    Excuse(
+        "Operands of several dtypes are promoted",
+        lambda s: s.refused(
+            "expected scalar type",
+            "to have the same dtype",
+            "to have the same type as tensor for argument",
+            "to match query dtype",
+            "expected m1 and m2",
+            "same dtype",
+            "mixed dtype",
+            "Found dtype",
+            "Integral inputs not supported",
+            "may not be a boolean tensor",
+            "can't be cast to the desired output type",
+            "torch.int32",
+        ),
+    ),
+    Excuse(
+        "Operands of several dtypes are promoted",
+        lambda s: (
+            s.kind == "dtype"
+            and s.calls(r"\w+_(loss|norm)", "cdist", "binary_cross_entropy_with_logits")
+            and len({v.dtype for v in s.values.values() if isinstance(v, Seen)}) > 1
+        ),
+    ),
+    Excuse(
+        "A name that is missing raises AttributeError",
+        lambda s: s.only_refused_here("object has no attribute"),
+    ),
+    Excuse("Arguments are read more freely", lenient),
+    Excuse(
+        "What can't be read as the kind that is wanted is a TypeError",
+        lambda s: s.only_refused_here("must be bool, not", "must be Number, not", "must be float, not"),
+    ),
+    Excuse(
+        "a factor past int64 has its gradient",
+        lambda s: s.refused("cannot be converted to type int64_t without overflow") and ".grad(" in s.line,
+    ),
+    Excuse(
+        "`index_fill` at a place counted from the end has its gradient",
+        lambda s: s.calls("index_fill") and s.refused("index out of range in self"),
+    ),
+    Excuse(
+        "`index_put` takes values with leading dimensions of 1",
+        lambda s: s.calls("index_put") and s.refused("cannot be broadcast to indexing result"),
+    ),
+    Excuse(
+        "A slice of a step past its end has one element",
+        lambda s: s.calls(r"slice_\w+") and s.holds(r"2 ?\*\* ?63 - 1"),
+    ),
+    Excuse("complex numbers", lambda s: s.only_refused_here("must be Tensor, not complex")),
+    Excuse(
+        "`take_along_dim` refuses an index out of range",
+        lambda s: s.calls("take_along_dim") and s.only_refused_here("out of bounds"),
+    ),
+    Excuse(
+        "`hardtanh_` refuses limits in the wrong order",
+        lambda s: s.calls("hardtanh") and s.only_refused_here("min_val cannot be greater than max_val"),
+    ),
+    Excuse(
+        "`cross_entropy` refuses a negative `label_smoothing`",
+        lambda s: s.calls("cross_entropy") and s.only_refused_here("label_smoothing must be between"),
+    ),
+    Excuse(
+        "`chunk` takes any count",
+        lambda s: s.calls("chunk") and s.refused("split expects split_size be non-negative"),
+    ),
+    Excuse(
+        "Every op takes `out=`",
+        lambda s: s.refused(
+            "unexpected keyword argument 'out'",
+            "Expected out tensor to have",
+            "only supports bool tensor",
+            "output tensor's dtype is wrong",
+        ),
+    ),
+    Excuse(
+        "a number in a tensor's place is refused",
+        lambda s: s.only_refused_here(
+            "must be Tensor, not int", "must be Tensor, not float", "must be Tensor, not bool"
+        ),
+    ),
+]
