@@ -1,4 +1,4 @@
-"""Python that runs in the middle of a call, and changes what the call works on: an error or a right answer, never a crash."""
+"""Python that runs in the middle of a call and changes what it works on: an error or a right answer."""
 
 import threading
 

@@ -147,7 +147,6 @@ cdef class Group(Watched):
 
 cdef int read_group(Stepper optimizer, Group group) except -1:
     """Takes over what the group's entries say, as C values."""
-    cdef tuple names
     kind = type(optimizer)
     params = group["params"]
     group.params = params if type(params) is list else list(params)
