@@ -178,9 +178,8 @@ cdef object run_reduction(Op op, list values):
             if found is not DECLINED:
                 return found
     if op.rule == FLOAT and not IS_FLOAT[x.code]:
-        raise RuntimeError(f"{op.__name__}(): could not infer output dtype. Input dtype must be either a "
-                           "floating point or complex "
-                           f"dtype. Got: {title(x.code)}")
+        raise RuntimeError(f"{op.__name__}(): could not infer output dtype. Input dtype must be either a floating point or "
+                           f"complex dtype. Got: {title(x.code)}")
     reduced_dims(op, values[1], x, mask)
     values[0] = x
     values[1] = tuple([i for i in range(x.nd) if mask[i]])

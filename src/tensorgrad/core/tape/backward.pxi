@@ -139,9 +139,8 @@ cdef Tensor reduced_to(Node node, Py_ssize_t i, Tensor g, tuple shape):
     """A gradient that a Function gave in a shape that its input broadcasts to."""
     cdef Py_ssize_t lead = g.nd - len(shape), k
     if lead < 0 or any([shape[k] != 1 and shape[k] != shape_of(g)[lead + k] for k in range(len(shape))]):
-        raise RuntimeError(f"Function {node.name()} returned an invalid gradient at index {i} - got "
-                           f"{list(shape_tuple(g))} but expected "
-                           f"shape compatible with {list(shape)}")
+        raise RuntimeError(f"Function {node.name()} returned an invalid gradient at index {i} - got {list(shape_tuple(g))} but "
+                           f"expected shape compatible with {list(shape)}")
     return sum_to(g, shape)
 
 
@@ -290,9 +289,8 @@ cdef Tensor seed_gradient(Tensor root, object given, bint create_graph):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(given).__name__}")
     g = <Tensor>given
     if not same_shape(g, root):
-        raise RuntimeError(f"Mismatch in shape: grad_output[0] has a shape of {list(shape_tuple(g))} and "
-                           "output[0] has a shape of "
-                           f"{list(shape_tuple(root))}.")
+        raise RuntimeError(f"Mismatch in shape: grad_output[0] has a shape of {list(shape_tuple(g))} and output[0] has a shape "
+                           f"of {list(shape_tuple(root))}.")
     if g.code != root.code:
         g = OP_CAST(g, DTYPE_LIST[root.code])
     return g

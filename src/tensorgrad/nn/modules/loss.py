@@ -45,8 +45,7 @@ def _reduction(size_average, reduce, reduction):
     if isinstance(size_average, Tensor) or isinstance(reduce, Tensor):
         raise RuntimeError(
             "a loss got tensors where its settings belong: first make it, then call it with the tensors, as "
-            "in "
-            "nn.MSELoss()(input, target); or call the function, nn.functional.mse_loss(input, target)"
+            "in nn.MSELoss()(input, target); or call the function, nn.functional.mse_loss(input, target)"
         )
     word = "none" if reduce is False else "sum" if size_average is False else "mean"
     warnings.warn(
@@ -237,9 +236,8 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         return (
             f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
             f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
-            f"reduction={self.reduction}, "
-            f"ignore_index={self.ignore_index}, label_smoothing={self.label_smoothing}, "
-            f"options={self.options}"
+            f"reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
         )
 
 

@@ -158,8 +158,7 @@ def deliver(found: Tensor, out: Tensor | None, *inputs: Tensor) -> Tensor:
         if np.may_share_memory(_core._array_of(each), _core._array_of(out)):
             raise RuntimeError(
                 "unsupported operation: some elements of the input tensor and the written-to tensor refer to "
-                "a single memory location. "
-                "Please clone() the tensor before performing the operation."
+                "a single memory location. Please clone() the tensor before performing the operation."
             )
     return _core._write_out(out, found)
 
@@ -185,8 +184,7 @@ def _as_index(part):
     else:
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
-            "indices "
-            f"(got {type(part).__name__})"
+            f"indices (got {type(part).__name__})"
         )
     if array.dtype.kind not in "biu":
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
@@ -260,8 +258,7 @@ class Plan:
                         if each.shape[d] != shape[at + d]:
                             raise IndexError(
                                 f"The shape of the mask {list(each.shape)} at index {d} does not match the "
-                                f"shape of the indexed "
-                                f"tensor {list(shape)} at index {at + d}"
+                                f"shape of the indexed tensor {list(shape)} at index {at + d}"
                             )
                     entries.append((dim, covered, np.flatnonzero(each)))
                 else:

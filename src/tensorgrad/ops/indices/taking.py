@@ -75,8 +75,8 @@ def _check_source(who: str, input, dim: int, where, source):
         ):
             raise (IndexError if source.ndim <= 1 and dim == 0 else RuntimeError)(
                 f"{who}(): Number of indices ({where.size}) should be equal to source.size(dim) and the "
-                f"other sizes of source "
-                f"{list(source.shape)} to those of self {list(input.shape)}, at dim {dim}"
+                f"other sizes of source {list(source.shape)} to those of self {list(input.shape)}, at dim "
+                f"{dim}"
             )
         source = shaping.reshape(source, wanted)
     return source

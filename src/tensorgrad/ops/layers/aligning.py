@@ -41,9 +41,8 @@ def _padded(targets: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         return targets
     if targets.size != lengths.sum():
         raise RuntimeError(
-            f"ctc_loss: Expected 1-D targets to have as many elements as target_lengths add up to, "
-            f"{lengths.sum()}, but got "
-            f"{targets.size}"
+            "ctc_loss: Expected 1-D targets to have as many elements as target_lengths add up to, "
+            f"{lengths.sum()}, but got {targets.size}"
         )
     rows = np.zeros((lengths.size, lengths.max(initial=0)), np.int64)
     rows[np.arange(rows.shape[1]) < lengths[:, None]] = targets

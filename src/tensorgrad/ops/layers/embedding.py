@@ -143,9 +143,9 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> t
     if input.ndim == 2:
         if offsets is not None:
             raise ValueError(
-                f"embedding_bag: if input is 2D, then offsets has to be None, as input is treated as a "
-                "mini-batch of fixed length "
-                f"sequences. However, found offsets of type {type(offsets).__name__}"
+                "embedding_bag: if input is 2D, then offsets has to be None, as input is treated as a "
+                "mini-batch of fixed length sequences. However, found offsets of type "
+                f"{type(offsets).__name__}"
             )
         count, length = input.shape
         return np.repeat(np.arange(count), length), count
@@ -163,9 +163,8 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> t
         raise RuntimeError("embedding_bag: include_last_offset: number of offsets should be at least 1")
     if starts.size and starts[0] != 0:
         raise RuntimeError(
-            f"embedding_bag: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to "
-            "start from position 0. "
-            f"However, got {starts[0]}"
+            "embedding_bag: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start "
+            f"from position 0. However, got {starts[0]}"
         )
     if starts.size and starts[-1] > length:
         raise RuntimeError(
@@ -211,8 +210,7 @@ def embedding_bag(
     if per_sample_weights is not None and per_sample_weights.shape != input.shape:
         raise ValueError(
             f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it "
-            "must have the same shape "
-            f"as the input ({list(input.shape)})"
+            f"must have the same shape as the input ({list(input.shape)})"
         )
     if weight.ndim != 2:
         raise ValueError(

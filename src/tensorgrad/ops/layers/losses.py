@@ -66,9 +66,9 @@ def _compared(name: str, input: Any, target: Any, weight: Tensor | None = None) 
         want_tensors(name, weight=weight)
     if input.shape != target.shape:
         warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
-            f"This will likely lead "
-            f"to incorrect results due to broadcasting. Please ensure they have the same size.",
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This "
+            "will likely lead to incorrect results due to broadcasting. Please ensure they have the same "
+            "size.",
             stacklevel=3,
         )
     if weight is not None and weight.shape != input.shape:
@@ -237,8 +237,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         if word == "mean" and size_average is None and reduce is None:
             warnings.warn(
                 "reduction: 'mean' divides the total loss by both the batch size and the support size. "
-                "'batchmean' divides only "
-                "by the batch size, as the definition of the divergence has it.",
+                "'batchmean' divides only by the batch size, as the definition of the divergence has it.",
                 stacklevel=2,
             )
     else:

@@ -160,22 +160,19 @@ def _check_normalized(name, input, normalized_shape, weight, bias=None):
     _want_floats(name, input)
     if not shape:
         raise RuntimeError(
-            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
-            "element, but got "
-            f"normalized_shape = {list(shape)}"
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, "
+            f"but got normalized_shape = {list(shape)}"
         )
     for each, what in ((weight, "weight"), (bias, "bias")):
         if each is not None and tuple(each.shape) != shape:
             raise RuntimeError(
                 f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
-                f"{list(each.shape)} and "
-                f"normalized_shape = {list(shape)}"
+                f"{list(each.shape)} and normalized_shape = {list(shape)}"
             )
     if tuple(input.shape[-len(shape) :]) != shape:
         raise RuntimeError(
             f"Given normalized_shape={list(shape)}, expected input with shape [*, "
-            f"{', '.join(map(str, shape))}], but got input of "
-            f"size{list(input.shape)}"
+            f"{', '.join(map(str, shape))}], but got input of size{list(input.shape)}"
         )
     return shape
 
@@ -236,8 +233,7 @@ def _check_per_channel(channels, **given):
         if each is not None and (each.ndim != 1 or each.numel() != channels):
             raise RuntimeError(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got "
-                f"{name} of shape "
-                f"{list(each.shape)} and {channels} channels"
+                f"{name} of shape {list(each.shape)} and {channels} channels"
             )
 
 
@@ -265,9 +261,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     batch, channels = input.shape[:2]
     if channels % num_groups:
         raise RuntimeError(
-            f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
-            f"{list(input.shape)} and "
-            f"num_groups={num_groups}"
+            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(input.shape)} and num_groups={num_groups}"
         )
     _check_per_channel(channels, weight=weight, bias=bias)
     if input.numel() == num_groups:

@@ -196,9 +196,8 @@ def _plan(operands: tuple[str, ...], output: str | None, shapes: tuple[tuple[int
         if named > len(shape) or (named < len(shape) and ELLIPSIS not in labels):
             hint = "" if ELLIPSIS in labels else " and no ellipsis was given"
             raise _bad(
-                f"the number of subscripts in the equation ({named}) does not match the number of "
-                f"dimensions ({len(shape)}) for "
-                f"operand {i}{hint}"
+                f"the number of subscripts in the equation ({named}) does not match the number of dimensions "
+                f"({len(shape)}) for operand {i}{hint}"
             )
         if ELLIPSIS in labels:
             widest = max(widest, len(shape) - named)
@@ -353,9 +352,8 @@ def _contracted(dims: Any, a: Tensor, b: Tensor) -> tuple[list[int], list[int]]:
         return first, second
     if not isinstance(dims, int):
         raise RuntimeError(
-            f"tensordot expects dims to be int or tuple[list[int], list[int]] or list[list[int]] "
-            "containing two lists, but got "
-            f"dims={dims}"
+            "tensordot expects dims to be int or tuple[list[int], list[int]] or list[list[int]] containing "
+            f"two lists, but got dims={dims}"
         )
     if dims < 0:
         raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
@@ -394,9 +392,8 @@ def tensordot(a, b, dims=2):
             )
         if a.shape[i] != b.shape[j] and a.shape[i] != 1 and b.shape[j] != 1:
             raise RuntimeError(
-                f"tensordot: contracted dimensions need to match, but first has size {a.shape[i]} in dim "
-                f"{i} and second has size "
-                f"{b.shape[j]} in dim {j}"
+                f"tensordot: contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} "
+                f"and second has size {b.shape[j]} in dim {j}"
             )
         seen_a.add(i)
         seen_b.add(j)

@@ -104,9 +104,8 @@ def _norm_dtype(name, input, dtype):
             raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {dtype}")
         if dtype.itemsize < input.dtype.itemsize:
             raise RuntimeError(
-                f"{name}: the dtype of the input ({input.dtype}) should be convertible without narrowing "
-                f"to the specified dtype "
-                f"({dtype})"
+                f"{name}: the dtype of the input ({input.dtype}) should be convertible without narrowing to "
+                f"the specified dtype ({dtype})"
             )
     return cast(input, dtype)
 

@@ -366,9 +366,8 @@ def _overloaded(name, along, whole, pairwise, input, dim, keepdim, other):
         return along(input, dim, builtins.bool(keepdim))
     if input.numel() == 0:
         raise RuntimeError(
-            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
-            f"reduction dim with the "
-            "'dim' argument."
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction "
+            "dim with the 'dim' argument."
         )
     return whole(input)
 
