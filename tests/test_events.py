@@ -263,11 +263,13 @@ def test_a_body_writes_where_the_engine_says():
     """Into a tensor's memory, which the accounts know, and not into an array of NumPy's own."""
     with tg.backend("numpy"):
         x, y = tg.rand(30, 40), tg.rand(40)
-        calls = {"tanh": x.tanh, "mul": lambda: x * y, "lt": lambda: x < 0.5, "logaddexp": lambda: y.logaddexp(x)}
+        calls = {
+            "tanh": x.tanh, "mul": lambda: x * y, "lt": lambda: x < 0.5, "logaddexp": lambda: y.logaddexp(x),
+        }  # fmt: skip
         for name, call in calls.items():
             with Counted() as counted:
                 result = call()
-            written = next(each.outputs for each in counted.events if (each.kind, each.name) == ("body", name))
+            written = next(e.outputs for e in counted.events if (e.kind, e.name) == ("body", name))
             assert [each.address for each in written] == [result.data_ptr()]
         before = tg.memory_allocated()
         kept = x.exp()

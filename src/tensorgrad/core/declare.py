@@ -397,8 +397,7 @@ def composite(
     Parameters with a name of `OPERANDS` take tensors alone (or None, where that is the default), which a call
     checks before the body runs. ``others`` names those of them that take something else too, ``optional``
     those that take None though it is not their default. So it is with settings, whose kind is that of their
-    default. ``single``: of narrow floats it is computed in float32, and rounded
-    once.
+    default. ``single``: of narrow floats it is computed in float32, and rounded once.
     """
     return _decorator(
         kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method,

@@ -182,9 +182,8 @@ class CrossEntropyLoss(_WeightedLoss):
 class LinearCrossEntropyLoss(_WeightedLoss):
     """`CrossEntropyLoss` of the scores that a linear layer of its own gives.
 
-    Shape: input `(N, in_features)` or `(in_features)`, target `(N, *out_features)` or `()` of class
-    numbers, or
-    probabilities `(N, num_classes, *out_features)`.
+    Shape: input `(N, in_features)` or `(in_features)`, target `(N, *out_features)` or `()` of class numbers,
+    or probabilities `(N, num_classes, *out_features)`.
 
     >>> nn.LinearCrossEntropyLoss(3, 4)(tg.zeros(2, 3), tg.tensor([0, 1]))
     tensor(1.3863, grad_fn=<NllLossBackward0>)
@@ -530,9 +529,8 @@ class MultiLabelMarginLoss(_Loss):
 class CTCLoss(_Loss):
     """Minus the log-probability that a sequence of labels is read off the input, at places left open.
 
-    Shape: log_probs `(T, N, C)` of `log_softmax`, targets `(N, S)`, or all labels in one row, and the
-    lengths of
-    both, `(N)`. The class `blank` stands for no label.
+    Shape: log_probs `(T, N, C)` of `log_softmax`, targets `(N, S)`, or all labels in one row, and the lengths
+    of both, `(N)`. The class `blank` stands for no label.
 
     >>> nn.CTCLoss(reduction="sum")(tg.zeros(2, 1, 3).log_softmax(-1), tg.tensor([[1]]), (2,), (1,))
     tensor(1.0986)

@@ -215,8 +215,7 @@ class Plan:
     dimensions of it.
 
     ``view``: after the index's ints, slices and None, with the indexed dimensions moved together; ``dim``,
-    ``span``: where they
-    begin and how many they are; ``index``: int64 positions among them seen as one.
+    ``span``: where they begin and how many they are; ``index``: int64 positions among them seen as one.
     """
 
     __slots__ = ("dim", "index", "span", "view")

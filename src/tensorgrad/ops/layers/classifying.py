@@ -67,8 +67,8 @@ def _factors(
     ],
 )
 def _nll(input, target, weight=None, ignore_index=-100, reduction="none"):
-    """Minus the weighted score of the target's class, along dimension 1 and 0 where it is ignored; "
-    "reduced."""
+    """Minus the weighted score of the target's class, along dimension 1 and 0 where it is ignored;
+    reduced."""
     target, kept = _chosen(target, ignore_index, input.shape[1])
     factors = _factors(target, kept, weight, input.dtype)
     if not input.shape[1]:

@@ -17,8 +17,8 @@ F_ = "tensorgrad.nn.functional"
 
 
 def _discounted(g: Tensor, index: Tensor, padding_idx: int, by_frequency: bool) -> Tensor:
-    """The gradients of the looked-up rows that count: not those of padding, and those of frequent rows "
-    "less."""
+    """The gradients of the looked-up rows that count: not those of padding, and those of frequent rows
+    less."""
     if padding_idx < 0 and not by_frequency:
         return g
     numbers = _core._array_of(index)
@@ -98,10 +98,8 @@ def embedding(
     """The rows of ``weight`` of the numbers ``input``.
 
     ``padding_idx`` names a row that gets no gradient; rows longer than ``max_norm`` (in the ``norm_type``
-    norm) are shortened to
-    it, in ``weight`` itself; ``scale_grad_by_freq`` divides a row's gradient by how often it was asked
-    for. Raises IndexError for
-    a number that is no row.
+    norm) are shortened to it, in ``weight`` itself; ``scale_grad_by_freq`` divides a row's gradient by how
+    often it was asked for. Raises IndexError for a number that is no row.
 
     Shapes: input (*) of integers, weight (V, D); output (*, D).
 
@@ -191,10 +189,8 @@ def embedding_bag(
     """The sum, mean or maximum of the rows of ``weight`` that each bag of numbers names; 0 for an empty bag.
 
     A 2-D ``input`` holds a bag in every row. A 1-D one is cut into bags where ``offsets`` says; with
-    ``include_last_offset`` the
-    last offset is the end of the last bag. ``per_sample_weights`` weights the rows of a sum. The row
-    ``padding_idx`` counts for
-    nothing. See ``embedding`` for the rest.
+    ``include_last_offset`` the last offset is the end of the last bag. ``per_sample_weights`` weights the
+    rows of a sum. The row ``padding_idx`` counts for nothing. See ``embedding`` for the rest.
 
     >>> F.embedding_bag(tg.tensor([[0, 1], [1, 1]]), tg.tensor([[1.0], [3.0]]))
     tensor([[2.],

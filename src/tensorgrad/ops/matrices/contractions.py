@@ -1,8 +1,8 @@
 """Sums of products over named dimensions: einsum, tensordot, and chains of matrices.
 
 All of them become batched matrix products. What has to be permuted, reshaped and summed is worked out once
-for the shapes at hand and
-remembered; the steps themselves are ops, so gradients of any order come by themselves.
+for the shapes at hand and remembered; the steps themselves are ops, so gradients of any order come by
+themselves.
 """
 
 from __future__ import annotations
@@ -308,12 +308,10 @@ def _cheapest(labelled: list[str], result: str, sizes: dict[str, int]) -> tuple[
 def einsum(*args):
     r"""The sum of products that an equation in letters names, as in :math:`C_{ik} = \sum_j A_{ij} B_{jk}`.
 
-    ``einsum("ij,jk->ik", a, b)``: a letter names a dimension, letters missing on the right are summed
-    over, ``...`` stands for
-    further dimensions, which broadcast. Without ``->`` the letters seen once are kept, in alphabetical
-    order. Lists of numbers may
-    stand for letters: ``einsum(a, [0, 1], b, [1, 2], [0, 2])``. Raises RuntimeError when equation and
-    shapes do not fit.
+    ``einsum("ij,jk->ik", a, b)``: a letter names a dimension, letters missing on the right are summed over,
+    ``...`` stands for further dimensions, which broadcast. Without ``->`` the letters seen once are kept, in
+    alphabetical order. Lists of numbers may stand for letters: ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
+    Raises RuntimeError when equation and shapes do not fit.
 
     >>> tg.einsum("ij,j->i", tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1.0, 10.0]))
     tensor([21., 43.])
@@ -444,8 +442,8 @@ def bilinear(input1, input2, weight, bias=None):
 
 
 def _best_order(sizes: list[int]) -> list[list[int]]:
-    """Where to split each run of a chain of matrices so that the fewest multiplications are made "
-    "(dynamic programming)."""
+    """Where to split each run of a chain of matrices so that the fewest multiplications are made
+    (dynamic programming)."""
     count = len(sizes) - 1
     cost = [[0] * count for _ in range(count)]
     split = [[0] * count for _ in range(count)]

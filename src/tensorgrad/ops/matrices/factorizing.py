@@ -74,8 +74,8 @@ def _lu_input(g_0, output_0, output_1):
     ],
 )
 def _lu(A):
-    """L and U in one matrix, the rows that were swapped (counted from 1), and an int32 that is not 0 for "
-    "a 0 in U."""
+    """L and U in one matrix, the rows that were swapped (counted from 1), and an int32 that is not 0 for
+    a 0 in U."""
     packed = A.copy()
     m, n = A.shape[-2:]
     k = min(m, n)
@@ -323,8 +323,8 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
 
 
 def _from_factor(L: Tensor, change: Tensor, upper: bool) -> Tensor:
-    """The gradient of a factor, from that of the product that it makes; as in PyTorch its zeros get one "
-    "too."""
+    """The gradient of a factor, from that of the product that it makes; as in PyTorch its zeros get one
+    too."""
     change = change + change.mT
     return -matmul(L, change) if upper else -matmul(change, L)
 

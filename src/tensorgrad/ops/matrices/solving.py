@@ -60,8 +60,8 @@ def same_dtypes(name: str, A: Tensor, B: Tensor) -> None:
 
 
 def by_matrix(function: Any, *stacks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A function of matrices applied to each of a stack: the results, NaN where it failed, and where "
-    "that was."""
+    """A function of matrices applied to each of a stack: the results, NaN where it failed, and where
+    that was."""
     try:
         return function(*stacks), np.zeros(stacks[0].shape[:-2], bool)
     except np.linalg.LinAlgError:

@@ -293,8 +293,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
     """The ``X`` for which ``A @ X`` comes nearest to ``B``.
 
     With it come the squared distances, the rank and the singular values; ``driver`` says, as in PyTorch,
-    which of
-    them are computed, and the others are empty.
+    which of them are computed, and the others are empty.
 
     >>> tg.linalg.lstsq(tg.tensor([[2.0]]), tg.tensor([[3.0]])).solution
     tensor([[1.5000]])
@@ -358,8 +357,8 @@ def cond(A, p=None):
 
 
 def _range_of(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
-    """An orthonormal basis near the range of ``A - M``: Halko and others, Finding structure with "
-    "randomness, 2009."""
+    """An orthonormal basis near the range of ``A - M``: Halko and others, Finding structure with
+    randomness, 2009."""
 
     def times(x: Tensor, turned: bool) -> Tensor:
         made = matmul(A.mT if turned else A, x)
