@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 from tensorgrad.core import Tensor
 from tensorgrad.nn import functional as F
 from tensorgrad.nn.modules.distance import PairwiseDistance
 from tensorgrad.nn.modules.linear import Linear
 from tensorgrad.nn.modules.module import Module
+from tensorgrad.ops.layers.losses import named_by_flags
 
 __all__ = [
     "BCELoss",
@@ -39,20 +39,13 @@ __all__ = [
 
 
 def _reduction(size_average, reduce, reduction):
-    """The word for what PyTorch's two old flags said."""
-    if size_average is None and reduce is None:
-        return reduction
+    """The word for what becomes of single losses, once no tensor has taken a setting's place."""
     if isinstance(size_average, Tensor) or isinstance(reduce, Tensor):
         raise RuntimeError(
             "a loss got tensors where its settings belong: first make it, then call it with the tensors, as "
             "in nn.MSELoss()(input, target); or call the function, nn.functional.mse_loss(input, target)"
         )
-    word = "none" if reduce is False else "sum" if size_average is False else "mean"
-    warnings.warn(
-        f"size_average and reduce args will be deprecated, please use reduction='{word}' instead.",
-        stacklevel=4,
-    )
-    return word
+    return named_by_flags(size_average, reduce, reduction, 5)
 
 
 class _Loss(Module):

@@ -146,7 +146,7 @@ def _scatter_add_rows(rows, index, count):
     return add_at((count, *rows.shape[index.ndim :]), 0, index, np.ascontiguousarray(rows))
 
 
-def deliver(found: Tensor, out: Tensor | None, *inputs: Tensor) -> Tensor:
+def into_out(found: Tensor, out: Tensor | None, *inputs: Tensor) -> Tensor:
     """A result, in ``out`` if one is given: it may not share memory with what was read, nor be of another
     dtype.
     """

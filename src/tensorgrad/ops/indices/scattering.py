@@ -126,7 +126,7 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     tensor([[1, 1],
             [4, 3]])
     """
-    return indexing.deliver(
+    return indexing.into_out(
         _gather(input, _check_index("gather", input, dim, index), index), out, input, index
     )
 

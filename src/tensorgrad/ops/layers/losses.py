@@ -23,15 +23,22 @@ REDUCTIONS = ("none", "mean", "sum")
 # ---------------------------------------------------------------------------- what losses share
 
 
+def named_by_flags(size_average: Any, reduce: Any, reduction: str, stacklevel: int) -> str:
+    """The reduction, which PyTorch's two old flags may still name; a warning says how to write it."""
+    if size_average is None and reduce is None:
+        return reduction
+    apart = reduce is not None and not reduce
+    reduction = "none" if apart else "mean" if size_average is None or size_average else "sum"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+        stacklevel=stacklevel,
+    )
+    return reduction
+
+
 def reduction_of(size_average: Any, reduce: Any, reduction: str) -> str:
-    """The reduction, which PyTorch's two old flags may still name; raises ValueError for an unknown one."""
-    if size_average is not None or reduce is not None:
-        apart = reduce is not None and not reduce
-        reduction = "none" if apart else "mean" if size_average is None or size_average else "sum"
-        warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-            stacklevel=3,
-        )
+    """The same for a function, which refuses another word: raises ValueError."""
+    reduction = named_by_flags(size_average, reduce, reduction, 4)
     if reduction not in REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
     return reduction

@@ -139,7 +139,7 @@ def _standardize(input, dim, eps):
     return tuple(each.astype(input.dtype, copy=False) for each in (centred, mean, inverse, variance))
 
 
-def _scaled(input, weight, bias):
+def _affine(input, weight, bias):
     """Scaled and moved, in memory that the tape does not keep: a norm's result may be written in place."""
     if weight is None and bias is None:
         return input.clone() if input.requires_grad else input
@@ -196,7 +196,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """
     shape = _check_normalized("layer_norm", input, normalized_shape, weight, bias)
     dims = tuple(range(input.ndim - len(shape), input.ndim))
-    return _scaled(_standardize(input, dims, eps)[0], weight, bias)
+    return _affine(_standardize(input, dims, eps)[0], weight, bias)
 
 
 @composite(
@@ -273,7 +273,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         groups = input
     else:
         groups = _standardize(shaping.reshape(input, (batch, num_groups, -1)), (2,), eps)[0]
-    return _scaled(
+    return _affine(
         shaping.reshape(groups, input.shape), _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
     )
 
@@ -363,7 +363,7 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
         _remember_both(running_mean, running_var, mean, variance, count, momentum)
     else:
         found = _frozen(input, running_mean, running_var, eps)
-    return _scaled(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
+    return _affine(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
 
 
 @composite(
@@ -407,7 +407,7 @@ def instance_norm(
             )
         found, mean, _, variance = _standardize(input, tuple(range(2, input.ndim)), eps)
         _remember_both(running_mean, running_var, mean, variance, count, momentum)
-    return _scaled(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
+    return _affine(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
 
 
 @composite(
@@ -463,7 +463,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
     """
     shape = _check_normalized("native_layer_norm", input, normalized_shape, weight, bias)
     found, mean, inverse, _ = _standardize(input, tuple(range(input.ndim - len(shape), input.ndim)), eps)
-    return _scaled(found, weight, bias), mean.detach(), inverse.detach()
+    return _affine(found, weight, bias), mean.detach(), inverse.detach()
 
 
 @composite(
@@ -482,7 +482,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
         raise RuntimeError(f"Expected num groups to be greater than 0, got {group}")
     groups = shaping.reshape(input, (N, group, (C // group) * HxW))
     found, mean, inverse, _ = _standardize(groups, (2,), eps)
-    found = _scaled(shaping.reshape(found, (N, C, HxW)), _by_channel(weight, 3), _by_channel(bias, 3))
+    found = _affine(shaping.reshape(found, (N, C, HxW)), _by_channel(weight, 3), _by_channel(bias, 3))
     shapes = (input.shape, (N, group), (N, group))
     return tuple(shaping.reshape(*each) for each in zip((found, mean, inverse), shapes, strict=True))
 

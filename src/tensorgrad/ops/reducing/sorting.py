@@ -11,7 +11,7 @@ from tensorgrad.core import Tensor, _core, bool_
 from tensorgrad.core.declare import case, composite, distinct, integers, primitive
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.elementwise.comparison import eq, logical_not, ne
-from tensorgrad.ops.reducing.reductions import check_tensor, named, pick, place
+from tensorgrad.ops.reducing.reductions import check_tensor, named, pick, picked_gradient
 
 Sort = named("sort", "values", "indices")
 Topk = named("topk", "values", "indices")
@@ -42,7 +42,7 @@ def _order(array, dim, descending):
 
 
 def _placed(g, output_1, dim, input_shape):
-    return place(g, dim, output_1, True, input_shape)
+    return picked_gradient(g, dim, output_1, True, input_shape)
 
 
 @primitive(
