@@ -362,8 +362,8 @@ def primitive(
 
     A formula's parameters say what the tape keeps: ``g`` (the output's gradient; ``g_0``, ``g_1`` of
     several), ``output`` (``output_0``), parameters of the op by name, the shape of the first tensor
-    (``input_shape``) or of the second. One formula for several arguments: ``vjp={("a", "b"): f}`` gives a
-    tuple with one gradient for every tensor parameter of the op.
+    (``input_shape``), of the second or of the third. One formula for several arguments:
+    ``vjp={("a", "b"): f}`` gives a tuple with one gradient for every tensor parameter of the op.
     """
     return _decorator(
         kind="primitive", rule="free", vjp=vjp, nograd=nograd, samples=samples, at=at, method=method,

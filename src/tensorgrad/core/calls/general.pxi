@@ -276,6 +276,8 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
                         keep1(node, t)
                     else:
                         keep2(node, t)
+                elif i == 2 and op.keeps_third_shape:
+                    node.s2 = shape_tuple(t)
             else:
                 extra = node_extra(node)
                 if extra.edges is None:
@@ -386,6 +388,8 @@ cdef object node_value(Node node, int code, object g):
         return node.settings[len(op.params)]
     if code == ARG_SECOND_SHAPE:
         return node.settings[len(op.params) + 1]
+    if code == ARG_THIRD_SHAPE:
+        return shape_tuple(<Tensor>node.s2) if isinstance(node.s2, Tensor) else node.s2
     if code == ARG_GRADS:
         return [output_gradient(node, g, i) for i in range(node.outputs)]
     if code <= ARG_G_N:

@@ -39,6 +39,7 @@ cdef enum:                  # what a formula's argument may be, beside the numbe
     ARG_SHAPE = -3
     ARG_GRADS = -4          # the gradients of all outputs, as a list
     ARG_SECOND_SHAPE = -5
+    ARG_THIRD_SHAPE = -6
     ARG_OUTPUT_N = -10      # -10 - n: output n of several
     ARG_G_N = -30           # -30 - n: the gradient of output n
 
@@ -432,6 +433,8 @@ cdef class Op:
                     row.append(ARG_SHAPE)
                 elif each.endswith("_shape") and each.removesuffix("_shape") in tensor_params[1:2]:
                     row.append(ARG_SECOND_SHAPE)
+                elif each.endswith("_shape") and each.removesuffix("_shape") in tensor_params[2:3]:
+                    row.append(ARG_THIRD_SHAPE)
                 elif each == "grads":
                     row.append(ARG_GRADS)
                 elif each.startswith("g_") and each[2:].isdigit():
@@ -449,6 +452,7 @@ cdef class Op:
             keeps.append(mask)
         self.formula_args = tuple(codes)
         self.keeps_second_shape = any([ARG_SECOND_SHAPE in row for row in codes])
+        self.keeps_third_shape = any([ARG_THIRD_SHAPE in row for row in codes])
         self.plain = (list_arg is None and len(tensor_params) == len(params) <= 2
                       and not any([ARG_SHAPE in row or ARG_SECOND_SHAPE in row for row in codes]))
         self.keeps = tuple(keeps)

@@ -336,8 +336,7 @@ def _linear_weight(g, input):
     vjp=dict(
         input=lambda g, weight: matmul(g, weight) if weight.ndim == 2 else shaping.unsqueeze(g, -1) * weight,
         weight=_linear_weight,
-        # The kernel does not keep the bias, which is then as long as the last dimension.
-        bias=lambda g, bias: _core._sum_to(g, g.shape[-1:] if bias is None else bias.shape),
+        bias=lambda g, bias_shape: _core._sum_to(g, bias_shape),
     ),
     at="tensorgrad.nn.functional",
     grad_name="AddmmBackward0",
