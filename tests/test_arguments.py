@@ -225,6 +225,14 @@ def test_a_running_sum_in_place_has_no_dtype_but_its_own(name):
 def test_view_takes_a_dtype_and_split_a_size_by_name():
     assert tg.ones(2).view(dtype=tg.int32).tolist() == [1065353216] * 2
     assert len(tg.ones(3).split(split_size=2)) == 2
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dtype'"):
+        tg.ones(4).reshape(dtype=(2, 2))
+
+
+@pytest.mark.parametrize("call", [tg.cumsum, tg.select, tg.unsqueeze, tg.sort, tg.softmax], ids=lambda op: op.__name__)
+def test_a_dimension_past_all_integers_is_out_of_range(call):
+    with pytest.raises(IndexError, match="Dimension out of range"):
+        call(tg.ones(2), 2**70, *([0] if call is tg.select else []))
 
 
 def test_empty_tensors_of_given_strides_and_order():

@@ -7,7 +7,7 @@ import pytest
 
 import tensorgrad as tg
 import tensorgrad.nn.functional as F
-from tensorgrad.core.declare import registry
+from tensorgrad.core.declare import binary, registry
 from tensorgrad.testing.samples import materialize
 
 OPS = [op for op in registry.values() if op.facts.samples and op.tensor_params]
@@ -328,3 +328,12 @@ def test_sizes_and_rooms_of_any_number_type_are_taken():
 
 def test_a_histogram_whose_range_times_its_bins_overflows_is_right():
     assert tg.tensor([0.0, 3.4e38]).histc(4).tolist() == [1.0, 0.0, 0.0, 1.0]
+
+
+def test_a_kernel_for_the_way_back_that_nothing_would_run_is_refused():
+    def first(input, other):
+        return input
+
+    with pytest.raises(ValueError, match="nothing would run its kernel tanh_backward"):
+        binary(vjp=dict(input=lambda g: g), nograd=("other",), at=(), name="_tanh")(first)
+    assert "_tanh" not in registry

@@ -75,8 +75,8 @@ def test_importing_loads_neither_layers_nor_optimizers():
 def test_run_time_needs_numpy_alone():
     code = (
         "import sys, numpy; had = set(sys.modules); import tensorgrad as tg; tg.nn, tg.optim, tg.autograd, "
-        "tg.data, tg.io; "
-        "print(sorted({m.split('.')[0] for m in set(sys.modules) - had} - set(sys.stdlib_module_names)))"
+        "tg.data, tg.io; print(sorted({m.split('.')[0] for m in set(sys.modules) - had} - "
+        "set(sys.stdlib_module_names)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     others = {name for name in ast.literal_eval(found) if "cython" not in name}

@@ -1,5 +1,5 @@
-"""Linear algebra: what a factorization multiplies back to, gradients behind structured matrices, and "
-"what is refused."""
+"""Linear algebra: what a factorization multiplies back to, gradients behind structured matrices, and
+what is refused."""
 
 import itertools
 import math

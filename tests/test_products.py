@@ -234,6 +234,16 @@ def test_linear_differentiates_twice_beside_frozen_tensors(frozen):
     assert all(np.isfinite(g.numpy()).all() for g in second)
 
 
+@pytest.mark.parametrize("shape", [(4,), (1,), ()], ids=str)
+def test_linear_keeps_the_shape_of_its_bias_alone(shape):
+    bias = tg.ones(shape, requires_grad=True)
+    out = F.linear(tg.ones(3, 2), tg.ones(4, 2), bias)
+    with tg.no_grad():
+        bias.add_(1)  # no gradient needs its values
+    grad = tg.autograd.grad(out.sum(), bias, create_graph=True)[0]
+    np.testing.assert_array_equal(grad.detach().numpy(), np.full(shape, 12.0 / bias.numel()))
+
+
 def test_rmatmul_of_tensors():
     a, b = draws((2, 3), (3, 4))
     agree(tg.tensor(b).__rmatmul__(tg.tensor(a)), a @ b)

@@ -4,6 +4,7 @@ infinity or NaN arrives from above. What is right is PyTorch's answer, in a fixt
 
 from __future__ import annotations
 
+import math
 from fnmatch import fnmatchcase as fnmatch
 from functools import cache
 from pathlib import Path
@@ -57,18 +58,18 @@ KNOWN = {  # op/sample/point/what, as patterns
 def expected():
     """PyTorch's derivatives by "op/sample/point": first ones, which of them are live, second ones."""
     held = np.load(FIXTURE)
-    answers, values, live = {}, held["values"], held["live"]
-    for name in str(held["names"]).split("\n"):
+    answers = {}
+    names = str(held["names"]).split("\n")
+    values = np.split(held["values"], np.cumsum(held["sizes"])[:-1])
+    live = np.split(held["live"], np.cumsum(held["leaves"])[:-1])
+    for name, own, reached in zip(names, values, live, strict=True):
         sample, point = name.rsplit("/", 1)
         if sample not in SAMPLES:
             continue
-        leaves = arguments(SAMPLES[sample][1], point)[2]
-        cut = []
-        for leaf in leaves * 2:
-            cut.append(values[: leaf.numel()].reshape(tuple(leaf.shape)))
-            values = values[leaf.numel() :]
-        answers[name] = cut[: len(leaves)], list(live[: len(leaves)]), cut[len(leaves) :]
-        live = live[len(leaves) :]
+        shapes = [tuple(leaf.shape) for leaf in arguments(SAMPLES[sample][1], point)[2]] * 2
+        cuts = np.split(own, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
+        cut = [part.reshape(shape) for part, shape in zip(cuts, shapes, strict=True)]
+        answers[name] = cut[: len(reached)], list(reached), cut[len(reached) :]
     return answers
 
 

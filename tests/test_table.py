@@ -13,7 +13,7 @@ import tensorgrad as tg
 from tensorgrad.autograd import gradcheck, gradgradcheck
 from tensorgrad.core import Tensor, _core
 from tensorgrad.core.declare import Case, Draw, registry
-from tensorgrad.testing.samples import LAYOUTS, cases, draw, materialize, reshaped, tensors_in
+from tensorgrad.testing.samples import cases, draw, materialize, reshaped, tensors_in
 
 # One of their arguments has no derivative yet, and says so in backward.
 WITHOUT_ONE = ("igamma", "igammac", "zeta")
@@ -82,7 +82,7 @@ def test_other_dtypes_agree_or_are_refused_alike(op, sample, dtype):
 READS_STRIDES = ("view", "view_as", "view_copy", "as_strided", "as_strided_copy", "as_strided_scatter")
 
 
-@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in ("contiguous", "expanded")])
+@pytest.mark.parametrize("layout", ["transposed", "strided"])
 @table([(op, s) for op, s in ALL if op.__name__.lstrip("_") not in READS_STRIDES])
 def test_strides_do_not_change_the_answer(op, sample, layout):
     for backend in BACKENDS:

@@ -31,13 +31,13 @@ cdef extern from "kernel.h" nogil:
     const Dtype *kernel_dtype(int code) noexcept
     double kernel_largest(int code) noexcept
     ctypedef struct KernelArgs:
-        void *data[8]
-        int64_t size[6]
-        double scalar[8]
-        int64_t integer[4]
+        void *data[KERNEL_OPERANDS]
+        int64_t size[KERNEL_DIMS]
+        double scalar[KERNEL_SCALARS]
+        int64_t integer[KERNEL_INTEGERS]
         int32_t ndim
         int32_t flags
-        int64_t stride[8][6]
+        int64_t stride[KERNEL_OPERANDS][KERNEL_DIMS]
     ctypedef struct Kernel:
         const char *name
         int dtype

@@ -132,8 +132,7 @@ def grad(
         unused = [n for n, g in enumerate(found) if g is None]
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph (input "
-            f"{unused[0]}). "
-            f"Set allow_unused=True if this is the desired behavior."
+            f"{unused[0]}). Set allow_unused=True if this is the desired behavior."
         )
     return tuple(found)
 

@@ -32,18 +32,15 @@ class FunctionCtx:
         if getattr(self, "_freed", False):
             raise RuntimeError(
                 "Trying to backward through the graph a second time (or directly access saved tensors after "
-                "they have already "
-                "been freed). Specify retain_graph=True if you need to."
+                "they have already been freed). Specify retain_graph=True if you need to."
             )
         found = []
         for saved, version, output in getattr(self, "_saved", ()):
             if saved is not None and saved._version != version:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace "
-                    "operation: "
-                    f"[{list(saved.shape)}], saved by {type(self)._title}, is at version {saved._version}; "
-                    "expected version "
-                    f"{version} instead."
+                    f"operation: [{list(saved.shape)}], saved by {type(self)._title}, is at version "
+                    f"{saved._version}; expected version {version} instead."
                 )
             if output is not None:              # an output, kept without its graph so that there is no cycle
                 saved = _core._attach(saved, self._running, output)

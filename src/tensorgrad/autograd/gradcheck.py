@@ -41,10 +41,8 @@ def _checked(inputs: Any, who: str) -> tuple[tuple[Any, ...], list[int]]:
         if several[i].dtype is not tg.float64:
             raise GradcheckError(
                 f"{who} needs double precision: input {i} is {several[i].dtype}. A finite difference of step "
-                "1e-6 keeps about 10 "
-                "digits of float64 but none of float32, so a right gradient would look wrong. Use "
-                "x.double(), and "
-                f"model.double() for a module."
+                "1e-6 keeps about 10 digits of float64 but none of float32, so a right gradient would look "
+                "wrong. Use x.double(), and model.double() for a module."
             )
         strides, shape = several[i].stride(), several[i].shape
         if any(s == 0 and n > 1 for s, n in zip(strides, shape, strict=True)):
@@ -113,12 +111,9 @@ def _compare(
     op = output.grad_fn.name() if output.grad_fn is not None else "no op"
     return (
         f"Jacobian mismatch for output {k} with respect to input {i}: the derivative of output{list(to)} by "
-        f"input{list(at)} is "
-        f"{found[row, column]:.10g} by backward and {expected[row, column]:.10g} by finite differences, a "
-        "difference of "
-        f"{abs(found[row, column] - expected[row, column]):.3g}. The output was made by {op}; "
-        f"{int(wrong.sum())} of {wrong.size} "
-        f"derivatives differ."
+        f"input{list(at)} is {found[row, column]:.10g} by backward and {expected[row, column]:.10g} by "
+        f"finite differences, a difference of {abs(found[row, column] - expected[row, column]):.3g}. The "
+        f"output was made by {op}; {int(wrong.sum())} of {wrong.size} derivatives differ."
     )
 
 

@@ -1,6 +1,6 @@
 # cython: language_level=3
-"""The C face of the core: what the compiled modules beside it (layers, optimizers) may reach."""
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+"""The C face of the core: its classes, and the few functions that the steps of optimizers, compiled apart, call."""
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
 
 from tensorgrad._kernels cimport DTYPES, Kernel, KernelArgs
 
@@ -9,7 +9,7 @@ cdef extern from "block.h" nogil:
         uint32_t refs
         uint32_t version
         int32_t bin
-        int frozen
+        int16_t frozen
 
 cdef enum:
     INLINE_DIMS = 3
@@ -66,7 +66,8 @@ cdef class Node:
     cdef object s0
     cdef object s1
     cdef object s2
-    cdef Tensor output              # an alias of the output without its node, so that there is no cycle
+    cdef Tensor output              # an alias of the output without its node, so that there is no cycle; or what a kernel
+    #                                 left for the way back: log-probabilities, statistics
     cdef object buffer              # the gradient gathered so far in the running backward
     cdef list settings              # by parameter, None for the tensors, then the shapes of the first and the second;
     #                                 or None: the defaults
@@ -119,14 +120,11 @@ cdef class Op:
     cdef int backward_needs
     cdef bint plain                 # all parameters are tensors, at most two, and no formula asks for a shape
     cdef bint keeps_second_shape    # some formula asks for the shape of the second tensor
+    cdef bint keeps_third_shape     # or of the third, which stands in s2 where the tensor itself is not kept
     cdef dict __dict__
 
-cdef int enter_inplace(Tensor x) except -1
-cdef bint needs_grad(Tensor t) except -1
-cdef Tensor new_tensor(int ndim, const Py_ssize_t *shape, int code)
 cdef Tensor clone_raw(Tensor x)
 cdef bint overlap(Tensor x, Tensor y) noexcept
 cdef bint clash(Tensor out, Tensor x) noexcept
 cdef int launch(const Kernel *kernel, KernelArgs *a) except -1
-cdef bint grad_enabled() noexcept
 cdef bint kernels_on() noexcept

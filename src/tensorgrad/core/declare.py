@@ -362,8 +362,8 @@ def primitive(
 
     A formula's parameters say what the tape keeps: ``g`` (the output's gradient; ``g_0``, ``g_1`` of
     several), ``output`` (``output_0``), parameters of the op by name, the shape of the first tensor
-    (``input_shape``) or of the second. One formula for several arguments: ``vjp={("a", "b"): f}`` gives a
-    tuple with one gradient for every tensor parameter of the op.
+    (``input_shape``), of the second or of the third. One formula for several arguments:
+    ``vjp={("a", "b"): f}`` gives a tuple with one gradient for every tensor parameter of the op.
     """
     return _decorator(
         kind="primitive", rule="free", vjp=vjp, nograd=nograd, samples=samples, at=at, method=method,
@@ -397,8 +397,7 @@ def composite(
     Parameters with a name of `OPERANDS` take tensors alone (or None, where that is the default), which a call
     checks before the body runs. ``others`` names those of them that take something else too, ``optional``
     those that take None though it is not their default. So it is with settings, whose kind is that of their
-    default. ``single``: of narrow floats it is computed in float32, and rounded
-    once.
+    default. ``single``: of narrow floats it is computed in float32, and rounded once.
     """
     return _decorator(
         kind="composite", rule="free", vjp=None, nograd=(), samples=samples, at=at, method=method,

@@ -172,8 +172,7 @@ def _in_numpy(name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
     if _wants_gradient(args) or _wants_gradient(tuple(kwargs.values())):
         raise TypeError(
             f"np.{name}() has no op in tensorgrad that could carry the gradient of its arguments. Use "
-            f"tensorgrad's own functions, or "
-            f"give it x.detach()."
+            "tensorgrad's own functions, or give it x.detach()."
         )
     return _wrapped(_on_arrays(function, args, kwargs))
 

@@ -208,14 +208,13 @@ static int64_t units_of_channels(const KernelArgs *a)
 CHANNELS(f32, float)
 CHANNELS(f64, double)
 
-#define BOTH_FLOATS(name, ...) \
-    {#name, DT_F32, name##_f32, __VA_ARGS__, .units = units_of_channels}, \
-    {#name, DT_F64, name##_f64, __VA_ARGS__, .units = units_of_channels},
-
 const Kernel LEVEL(channel_entries)[] = {
-    BOTH_FLOATS(batch_norm, 0.4f, .inputs = 5, .outputs = 2, .in_place = 1 << 3 | 1 << 4, .in_place_if = 1, .settings = "eps momentum: training",
-                .operands = "input=bac weight?=a bias?=a running_mean?=a running_var?=a out=bac stats=f64:2a")
-    BOTH_FLOATS(batch_norm_backward, 0.6f, .inputs = 4, .outputs = 3, .settings = ": training",
-                .operands = "grad=bac input=bac weight?=a stats=f64:2a of_input?=bac of_weight?=a of_bias?=a")
+    BOTH_FLOATS(batch_norm, 0.4f, 0.4f, .inputs = 5, .outputs = 2, .in_place = 1 << 3 | 1 << 4, .in_place_if = 1,
+                .settings = "eps momentum: training",
+                .operands = "input=bac weight?=a bias?=a running_mean?=a running_var?=a out=bac stats=f64:2a",
+                .units = units_of_channels)
+    BOTH_FLOATS(batch_norm_backward, 0.6f, 0.6f, .inputs = 4, .outputs = 3, .settings = ": training",
+                .operands = "grad=bac input=bac weight?=a stats=f64:2a of_input?=bac of_weight?=a of_bias?=a",
+                .units = units_of_channels)
     {NULL},
 };

@@ -158,14 +158,14 @@ ALWAYS_INLINE int64_t row_of(const void *index, int64_t at, int64_t rows, int64_
    no row, whose place in `out` is left as it was. A unit is a segment, which says so in the workspace if there are several. */
 #define GATHERED 4096           /* elements of a segment, at least */
 
-static int64_t rows_of_segment(const KernelArgs *a)
+static int64_t rows_gathered_at_once(const KernelArgs *a)
 {
     return a->size[1] ? GATHERED / a->size[1] + 1 : a->size[0] + 1;
 }
 
 static int64_t segments_to_gather(const KernelArgs *a)
 {
-    int64_t rows = rows_of_segment(a);
+    int64_t rows = rows_gathered_at_once(a);
     return a->size[0] > rows ? divide_up(a->size[0], rows) : 1;
 }
 
@@ -206,7 +206,7 @@ static void join_wrong(const KernelArgs *a, int64_t units)
     }                                                                                                   \
     static void gather_rows_##bits(const KernelArgs *a, int64_t from, int64_t to)                       \
     {                                                                                                   \
-        int64_t rows = rows_of_segment(a);                                                              \
+        int64_t rows = rows_gathered_at_once(a);                                                              \
         int64_t count = a->size[0];                                                                     \
         int64_t *wrong = count > rows ? a->workspace : a->data[3];                                      \
         for (int64_t u = from; u < to; u++) {                                                           \

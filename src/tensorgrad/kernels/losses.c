@@ -38,15 +38,15 @@ static Part joined(const KernelArgs *args, int64_t units)
     return all;
 }
 
-static int64_t rows_of_segment(const KernelArgs *args)
+static int64_t rows_of_loss(const KernelArgs *args)
 {
     int64_t rows = args->size[1] ? SEGMENT / args->size[1] : args->size[0];
     return rows < 1 ? 1 : rows;
 }
 
-static int64_t segments_of_rows(const KernelArgs *args)
+static int64_t segments_of_loss(const KernelArgs *args)
 {
-    int64_t rows = rows_of_segment(args);
+    int64_t rows = rows_of_loss(args);
     return args->size[0] <= rows ? 1 : divide_up(args->size[0], rows);
 }
 
@@ -167,7 +167,7 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
        0 for the sum, the target that is ignored */                                                     \
     static void cross_entropy_##T(const KernelArgs *args, int64_t from, int64_t to)                     \
     {                                                                                                   \
-        int64_t rows = rows_of_segment(args);                                                           \
+        int64_t rows = rows_of_loss(args);                                                           \
         if (args->size[0] <= rows) {                                                                    \
             Part all = cross_entropy_rows_##T(args, 0, args->size[0]);                                  \
             give_cross_entropy_##T(args, &all);                                                         \
@@ -209,7 +209,7 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
     /* data = g (one element), log probabilities, target, gradient of the logits, wrong; the rest as above */ \
     static void cross_entropy_backward_##T(const KernelArgs *args, int64_t from, int64_t to)            \
     {                                                                                                   \
-        int64_t rows = rows_of_segment(args);                                                           \
+        int64_t rows = rows_of_loss(args);                                                           \
         double scale = (double)*(const type *)args->data[0];                                            \
         if (args->integer[0]) {                                                                          \
             int64_t used = 0;                                                                           \
@@ -238,8 +238,6 @@ static size_t sums(const KernelArgs *args, int64_t units)
     return (size_t)units * sizeof(double);
 }
 
-#define BOTH_FLOATS(name, single, wide, ...)                                                            \
-    {#name, DT_F32, name##_f32, single, __VA_ARGS__}, {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
 #define JOINED(name, T, CODE, cost, of, makes, set, where, cut, memory)                                        \
     {#name, CODE, name##_##T, cost, .inputs = of, .outputs = makes, .settings = set, .operands = where, .units = cut, \
      .workspace = memory, .finish = finish_##name##_##T},
@@ -251,10 +249,10 @@ const Kernel LEVEL(loss_entries)[] = {
     JOINED(mse_loss, f64, DT_F64, 0.2f, 2, 1, ": mean", "input=a target=a loss=.", segments, sums)
     BOTH_FLOATS(mse_loss_backward, 0.1f, 0.2f, .inputs = 3, .outputs = 1, .settings = ": mean",
                 .operands = "grad=. input=a target=a out=a")
-    JOINED(cross_entropy, f32, DT_F32, 0.4f, 2, 3, ": mean ignore_index", CROSS_ENTROPY_OPERANDS, segments_of_rows, parts)
-    JOINED(cross_entropy, f64, DT_F64, 8.0f, 2, 3, ": mean ignore_index", CROSS_ENTROPY_OPERANDS, segments_of_rows, parts)
+    JOINED(cross_entropy, f32, DT_F32, 0.4f, 2, 3, ": mean ignore_index", CROSS_ENTROPY_OPERANDS, segments_of_loss, parts)
+    JOINED(cross_entropy, f64, DT_F64, 8.0f, 2, 3, ": mean ignore_index", CROSS_ENTROPY_OPERANDS, segments_of_loss, parts)
     BOTH_FLOATS(cross_entropy_backward, 0.3f, 8.0f, .inputs = 3, .outputs = 2, .settings = ": mean ignore_index",
                 .operands = "grad=. log_probabilities=ab target=i64:a out=ab wrong=i64:2",
-                .units = segments_of_rows, .workspace = parts, .finish = report_wrong, .coarse = 1)
+                .units = segments_of_loss, .workspace = parts, .finish = report_wrong, .coarse = 1)
     {NULL},
 };

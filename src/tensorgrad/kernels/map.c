@@ -278,18 +278,18 @@ DROPOUT(f64, double)
 
 #define LINE(name, CODE, T, of, COST, SETTINGS, where)                                                  \
     {#name, CODE, kernel_##name##_##T, .cost = COST##_##T, .inputs = of, .outputs = 1, .settings = SETTINGS, .operands = where},
-#define BOTH_FLOATS(name, of, cost, settings, where)                                                    \
+#define FLOAT_LINES(name, of, cost, settings, where)                                                    \
     LINE(name, DT_F32, f32, of, cost, settings, where) LINE(name, DT_F64, f64, of, cost, settings, where)
 #define OF_ONE "input=* out=*"
 #define OF_TWO "input=* other=* out=*"
 #define OF_SLOPE "grad=* saved=* out=*"
-#define POINT1_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 1, cost, settings, OF_ONE)
-#define POINT2_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 2, cost, settings, OF_TWO)
-#define SLOPE_SET(name, cost, settings, single, wide) BOTH_FLOATS(name, 2, cost, settings, OF_SLOPE)
-#define ARITHMETIC2(name, cost, single, wide) BOTH_FLOATS(name, 2, cost, NULL, OF_TWO)
-#define CALL2(name, cost, single, wide) BOTH_FLOATS(name, 2, cost, NULL, OF_TWO)
-#define ANGLE1(name, cost, single, wide, far) BOTH_FLOATS(name, 1, cost, NULL, OF_ONE)
-#define ANGLE_SLOPE(name, cost, single, wide, far) BOTH_FLOATS(name, 2, cost, NULL, OF_SLOPE)
+#define POINT1_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 1, cost, settings, OF_ONE)
+#define POINT2_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 2, cost, settings, OF_TWO)
+#define SLOPE_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 2, cost, settings, OF_SLOPE)
+#define ARITHMETIC2(name, cost, single, wide) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
+#define CALL2(name, cost, single, wide) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
+#define ANGLE1(name, cost, single, wide, far) FLOAT_LINES(name, 1, cost, NULL, OF_ONE)
+#define ANGLE_SLOPE(name, cost, single, wide, far) FLOAT_LINES(name, 2, cost, NULL, OF_SLOPE)
 #define INTEGERS(name) LINE(name, DT_I64, i64, 2, LIGHT, NULL, OF_TWO)
 #define TRUTH(name, CODE, T) LINE(name, CODE, T, 2, LIGHT, NULL, "input=* other=* out=bool:*")
 #define WITH_I64(name) TRUTH(name, DT_F32, f32) TRUTH(name, DT_F64, f64) TRUTH(name, DT_I64, i64)
@@ -299,8 +299,8 @@ DROPOUT(f64, double)
 
 const Kernel LEVEL(map_entries)[] = {
 #include "point.h"
-    BOTH_FLOATS(pow_scalar, 1, SLOW, "exponent", OF_ONE)
-    BOTH_FLOATS(pow_scalar_backward, 2, SLOW, "exponent", OF_SLOPE)
+    FLOAT_LINES(pow_scalar, 1, SLOW, "exponent", OF_ONE)
+    FLOAT_LINES(pow_scalar_backward, 2, SLOW, "exponent", OF_SLOPE)
     WITH_I64(eq)
     WITH_I64(ne)
     WITH_I64(lt)
@@ -310,7 +310,7 @@ const Kernel LEVEL(map_entries)[] = {
     INTEGERS(add)
     INTEGERS(sub)
     INTEGERS(mul)
-    BOTH_FLOATS(dropout, 2, LIGHT, "scale", "input=* kept=bool:* out=*")
+    FLOAT_LINES(dropout, 2, LIGHT, "scale", "input=* kept=bool:* out=*")
     WHERE(DT_F32, f32, 32)
     WHERE(DT_F64, f64, 64)
     WHERE(DT_I64, i64, 64)

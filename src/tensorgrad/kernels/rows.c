@@ -7,16 +7,16 @@ ROW_HELPERS(f64, double)
 
 #define MOST_SEGMENTS 32
 
-static int64_t rows_of_segment(const KernelArgs *a, int64_t segments)
+static int64_t rows_of_column_sums(const KernelArgs *a, int64_t segments)
 {
     return divide_up(divide_up(a->size[0], segments), 4) * 4;      /* rows are added up four at a time */
 }
 
-static int64_t segments_of_rows(const KernelArgs *a)
+static int64_t segments_of_column_sums(const KernelArgs *a)
 {
     int64_t segments = a->size[0] * a->size[1] / SEGMENT;
     segments = segments < 1 || a->size[0] < 8 ? 1 : segments > MOST_SEGMENTS ? MOST_SEGMENTS : segments;
-    int64_t rows = rows_of_segment(a, segments);
+    int64_t rows = rows_of_column_sums(a, segments);
     return rows ? divide_up(a->size[0], rows) : 1;
 }
 
@@ -208,8 +208,8 @@ static void add_segments(const KernelArgs *a, int64_t units)
     static void layer_norm_backward_##T(const KernelArgs *a, int64_t from, int64_t to)                  \
     {                                                                                                   \
         int64_t count = a->size[1];                                                                     \
-        int64_t units = segments_of_rows(a);                                                            \
-        int64_t rows = rows_of_segment(a, units);                                                       \
+        int64_t units = segments_of_column_sums(a);                                                            \
+        int64_t rows = rows_of_column_sums(a, units);                                                       \
         for (int64_t u = from; u < to; u++) {                                                           \
             double *sums = units > 1 ? (double *)a->workspace + 2 * count * u : NULL;                   \
             double *of_weight = !a->data[6] || !sums ? a->data[6] : sums;                               \
@@ -222,9 +222,6 @@ static void add_segments(const KernelArgs *a, int64_t units)
 ROWS(f32, float)
 ROWS(f64, double)
 
-#define BOTH_FLOATS(name, single, wide, ...)                                                            \
-    {#name, DT_F32, name##_f32, single, __VA_ARGS__}, {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
-
 const Kernel LEVEL(row_entries)[] = {
     BOTH_FLOATS(softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1, .operands = "input=ab out=ab")
     BOTH_FLOATS(log_softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1, .operands = "input=ab out=ab")
@@ -234,6 +231,6 @@ const Kernel LEVEL(row_entries)[] = {
                 .operands = "input=ab weight?=b bias?=b out=ab mean=a scale=a")
     BOTH_FLOATS(layer_norm_backward, 0.4f, 0.8f, .inputs = 5, .outputs = 3,
                 .operands = "grad=ab input=ab weight?=b mean=a scale=a of_input?=ab of_weight?=f64:b of_bias?=f64:b",
-                .units = segments_of_rows, .workspace = sums_of_segments, .finish = add_segments)
+                .units = segments_of_column_sums, .workspace = sums_of_segments, .finish = add_segments)
     {NULL},
 };

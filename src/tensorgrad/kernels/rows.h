@@ -16,8 +16,6 @@
 #define EXP_f64 exp
 #define LOG_f32 logf
 #define LOG_f64 log
-#define SQRT_f32 sqrtf
-#define SQRT_f64 sqrt
 
 #define HALVE_LANES(LANES, FROM, lane, join)                                                            \
     for (int half = FROM / 2; half >= LANES; half /= 2) {                                               \

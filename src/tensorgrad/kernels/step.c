@@ -4,9 +4,6 @@
 
 #include "entries.h"
 
-#define SQRT_f32 sqrtf
-#define SQRT_f64 sqrt
-
 #define STEPS(T, type)                                                                                  \
     static void sgd_##T(const KernelArgs *a, int64_t from, int64_t to)                                  \
     {                                                                                                   \
@@ -277,8 +274,6 @@ static size_t nothing_apart(const KernelArgs *a, int64_t units)
     return 0;
 }
 
-#define BOTH_FLOATS(name, single, wide, ...)                                                            \
-    {#name, DT_F32, name##_f32, single, __VA_ARGS__}, {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
 #define NADAM(T, CODE, nanoseconds)                                                                     \
     {"nadam", CODE, nadam_##T, nanoseconds, .inputs = 5, .in_place = 1 | 4 | 8 | 16,                    \
      .operands = "param=a grad=a mu_product=f32:. mean=a square=a",                                     \

@@ -229,17 +229,17 @@ cdef object getattro(ModuleBase self, object name):
         return PyObject_GenericGetAttr(self, name)
     descr = _PyType_Lookup(Py_TYPE(self), <PyObject *>name)
     if descr is not NULL and module_has_get(descr) and module_is_data(descr):
-        return call_get(self, descr, name)
+        return call_get(self, descr)
     value = module_find(self, name)
     if value is not NULL:
         return <object>value
     if descr is not NULL:
-        return call_get(self, descr, name) if module_has_get(descr) else <object>descr
+        return call_get(self, descr) if module_has_get(descr) else <object>descr
     value = module_look_up(self, PLACES, name)
     return <object>value if value is not NULL else get_missing(self, name)
 
 
-cdef object call_get(ModuleBase self, PyObject *descr, object name):
+cdef object call_get(ModuleBase self, PyObject *descr):
     _held = <object>descr
     return module_get(descr, self)
 

@@ -78,9 +78,8 @@ def trunc_normal_(
 ):
     """Fills with numbers from a normal distribution, those outside `[a, b]` drawn again.
 
-    Where `[a, b]` holds less than three tenths of the distribution, numbers even in `[a, b]` are
-    accepted with
-    the density's probability instead.
+    Where `[a, b]` holds less than three tenths of the distribution, numbers even in `[a, b]` are accepted
+    with the density's probability instead.
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(

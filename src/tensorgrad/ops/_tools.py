@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tensorgrad.core import Size, Tensor, dtype, get_default_dtype
+from tensorgrad.core._core import wrap_dim
 
 __all__ = [
     "Size",
@@ -17,18 +18,6 @@ __all__ = [
     "wrap_dim",
     "wrap_dims",
 ]
-
-
-def wrap_dim(dim: Any, ndim: int) -> int:
-    """A dimension's number counted from 0; raises IndexError when there is none of that number."""
-    if isinstance(dim, (bool, float, str)) or not hasattr(dim, "__index__"):
-        raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}")
-    count = max(ndim, 1)
-    if not -count <= dim < count:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})"
-        )
-    return dim + count if dim < 0 else int(dim)
 
 
 def is_sequence(value: Any) -> bool:

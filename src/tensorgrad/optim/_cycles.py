@@ -17,8 +17,8 @@ from ._schedules import (
     _begin_momentum,
     _given,
     _per_group,
-    _put,
     _set_momentum,
+    _set_setting,
     _split,
     _uses_betas,
     _values,
@@ -119,7 +119,7 @@ class CyclicLR(LRScheduler):
         base_lrs = _per_group("base_lr", optimizer, base_lr)
         if last_epoch == -1:
             for group, lr in zip(optimizer.param_groups, base_lrs):
-                _put(group, "lr", lr)
+                _set_setting(group, "lr", lr)
         self.max_lrs = _per_group("max_lr", optimizer, max_lr)
         up = float(step_size_up)
         down = up if step_size_down is None else float(step_size_down)
@@ -352,7 +352,7 @@ class SequentialLR(_Several):
         self._milestones = milestones
         self.last_epoch = last_epoch + 1
         for group in optimizer.param_groups:  # as if none of them had made its first step yet
-            _put(group, "lr", group["initial_lr"])
+            _set_setting(group, "lr", group["initial_lr"])
         self.recursive_undo()
         first = schedulers[bisect_right(milestones, 0)]
         first._initial_step()
@@ -502,7 +502,7 @@ class ReduceLROnPlateau(LRScheduler):
             old = float(group["lr"])
             new = max(old * self.factor, least)
             if old - new > self.eps:
-                _put(group, "lr", new)
+                _set_setting(group, "lr", new)
 
 
 _LRScheduler = LRScheduler  # the name that older code subclasses

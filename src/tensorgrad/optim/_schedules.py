@@ -131,7 +131,7 @@ class LRScheduler:
 
     def _set(self, rates: Sequence[float | Tensor]) -> None:
         for group, lr in zip(self.optimizer.param_groups, self._one_each("rates", rates)):
-            _put(group, "lr", lr)
+            _set_setting(group, "lr", lr)
         self._last_lr = _values(self.optimizer, "lr")
 
     def _one_each(self, what: str, values: Sequence[Any]) -> Sequence[Any]:
@@ -419,7 +419,7 @@ def _values(optimizer: Optimizer, key: str) -> list[Any]:
     ]
 
 
-def _put(group: dict[str, Any], key: str, value: Any) -> None:
+def _set_setting(group: dict[str, Any], key: str, value: Any) -> None:
     """Sets a setting; one that is a tensor stays the same tensor."""
     if isinstance(group[key], Tensor):
         group[key].fill_(value.item() if isinstance(value, Tensor) else value)

@@ -332,8 +332,7 @@ cdef int step_group(Stepper optimizer, Group group, States states) except -1:
 
 cdef inline object given_by_init(Stepper optimizer, object value, str name):
     if value is None:
-        raise AttributeError(f"'{type(optimizer).__name__}' object has no attribute '{name}' "
-                             "before Optimizer.__init__() call")
+        raise AttributeError(f"'{type(optimizer).__name__}' object has no attribute '{name}' before Optimizer.__init__() call")
     return value
 
 

@@ -103,10 +103,9 @@ def assert_close(
         )
         fail(
             f"Tensor-likes are not close!\n\nMismatched elements: {int((~close).sum())} / "
-            f"{close.size}\nGreatest absolute difference: "
-            f"{abs(x[at] - y[at])} at index {tuple(int(i) for i in at)} ({x[at]} and {y[at]}; up to "
-            f"{absolute} absolute and {relative} "
-            f"relative allowed)"
+            f"{close.size}\nGreatest absolute difference: {abs(x[at] - y[at])} at index "
+            f"{tuple(int(i) for i in at)} ({x[at]} and {y[at]}; up to {absolute} absolute and {relative} "
+            "relative allowed)"
         )
 
 

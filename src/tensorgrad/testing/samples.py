@@ -14,8 +14,6 @@ import tensorgrad as tg
 from tensorgrad.core import Op, Tensor, dtype
 from tensorgrad.core.declare import Case, Draw, registry
 
-LAYOUTS = ("contiguous", "transposed", "strided", "expanded")
-
 
 def draw(wanted: Draw, rng: np.random.Generator, float_dtype: Any) -> np.ndarray:
     """The array that a Draw stands for."""
@@ -39,9 +37,6 @@ def laid_out(array: np.ndarray, layout: str) -> Tensor:
         wide = np.zeros(array.shape[:-1] + (2 * array.shape[-1],), array.dtype)
         wide[..., ::2] = array
         return tg.tensor(wide)[..., ::2]
-    if layout == "expanded" and array.ndim >= 1:
-        first = tg.tensor(np.ascontiguousarray(array[:1]))
-        return first.expand(array.shape)
     return tg.tensor(array)
 
 

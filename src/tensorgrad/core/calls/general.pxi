@@ -247,7 +247,7 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
             settings[i] = None
         node.settings = settings
     if op.list_arg >= 0:
-        record_list(op, node, values, inputs)
+        record_list(op, node, inputs)
     else:
         for i in range(n):
             operand = inputs[i]
@@ -276,6 +276,8 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
                         keep1(node, t)
                     else:
                         keep2(node, t)
+                elif i == 2 and op.keeps_third_shape:
+                    node.s2 = shape_tuple(t)
             else:
                 extra = node_extra(node)
                 if extra.edges is None:
@@ -290,7 +292,7 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
                     extra.codes.append(F32)
                 extra.edges.append((edge_of(t) if op.formulas[i] is not None else None, t.nr))
                 if keep & (16 << i):
-                    save(t)
+                    refuse_inference(t)
                     node.state |= NODE_SAVED
                     extra.saved.append(t)
                     extra.versions.append(version_of(t))
@@ -299,7 +301,7 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
                     extra.versions.append(0)
                 extra.codes.append(t.code)
             if op.formulas[i] is not None and not same_shape(t, first) and op.kind == BINARY:
-                node.broadcast |= 1
+                node.broadcast |= 1 << i
                 extra = node_extra(node)
                 if extra.shapes is None:
                     extra.shapes = [None] * n
@@ -315,7 +317,7 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
     return out
 
 
-cdef int record_list(Op op, Node node, list values, list inputs) except -1:
+cdef int record_list(Op op, Node node, list inputs) except -1:
     """Edges of an op whose one tensor argument is a list."""
     cdef NodeExtra extra = node_extra(node)
     cdef Py_ssize_t i
@@ -337,7 +339,7 @@ cdef int record_list(Op op, Node node, list values, list inputs) except -1:
             extra.codes.append(t.code)
     if op.keeps[0] & 1:
         for each in inputs:
-            save(<Tensor>each)
+            refuse_inference(<Tensor>each)
             extra.saved.append(each)
             extra.versions.append(version_of(<Tensor>each))
         node.state |= NODE_SAVED
@@ -386,6 +388,8 @@ cdef object node_value(Node node, int code, object g):
         return node.settings[len(op.params)]
     if code == ARG_SECOND_SHAPE:
         return node.settings[len(op.params) + 1]
+    if code == ARG_THIRD_SHAPE:
+        return shape_tuple(<Tensor>node.s2) if isinstance(node.s2, Tensor) else node.s2
     if code == ARG_GRADS:
         return [output_gradient(node, g, i) for i in range(node.outputs)]
     if code <= ARG_G_N:
@@ -454,7 +458,7 @@ cdef int formula_vjp(Node node, Tensor g) except -1:
 
 cdef int formulas_of(Node node, object g) except -1:
     cdef Op op = node.op
-    cdef Py_ssize_t i, k, n = len(op.formulas)
+    cdef Py_ssize_t i, n = len(op.formulas)
     cdef NodeExtra extra = None
     if node.state & NODE_GENERAL:
         extra = <NodeExtra>node.more

@@ -136,7 +136,7 @@ cdef bint map_args(KernelArgs *a, PyObject **operands, int count, Tensor out) no
     cdef bint merge
     cdef Py_ssize_t extent, stride
     cdef Py_ssize_t *shape = shape_of(out)
-    cdef Py_ssize_t step[8]
+    cdef Py_ssize_t step[KERNEL_OPERANDS]
     cdef Tensor t
     a.ndim = 0
     for i in range(count):
@@ -159,7 +159,7 @@ cdef bint map_args(KernelArgs *a, PyObject **operands, int count, Tensor out) no
                     merge = False
                     break
         if not merge:
-            if a.ndim == 6:
+            if a.ndim == KERNEL_DIMS:
                 return False
             last = a.ndim
             a.ndim += 1

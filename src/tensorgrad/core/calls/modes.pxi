@@ -20,10 +20,6 @@ cdef extern from *:
     int tg_kernels
 
 
-cdef inline bint grad_enabled() noexcept:
-    return tg_grad
-
-
 cdef inline bint kernels_on() noexcept:
     return tg_kernels
 

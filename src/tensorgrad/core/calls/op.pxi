@@ -39,6 +39,7 @@ cdef enum:                  # what a formula's argument may be, beside the numbe
     ARG_SHAPE = -3
     ARG_GRADS = -4          # the gradients of all outputs, as a list
     ARG_SECOND_SHAPE = -5
+    ARG_THIRD_SHAPE = -6
     ARG_OUTPUT_N = -10      # -10 - n: output n of several
     ARG_G_N = -30           # -30 - n: the gradient of output n
 
@@ -181,7 +182,7 @@ cdef object call_composite(Op op, PyObject **args, Py_ssize_t count, tuple names
             out = <object>args[count + i]
             continue
         if name not in op.index:
-            name = ALIASES.get(name, name)
+            name = meant_by(op, name)
         keywords[name] = <object>args[count + i]
         slot = op.index.get(name)
         if slot in op.tensor_index:
@@ -260,7 +261,12 @@ cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
 
 
 ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other", "size": "shape",
-           "dtype": "shape", "split_size": "split_size_or_sections"}
+           "split_size": "split_size_or_sections"}
+
+
+cdef object meant_by(Op op, object word):
+    """The parameter that a keyword means: its own name, one of NumPy's or PyTorch's for it, or the ``dtype`` of ``view``."""
+    return "shape" if op is OP_VIEW and word == "dtype" else ALIASES.get(word, word)
 
 
 cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple names):
@@ -289,7 +295,7 @@ cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple na
                 if name == "out":
                     out = <object>args[count + i]
                     continue
-                slot = op.index.get(ALIASES.get(name))
+                slot = op.index.get(meant_by(op, name))
                 if slot is None:
                     raise TypeError(f"{op.__name__}() got an unexpected keyword argument '{name}'")
             if values[slot] is not MISSING:
@@ -313,13 +319,20 @@ cdef int set_native(Op op) except -1:
     """What runs in C of an op: what its row says, else what ops of its kind with a kernel have."""
     cdef int i
     cdef bint backward = False, kernel = False
+    cdef bytes name = op.__name__.lstrip("_").encode()      # an op kept private has the kernels of the plain name
+    cdef bytes slope = name + b"_backward"
     cdef const Native *row = NULL
     if op.__name__ in NATIVE_ROWS:
         row = &NATIVE[<int>NATIVE_ROWS[op.__name__]]
         op.form = row.form
     for i in range(DTYPES):
+        op.kernels[i] = find(name, i)
+        op.backward_kernels[i] = find(slope, i)
         kernel = kernel or op.kernels[i] is not NULL
         backward = backward or op.backward_kernels[i] is not NULL
+    if backward and op.kind in (BINARY, REDUCTION) and (row is NULL or row.vjp is NULL):
+        raise ValueError(f"{op.__name__}: nothing would run its kernel {slope.decode()}: that of a {op.kind_name} op needs a "
+                         f"function that calls it, in a row of native()")
     if row is not NULL and row.hot is not NULL:
         op.hot = row.hot
     elif op.kind == BINARY:
@@ -343,15 +356,13 @@ cdef class Op:
     """An operation: its NumPy body, its gradient formulas, and the call that picks a kernel or the body.
 
     Made by the decorators of ``tensorgrad.core.declare``. Its attributes are what tests, documentation, stubs and
-    benchmarks read: ``body``, ``params``, ``defaults``, ``tensor_params``, ``formulas``, ``samples``, ``kind_name``.
+    benchmarks read: ``body``, ``params``, ``defaults``, ``tensor_params``, ``formulas``, ``kind_name``, and ``facts``, which C does
+    not need: samples, places, aliases.
     """
 
     def __init__(self, body, *, str name, str kind, str rule, tuple params, tuple defaults, int positional, int variadic,
                  tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, settings=None, check=None,
                  Op target=None, str numbers="both", bint switched=False, bint double=False, bint writes=False):
-        cdef int i
-        cdef bytes raw = name.lstrip("_").encode()      # an op kept private has the kernel of the plain name
-        cdef bytes backward = raw + b"_backward"
         self.vectorcall = <void *>op_vectorcall
         self.body = body
         self.__name__ = name
@@ -389,6 +400,8 @@ cdef class Op:
                     row.append(ARG_SHAPE)
                 elif each.endswith("_shape") and each.removesuffix("_shape") in tensor_params[1:2]:
                     row.append(ARG_SECOND_SHAPE)
+                elif each.endswith("_shape") and each.removesuffix("_shape") in tensor_params[2:3]:
+                    row.append(ARG_THIRD_SHAPE)
                 elif each == "grads":
                     row.append(ARG_GRADS)
                 elif each.startswith("g_") and each[2:].isdigit():
@@ -406,12 +419,10 @@ cdef class Op:
             keeps.append(mask)
         self.formula_args = tuple(codes)
         self.keeps_second_shape = any([ARG_SECOND_SHAPE in row for row in codes])
+        self.keeps_third_shape = any([ARG_THIRD_SHAPE in row for row in codes])
         self.plain = (list_arg is None and len(tensor_params) == len(params) <= 2
                       and not any([ARG_SHAPE in row or ARG_SECOND_SHAPE in row for row in codes]))
         self.keeps = tuple(keeps)
-        for i in range(DTYPES):
-            self.kernels[i] = find(raw, i)
-            self.backward_kernels[i] = find(backward, i)
         self.backward_needs = keeps[0] if keeps else 0
         set_native(self)
         CORE_OPS[name] = self
@@ -446,7 +457,7 @@ cdef class Op:
 
     @property
     def has_hot_path(self):
-        """Whether calls are launched from C."""
+        """Whether a C function is asked first when the op is called; it may decline, and the body runs."""
         return self.hot is not NULL
 
     @property
@@ -511,8 +522,8 @@ cdef dict CORE_OPS = {}
 # Ops that the core itself calls, kept where C finds them.
 cdef Op OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_PRODUCT, OP_CLONE, OP_CAST, OP_CONTIGUOUS, OP_RESHAPE
 cdef Op OP_VIEW, OP_PERMUTE, OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_UNSQUEEZE, OP_VIEW_SCATTER, OP_VIEW_GATHER
-cdef Op OP_CAT, OP_STACK, OP_WHERE, OP_SUM, OP_MEAN, OP_MINIMUM, OP_AMAX, OP_AMIN, OP_ARGMAX, OP_ARGMIN, OP_MAX_ALONG
-cdef Op OP_MIN_ALONG, OP_VECTOR_NORM, OP_INDEX, OP_INDEX_PUT, OP_GATHER_ROWS, OP_SCATTER_ADD_ROWS, OP_EMBEDDING, OP_DROPOUT
+cdef Op OP_CAT, OP_STACK, OP_WHERE, OP_SUM, OP_MINIMUM, OP_AMAX, OP_AMIN, OP_ARGMAX, OP_ARGMIN, OP_MAX_ALONG
+cdef Op OP_MIN_ALONG, OP_VECTOR_NORM, OP_INDEX, OP_GATHER_ROWS, OP_SCATTER_ADD_ROWS, OP_EMBEDDING, OP_DROPOUT
 cdef tuple OP_COMPARE           # in the order of Py_LT and so on
 
 
@@ -520,8 +531,8 @@ def _find_ops():
     """Looks the ops up that the core calls, once all are declared."""
     global OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_PRODUCT, OP_CLONE, OP_CAST, OP_CONTIGUOUS
     global OP_RESHAPE, OP_VIEW, OP_PERMUTE, OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_UNSQUEEZE, OP_VIEW_SCATTER
-    global OP_VIEW_GATHER, OP_CAT, OP_STACK, OP_WHERE, OP_SUM, OP_MEAN, OP_MINIMUM, OP_AMAX, OP_AMIN, OP_ARGMAX, OP_ARGMIN
-    global OP_MAX_ALONG, OP_MIN_ALONG, OP_VECTOR_NORM, OP_INDEX, OP_INDEX_PUT, OP_GATHER_ROWS, OP_SCATTER_ADD_ROWS
+    global OP_VIEW_GATHER, OP_CAT, OP_STACK, OP_WHERE, OP_SUM, OP_MINIMUM, OP_AMAX, OP_AMIN, OP_ARGMAX, OP_ARGMIN
+    global OP_MAX_ALONG, OP_MIN_ALONG, OP_VECTOR_NORM, OP_INDEX, OP_GATHER_ROWS, OP_SCATTER_ADD_ROWS
     global OP_EMBEDDING, OP_DROPOUT
     global OP_COMPARE
     OP_ADD = CORE_OPS["add"]
@@ -549,7 +560,6 @@ def _find_ops():
     OP_STACK = CORE_OPS["_stack"]
     OP_WHERE = CORE_OPS["_where"]
     OP_SUM = CORE_OPS["sum"]
-    OP_MEAN = CORE_OPS["mean"]
     OP_MINIMUM = CORE_OPS["minimum"]
     OP_AMAX = CORE_OPS["amax"]
     OP_AMIN = CORE_OPS["amin"]
@@ -559,7 +569,6 @@ def _find_ops():
     OP_MIN_ALONG = CORE_OPS["_min_along"]
     OP_VECTOR_NORM = CORE_OPS["_vector_norm"]
     OP_INDEX = CORE_OPS["_index"]
-    OP_INDEX_PUT = CORE_OPS["_index_put"]
     OP_GATHER_ROWS = CORE_OPS["_gather_rows"]
     OP_SCATTER_ADD_ROWS = CORE_OPS["_scatter_add_rows"]
     OP_EMBEDDING = CORE_OPS["_embedding"]

@@ -170,7 +170,7 @@ cdef object run_unary(Op op, list values):
 
 # ---------------------------------------------------------------------------- two operands
 
-cdef inline object operand_of(object value):
+cdef inline object tensor_or_number(object value):
     """A Tensor or a number, or None when it is neither."""
     if isinstance(value, Tensor) or type(value) is float or type(value) is int or is_number(value):
         return value
@@ -180,8 +180,8 @@ cdef inline object operand_of(object value):
 
 
 cdef object binary_operator(Op op, object a, object b):
-    a = operand_of(a)
-    b = operand_of(b)
+    a = tensor_or_number(a)
+    b = tensor_or_number(b)
     if a is None or b is None:
         return NotImplemented
     return heard_binary(op, a, b) if LISTENING[0] else binary(op, a, b)
@@ -232,8 +232,8 @@ cdef object hot_binary(Op op, void **args, Py_ssize_t count):
     if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
         if not takes_numbers(op, a, b):
             return DECLINED
-        a = operand_of(a)
-        b = operand_of(b)
+        a = tensor_or_number(a)
+        b = tensor_or_number(b)
         if a is None or b is None:
             return DECLINED
     return binary(op, a, b)
@@ -450,9 +450,8 @@ native("neg", NULL, neg_vjp, 0)
 
 cdef object run_binary(Op op, list values):
     """By the body."""
-    cdef object a = operand_of(values[0]), b = operand_of(values[1])
+    cdef object a = tensor_or_number(values[0]), b = tensor_or_number(values[1])
     cdef int code, inside, i
-    cdef Tensor t
     if a is None:
         want_tensor(op, values[0], 0)
     if b is None:

@@ -38,19 +38,19 @@ cdef object hot_rows(Op op, void **args, Py_ssize_t count):
 
 cdef Tensor rows_of(Tensor x, int dim):
     """The values of ``x``, contiguous, where ``dim`` has changed places with the last dimension."""
-    cdef Tensor turned
+    cdef Tensor swapped
     cdef Py_ssize_t *shape
     cdef Py_ssize_t *strides
     cdef int last = x.nd - 1
     if dim == last:
         return contiguous_of(x)
-    turned = alias_of(x)
-    shape = shape_of(turned)
-    strides = strides_of(turned)
+    swapped = alias_of(x)
+    shape = shape_of(swapped)
+    strides = strides_of(swapped)
     shape[dim], shape[last] = shape[last], shape[dim]
     strides[dim], strides[last] = strides[last], strides[dim]
-    turned.contiguous = False
-    return clone_raw(turned)
+    swapped.contiguous = False
+    return clone_raw(swapped)
 
 
 cdef int rows_vjp(Node node, Tensor g) except -1:

@@ -9,7 +9,7 @@ cdef object inplace_binary(Op op, Tensor x, object other):
     cdef Tensor y, written
     cdef int kept
     cdef bint recorded
-    other = operand_of(other)
+    other = tensor_or_number(other)
     if other is None:
         return NotImplemented
     enter_inplace(x)

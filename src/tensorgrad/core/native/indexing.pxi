@@ -137,9 +137,8 @@ cdef Tensor trimmed(Tensor source, Tensor target):
     if i:
         source = reshape(OP_RESHAPE, source, shape_tuple(source)[i:], False)
     if not fits_into(source, target):
-        raise RuntimeError(f"shape mismatch: value tensor of shape {list(shape_tuple(source))} cannot be "
-                           "broadcast to indexing result of "
-                           f"shape {list(shape_tuple(target))}")
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(shape_tuple(source))} cannot be broadcast to indexing "
+                           f"result of shape {list(shape_tuple(target))}")
     return source
 
 

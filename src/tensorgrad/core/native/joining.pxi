@@ -10,7 +10,6 @@ cdef enum:
 cdef object hot_join(Op op, void **args, Py_ssize_t count):
     """``cat`` and ``stack``; declines what is to be refused, and what only the declaration knows about."""
     cdef Py_ssize_t shape[MAX_DIMS + 1]
-    cdef Py_ssize_t strides[MAX_DIMS + 1]
     cdef bint stacked = op.form == STACKED, needs = False
     cdef Tensor first, x, out
     cdef Py_ssize_t i, total = 0, n
@@ -59,7 +58,7 @@ cdef object hot_join(Op op, void **args, Py_ssize_t count):
         copy_piece(out, x, dim, total, stacked)
         total += 1 if stacked else shape_of(x)[dim]
     if needs and IS_FLOAT[code]:
-        record_join(op, out, given, pieces, dim, stacked)
+        record_join(out, given, pieces, dim, stacked)
     return out
 
 
@@ -97,7 +96,7 @@ cdef int copy_piece(Tensor out, Tensor x, int dim, Py_ssize_t start, bint stacke
     return copy_into(view_of(out, n, shape, strides, to), x)
 
 
-cdef int record_join(Op op, Tensor out, object given, object pieces, int dim, bint stacked) except -1:
+cdef int record_join(Tensor out, object given, object pieces, int dim, bint stacked) except -1:
     cdef Op primitive = OP_STACK if stacked else OP_CAT
     cdef Node node = new_node(primitive, out, primitive.fast_vjp)
     cdef Tensor each
@@ -106,7 +105,7 @@ cdef int record_join(Op op, Tensor out, object given, object pieces, int dim, bi
     else:
         node.settings = [None, tuple([shape_of(each)[dim] for each in pieces]), dim, None]
     node.settings.append(shape_tuple(<Tensor>pieces[0]))
-    return record_list(primitive, node, node.settings, list(given))
+    return record_list(primitive, node, list(given))
 
 
 cdef int cat_vjp(Node node, Tensor g) except -1:

@@ -5,14 +5,17 @@ ctypedef struct Native:
     vjp_fn vjp                  # the gradient of first order; NULL: that of its kind
     int form                    # which one it is of the ops that share the two
 
-cdef Native NATIVE[96]
+cdef enum:
+    MOST_NATIVE = 96
+
+cdef Native NATIVE[MOST_NATIVE]
 cdef dict NATIVE_ROWS = {}      # the row of an op's name
 
 
 cdef int native(str name, hot_fn hot, vjp_fn vjp, int form) except -1:
     """Adds a row for the op that will be declared under this name."""
     cdef Py_ssize_t row = len(NATIVE_ROWS)
-    if name in NATIVE_ROWS or row == 96:
+    if name in NATIVE_ROWS or row == MOST_NATIVE:
         raise ValueError(f"{name} has a row of its own already, or the table is full")
     NATIVE[row].hot = hot
     NATIVE[row].vjp = vjp

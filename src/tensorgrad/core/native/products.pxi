@@ -1,8 +1,5 @@
 # Matrix products by the GEMM kernel.
 
-cdef int GEMM_BIAS_FLAG = 2
-
-
 cdef inline bint unit_strided(Tensor x) noexcept:
     """Whether one of the last two dimensions has a stride of one element, as a matrix of the kernel must."""
     cdef Py_ssize_t *shape = shape_of(x)
@@ -66,12 +63,12 @@ cdef Tensor gemm(Tensor x, Tensor y, Tensor bias, bint transpose_y):
     a.stride[0][2] = a.stride[1][2] = a.stride[3][2] = 0
     if bias is not None:
         a.data[2] = bias.at
-        a.flags = GEMM_BIAS_FLAG
+        a.flags = GEMM_BIAS
     launch(OP_MATMUL.kernels[x.code], &a)
     return out
 
 
-cdef bint place_batch(KernelArgs *a, Tensor x, Tensor y, Tensor out) noexcept:
+cdef bint give_batch_strides(KernelArgs *a, Tensor x, Tensor y, Tensor out) noexcept:
     """The leading dimensions, neighbours merged where all three allow; False when more are left than the kernel has."""
     cdef int i, last = 2, operand
     cdef int64_t extent
@@ -88,7 +85,7 @@ cdef bint place_batch(KernelArgs *a, Tensor x, Tensor y, Tensor out) noexcept:
             merge = merge and a.stride[operand][last - 1] == step[operand] * extent
         if merge:
             a.size[last] *= extent
-        elif last == 5:
+        elif last == KERNEL_DIMS - 1:
             return False
         else:
             last += 1
@@ -126,7 +123,7 @@ cdef Tensor batched_gemm(Tensor x, Tensor y):
     shape[n - 1] = shape_of(y)[n - 1]
     out = new_tensor(n, shape, x.code)
     begin(&a, 4)
-    if not place_batch(&a, x, y, out):
+    if not give_batch_strides(&a, x, y, out):
         return batched_gemm(clone_raw(x), clone_raw(y))
     a.size[0] = shape[n - 2]
     a.size[1] = shape[n - 1]
@@ -209,7 +206,7 @@ cdef object matmul_by_matrices(Op op, Tensor x, Tensor y):
     return let_go(reshape_as(OP_RESHAPE, out, n, shape, False))
 
 
-cdef inline Tensor turned(Tensor x):
+cdef inline Tensor transposed(Tensor x):
     """The last two dimensions swapped."""
     return transpose(OP_TRANSPOSE, x, x.nd - 2, x.nd - 1)
 
@@ -219,12 +216,12 @@ cdef int matmul_vjp(Node node, Tensor g) except -1:
         if node.e0 is not None:
             accumulate_new(node, 0, gemm(g, <Tensor>node.s1, None, True))
         if node.e1 is not None:
-            accumulate_new(node, 1, gemm(turned(<Tensor>node.s0), g, None, False))
+            accumulate_new(node, 1, gemm(transposed(<Tensor>node.s0), g, None, False))
         return 0
     if node.e0 is not None:
-        accumulate_new(node, 0, batched_gemm(g, turned(<Tensor>node.s1)))
+        accumulate_new(node, 0, batched_gemm(g, transposed(<Tensor>node.s1)))
     if node.e1 is not None:
-        accumulate_new(node, 1, batched_gemm(turned(<Tensor>node.s0), g))
+        accumulate_new(node, 1, batched_gemm(transposed(<Tensor>node.s0), g))
     return 0
 
 
@@ -246,6 +243,7 @@ cdef object hot_linear(Op op, void **args, Py_ssize_t count):
 cdef object linear(Op op, Tensor x, Tensor weight, Tensor bias):
     """``x @ weight.T + bias``."""
     cdef Tensor rows = x, out
+    cdef Node node
     cdef Py_ssize_t shape[MAX_DIMS]
     if (not tg_kernels or x.code != weight.code or OP_MATMUL.kernels[x.code] is NULL or weight.nd != 2 or x.nd < 2
             or shape_of(x)[x.nd - 1] != shape_of(weight)[1]):
@@ -261,7 +259,9 @@ cdef object linear(Op op, Tensor x, Tensor weight, Tensor bias):
         shape[x.nd - 1] = shape_of(weight)[0]
         out = reshaped_alias(out, x.nd, shape)
     if tg_grad:
-        record_native(op, out, x, weight, bias, (1 if needs_grad(weight) else 0) | (2 if needs_grad(x) else 0))
+        node = record_native(op, out, x, weight, bias, (1 if needs_grad(weight) else 0) | (2 if needs_grad(x) else 0))
+        if node is not None and node.e2 is not None:
+            node.s2 = shape_tuple(bias)
     return out
 
 
@@ -301,14 +301,13 @@ cdef Tensor reshaped_alias(Tensor x, int nd, const Py_ssize_t *shape):
 
 cdef int linear_vjp(Node node, Tensor g) except -1:
     cdef Tensor x, rows = as_rows(g)
-    cdef uint8_t mask[MAX_DIMS]
     if node.e0 is not None:
         x = gemm(rows, <Tensor>node.s1, None, False)
         if g.nd > 2:
             x = reshape_like(x, g, shape_of(<Tensor>node.s1)[1])
         accumulate_new(node, 0, x)
     if node.e1 is not None:
-        accumulate_new(node, 1, gemm(turned(rows), as_rows(<Tensor>node.s0), None, False))
+        accumulate_new(node, 1, gemm(transposed(rows), as_rows(<Tensor>node.s0), None, False))
     if node.e2 is not None:
         accumulate_new(node, 2, reduction(OP_SUM, rows, 0, False) if rows.count else <Tensor>OP_SUM(rows, 0))
     return 0

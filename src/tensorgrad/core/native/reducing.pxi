@@ -33,11 +33,10 @@ cdef Tensor reduce_kernel(const Kernel **kernels, Tensor x, const uint8_t *mask,
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t kept[MAX_DIMS]
     cdef Py_ssize_t *own = shape_of(x)
-    cdef Py_ssize_t *strides
     cdef KernelArgs a
     cdef Tensor out, values
-    cdef int i, n = 0, last = -1, first, inner_end, k = 0
-    cdef bint several = False, fits = True
+    cdef int i, n = 0, last = -1, first
+    cdef bint several = False, fits
     for i in range(x.nd):
         if not mask[i]:
             shape[n] = own[i]
@@ -45,15 +44,11 @@ cdef Tensor reduce_kernel(const Kernel **kernels, Tensor x, const uint8_t *mask,
         elif keepdim:
             shape[n] = 1
             n += 1
-    last = -1
     for i in range(x.nd):
         if mask[i] and own[i] != 1:
             last = i
-    if last < 0:
+    if last < 0 and x.nd and mask[0]:
         last = 0
-        first = 0
-        if x.nd == 0 or not mask[0]:
-            last = -1
     first = last
     while first > 0 and (mask[first - 1] or own[first - 1] == 1):
         first -= 1
@@ -178,9 +173,8 @@ cdef object run_reduction(Op op, list values):
             if found is not DECLINED:
                 return found
     if op.rule == FLOAT and not IS_FLOAT[x.code]:
-        raise RuntimeError(f"{op.__name__}(): could not infer output dtype. Input dtype must be either a "
-                           "floating point or complex "
-                           f"dtype. Got: {title(x.code)}")
+        raise RuntimeError(f"{op.__name__}(): could not infer output dtype. Input dtype must be either a floating point or "
+                           f"complex dtype. Got: {title(x.code)}")
     reduced_dims(op, values[1], x, mask)
     values[0] = x
     values[1] = tuple([i for i in range(x.nd) if mask[i]])
@@ -212,7 +206,7 @@ def _sum_to(Tensor g not None, shape):
     return sum_to(g, tuple(shape))
 
 
-cdef Tensor spread(Tensor g, list settings):
+cdef Tensor expanded_gradient(Tensor g, list settings):
     """The gradient of a reduction over the elements that were reduced."""
     shape = settings[len(settings) - 1]     # behind the parameters, of which some reductions have more
     if g.nd == 0 or settings[2]:
@@ -222,7 +216,7 @@ cdef Tensor spread(Tensor g, list settings):
 
 
 cdef int sum_vjp(Node node, Tensor g) except -1:
-    return accumulate(node, 0, spread(g, <list>node.settings))
+    return accumulate(node, 0, expanded_gradient(g, <list>node.settings))
 
 
 native("sum", NULL, sum_vjp, 0)
@@ -234,7 +228,7 @@ cdef int mean_vjp(Node node, Tensor g) except -1:
     shape = settings[len(settings) - 1]
     for d in settings[1]:
         n *= shape[d]
-    return accumulate(node, 0, spread(<Tensor>binary(OP_MUL, g, 1.0 / n), settings))
+    return accumulate(node, 0, expanded_gradient(<Tensor>binary(OP_MUL, g, 1.0 / n), settings))
 
 
 native("mean", NULL, mean_vjp, 0)

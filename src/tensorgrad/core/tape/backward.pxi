@@ -17,7 +17,7 @@ cdef int run_node(Walk walk, Node node) except -1:
         return 0
     check_saved(node)
     if LISTENING[0]:
-        heard_step(walk, node, extra, g)
+        heard_node(walk, node, extra, g)
     else:
         step_back(walk, node, extra, g)
     if tg_anomaly:
@@ -29,7 +29,7 @@ cdef int run_node(Walk walk, Node node) except -1:
     return 0
 
 
-cdef int heard_step(Walk walk, Node node, NodeExtra extra, object g) except -1:
+cdef int heard_node(Walk walk, Node node, NodeExtra extra, object g) except -1:
     cdef Event event = begin_event("backward", node.name())
     try:
         step_back(walk, node, extra, g)
@@ -42,7 +42,7 @@ cdef int heard_step(Walk walk, Node node, NodeExtra extra, object g) except -1:
 cdef inline int step_back(Walk walk, Node node, NodeExtra extra, object g) except -1:
     """From the gradient of a node's outputs to those of its inputs."""
     if node.op is None or (extra is not None and (extra.post_hooks or node.outputs > 1)):
-        run_general(walk, node, extra, g)
+        run_general(node, extra, g)
     elif node.op.kind == COMPOSITE and (walk.create_graph or not tg_kernels):
         recompute_vjp(node, <Tensor>g)
     elif walk.create_graph or not tg_kernels:
@@ -60,11 +60,11 @@ cdef Node new_catcher():
     return node
 
 
-cdef int run_general(Walk walk, Node node, NodeExtra extra, object g) except -1:
+cdef int run_general(Node node, NodeExtra extra, object g) except -1:
     """A user's Function, a node with several outputs, or one whose hooks want to see its inputs' gradients.
     """
     cdef Py_ssize_t i
-    cdef list targets, grads, held
+    cdef list grads, held
     if extra is None or not extra.post_hooks:
         if node.op is None:
             return run_function(node, extra, g)
@@ -139,9 +139,8 @@ cdef Tensor reduced_to(Node node, Py_ssize_t i, Tensor g, tuple shape):
     """A gradient that a Function gave in a shape that its input broadcasts to."""
     cdef Py_ssize_t lead = g.nd - len(shape), k
     if lead < 0 or any([shape[k] != 1 and shape[k] != shape_of(g)[lead + k] for k in range(len(shape))]):
-        raise RuntimeError(f"Function {node.name()} returned an invalid gradient at index {i} - got "
-                           f"{list(shape_tuple(g))} but expected "
-                           f"shape compatible with {list(shape)}")
+        raise RuntimeError(f"Function {node.name()} returned an invalid gradient at index {i} - got {list(shape_tuple(g))} but "
+                           f"expected shape compatible with {list(shape)}")
     return sum_to(g, shape)
 
 
@@ -231,12 +230,7 @@ cdef int mark_needed(Walk walk) except -1:
     """Marks the nodes on a way from the roots to the wanted inputs; the others are not run."""
     cdef Node node
     cdef list order = [], waiting = []
-    cdef dict left = {}
-    for node in walk.visited:
-        left[id(node)] = node.waiting
-    for node in walk.visited:           # roots hold one count of their own
-        node.needed = 0
-    counts = dict.fromkeys(left, 0)
+    cdef dict counts = {id(node): 0 for node in walk.visited}
     for node in walk.visited:
         for edge in inner_edges(walk, node):
             if type(edge) is Node:
@@ -275,7 +269,7 @@ cdef list edges_of(Node node):
     return found
 
 
-cdef Tensor seed_gradient(Tensor root, object given, bint create_graph):
+cdef Tensor seed_gradient(Tensor root, object given):
     cdef Tensor g
     if given is None:
         if root.count != 1:
@@ -290,9 +284,8 @@ cdef Tensor seed_gradient(Tensor root, object given, bint create_graph):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(given).__name__}")
     g = <Tensor>given
     if not same_shape(g, root):
-        raise RuntimeError(f"Mismatch in shape: grad_output[0] has a shape of {list(shape_tuple(g))} and "
-                           "output[0] has a shape of "
-                           f"{list(shape_tuple(root))}.")
+        raise RuntimeError(f"Mismatch in shape: grad_output[0] has a shape of {list(shape_tuple(g))} and output[0] has a shape "
+                           f"of {list(shape_tuple(root))}.")
     if g.code != root.code:
         g = OP_CAST(g, DTYPE_LIST[root.code])
     return g
@@ -324,7 +317,7 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         starts.append(edge_of(root))
         numbers.append(root.nr)
-        seeds.append(seed_gradient(root, gradients[i], create_graph))
+        seeds.append(seed_gradient(root, gradients[i]))
     if inputs is not None:
         if isinstance(inputs, Tensor):
             inputs = [inputs]

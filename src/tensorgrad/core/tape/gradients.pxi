@@ -83,9 +83,8 @@ cdef inline int meet(Walk walk, object edge) except -1:
             node.waiting += 1
             return 0
         if WALKS > 1 and node.epoch and (node.epoch == ALONE or node.epoch in OTHERS):
-            raise RuntimeError("backward is already running through this part of the graph, in another "
-                               "thread or around this hook; "
-                               "one graph takes one backward at a time")
+            raise RuntimeError("backward is already running through this part of the graph, in another thread or around this "
+                               "hook; one graph takes one backward at a time")
         node.epoch = walk.epoch
         node.waiting = 1
         node.needed = 0
@@ -294,9 +293,8 @@ cdef list changed_grads(object hook, object changed, list grads):
     while len(after) < len(grads) and grads[len(after)] is None:
         after.append(None)
     if len(after) != len(grads):
-        raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of "
-                           f"values (got {len(after)}, "
-                           f"but expected {len(grads)})")
+        raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of values (got "
+                           f"{len(after)}, but expected {len(grads)})")
     for i in range(len(grads)):
         if after[i] is None:
             continue

@@ -83,7 +83,8 @@ cdef class Node:
 
     @property
     def saved_tensors(self):
-        """The tensors that the op kept for its gradient, by the names of the op's arguments.
+        """What the op kept for its gradient: of its first three tensors those that it needs, by the names of its arguments,
+        and as ``output`` its result, or what its kernel left for the way back.
 
         Raises RuntimeError when one was changed since, or when a backward let them go.
         """
@@ -242,8 +243,8 @@ cdef inline uint32_t version_of(Tensor t) noexcept:
     return t.block.version + t.moved
 
 
-cdef inline int save(Tensor t) except -1:
-    """What every tensor that goes on the tape must pass."""
+cdef inline int refuse_inference(Tensor t) except -1:
+    """What every tensor that the tape keeps must pass."""
     if t.flags & FLAG_INFERENCE:
         raise RuntimeError(
             "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
@@ -285,7 +286,7 @@ cdef inline void set_edge2(Node node, Tensor t):
 
 
 cdef inline int keep0(Node node, Tensor t) except -1:
-    save(t)
+    refuse_inference(t)
     node.s0 = t
     node.v0 = version_of(t)
     node.state |= NODE_SAVED
@@ -293,7 +294,7 @@ cdef inline int keep0(Node node, Tensor t) except -1:
 
 
 cdef inline int keep1(Node node, Tensor t) except -1:
-    save(t)
+    refuse_inference(t)
     node.s1 = t
     node.v1 = version_of(t)
     node.state |= NODE_SAVED
@@ -301,7 +302,7 @@ cdef inline int keep1(Node node, Tensor t) except -1:
 
 
 cdef inline int keep2(Node node, Tensor t) except -1:
-    save(t)
+    refuse_inference(t)
     node.s2 = t
     node.v2 = version_of(t)
     node.state |= NODE_SAVED

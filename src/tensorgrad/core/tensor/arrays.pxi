@@ -230,7 +230,9 @@ cdef object element(int code, char *at):
         return (<int16_t *>at)[0]
     if code == F16:
         return <double>float_of_half((<uint16_t *>at)[0])
-    return <double>float_of_brain((<uint16_t *>at)[0])
+    if code == BF16:
+        return <double>float_of_brain((<uint16_t *>at)[0])
+    raise NotImplementedError(f"an element of {DTYPE_LIST[code]} as a number")
 
 
 cdef object only_element(Tensor t):

@@ -68,7 +68,7 @@ cdef tuple pickled(Tensor self):
     elements = 1 + sum([(size - 1) * step for size, step in zip(t.shape, t.stride())]) if t.count else 0
     array = array_of(t.as_strided((elements,), (1,)))
     if (<dtype>DTYPE_LIST[self.code]).own is None:
-        return _rebuild, (*parts, array.view(np.uint16), tuple(t.shape), t.stride(), self.dtype)
+        return _rebuild, (*parts, array.view(f"u{ITEMSIZE[self.code]}"), tuple(t.shape), t.stride(), self.dtype)
     return _rebuild, (*parts, array, tuple(t.shape), t.stride())
 
 
@@ -77,7 +77,7 @@ def _rebuild(cls, requires_grad, attributes, array, shape, strides, dtype d=None
     NumPy does not have.
     """
     cdef Tensor t = cls.__new__(cls)
-    cdef Tensor made = copy_array(array if d is None else array.view("V2"), NO_DTYPE if d is None else d.code)
+    cdef Tensor made = copy_array(array if d is None else array.view(f"V{d.itemsize}"), NO_DTYPE if d is None else d.code)
     share_memory(t, made.as_strided(shape, strides))
     t.requires = requires_grad
     for name, value in attributes.items():

@@ -144,10 +144,6 @@ def set_default_dtype(d, /):
     default_code = (<dtype>d).code
 
 
-cdef inline int promoted(int a, int b) noexcept:
-    return PROMOTED[a][b]
-
-
 cdef int combine(int higher, int lower) noexcept:
     """The category rule: what ranks lower counts only when it is of a higher kind (bool < integer < float).
     """

@@ -171,13 +171,16 @@ def _install(*, legacy_constructor, represent, cpu, strided_layout):
     strided = strided_layout
 
 
-cdef Py_ssize_t wrap_dim(object dim, int ndim) except -1:
+cpdef Py_ssize_t wrap_dim(object dim, int ndim) except -1:
     """A dimension's number counted from 0; IndexError when there is none of that number."""
     cdef Py_ssize_t wrapped
     cdef Py_ssize_t count = ndim if ndim else 1
-    if isinstance(dim, (float, bool)):
+    if type(dim) is not int and (isinstance(dim, (bool, float, str)) or not hasattr(dim, "__index__")):
         raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}")
-    wrapped = dim
+    try:
+        wrapped = dim
+    except OverflowError:
+        wrapped = count
     if not -count <= wrapped < count:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})")
     return wrapped + count if wrapped < 0 else wrapped

@@ -19,9 +19,8 @@ cdef int enter_write(Tensor x) except -1:
         refuse_frozen()
     enter_history(x)
     if x.flags & FLAG_INFERENCE and not tg_inference and tg_grad:
-        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. You can "
-                           "make a clone to get a "
-                           "normal tensor before doing inplace update.")
+        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get "
+                           "a normal tensor before doing inplace update.")
     return 0
 
 
@@ -217,9 +216,8 @@ cdef int resize_out(Tensor out, Tensor value, str who) except -1:
     if same_shape(out, value):
         return 0
     if out.count and out.count != value.count:
-        raise RuntimeError(f"{who}(): out= has the shape {list(shape_tuple(out))}, the result "
-                           f"{list(shape_tuple(value))}. Give an out of "
-                           f"that shape, or an empty one, which is resized.")
+        raise RuntimeError(f"{who}(): out= has the shape {list(shape_tuple(out))}, the result {list(shape_tuple(value))}. Give "
+                           "an out of that shape, or an empty one, which is resized.")
     share_memory(out, new_tensor(value.nd, shape_of(value), out.code))
     return 0
 

@@ -111,9 +111,8 @@ cdef int infer_shape(Tensor x, Py_ssize_t *shape, int ndim) except -1:
             known = times(known, shape[i])
     if unknown >= 0:
         if known == 0:
-            raise RuntimeError(f"cannot reshape tensor of {x.count} elements into shape "
-                               f"{[shape[i] for i in range(ndim)]} because the "
-                               f"unspecified dimension size -1 can be any value and is ambiguous")
+            raise RuntimeError(f"cannot reshape tensor of {x.count} elements into shape {[shape[i] for i in range(ndim)]} "
+                               "because the unspecified dimension size -1 can be any value and is ambiguous")
         if x.count % known:
             known = -1
         else:
@@ -350,9 +349,8 @@ cdef Tensor expand(Op op, Tensor x, object sizes):
     cdef Py_ssize_t elements = 1
     cdef Tensor out
     if ndim < x.nd:
-        raise RuntimeError(f"expand({DTYPE_LIST[x.code].name}{list(shape_tuple(x))}, size={list(sizes)}): "
-                           "the number of sizes provided "
-                           f"({ndim}) must be greater or equal to the number of dimensions in the tensor ({x.nd})")
+        raise RuntimeError(f"expand({DTYPE_LIST[x.code].name}{list(shape_tuple(x))}, size={list(sizes)}): the number of sizes "
+                           f"provided ({ndim}) must be greater or equal to the number of dimensions in the tensor ({x.nd})")
     for i in range(ndim):
         old = i - (ndim - x.nd)
         if old < 0:
@@ -366,9 +364,8 @@ cdef Tensor expand(Op op, Tensor x, object sizes):
         elif shape_of(x)[old] == 1 and shape[i] >= 0:
             strides[i] = 0
         else:
-            raise RuntimeError(f"The expanded size of the tensor ({shape[i]}) must match the existing size "
-                               f"({shape_of(x)[old]}) at "
-                               f"non-singleton dimension {i}.  Target sizes: {list(sizes)}.  Tensor sizes: "
+            raise RuntimeError(f"The expanded size of the tensor ({shape[i]}) must match the existing size ({shape_of(x)[old]}) "
+                               f"at non-singleton dimension {i}.  Target sizes: {list(sizes)}.  Tensor sizes: "
                                f"{list(shape_tuple(x))}")
     for i in range(ndim):
         elements = times(elements, shape[i])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 from tensorgrad.core import Tensor
 from tensorgrad.nn import functional as F
 from tensorgrad.nn.modules.distance import PairwiseDistance
 from tensorgrad.nn.modules.linear import Linear
 from tensorgrad.nn.modules.module import Module
+from tensorgrad.ops.layers.losses import named_by_flags
 
 __all__ = [
     "BCELoss",
@@ -39,21 +39,13 @@ __all__ = [
 
 
 def _reduction(size_average, reduce, reduction):
-    """The word for what PyTorch's two old flags said."""
-    if size_average is None and reduce is None:
-        return reduction
+    """The word for what becomes of single losses, once no tensor has taken a setting's place."""
     if isinstance(size_average, Tensor) or isinstance(reduce, Tensor):
         raise RuntimeError(
             "a loss got tensors where its settings belong: first make it, then call it with the tensors, as "
-            "in "
-            "nn.MSELoss()(input, target); or call the function, nn.functional.mse_loss(input, target)"
+            "in nn.MSELoss()(input, target); or call the function, nn.functional.mse_loss(input, target)"
         )
-    word = "none" if reduce is False else "sum" if size_average is False else "mean"
-    warnings.warn(
-        f"size_average and reduce args will be deprecated, please use reduction='{word}' instead.",
-        stacklevel=4,
-    )
-    return word
+    return named_by_flags(size_average, reduce, reduction, 5)
 
 
 class _Loss(Module):
@@ -183,9 +175,8 @@ class CrossEntropyLoss(_WeightedLoss):
 class LinearCrossEntropyLoss(_WeightedLoss):
     """`CrossEntropyLoss` of the scores that a linear layer of its own gives.
 
-    Shape: input `(N, in_features)` or `(in_features)`, target `(N, *out_features)` or `()` of class
-    numbers, or
-    probabilities `(N, num_classes, *out_features)`.
+    Shape: input `(N, in_features)` or `(in_features)`, target `(N, *out_features)` or `()` of class numbers,
+    or probabilities `(N, num_classes, *out_features)`.
 
     >>> nn.LinearCrossEntropyLoss(3, 4)(tg.zeros(2, 3), tg.tensor([0, 1]))
     tensor(1.3863, grad_fn=<NllLossBackward0>)
@@ -237,9 +228,8 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         return (
             f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
             f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
-            f"reduction={self.reduction}, "
-            f"ignore_index={self.ignore_index}, label_smoothing={self.label_smoothing}, "
-            f"options={self.options}"
+            f"reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
         )
 
 
@@ -532,9 +522,8 @@ class MultiLabelMarginLoss(_Loss):
 class CTCLoss(_Loss):
     """Minus the log-probability that a sequence of labels is read off the input, at places left open.
 
-    Shape: log_probs `(T, N, C)` of `log_softmax`, targets `(N, S)`, or all labels in one row, and the
-    lengths of
-    both, `(N)`. The class `blank` stands for no label.
+    Shape: log_probs `(T, N, C)` of `log_softmax`, targets `(N, S)`, or all labels in one row, and the lengths
+    of both, `(N)`. The class `blank` stands for no label.
 
     >>> nn.CTCLoss(reduction="sum")(tg.zeros(2, 1, 3).log_softmax(-1), tg.tensor([[1]]), (2,), (1,))
     tensor(1.0986)

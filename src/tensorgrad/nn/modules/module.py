@@ -180,9 +180,8 @@ class Module(Converted, Hooked):
                 )
             if param.grad_fn is not None:
                 raise ValueError(
-                    f"Cannot assign non-leaf Tensor to parameter '{name}'. A module's parameters are "
-                    "made, not "
-                    f"computed: to have '{name}' depend on another tensor, compute it in forward()."
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. A module's parameters are made, "
+                    f"not computed: to have '{name}' depend on another tensor, compute it in forward()."
                 )
             param = compiled.announced(self, name, param, compiled.on_parameter)
         self._parameters[name] = param
@@ -438,9 +437,8 @@ class Module(Converted, Hooked):
                 new = new[0]
             if new.shape != value.shape:
                 error_msgs.append(
-                    f"size mismatch for {key}: copying a param with shape {new.shape} from checkpoint, "
-                    "the shape "
-                    f"in current model is {value.shape}."
+                    f"size mismatch for {key}: copying a param with shape {new.shape} from checkpoint, the "
+                    f"shape in current model is {value.shape}."
                 )
                 continue
             try:

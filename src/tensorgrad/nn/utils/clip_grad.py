@@ -38,8 +38,7 @@ def get_total_norm(
     if error_if_nonfinite and not math.isfinite(norm.item()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it "
-            "cannot be "
-            "clipped. To scale by it anyway, set `error_if_nonfinite=False`"
+            "cannot be clipped. To scale by it anyway, set `error_if_nonfinite=False`"
         )
     return norm
 

@@ -63,7 +63,7 @@ def _stepwise(g, source):
 # ---------------------------------------------------------------------------- sums and differences
 
 
-def _scaled(name, other, alpha):
+def _times_alpha(name, other, alpha):
     """``alpha * other``, after torch's rules of which alpha goes with which dtype."""
     if isinstance(alpha, Tensor) and not alpha.ndim:
         alpha = alpha.item()
@@ -94,7 +94,7 @@ def add(input, other, *, alpha=1):
     >>> tg.add(tg.tensor([2.0, 3.0]), 4.0)
     tensor([6., 7.])
     """
-    return np.add(input, _scaled("add", other, alpha))
+    return np.add(input, _times_alpha("add", other, alpha))
 
 
 def _no_bool_operand(input, other, alpha=1):
@@ -129,7 +129,7 @@ def sub(input, other, *, alpha=1):
     >>> tg.sub(tg.tensor([2.0, 3.0]), 4.0)
     tensor([-2., -1.])
     """
-    return np.subtract(input, _scaled("sub", other, alpha))
+    return np.subtract(input, _times_alpha("sub", other, alpha))
 
 
 @composite(

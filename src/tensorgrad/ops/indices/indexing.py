@@ -146,7 +146,7 @@ def _scatter_add_rows(rows, index, count):
     return add_at((count, *rows.shape[index.ndim :]), 0, index, np.ascontiguousarray(rows))
 
 
-def deliver(found: Tensor, out: Tensor | None, *inputs: Tensor) -> Tensor:
+def into_out(found: Tensor, out: Tensor | None, *inputs: Tensor) -> Tensor:
     """A result, in ``out`` if one is given: it may not share memory with what was read, nor be of another
     dtype.
     """
@@ -158,8 +158,7 @@ def deliver(found: Tensor, out: Tensor | None, *inputs: Tensor) -> Tensor:
         if np.may_share_memory(_core._array_of(each), _core._array_of(out)):
             raise RuntimeError(
                 "unsupported operation: some elements of the input tensor and the written-to tensor refer to "
-                "a single memory location. "
-                "Please clone() the tensor before performing the operation."
+                "a single memory location. Please clone() the tensor before performing the operation."
             )
     return _core._write_out(out, found)
 
@@ -185,8 +184,7 @@ def _as_index(part):
     else:
         raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
-            "indices "
-            f"(got {type(part).__name__})"
+            f"indices (got {type(part).__name__})"
         )
     if array.dtype.kind not in "biu":
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
@@ -217,8 +215,7 @@ class Plan:
     dimensions of it.
 
     ``view``: after the index's ints, slices and None, with the indexed dimensions moved together; ``dim``,
-    ``span``: where they
-    begin and how many they are; ``index``: int64 positions among them seen as one.
+    ``span``: where they begin and how many they are; ``index``: int64 positions among them seen as one.
     """
 
     __slots__ = ("dim", "index", "span", "view")
@@ -260,8 +257,7 @@ class Plan:
                         if each.shape[d] != shape[at + d]:
                             raise IndexError(
                                 f"The shape of the mask {list(each.shape)} at index {d} does not match the "
-                                f"shape of the indexed "
-                                f"tensor {list(shape)} at index {at + d}"
+                                f"shape of the indexed tensor {list(shape)} at index {at + d}"
                             )
                     entries.append((dim, covered, np.flatnonzero(each)))
                 else:

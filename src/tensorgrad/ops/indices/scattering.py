@@ -32,16 +32,14 @@ def _check_index(who: str, input: Tensor, dim, index, src=None) -> int:
         raise RuntimeError(f"{who}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
     if max(index.ndim, 1) != max(input.ndim, 1):
         raise RuntimeError(
-            f"Index tensor must have the same number of dimensions as "
-            f"{'self' if src is not None else 'input'} tensor: "
-            f"{who}() got {index.ndim} and {input.ndim}"
+            "Index tensor must have the same number of dimensions as "
+            f"{'self' if src is not None else 'input'} tensor: {who}() got {index.ndim} and {input.ndim}"
         )
     own, wanted = tuple(input.shape) or (1,), tuple(index.shape) or (1,)
     if any(n > own[d] for d, n in enumerate(wanted) if d != dim):
         raise RuntimeError(
             f"{who}(): Size does not match: expected index {list(wanted)} to be no larger than self "
-            f"{list(own)} apart from "
-            f"dimension {dim}"
+            f"{list(own)} apart from dimension {dim}"
         )
     if src is not None:
         if max(src.ndim, 1) != len(wanted):
@@ -128,7 +126,7 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     tensor([[1, 1],
             [4, 3]])
     """
-    return indexing.deliver(
+    return indexing.into_out(
         _gather(input, _check_index("gather", input, dim, index), index), out, input, index
     )
 
@@ -156,9 +154,8 @@ def take_along_dim(input, indices, dim=None):
         raise RuntimeError(f"take_along_dim(): dtype of indices should be Long but got {indices.dtype}")
     if input.ndim != indices.ndim:
         raise RuntimeError(
-            f"take_along_dim(): input and indices should have the same number of dimensions, but got "
-            f"{input.ndim} dimensions for "
-            f"input, and {indices.ndim} dimensions for indices"
+            "take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
         )
     dim = wrap_dim(dim, input.ndim)
     others = [[1 if d == dim else n for d, n in enumerate(each.shape)] for each in (input, indices)]

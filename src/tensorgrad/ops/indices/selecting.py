@@ -9,7 +9,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, bool_
 from tensorgrad.core.declare import case, composite, integers, normal, primitive, truths
 from tensorgrad.ops.elementwise import choosing
-from tensorgrad.ops.indices.indexing import _pick, _put, deliver
+from tensorgrad.ops.indices.indexing import _pick, _put, into_out
 from tensorgrad.ops.shapes import shaping, slicing, striding
 
 # ---- masks
@@ -38,7 +38,7 @@ def masked_select(input, mask, *, out=None):
     """
     shape = shaping.broadcast_shapes(input.shape, _mask_of(mask, "masked_select").shape)
     where = np.flatnonzero(np.broadcast_to(_core._array_of(mask), shape))
-    return deliver(
+    return into_out(
         _pick(shaping.reshape(shaping.expand(input, shape), (math.prod(shape),)), 0, where), out, input, mask
     )
 

@@ -10,7 +10,7 @@ from tensorgrad.core import Tensor, _core, int64
 from tensorgrad.core.declare import case, composite, integers, normal
 from tensorgrad.ops._kinds import as_tensor
 from tensorgrad.ops._tools import wrap_dim
-from tensorgrad.ops.indices.indexing import INDEX_TYPES, _pick, _put, deliver, positions
+from tensorgrad.ops.indices.indexing import INDEX_TYPES, _pick, _put, into_out, positions
 from tensorgrad.ops.making import creation
 from tensorgrad.ops.shapes import shaping
 
@@ -47,12 +47,12 @@ def index_select(input, dim, index, *, out=None):
     where = _vector(index, "index_select")
     where = positions(where, input.shape[dim] if input.ndim else 1, dim, negative=False)
     if input.ndim:
-        return deliver(_pick(input, dim, where), out, input, index)
+        return into_out(_pick(input, dim, where), out, input, index)
     if where.size != 1:
         raise RuntimeError(
             f"index_select(): Index to scalar can have only 1 value, got {where.size} value(s)"
         )
-    return deliver(input.clone(), out, input, index)
+    return into_out(input.clone(), out, input, index)
 
 
 def _check_source(who: str, input, dim: int, where, source):
@@ -75,8 +75,8 @@ def _check_source(who: str, input, dim: int, where, source):
         ):
             raise (IndexError if source.ndim <= 1 and dim == 0 else RuntimeError)(
                 f"{who}(): Number of indices ({where.size}) should be equal to source.size(dim) and the "
-                f"other sizes of source "
-                f"{list(source.shape)} to those of self {list(input.shape)}, at dim {dim}"
+                f"other sizes of source {list(source.shape)} to those of self {list(input.shape)}, at dim "
+                f"{dim}"
             )
         source = shaping.reshape(source, wanted)
     return source
@@ -179,7 +179,7 @@ def take(input, index, *, out=None):
             f"out of range: tried to access index {where.max() if where.max() >= extent else where.min()} on "
             f"a tensor of {extent} elements."
         )
-    return deliver(
+    return into_out(
         _pick(shaping.reshape(input, (extent,)), 0, positions(where, extent, 0)), out, input, index
     )
 

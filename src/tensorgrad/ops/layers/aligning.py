@@ -41,9 +41,8 @@ def _padded(targets: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         return targets
     if targets.size != lengths.sum():
         raise RuntimeError(
-            f"ctc_loss: Expected 1-D targets to have as many elements as target_lengths add up to, "
-            f"{lengths.sum()}, but got "
-            f"{targets.size}"
+            "ctc_loss: Expected 1-D targets to have as many elements as target_lengths add up to, "
+            f"{lengths.sum()}, but got {targets.size}"
         )
     rows = np.zeros((lengths.size, lengths.max(initial=0)), np.int64)
     rows[np.arange(rows.shape[1]) < lengths[:, None]] = targets
@@ -101,12 +100,10 @@ def ctc_loss(
     """Minus the log-probability that a sequence of labels is read off the input, at places left open.
 
     Shapes: log_probs (T, N, C) or (T, C) of ``log_softmax``; targets (N, S), or all labels in one row;
-    input_lengths and
-    target_lengths (N). The class ``blank`` stands for no label. "mean" divides by the targets' lengths
-    first; ``zero_infinity``
-    turns the infinite loss of targets too long for their input into 0. As in PyTorch the first gradient is
-    that with respect to
-    the scores before ``log_softmax``, which is the same for inputs that come from there.
+    input_lengths and target_lengths (N). The class ``blank`` stands for no label. "mean" divides by the
+    targets' lengths first; ``zero_infinity`` turns the infinite loss of targets too long for their input into
+    0. As in PyTorch the first gradient is that with respect to the scores before ``log_softmax``, which is
+    the same for inputs that come from there.
 
     >>> scores = tg.zeros(2, 1, 3).log_softmax(-1)
     >>> F.ctc_loss(scores, tg.tensor([[1]]), (2,), (1,), reduction="sum")  # -log(3 / 9)

@@ -67,8 +67,8 @@ def _factors(
     ],
 )
 def _nll(input, target, weight=None, ignore_index=-100, reduction="none"):
-    """Minus the weighted score of the target's class, along dimension 1 and 0 where it is ignored; "
-    "reduced."""
+    """Minus the weighted score of the target's class, along dimension 1 and 0 where it is ignored;
+    reduced."""
     target, kept = _chosen(target, ignore_index, input.shape[1])
     factors = _factors(target, kept, weight, input.dtype)
     if not input.shape[1]:
@@ -134,8 +134,7 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | No
     if input.shape[2:] != target.shape[1:]:
         raise RuntimeError(
             f"{name}: Expected target size {[input.shape[0], *input.shape[2:]]}, got {list(target.shape)} "
-            f"for an input of size "
-            f"{list(input.shape)}"
+            f"for an input of size {list(input.shape)}"
         )
     if target.dtype is not int64 and target.dtype is not uint8:
         instead = ", or give probabilities of the input's shape" if name == "cross_entropy" else ""
@@ -151,9 +150,8 @@ def _check_class_weight(name: str, input: Tensor, weight: Tensor | None, classes
         return
     if weight.ndim != 1 or weight.shape[0] != classes:
         raise RuntimeError(
-            f"{name}: weight tensor should be defined either for all {classes} classes or no classes but "
-            f"got weight tensor of "
-            f"shape: {list(weight.shape)}"
+            f"{name}: weight tensor should be defined either for all {classes} classes or no classes but got "
+            f"weight tensor of shape: {list(weight.shape)}"
         )
     if weight.dtype is not input.dtype:
         raise RuntimeError(
@@ -330,15 +328,14 @@ def linear_cross_entropy(
     *outputs, features = linear_weight.shape
     if input.shape[-1] != features:
         raise RuntimeError(
-            f"linear_cross_entropy: expected equal input and linear_weight last dimensions (in_features), "
-            f"got "
+            "linear_cross_entropy: expected equal input and linear_weight last dimensions (in_features), got "
             f"{input.shape[-1]} and {features}, respectively"
         )
     if len(outputs) > 1 and input.ndim == 1:
         raise RuntimeError(
-            f"linear_cross_entropy: K-dimensional loss defined by linear_weight shape "
-            f"{tuple(linear_weight.shape)} requires "
-            f"batched input, (N, {features}), got unbatched input with shape {tuple(input.shape)}"
+            "linear_cross_entropy: K-dimensional loss defined by linear_weight shape "
+            f"{tuple(linear_weight.shape)} requires batched input, (N, {features}), got unbatched input with "
+            f"shape {tuple(input.shape)}"
         )
     if linear_bias is not None and tuple(linear_bias.shape) != tuple(outputs):
         raise RuntimeError(
@@ -414,8 +411,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     if target.shape != input.shape:
         raise ValueError(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is "
-            f"deprecated. Please "
-            f"ensure they have the same size."
+            "deprecated. Please ensure they have the same size."
         )
     _floats("binary_cross_entropy", input)
     if target.dtype is not input.dtype:

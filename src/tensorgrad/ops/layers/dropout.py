@@ -148,9 +148,8 @@ def _of_channels(
 
 def _unusual(name: str, ndim: int, usual: str) -> None:
     warnings.warn(
-        f"{name}: received a {ndim}-D input, which is deprecated; {name} drops whole channels of {usual}. "
-        "To drop single "
-        f"elements use dropout.",
+        f"{name}: received a {ndim}-D input, which is deprecated; {name} drops whole channels of {usual}. To "
+        "drop single elements use dropout.",
         stacklevel=3,
     )
 
@@ -192,8 +191,7 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     elif input.ndim == 3:
         warnings.warn(
             "dropout2d: received a 3-D input, which is interpreted as (N, C, L), with the channels in "
-            "dimension 1. For (C, H, W) "
-            "add a batch dimension; for (N, C, L) dropout1d says it plainly.",
+            "dimension 1. For (C, H, W) add a batch dimension; for (N, C, L) dropout1d says it plainly.",
             stacklevel=2,
         )
     return _of_channels("dropout2d", input, p, training, inplace, False)

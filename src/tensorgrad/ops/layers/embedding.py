@@ -17,8 +17,8 @@ F_ = "tensorgrad.nn.functional"
 
 
 def _discounted(g: Tensor, index: Tensor, padding_idx: int, by_frequency: bool) -> Tensor:
-    """The gradients of the looked-up rows that count: not those of padding, and those of frequent rows "
-    "less."""
+    """The gradients of the looked-up rows that count: not those of padding, and those of frequent rows
+    less."""
     if padding_idx < 0 and not by_frequency:
         return g
     numbers = _core._array_of(index)
@@ -98,10 +98,8 @@ def embedding(
     """The rows of ``weight`` of the numbers ``input``.
 
     ``padding_idx`` names a row that gets no gradient; rows longer than ``max_norm`` (in the ``norm_type``
-    norm) are shortened to
-    it, in ``weight`` itself; ``scale_grad_by_freq`` divides a row's gradient by how often it was asked
-    for. Raises IndexError for
-    a number that is no row.
+    norm) are shortened to it, in ``weight`` itself; ``scale_grad_by_freq`` divides a row's gradient by how
+    often it was asked for. Raises IndexError for a number that is no row.
 
     Shapes: input (*) of integers, weight (V, D); output (*, D).
 
@@ -143,9 +141,9 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> t
     if input.ndim == 2:
         if offsets is not None:
             raise ValueError(
-                f"embedding_bag: if input is 2D, then offsets has to be None, as input is treated as a "
-                "mini-batch of fixed length "
-                f"sequences. However, found offsets of type {type(offsets).__name__}"
+                "embedding_bag: if input is 2D, then offsets has to be None, as input is treated as a "
+                "mini-batch of fixed length sequences. However, found offsets of type "
+                f"{type(offsets).__name__}"
             )
         count, length = input.shape
         return np.repeat(np.arange(count), length), count
@@ -163,9 +161,8 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> t
         raise RuntimeError("embedding_bag: include_last_offset: number of offsets should be at least 1")
     if starts.size and starts[0] != 0:
         raise RuntimeError(
-            f"embedding_bag: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to "
-            "start from position 0. "
-            f"However, got {starts[0]}"
+            "embedding_bag: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start "
+            f"from position 0. However, got {starts[0]}"
         )
     if starts.size and starts[-1] > length:
         raise RuntimeError(
@@ -192,10 +189,8 @@ def embedding_bag(
     """The sum, mean or maximum of the rows of ``weight`` that each bag of numbers names; 0 for an empty bag.
 
     A 2-D ``input`` holds a bag in every row. A 1-D one is cut into bags where ``offsets`` says; with
-    ``include_last_offset`` the
-    last offset is the end of the last bag. ``per_sample_weights`` weights the rows of a sum. The row
-    ``padding_idx`` counts for
-    nothing. See ``embedding`` for the rest.
+    ``include_last_offset`` the last offset is the end of the last bag. ``per_sample_weights`` weights the
+    rows of a sum. The row ``padding_idx`` counts for nothing. See ``embedding`` for the rest.
 
     >>> F.embedding_bag(tg.tensor([[0, 1], [1, 1]]), tg.tensor([[1.0], [3.0]]))
     tensor([[2.],
@@ -211,8 +206,7 @@ def embedding_bag(
     if per_sample_weights is not None and per_sample_weights.shape != input.shape:
         raise ValueError(
             f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it "
-            "must have the same shape "
-            f"as the input ({list(input.shape)})"
+            f"must have the same shape as the input ({list(input.shape)})"
         )
     if weight.ndim != 2:
         raise ValueError(

@@ -23,15 +23,22 @@ REDUCTIONS = ("none", "mean", "sum")
 # ---------------------------------------------------------------------------- what losses share
 
 
+def named_by_flags(size_average: Any, reduce: Any, reduction: str, stacklevel: int) -> str:
+    """The reduction, which PyTorch's two old flags may still name; a warning says how to write it."""
+    if size_average is None and reduce is None:
+        return reduction
+    apart = reduce is not None and not reduce
+    reduction = "none" if apart else "mean" if size_average is None or size_average else "sum"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+        stacklevel=stacklevel,
+    )
+    return reduction
+
+
 def reduction_of(size_average: Any, reduce: Any, reduction: str) -> str:
-    """The reduction, which PyTorch's two old flags may still name; raises ValueError for an unknown one."""
-    if size_average is not None or reduce is not None:
-        apart = reduce is not None and not reduce
-        reduction = "none" if apart else "mean" if size_average is None or size_average else "sum"
-        warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-            stacklevel=3,
-        )
+    """The same for a function, which refuses another word: raises ValueError."""
+    reduction = named_by_flags(size_average, reduce, reduction, 4)
     if reduction not in REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
     return reduction
@@ -66,9 +73,9 @@ def _compared(name: str, input: Any, target: Any, weight: Tensor | None = None) 
         want_tensors(name, weight=weight)
     if input.shape != target.shape:
         warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
-            f"This will likely lead "
-            f"to incorrect results due to broadcasting. Please ensure they have the same size.",
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This "
+            "will likely lead to incorrect results due to broadcasting. Please ensure they have the same "
+            "size.",
             stacklevel=3,
         )
     if weight is not None and weight.shape != input.shape:
@@ -237,8 +244,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         if word == "mean" and size_average is None and reduce is None:
             warnings.warn(
                 "reduction: 'mean' divides the total loss by both the batch size and the support size. "
-                "'batchmean' divides only "
-                "by the batch size, as the definition of the divergence has it.",
+                "'batchmean' divides only by the batch size, as the definition of the divergence has it.",
                 stacklevel=2,
             )
     else:

@@ -56,9 +56,8 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     want_tensors("margin_ranking_loss", input1=input1, input2=input2, target=target)
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
-            f"margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
-            f"{tuple(input1.shape)}, "
-            f"input2: {tuple(input2.shape)}, target: {tuple(target.shape)}"
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
+            f"{tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: {tuple(target.shape)}"
         )
     return reduce_loss((-target * (input1 - input2) + float(margin)).clamp(min=0), reduction)
 
@@ -89,8 +88,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     if not input1.ndim == input2.ndim == target.ndim + 1:
         raise RuntimeError(
             f"{target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found inputs with "
-            f"sizes "
-            f"{list(input1.shape)} and {list(input2.shape)}."
+            f"sizes {list(input1.shape)} and {list(input2.shape)}."
         )
     small = 1e-12
     length1 = reductions.sum(input1 * input1, -1) + small
@@ -143,9 +141,8 @@ def multi_margin_loss(
     count, classes = rows.shape
     if target.ndim > 1 or target.numel() != count:
         raise RuntimeError(
-            f"multi_margin_loss: target tensor should be 1-D with size equal to the number of rows. "
-            f"Expected target size "
-            f"[{count}], but got {list(target.shape)}"
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of rows. Expected "
+            f"target size [{count}], but got {list(target.shape)}"
         )
     if target.dtype is not int64:
         raise RuntimeError(f"multi_margin_loss: expected scalar type Long but found {target.dtype.name}")
@@ -226,9 +223,8 @@ def _triplet(name, anchor, positive, negative, distance, margin, swap, reduction
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise RuntimeError(
-            f"The anchor, positive, and negative tensors are expected to have the same number of "
-            f"dimensions, but got: anchor "
-            f"{anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, "
+            f"but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
         )
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:

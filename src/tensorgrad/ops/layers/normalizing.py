@@ -139,7 +139,7 @@ def _standardize(input, dim, eps):
     return tuple(each.astype(input.dtype, copy=False) for each in (centred, mean, inverse, variance))
 
 
-def _scaled(input, weight, bias):
+def _affine(input, weight, bias):
     """Scaled and moved, in memory that the tape does not keep: a norm's result may be written in place."""
     if weight is None and bias is None:
         return input.clone() if input.requires_grad else input
@@ -160,22 +160,19 @@ def _check_normalized(name, input, normalized_shape, weight, bias=None):
     _want_floats(name, input)
     if not shape:
         raise RuntimeError(
-            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
-            "element, but got "
-            f"normalized_shape = {list(shape)}"
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, "
+            f"but got normalized_shape = {list(shape)}"
         )
     for each, what in ((weight, "weight"), (bias, "bias")):
         if each is not None and tuple(each.shape) != shape:
             raise RuntimeError(
                 f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
-                f"{list(each.shape)} and "
-                f"normalized_shape = {list(shape)}"
+                f"{list(each.shape)} and normalized_shape = {list(shape)}"
             )
     if tuple(input.shape[-len(shape) :]) != shape:
         raise RuntimeError(
             f"Given normalized_shape={list(shape)}, expected input with shape [*, "
-            f"{', '.join(map(str, shape))}], but got input of "
-            f"size{list(input.shape)}"
+            f"{', '.join(map(str, shape))}], but got input of size{list(input.shape)}"
         )
     return shape
 
@@ -199,7 +196,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     """
     shape = _check_normalized("layer_norm", input, normalized_shape, weight, bias)
     dims = tuple(range(input.ndim - len(shape), input.ndim))
-    return _scaled(_standardize(input, dims, eps)[0], weight, bias)
+    return _affine(_standardize(input, dims, eps)[0], weight, bias)
 
 
 @composite(
@@ -236,8 +233,7 @@ def _check_per_channel(channels, **given):
         if each is not None and (each.ndim != 1 or each.numel() != channels):
             raise RuntimeError(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got "
-                f"{name} of shape "
-                f"{list(each.shape)} and {channels} channels"
+                f"{name} of shape {list(each.shape)} and {channels} channels"
             )
 
 
@@ -265,9 +261,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     batch, channels = input.shape[:2]
     if channels % num_groups:
         raise RuntimeError(
-            f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
-            f"{list(input.shape)} and "
-            f"num_groups={num_groups}"
+            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(input.shape)} and num_groups={num_groups}"
         )
     _check_per_channel(channels, weight=weight, bias=bias)
     if input.numel() == num_groups:
@@ -278,7 +273,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         groups = input
     else:
         groups = _standardize(shaping.reshape(input, (batch, num_groups, -1)), (2,), eps)[0]
-    return _scaled(
+    return _affine(
         shaping.reshape(groups, input.shape), _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
     )
 
@@ -368,7 +363,7 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
         _remember_both(running_mean, running_var, mean, variance, count, momentum)
     else:
         found = _frozen(input, running_mean, running_var, eps)
-    return _scaled(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
+    return _affine(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
 
 
 @composite(
@@ -412,7 +407,7 @@ def instance_norm(
             )
         found, mean, _, variance = _standardize(input, tuple(range(2, input.ndim)), eps)
         _remember_both(running_mean, running_var, mean, variance, count, momentum)
-    return _scaled(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
+    return _affine(found, _by_channel(weight, input.ndim), _by_channel(bias, input.ndim))
 
 
 @composite(
@@ -468,7 +463,7 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
     """
     shape = _check_normalized("native_layer_norm", input, normalized_shape, weight, bias)
     found, mean, inverse, _ = _standardize(input, tuple(range(input.ndim - len(shape), input.ndim)), eps)
-    return _scaled(found, weight, bias), mean.detach(), inverse.detach()
+    return _affine(found, weight, bias), mean.detach(), inverse.detach()
 
 
 @composite(
@@ -487,7 +482,7 @@ def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
         raise RuntimeError(f"Expected num groups to be greater than 0, got {group}")
     groups = shaping.reshape(input, (N, group, (C // group) * HxW))
     found, mean, inverse, _ = _standardize(groups, (2,), eps)
-    found = _scaled(shaping.reshape(found, (N, C, HxW)), _by_channel(weight, 3), _by_channel(bias, 3))
+    found = _affine(shaping.reshape(found, (N, C, HxW)), _by_channel(weight, 3), _by_channel(bias, 3))
     shapes = (input.shape, (N, group), (N, group))
     return tuple(shaping.reshape(*each) for each in zip((found, mean, inverse), shapes, strict=True))
 

@@ -6,21 +6,7 @@ import builtins
 
 import numpy as np
 
-from tensorgrad.core import (
-    Tensor,
-    _core,
-    bfloat16,
-    bool_,
-    dtype,
-    float16,
-    float32,
-    float64,
-    int8,
-    int16,
-    int32,
-    int64,
-    uint8,
-)
+from tensorgrad.core import Tensor, _core, bool_, dtype, float64
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.core.device import check_device
 from tensorgrad.core.legacy import as_dtype
@@ -81,13 +67,7 @@ def _conversion(name: str, wanted: dtype):
     )(convert)
 
 
-CONVERSIONS = [
-    _conversion(name, wanted)
-    for name, wanted in [
-        ("float", float32), ("double", float64), ("half", float16), ("bfloat16", bfloat16),
-        ("int", int32), ("long", int64), ("short", int16), ("byte", uint8), ("char", int8), ("bool", bool_),
-    ]
-]  # fmt: skip
+CONVERSIONS = [_conversion(each.title.lower(), each) for each in _core.all_dtypes]
 
 
 @composite(method=True, at=(), samples=lambda: [case(normal(2), normal(3), name="plain")])

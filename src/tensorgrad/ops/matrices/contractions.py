@@ -1,8 +1,8 @@
 """Sums of products over named dimensions: einsum, tensordot, and chains of matrices.
 
 All of them become batched matrix products. What has to be permuted, reshaped and summed is worked out once
-for the shapes at hand and
-remembered; the steps themselves are ops, so gradients of any order come by themselves.
+for the shapes at hand and remembered; the steps themselves are ops, so gradients of any order come by
+themselves.
 """
 
 from __future__ import annotations
@@ -196,9 +196,8 @@ def _plan(operands: tuple[str, ...], output: str | None, shapes: tuple[tuple[int
         if named > len(shape) or (named < len(shape) and ELLIPSIS not in labels):
             hint = "" if ELLIPSIS in labels else " and no ellipsis was given"
             raise _bad(
-                f"the number of subscripts in the equation ({named}) does not match the number of "
-                f"dimensions ({len(shape)}) for "
-                f"operand {i}{hint}"
+                f"the number of subscripts in the equation ({named}) does not match the number of dimensions "
+                f"({len(shape)}) for operand {i}{hint}"
             )
         if ELLIPSIS in labels:
             widest = max(widest, len(shape) - named)
@@ -309,12 +308,10 @@ def _cheapest(labelled: list[str], result: str, sizes: dict[str, int]) -> tuple[
 def einsum(*args):
     r"""The sum of products that an equation in letters names, as in :math:`C_{ik} = \sum_j A_{ij} B_{jk}`.
 
-    ``einsum("ij,jk->ik", a, b)``: a letter names a dimension, letters missing on the right are summed
-    over, ``...`` stands for
-    further dimensions, which broadcast. Without ``->`` the letters seen once are kept, in alphabetical
-    order. Lists of numbers may
-    stand for letters: ``einsum(a, [0, 1], b, [1, 2], [0, 2])``. Raises RuntimeError when equation and
-    shapes do not fit.
+    ``einsum("ij,jk->ik", a, b)``: a letter names a dimension, letters missing on the right are summed over,
+    ``...`` stands for further dimensions, which broadcast. Without ``->`` the letters seen once are kept, in
+    alphabetical order. Lists of numbers may stand for letters: ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
+    Raises RuntimeError when equation and shapes do not fit.
 
     >>> tg.einsum("ij,j->i", tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1.0, 10.0]))
     tensor([21., 43.])
@@ -353,9 +350,8 @@ def _contracted(dims: Any, a: Tensor, b: Tensor) -> tuple[list[int], list[int]]:
         return first, second
     if not isinstance(dims, int):
         raise RuntimeError(
-            f"tensordot expects dims to be int or tuple[list[int], list[int]] or list[list[int]] "
-            "containing two lists, but got "
-            f"dims={dims}"
+            "tensordot expects dims to be int or tuple[list[int], list[int]] or list[list[int]] containing "
+            f"two lists, but got dims={dims}"
         )
     if dims < 0:
         raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
@@ -394,9 +390,8 @@ def tensordot(a, b, dims=2):
             )
         if a.shape[i] != b.shape[j] and a.shape[i] != 1 and b.shape[j] != 1:
             raise RuntimeError(
-                f"tensordot: contracted dimensions need to match, but first has size {a.shape[i]} in dim "
-                f"{i} and second has size "
-                f"{b.shape[j]} in dim {j}"
+                f"tensordot: contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} "
+                f"and second has size {b.shape[j]} in dim {j}"
             )
         seen_a.add(i)
         seen_b.add(j)
@@ -447,8 +442,8 @@ def bilinear(input1, input2, weight, bias=None):
 
 
 def _best_order(sizes: list[int]) -> list[list[int]]:
-    """Where to split each run of a chain of matrices so that the fewest multiplications are made "
-    "(dynamic programming)."""
+    """Where to split each run of a chain of matrices so that the fewest multiplications are made
+    (dynamic programming)."""
     count = len(sizes) - 1
     cost = [[0] * count for _ in range(count)]
     split = [[0] * count for _ in range(count)]

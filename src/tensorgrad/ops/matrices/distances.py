@@ -104,9 +104,8 @@ def _norm_dtype(name, input, dtype):
             raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {dtype}")
         if dtype.itemsize < input.dtype.itemsize:
             raise RuntimeError(
-                f"{name}: the dtype of the input ({input.dtype}) should be convertible without narrowing "
-                f"to the specified dtype "
-                f"({dtype})"
+                f"{name}: the dtype of the input ({input.dtype}) should be convertible without narrowing to "
+                f"the specified dtype ({dtype})"
             )
     return cast(input, dtype)
 
@@ -396,9 +395,8 @@ def _cdist_input(g, x1, x2, output):
     ],
 )
 def _cdist_by_product(x1, x2):
-    r"""Euclidean distances of rows by one matrix product, :math:`|a|^2 + |b|^2 - 2 a \cdot b`: quick for
-    many rows, and less
-    exact for points that almost coincide."""
+    r"""Euclidean distances of rows by one matrix product, :math:`|a|^2 + |b|^2 - 2 a \cdot b`: quick for many
+    rows, and less exact for points that almost coincide."""
     squares = [np.einsum("...i,...i->...", x, x) for x in (x1, x2)]
     found = squares[0][..., :, None] + squares[1][..., None, :] - 2 * np.matmul(x1, np.swapaxes(x2, -1, -2))
     return np.sqrt(np.maximum(found, 0)).astype(x1.dtype, copy=False)

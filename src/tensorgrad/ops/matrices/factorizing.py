@@ -74,8 +74,8 @@ def _lu_input(g_0, output_0, output_1):
     ],
 )
 def _lu(A):
-    """L and U in one matrix, the rows that were swapped (counted from 1), and an int32 that is not 0 for "
-    "a 0 in U."""
+    """L and U in one matrix, the rows that were swapped (counted from 1), and an int32 that is not 0 for
+    a 0 in U."""
     packed = A.copy()
     m, n = A.shape[-2:]
     k = min(m, n)
@@ -225,9 +225,8 @@ def linalg_lu_solve(LU, pivots, B, *, left=True, adjoint=False):
         return linalg_lu_solve(LU, pivots, B.mT, adjoint=not adjoint).mT
     if B.shape[-2] != LU.shape[-1]:
         raise RuntimeError(
-            f"linalg.lu_solve: Incompatible shapes of A and B for the equation AX = B "
-            f"({LU.shape[-2]}x{LU.shape[-1]} and "
-            f"{B.shape[-2]}x{B.shape[-1]})"
+            "linalg.lu_solve: Incompatible shapes of A and B for the equation AX = B "
+            f"({LU.shape[-2]}x{LU.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
         )
     P = _permutation(pivots, LU.shape[-2], LU)
     if adjoint:
@@ -291,9 +290,8 @@ def _factor(name: str, A: Tensor, upper: bool, check: bool) -> tuple[Tensor, Ten
         _singular(
             name,
             orders != 0,
-            f"The factorization could not be completed because the input is not positive-definite (the "
-            "leading minor of order "
-            f"{orders.max(initial=0)} is not positive-definite).",
+            "The factorization could not be completed because the input is not positive-definite (the "
+            f"leading minor of order {orders.max(initial=0)} is not positive-definite).",
         )
     return (made.mT if upper else made), info
 
@@ -325,8 +323,8 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
 
 
 def _from_factor(L: Tensor, change: Tensor, upper: bool) -> Tensor:
-    """The gradient of a factor, from that of the product that it makes; as in PyTorch its zeros get one "
-    "too."""
+    """The gradient of a factor, from that of the product that it makes; as in PyTorch its zeros get one
+    too."""
     change = change + change.mT
     return -matmul(L, change) if upper else -matmul(change, L)
 

@@ -131,8 +131,8 @@ def _check_reflections(name: str, A: Tensor, tau: Tensor) -> None:
 
 
 def _reflected(A: Tensor, tau: Tensor, x: Tensor, backwards: bool) -> Tensor:
-    """Householder's reflections ``1 - tau v v'`` of the columns v of ``A``, from the left, the first one "
-    "last if ``backwards``."""
+    """Householder's reflections ``1 - tau v v'`` of the columns v of ``A``, from the left, the first one
+    last if ``backwards``."""
     vectors = arranging.tril(A, -1) + identity(A.shape[-2], A.shape[-1], A)
     count = tau.shape[-1]
     for i in reversed(range(count)) if backwards else range(count):

@@ -64,8 +64,7 @@ def _check_matmul(input, other):
     if input.dtype != other.dtype:
         raise RuntimeError(
             f"matmul: expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}; "
-            "convert one with "
-            f".to(dtype)"
+            "convert one with .to(dtype)"
         )
     if input.dtype == np.bool_:
         raise NotImplementedError("matmul: not implemented for bool; convert with .to(dtype)")
@@ -76,15 +75,13 @@ def _check_matmul(input, other):
             hint = f" Did you mean {tuple(input.shape)} @ {tuple(other.shape)}.mT?"
         raise RuntimeError(
             f"matmul: mat1 and mat2 shapes cannot be multiplied ({tuple(input.shape)} @ "
-            f"{tuple(other.shape)}): the inner sizes "
-            f"{input.shape[-1]} and {inner} differ.{hint}"
+            f"{tuple(other.shape)}): the inner sizes {input.shape[-1]} and {inner} differ.{hint}"
         )
     for a, b in zip(input.shape[-3::-1], other.shape[-3::-1], strict=False):
         if a != b and a != 1 and b != 1:
             raise RuntimeError(
                 f"matmul: the stacks {tuple(input.shape[:-2])} and {tuple(other.shape[:-2])} of "
-                f"{tuple(input.shape)} @ "
-                f"{tuple(other.shape)} do not broadcast together"
+                f"{tuple(input.shape)} @ {tuple(other.shape)} do not broadcast together"
             )
 
 
@@ -187,9 +184,8 @@ def bmm(input, mat2):
     _want("bmm", 3, batch1=input, batch2=mat2)
     if input.shape[0] != mat2.shape[0] or input.shape[2] != mat2.shape[1]:
         raise RuntimeError(
-            f"bmm: expected size for first two dimensions of batch2 tensor to be "
-            f"{[input.shape[0], input.shape[2]]} but got "
-            f"{[mat2.shape[0], mat2.shape[1]]}"
+            "bmm: expected size for first two dimensions of batch2 tensor to be "
+            f"{[input.shape[0], input.shape[2]]} but got {[mat2.shape[0], mat2.shape[1]]}"
         )
     return matmul(input, mat2)
 
@@ -340,8 +336,7 @@ def _linear_weight(g, input):
     vjp=dict(
         input=lambda g, weight: matmul(g, weight) if weight.ndim == 2 else shaping.unsqueeze(g, -1) * weight,
         weight=_linear_weight,
-        # The kernel does not keep the bias, which is then as long as the last dimension.
-        bias=lambda g, bias: _core._sum_to(g, g.shape[-1:] if bias is None else bias.shape),
+        bias=lambda g, bias_shape: _core._sum_to(g, bias_shape),
     ),
     at="tensorgrad.nn.functional",
     grad_name="AddmmBackward0",

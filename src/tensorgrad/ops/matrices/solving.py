@@ -55,14 +55,13 @@ def same_dtypes(name: str, A: Tensor, B: Tensor) -> None:
     if A.dtype is not B.dtype:
         raise RuntimeError(
             f"{name}: Expected A and B to have the same dtype, but found A of type {A.dtype.name} and B of "
-            "type "
-            f"{B.dtype.name} instead"
+            f"type {B.dtype.name} instead"
         )
 
 
 def by_matrix(function: Any, *stacks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A function of matrices applied to each of a stack: the results, NaN where it failed, and where "
-    "that was."""
+    """A function of matrices applied to each of a stack: the results, NaN where it failed, and where
+    that was."""
     try:
         return function(*stacks), np.zeros(stacks[0].shape[:-2], bool)
     except np.linalg.LinAlgError:
@@ -188,8 +187,7 @@ def _solution(name: str, A: Tensor, B: Tensor, left: bool) -> tuple[Tensor, Tens
     if matrix.shape[-2] != A.shape[-1]:
         raise RuntimeError(
             f"{name}: Incompatible shapes of A and B for the equation {'AX' if left else 'XA'} = B "
-            f"({A.shape[-2]}x{A.shape[-1]} "
-            f"and {matrix.shape[-2]}x{matrix.shape[-1]})"
+            f"({A.shape[-2]}x{A.shape[-1]} and {matrix.shape[-2]}x{matrix.shape[-1]})"
         )
     made, info = _solve(A, matrix)
     if not left:
@@ -302,9 +300,8 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     inner = B.shape[-2] if left else B.shape[-1]
     if inner != A.shape[-1]:
         raise RuntimeError(
-            f"linalg.solve_triangular: Incompatible shapes of A and B for the equation "
-            f"{'AX' if left else 'XA'} = B "
-            f"({A.shape[-2]}x{A.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
+            "linalg.solve_triangular: Incompatible shapes of A and B for the equation "
+            f"{'AX' if left else 'XA'} = B ({A.shape[-2]}x{A.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
         )
     if left:
         return _solve_triangular(A, B, bool(upper), bool(unitriangular))
@@ -347,9 +344,8 @@ def tensorinv(A, ind=2):
     n = math.prod(last)
     if math.prod(first) != n:
         raise RuntimeError(
-            f"linalg.tensorinv: Expected self to satisfy the requirement prod(self.shape[ind:]) == "
-            "prod(self.shape[:ind]), but "
-            f"got {n} != {math.prod(first)}"
+            "linalg.tensorinv: Expected self to satisfy the requirement prod(self.shape[ind:]) == "
+            f"prod(self.shape[:ind]), but got {n} != {math.prod(first)}"
         )
     return shaping.reshape(inv(shaping.reshape(A, (n, n))), last + first)
 

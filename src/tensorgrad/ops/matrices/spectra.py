@@ -89,7 +89,7 @@ def _absent(g: Tensor) -> bool:
     return not g.requires_grad and not _core._array_of(g).any()
 
 
-def _scaled(x: Tensor, factors: Tensor) -> Tensor:
+def _columns_times(x: Tensor, factors: Tensor) -> Tensor:
     """The columns of ``x`` times ``factors``."""
     return x * shaping.unsqueeze(factors, -2)
 
@@ -101,12 +101,12 @@ def _svd_A(g_0, g_1, g_2, output_0, output_1, output_2):
     k = output_1.shape[-1]
     U, S, Vh = output_0[..., :, :k], output_1, output_2[..., :k, :]
     if _absent(g_0) and _absent(g_2):
-        return matmul(_scaled(U, g_1), Vh)
+        return matmul(_columns_times(U, g_1), Vh)
     g_U, g_Vh = g_0[..., :, :k], g_2[..., :k, :]
     gaps = _apart(S * S)
     turn_U, turn_V = matmul(U.mT, g_U), matmul(Vh, g_Vh.mT)
-    inner = _scaled((turn_U - turn_U.mT) / gaps, S) + shaping.unsqueeze(S, -1) * ((turn_V - turn_V.mT) / gaps)
-    inner = inner + arranging.diag_embed(g_1)
+    inner = _columns_times((turn_U - turn_U.mT) / gaps, S)
+    inner = inner + shaping.unsqueeze(S, -1) * ((turn_V - turn_V.mT) / gaps) + arranging.diag_embed(g_1)
     left = matmul(U, inner)
     if U.shape[-2] > k:
         left = left + (g_U - matmul(U, turn_U)) / shaping.unsqueeze(S, -2)
@@ -293,8 +293,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
     """The ``X`` for which ``A @ X`` comes nearest to ``B``.
 
     With it come the squared distances, the rank and the singular values; ``driver`` says, as in PyTorch,
-    which of
-    them are computed, and the others are empty.
+    which of them are computed, and the others are empty.
 
     >>> tg.linalg.lstsq(tg.tensor([[2.0]]), tg.tensor([[3.0]])).solution
     tensor([[1.5000]])
@@ -358,8 +357,8 @@ def cond(A, p=None):
 
 
 def _range_of(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
-    """An orthonormal basis near the range of ``A - M``: Halko and others, Finding structure with "
-    "randomness, 2009."""
+    """An orthonormal basis near the range of ``A - M``: Halko and others, Finding structure with
+    randomness, 2009."""
 
     def times(x: Tensor, turned: bool) -> Tensor:
         made = matmul(A.mT if turned else A, x)

@@ -9,7 +9,7 @@ import numpy as np
 from tensorgrad.core.declare import between, case, composite, distinct, primitive
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.reducing import reductions, sorting
-from tensorgrad.ops.reducing.reductions import check_extent, check_tensor, named, pick, place
+from tensorgrad.ops.reducing.reductions import check_extent, check_tensor, named, pick, picked_gradient
 from tensorgrad.ops.shapes import shaping, slicing
 
 Median = named("median", "values", "indices")
@@ -58,7 +58,7 @@ def _ranked(result, input, rank, dim, keepdim):
 
 
 def _picked(g, output_1, dim, keepdim, input_shape):
-    return place(g, dim, output_1, keepdim, input_shape)
+    return picked_gradient(g, dim, output_1, keepdim, input_shape)
 
 
 @primitive(

@@ -47,12 +47,12 @@ def kept(reduced, dim, keepdim, input_shape):
     return shaping.reshape(reduced, [1 if d in dim else n for d, n in enumerate(input_shape)])
 
 
-def spread(g, dim, keepdim, input_shape):
+def expanded_gradient(g, dim, keepdim, input_shape):
     """The gradient of a reduction over the elements that it reduced."""
     return shaping.expand(kept(g, dim, keepdim, input_shape), input_shape)
 
 
-def place(g, dim, index, keepdim, input_shape):
+def picked_gradient(g, dim, index, keepdim, input_shape):
     """The gradient of elements that were picked along ``dim``, each in its place among zeros."""
     if not input_shape:
         return shaping.reshape(g, ())
@@ -107,9 +107,7 @@ def _count(dim, shape):
 # ---------------------------------------------------------------------------- sums and products
 
 
-@reduction(
-    vjp=dict(input=lambda g, dim, keepdim, input_shape: spread(g, dim, keepdim, input_shape)), rule="wide"
-)
+@reduction(vjp=dict(input=expanded_gradient), rule="wide")
 def sum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over ``dim`` (everything if None); integers are added up in int64.
 
@@ -141,7 +139,7 @@ def sum_to_size(input, *size):
 
 @reduction(
     vjp=dict(
-        input=lambda g, dim, keepdim, input_shape: spread(
+        input=lambda g, dim, keepdim, input_shape: expanded_gradient(
             arithmetic.mul(g, 1.0 / (_count(dim, input_shape) or 1)), dim, keepdim, input_shape
         )
     ),
@@ -335,7 +333,7 @@ _DIM_SAMPLES = [
 
 
 def _picked(g, output_1, dim, keepdim, input_shape):
-    return place(g, dim, output_1, keepdim, input_shape)
+    return picked_gradient(g, dim, output_1, keepdim, input_shape)
 
 
 @primitive(vjp=dict(input=_picked), at=(), grad_name="MaxBackward0", samples=lambda: _DIM_SAMPLES)
@@ -366,9 +364,8 @@ def _overloaded(name, along, whole, pairwise, input, dim, keepdim, other):
         return along(input, dim, builtins.bool(keepdim))
     if input.numel() == 0:
         raise RuntimeError(
-            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
-            f"reduction dim with the "
-            "'dim' argument."
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction "
+            "dim with the 'dim' argument."
         )
     return whole(input)
 

@@ -258,9 +258,9 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
             s for d, s in enumerate(input.shape) if d != dim
         ]:
             raise RuntimeError(
-                f"diff expects the shape of tensor to prepend or append to match that of input except "
-                f"along the differencing "
-                f"dimension {dim}; input.size() = {list(input.shape)}, but got {list(each.shape)}"
+                "diff expects the shape of tensor to prepend or append to match that of input except along "
+                f"the differencing dimension {dim}; input.size() = {list(input.shape)}, but got "
+                f"{list(each.shape)}"
             )
     if n == 0:
         return shaping.clone(input)

@@ -11,7 +11,7 @@ from tensorgrad.core import Tensor, _core, bool_
 from tensorgrad.core.declare import case, composite, distinct, integers, primitive
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.elementwise.comparison import eq, logical_not, ne
-from tensorgrad.ops.reducing.reductions import check_tensor, named, pick, place
+from tensorgrad.ops.reducing.reductions import check_tensor, named, pick, picked_gradient
 
 Sort = named("sort", "values", "indices")
 Topk = named("topk", "values", "indices")
@@ -42,7 +42,7 @@ def _order(array, dim, descending):
 
 
 def _placed(g, output_1, dim, input_shape):
-    return place(g, dim, output_1, True, input_shape)
+    return picked_gradient(g, dim, output_1, True, input_shape)
 
 
 @primitive(
@@ -362,8 +362,8 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     if input.ndim == 0 and rows.ndim != 1:
         raise RuntimeError(
             "torch.searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, "
-            "but we got boundaries "
-            f"tensor dim({rows.ndim}) and input value's dim({input.ndim}) numel({input.numel()})"
+            f"but we got boundaries tensor dim({rows.ndim}) and input value's dim({input.ndim}) "
+            f"numel({input.numel()})"
         )
     if rows.ndim == 0:
         raise RuntimeError(
@@ -372,17 +372,15 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     if rows.ndim != 1 and (rows.ndim != input.ndim or rows.shape[:-1] != input.shape[:-1]):
         raise RuntimeError(
             "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
-            "boundaries tensor and "
-            f"input value tensor must match, but we got boundaries tensor {list(rows.shape)} and input "
-            f"value tensor {list(input.shape)}"
+            "boundaries tensor and input value tensor must match, but we got boundaries tensor "
+            f"{list(rows.shape)} and input value tensor {list(input.shape)}"
         )
     if sorter is not None:
         check_tensor("searchsorted", sorter)
         if sorter.shape != rows.shape:
             raise RuntimeError(
-                f"torch.searchsorted(): boundary and sorter must have the same size, but got boundary "
-                f"tensor {list(rows.shape)} "
-                f"and got sorter tensor {list(sorter.shape)}"
+                "torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+                f"{list(rows.shape)} and got sorter tensor {list(sorter.shape)}"
             )
         if sorter.dtype.name != "int64":
             raise RuntimeError(

@@ -107,9 +107,8 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     else:
         if counts.size != extent:
             raise RuntimeError(
-                f"repeats must have the same size as input along dim, but got repeats.size(0) = "
-                f"{counts.size} and input.size({dim}) "
-                f"= {extent}"
+                "repeats must have the same size as input along dim, but got repeats.size(0) = "
+                f"{counts.size} and input.size({dim}) = {extent}"
             )
         found = indexing.pick(input, dim, np.repeat(np.arange(extent), counts))
     if output_size is not None and found.shape[dim] != output_size:

@@ -90,8 +90,7 @@ def cat(tensors, dim=0):
             wrong = next(d for d in range(len(own)) if d != at and own[d] != shape[d])
             raise RuntimeError(
                 f"Sizes of tensors must match except in dimension {at}. Expected size {shape[wrong]} but got "
-                f"size {own[wrong]} "
-                f"for tensor number {i} in the list."
+                f"size {own[wrong]} for tensor number {i} in the list."
             )
         sizes.append(own[at])
     if first is None:
@@ -366,8 +365,7 @@ def split_with_sizes(input, split_sizes, dim=0):
     if sum(split_sizes) != input.shape[dim]:
         raise RuntimeError(
             f"split_with_sizes expects split_sizes to sum exactly to {input.shape[dim]} (input tensor's size "
-            f"at dimension {dim}), "
-            f"but got split_sizes={split_sizes}"
+            f"at dimension {dim}), but got split_sizes={split_sizes}"
         )
     return _split(input, split_sizes, dim)
 
@@ -412,9 +410,8 @@ def tensor_split(input, indices_or_sections, dim=0):
     if isinstance(indices_or_sections, Tensor):
         if indices_or_sections.is_floating_point() or indices_or_sections.ndim > 1:
             raise RuntimeError(
-                f"tensor_split expected tensor_indices_or_sections to be an integer tensor of at most one "
-                f"dimension, but got "
-                f"{indices_or_sections.dtype} with {indices_or_sections.ndim} dims"
+                "tensor_split expected tensor_indices_or_sections to be an integer tensor of at most one "
+                f"dimension, but got {indices_or_sections.dtype} with {indices_or_sections.ndim} dims"
             )
         indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, np.ndarray) and indices_or_sections.ndim == 0:
@@ -452,8 +449,7 @@ def _split_evenly(who: str, input, indices_or_sections, dim: int, needs: int):
     ):
         raise RuntimeError(
             f"{who} attempted to split along dimension {dim}, but the size of the dimension "
-            f"{input.shape[dim]} is not divisible by "
-            f"the split_size {indices_or_sections}!"
+            f"{input.shape[dim]} is not divisible by the split_size {indices_or_sections}!"
         )
     return tensor_split(input, indices_or_sections, dim)
 

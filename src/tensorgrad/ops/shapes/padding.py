@@ -75,16 +75,14 @@ def constant_pad_nd(input, pad, value=0):
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
     if len(pad) > 2 * input.ndim:
         raise RuntimeError(
-            f"Length of pad should be no more than twice the number of dimensions of the input. Pad length "
-            f"is {len(pad)} while the "
-            f"input has {input.ndim} dimensions."
+            "Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+            f"{len(pad)} while the input has {input.ndim} dimensions."
         )
     for d, (low, high) in enumerate(_sides(pad, input.ndim)):
         if input.shape[d] + low + high < 0:
             raise RuntimeError(
                 f"The input size {input.shape[d]}, plus negative padding {low} and {high} resulted in a "
-                f"negative output size, which is "
-                f"invalid. Check dimension {d} of your input."
+                f"negative output size, which is invalid. Check dimension {d} of your input."
             )
     value = _core._fitting(value, input.dtype)
     return _pad_constant(input, pad, value) if any(pad) else input.clone()
@@ -126,9 +124,8 @@ def pad(input, pad, mode="constant", value=None):
         raise RuntimeError("Padding length must be divisible by 2")
     if len(pad) > 2 * input.ndim:
         raise RuntimeError(
-            f"Padding length should be less than or equal to two times the input dimension but got padding "
-            f"length {len(pad)} and "
-            f"input of dimension {input.ndim}"
+            "Padding length should be less than or equal to two times the input dimension but got padding "
+            f"length {len(pad)} and input of dimension {input.ndim}"
         )
     if mode == "constant":
         value = 0 if value is None else value
@@ -143,25 +140,23 @@ def pad(input, pad, mode="constant", value=None):
     if input.ndim not in (spatial + 1, spatial + 2) or spatial > 3:
         raise NotImplementedError(
             "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: the padding of the "
-            "last dimension of a 2D or "
-            "3D input, of the last two of a 3D or 4D one, of the last three of a 4D or 5D one"
+            "last dimension of a 2D or 3D input, of the last two of a 3D or 4D one, of the last three of a "
+            "4D or 5D one"
         )
     for d in range(input.ndim - 1, input.ndim - 1 - spatial, -1):
         low, high = _sides(pad, input.ndim)[d]
         extent = input.shape[d]
         if mode == "reflect" and max(low, high) >= extent:
             raise RuntimeError(
-                f"Padding size should be less than the corresponding input dimension, but got: padding "
-                f"({low}, {high}) at dimension {d} "
-                f"of input {list(input.shape)}"
+                "Padding size should be less than the corresponding input dimension, but got: padding "
+                f"({low}, {high}) at dimension {d} of input {list(input.shape)}"
             )
         if mode == "circular" and max(low, high) > extent:
             raise RuntimeError("Padding value causes wrapping around more than once.")
         if extent + low + high <= 0 or (extent == 0 and (low or high)):
             raise RuntimeError(
                 f"The input size {extent}, plus padding {low} and {high} resulted in an output size of "
-                f"{extent + low + high}; it has to "
-                f"be positive, at dimension {d}"
+                f"{extent + low + high}; it has to be positive, at dimension {d}"
             )
         if extent + low + high >= 2**60:  # np.arange adds up in float64 and gives none of them
             size = extent + low + high

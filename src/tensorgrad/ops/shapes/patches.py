@@ -35,9 +35,8 @@ def pixel_shuffle(input, upscale_factor):
     *lead, channels, height, width = input.shape
     if channels % (r * r):
         raise RuntimeError(
-            f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
-            f"upscale_factor, but "
-            f"input.size(-3)={channels} is not divisible by {r * r}"
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
+            f"upscale_factor, but input.size(-3)={channels} is not divisible by {r * r}"
         )
     n = len(lead)
     split = shaping.reshape(input, (*lead, channels // (r * r), r, r, height, width))
@@ -191,9 +190,8 @@ def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1) -> Tenso
     if min(counts) < 1:
         raise RuntimeError(
             f"Given input with spatial size {tuple(input.shape[-2:])}, kernel_size={kernel}, "
-            f"dilation={dilation}, padding={padding}, "
-            f"calculated shape of the array of sliding blocks as {tuple(counts)}, but its components must be "
-            f"at least one."
+            f"dilation={dilation}, padding={padding}, calculated shape of the array of sliding blocks as "
+            f"{tuple(counts)}, but its components must be at least one."
         )
     if input.ndim == 3:
         return shaping.squeeze(_im2col(shaping.unsqueeze(input, 0), kernel, dilation, padding, stride), 0)
@@ -220,18 +218,16 @@ def fold(input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=
     columns, patches = input.shape[-2:]
     if columns % math.prod(kernel):
         raise RuntimeError(
-            f"Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
-            f"input.size(1)={columns} and "
-            f"kernel_size={kernel}."
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+            f"input.size(1)={columns} and kernel_size={kernel}."
         )
     counts = _patch_counts(size, kernel, dilation, padding, stride)
     if math.prod(counts) != patches or min(counts) < 1:
         raise RuntimeError(
             f"Given output_size={size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, "
-            f"stride={stride}, expected size of "
-            f"input's dimension 2 to match the calculated number of sliding blocks {counts[0]} * {counts[1]} "
-            f"= {math.prod(counts)}, but "
-            f"got input.size(2)={patches}."
+            f"stride={stride}, expected size of input's dimension 2 to match the calculated number of "
+            f"sliding blocks {counts[0]} * {counts[1]} = {math.prod(counts)}, but got "
+            f"input.size(2)={patches}."
         )
     if input.ndim == 2:
         return shaping.squeeze(

@@ -329,8 +329,8 @@ def broadcast_shapes(*shapes) -> Size:
             elif extent not in (1, together[-back]):
                 raise RuntimeError(
                     f"The size of tensor a ({together[-back]}) must match the size of tensor b ({extent}) at "
-                    f"non-singleton "
-                    f"dimension {len(together) - back}; the shapes are {[list(each) for each in shapes]}"
+                    f"non-singleton dimension {len(together) - back}; the shapes are "
+                    f"{[list(each) for each in shapes]}"
                 )
     return Size(together)
 
@@ -441,8 +441,7 @@ def movedim(input, source, destination):
     if count[0] != count[1]:
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({source} dims) should contain the same "
-            f"number of dims as "
-            f"destination ({destination} dims)"
+            f"number of dims as destination ({destination} dims)"
         )
     places = dict(
         zip(_moved(destination, input.ndim, "destination"), _moved(source, input.ndim, "source"), strict=True)

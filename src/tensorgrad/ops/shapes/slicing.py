@@ -28,7 +28,7 @@ def _at(array, dim, index):
     return (slice(None),) * wrap_dim(dim, array.ndim) + (index,)
 
 
-def _put(full, where, g):
+def _with_part(full, where, g):
     """``full`` with ``g``, which must have just that shape, in one place."""
     if full[where].shape != g.shape:
         raise RuntimeError(
@@ -47,7 +47,7 @@ def _put(full, where, g):
 def _select_backward(g, shape, dim, index):
     """Zeros of ``shape`` with ``g`` at one index of one dimension."""
     full = np.zeros(shape, g.dtype)
-    return _put(full, _at(full, dim, int(index)), g)
+    return _with_part(full, _at(full, dim, int(index)), g)
 
 
 @declare_view(
@@ -74,7 +74,7 @@ def _slice(input, dim, start, length, step):
 def _slice_backward(g, shape, dim, start, length, step):
     """Zeros of ``shape`` with ``g`` in the place of a slice."""
     full = np.zeros(shape, g.dtype)
-    return _put(full, _at(full, dim, slice(start, start + length * step, step)), g)
+    return _with_part(full, _at(full, dim, slice(start, start + length * step, step)), g)
 
 
 # Parts.

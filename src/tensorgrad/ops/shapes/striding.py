@@ -133,9 +133,8 @@ def as_strided(input, size, stride, storage_offset=None):
     if reach > before + behind:
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize "
-            f"{input.itemsize} "
-            f"requiring a storage size of {reach * input.itemsize} are out of bounds for storage of size "
-            f"{(before + behind) * input.itemsize}"
+            f"{input.itemsize} requiring a storage size of {reach * input.itemsize} are out of bounds for "
+            f"storage of size {(before + behind) * input.itemsize}"
         )
     return _as_strided(input, size, stride, offset, (tuple(input.shape), input.stride(), own))
 
