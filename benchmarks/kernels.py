@@ -135,7 +135,7 @@ def elementwise_at(size, shape):
          lambda: np.sum(x, 0), lambda: torch.sum(tx, 0)),
         ("argmax", kernel("argmax", [x, positions], (1, count, 1), [(0, 4, 4)], (), repeat),
          lambda: np.argmax(x), lambda: torch.argmax(tx)),
-        ("softmax", kernel("softmax", [x, out], shape, (), (), repeat),
+        ("softmax", kernel("softmax", [x, out], (*shape, 1), (), (), repeat),
          None, lambda: torch.softmax(tx, 1, out=to)),
         ("layer_norm", kernel("layer_norm", norm, shape, (), (1e-5,), repeat),
          None, lambda: F.layer_norm(tx, (columns,), t["w"], t["b"])),

@@ -42,6 +42,28 @@ def test_softmax_and_its_backward(shape, dtype):
         ("log_softmax_backward", [g, log_y.astype(dtype)], g - y * g.sum(1, keepdims=True)),
     ):
         out = Guarded(shape, dtype)
+        run(name, code(x), [*operands, out.array], (*shape, 1))
+        near(out.array, exact, dtype, 10)
+        shared = operands[0].copy()
+        run(name, code(x), [shared, *operands[1:], shared], (*shape, 1))
+        np.testing.assert_array_equal(shared, out.array, err_msg=f"{name} in place")
+        out.check()
+
+
+@BOTH
+@pytest.mark.parametrize("shape", [(1, 3, 2), (2, 5, 64), (3, 4, 65), (1, 700, 130), (2, 1, 200), (0, 3, 20), (2, 3, 0)])
+def test_softmax_of_columns_and_its_backward(shape, dtype):
+    x, g = rows_of(shape, dtype), rows_of(shape, dtype, 1)
+    e = np.exp(x.astype("f8") - x.max(1, keepdims=True, initial=-np.inf))
+    y = e / e.sum(1, keepdims=True)
+    log_y = np.log(y)
+    for name, operands, exact in (
+        ("softmax", [x], y),
+        ("log_softmax", [x], log_y),
+        ("softmax_backward", [g, y.astype(dtype)], (g - (g * y).sum(1, keepdims=True)) * y),
+        ("log_softmax_backward", [g, log_y.astype(dtype)], g - y * g.sum(1, keepdims=True)),
+    ):
+        out = Guarded(shape, dtype)
         run(name, code(x), [*operands, out.array], shape)
         near(out.array, exact, dtype, 10)
         shared = operands[0].copy()
@@ -58,10 +80,10 @@ def test_softmax_at_its_ends(dtype):
         dtype,
     )
     out = np.empty_like(x)
-    run("softmax", code(x), [x, out], x.shape)
+    run("softmax", code(x), [x, out], (*x.shape, 1))
     expected = [[0.5, 0.5, 0], [0, 0.5, 0.5], [nan] * 3, [nan] * 3, [nan] * 3, [0, 1, 0]]
     np.testing.assert_allclose(out, expected, rtol=1e-6)
-    run("log_softmax", code(x), [x, out], x.shape)
+    run("log_softmax", code(x), [x, out], (*x.shape, 1))
     half = math.log(0.5)
     np.testing.assert_allclose(out[1], [-inf, half, half], rtol=1e-6)
     np.testing.assert_allclose(out[0], [half, half, -2000 + half], rtol=1e-6)

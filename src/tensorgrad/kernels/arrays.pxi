@@ -10,8 +10,8 @@ def apply(str name, **given):
 
     Outputs may be given too, and are made where they are not. ValueError for an array that does not fit.
 
-    >>> apply("softmax", input=np.float32([[0, 0]]))
-    array([[0.5, 0.5]], dtype=float32)
+    >>> apply("argmax", input=np.float32([[[2], [3]]]))
+    (array([[1]]), array([[3.]], dtype=float32))
     >>> apply("adagrad", param=np.zeros(2), grad=np.ones(2), sum=np.zeros(2), lr=0.1, lr_decay=0, weight_decay=0, eps=0, step=1,
     ...       maximize=0)
     """

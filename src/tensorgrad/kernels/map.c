@@ -293,7 +293,7 @@ DROPOUT(f64, double)
 #define INTEGERS(name) LINE(name, DT_I64, i64, 2, LIGHT, NULL, OF_TWO)
 #define TRUTH(name, CODE, T) LINE(name, CODE, T, 2, LIGHT, NULL, "input=* other=* out=bool:*")
 #define WITH_I64(name) TRUTH(name, DT_F32, f32) TRUTH(name, DT_F64, f64) TRUTH(name, DT_I64, i64)
-#define WHERE(CODE, T, bits)                                                                            \
+#define CHOICE(CODE, T, bits)                                                                            \
     {"where", CODE, kernel_where_##bits, .cost = LIGHT_##T, .inputs = 3, .outputs = 1,                  \
      .operands = "condition=bool:* input=* other=* out=*"},
 
@@ -311,8 +311,8 @@ const Kernel LEVEL(map_entries)[] = {
     INTEGERS(sub)
     INTEGERS(mul)
     FLOAT_LINES(dropout, 2, LIGHT, "scale", "input=* kept=bool:* out=*")
-    WHERE(DT_F32, f32, 32)
-    WHERE(DT_F64, f64, 64)
-    WHERE(DT_I64, i64, 64)
+    CHOICE(DT_F32, f32, 32)
+    CHOICE(DT_F64, f64, 64)
+    CHOICE(DT_I64, i64, 64)
     {NULL},
 };

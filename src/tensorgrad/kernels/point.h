@@ -17,6 +17,7 @@
 #define POINT2(name, cost, single, wide) POINT2_SET(name, cost, NULL, single, wide)
 #define SLOPE(name, cost, single, wide) SLOPE_SET(name, cost, NULL, single, wide)
 
+POINT1(zero, LIGHT, ((void)x, 0.0f), ((void)x, 0.0))
 POINT1(neg, LIGHT, -x, -x)
 POINT1(abs, LIGHT, abs32(x), fabs(x))
 POINT1(sign, LIGHT, (float)(x > 0.0f) - (float)(x < 0.0f), (double)(x > 0.0) - (double)(x < 0.0))

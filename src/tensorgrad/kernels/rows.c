@@ -1,9 +1,18 @@
-/* Kernels over contiguous rows: softmax, log softmax and layer norm, forward and backward. size = {rows, columns}. */
+/* Kernels over contiguous rows: softmax, log softmax and layer norm, forward and backward. size = {rows, columns}, of the
+   softmax kernels {rows, columns, 1}, or {outer, reduced, inner} for what columns.h does. */
 #include "entries.h"
+#include "columns.h"
 #include "rows.h"
 
 ROW_HELPERS(f32, float)
 ROW_HELPERS(f64, double)
+COLUMNS(f32, float)
+COLUMNS(f64, double)
+
+static int64_t rows_or_tiles(const KernelArgs *a)
+{
+    return a->size[2] == 1 ? a->size[0] : a->size[0] * tiles(a);
+}
 
 #define MOST_SEGMENTS 32
 
@@ -47,6 +56,10 @@ static void add_segments(const KernelArgs *a, int64_t units)
     /* data = x, y */                                                                                   \
     static void softmax_##T(const KernelArgs *a, int64_t from, int64_t to)                              \
     {                                                                                                   \
+        if (a->size[2] != 1) {                                                                          \
+            softmax_columns_##T(a, from, to, 0);                                                        \
+            return;                                                                                     \
+        }                                                                                               \
         int64_t count = a->size[1];                                                                     \
         for (int64_t r = from; r < to; r++) {                                                                \
             const type *x = (const type *)a->data[0] + r * count;                                       \
@@ -60,6 +73,10 @@ static void add_segments(const KernelArgs *a, int64_t units)
     /* data = x, y */                                                                                   \
     static void log_softmax_##T(const KernelArgs *a, int64_t from, int64_t to)                          \
     {                                                                                                   \
+        if (a->size[2] != 1) {                                                                          \
+            softmax_columns_##T(a, from, to, 1);                                                        \
+            return;                                                                                     \
+        }                                                                                               \
         int64_t count = a->size[1];                                                                     \
         for (int64_t r = from; r < to; r++) {                                                                \
             log_softmax_row_##T((const type *)a->data[0] + r * count, (type *)a->data[1] + r * count, count); \
@@ -68,6 +85,10 @@ static void add_segments(const KernelArgs *a, int64_t units)
     /* data = g, y, (g - sum(g y)) y */                                                                 \
     static void softmax_backward_##T(const KernelArgs *a, int64_t from, int64_t to)                     \
     {                                                                                                   \
+        if (a->size[2] != 1) {                                                                          \
+            softmax_columns_back_##T(a, from, to, 0);                                                   \
+            return;                                                                                     \
+        }                                                                                               \
         int64_t count = a->size[1];                                                                     \
         for (int64_t r = from; r < to; r++) {                                                                \
             const type *g = (const type *)a->data[0] + r * count;                                       \
@@ -85,6 +106,10 @@ static void add_segments(const KernelArgs *a, int64_t units)
     /* data = g, y, g - exp(y) sum(g) */                                                                \
     static void log_softmax_backward_##T(const KernelArgs *a, int64_t from, int64_t to)                 \
     {                                                                                                   \
+        if (a->size[2] != 1) {                                                                          \
+            softmax_columns_back_##T(a, from, to, 1);                                                   \
+            return;                                                                                     \
+        }                                                                                               \
         int64_t count = a->size[1];                                                                     \
         for (int64_t r = from; r < to; r++) {                                                                \
             const type *g = (const type *)a->data[0] + r * count;                                       \
@@ -223,10 +248,14 @@ ROWS(f32, float)
 ROWS(f64, double)
 
 const Kernel LEVEL(row_entries)[] = {
-    BOTH_FLOATS(softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1, .operands = "input=ab out=ab")
-    BOTH_FLOATS(log_softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1, .operands = "input=ab out=ab")
-    BOTH_FLOATS(softmax_backward, 0.2f, 0.4f, .inputs = 2, .outputs = 1, .operands = "grad=ab output=ab out=ab")
-    BOTH_FLOATS(log_softmax_backward, 0.3f, 8.0f, .inputs = 2, .outputs = 1, .operands = "grad=ab output=ab out=ab")
+    BOTH_FLOATS(softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1, .operands = "input=abc out=abc",
+                .units = rows_or_tiles)
+    BOTH_FLOATS(log_softmax, 0.4f, 8.0f, .inputs = 1, .outputs = 1, .operands = "input=abc out=abc",
+                .units = rows_or_tiles)
+    BOTH_FLOATS(softmax_backward, 0.2f, 0.4f, .inputs = 2, .outputs = 1, .operands = "grad=abc output=abc out=abc",
+                .units = rows_or_tiles)
+    BOTH_FLOATS(log_softmax_backward, 0.3f, 8.0f, .inputs = 2, .outputs = 1, .operands = "grad=abc output=abc out=abc",
+                .units = rows_or_tiles)
     BOTH_FLOATS(layer_norm, 0.2f, 0.4f, .inputs = 3, .outputs = 3, .settings = "eps",
                 .operands = "input=ab weight?=b bias?=b out=ab mean=a scale=a")
     BOTH_FLOATS(layer_norm_backward, 0.4f, 0.8f, .inputs = 5, .outputs = 3,

@@ -1,6 +1,19 @@
 # Functions of the rows of a matrix, losses, and sums.
 
 
+cdef object over_rows(str name, dict given):
+    """A kernel of lines along a dimension, on the rows of matrices."""
+    for operand, value in given.items():
+        if operand == "out" and value is not None:
+            writable_array(name, operand, value)
+        if value is not None:
+            value = np.asarray(value)
+            if value.ndim != 2:
+                raise ValueError(f"{name}: {operand} is {value.dtype}{list(value.shape)}, wanted a matrix")
+            given[operand] = value[:, :, None]
+    return perform(name, name, given)[:, :, 0]
+
+
 def softmax(input, out=None):
     """The exponentials of each row, divided by their sum.
 
@@ -8,7 +21,7 @@ def softmax(input, out=None):
     array([[0.5, 0.5],
            [1. , 0. ]], dtype=float32)
     """
-    return perform("softmax", "softmax", {"input": input, "out": out})
+    return over_rows("softmax", {"input": input, "out": out})
 
 
 def softmax_backward(grad, output, out=None):
@@ -17,7 +30,7 @@ def softmax_backward(grad, output, out=None):
     >>> softmax_backward(np.float32([[1, 0]]), np.float32([[0.5, 0.5]]))
     array([[ 0.25, -0.25]], dtype=float32)
     """
-    return perform("softmax_backward", "softmax_backward", {"grad": grad, "output": output, "out": out})
+    return over_rows("softmax_backward", {"grad": grad, "output": output, "out": out})
 
 
 def log_softmax(input, out=None):
@@ -26,7 +39,7 @@ def log_softmax(input, out=None):
     >>> log_softmax(np.float32([[1000, 0]]))
     array([[    0., -1000.]], dtype=float32)
     """
-    return perform("log_softmax", "log_softmax", {"input": input, "out": out})
+    return over_rows("log_softmax", {"input": input, "out": out})
 
 
 def log_softmax_backward(grad, output, out=None):
@@ -35,7 +48,7 @@ def log_softmax_backward(grad, output, out=None):
     >>> log_softmax_backward(np.float32([[1, 1]]), np.float32([[0, -1000]]))
     array([[-1.,  1.]], dtype=float32)
     """
-    return perform("log_softmax_backward", "log_softmax_backward", {"grad": grad, "output": output, "out": out})
+    return over_rows("log_softmax_backward", {"grad": grad, "output": output, "out": out})
 
 
 def layer_norm(input, weight=None, bias=None, eps=1e-5, out=None):

@@ -12,24 +12,43 @@ cdef inline void row_args(KernelArgs *a, Tensor x) noexcept:
 
 # ---------------------------------------------------------------------------- softmax, log_softmax: primitives by rows
 
+cdef enum:
+    NARROW = 16                 # columns beside each other from which no copy turns a reduced dimension into the last one
+
+
+cdef inline bint by_columns(Tensor x, int dim) noexcept:
+    return x.contiguous and x.nd - 1 != dim and strides_of(x)[dim] >= NARROW * ITEMSIZE[x.code]
+
+
+cdef void line_args(KernelArgs *a, Tensor x, int dim) noexcept:
+    """The lines of a contiguous tensor along a dimension: those before it, its extent, those behind it."""
+    begin(a, 3)
+    a.size[1] = shape_of(x)[dim]
+    a.size[2] = strides_of(x)[dim] // ITEMSIZE[x.code]
+    a.size[0] = x.count // (a.size[1] * a.size[2])
+
+
 cdef object hot_rows(Op op, void **args, Py_ssize_t count):
     cdef Tensor x, rows, out
     cdef KernelArgs a
     cdef Node node
     cdef int dim
+    cdef bint columns
     if count != 2 or not isinstance(<object><PyObject *>args[0], Tensor):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
     if not tg_kernels or op.kernels[x.code] is NULL or x.nd == 0 or x.count == 0:
         return DECLINED
     dim = wrap_dim(<object><PyObject *>args[1], x.nd)
-    rows = rows_of(x, dim)
+    columns = by_columns(x, dim)
+    rows = x if columns else rows_of(x, dim)
     out = new_like(rows, x.code)
-    row_args(&a, rows)
+    line_args(&a, rows, dim if columns else x.nd - 1)
     a.data[0] = rows.at
     a.data[1] = out.at
     launch(op.kernels[x.code], &a)
-    out = rows_of(out, dim)
+    if not columns:
+        out = rows_of(out, dim)
     if tg_grad and needs_grad(x):
         node = record_one(op, out, x, 8)
         node.settings = [None, dim, shape_tuple(x)]
@@ -55,20 +74,22 @@ cdef Tensor rows_of(Tensor x, int dim):
 
 cdef int rows_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
-    cdef Tensor out, y
+    cdef Tensor out, y = node.output
     cdef int dim = node.settings[1]
     cdef const Kernel *fn = node.op.backward_kernels[g.code]
-    if fn is NULL or node.output.code != g.code or not same_shape(node.output, g):
+    cdef bint columns
+    if fn is NULL or y.code != g.code or not same_shape(y, g):
         return formula_vjp(node, g)
-    g = rows_of(g, dim)
-    y = rows_of(node.output, dim)
+    columns = by_columns(y, dim)
+    g = contiguous_of(g) if columns else rows_of(g, dim)
+    y = y if columns else rows_of(y, dim)
     out = new_like(g, g.code)
-    row_args(&a, g)
+    line_args(&a, g, dim if columns else g.nd - 1)
     a.data[0] = g.at
     a.data[1] = y.at
     a.data[2] = out.at
     launch(fn, &a)
-    return accumulate_new(node, 0, rows_of(out, dim))
+    return accumulate_new(node, 0, out if columns else rows_of(out, dim))
 
 
 native("_softmax", hot_rows, rows_vjp, 0)

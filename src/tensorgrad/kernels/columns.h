@@ -1,0 +1,110 @@
+/* Softmax and log softmax over a dimension that is not the last: size = {outer, reduced, inner}, contiguous. A unit is WIDTH
+   neighbouring columns of one `outer`; what is summed down a column goes into a double every FLUSHED rows. */
+#ifndef TENSORGRAD_COLUMNS_H
+#define TENSORGRAD_COLUMNS_H
+
+#include "rows.h"
+
+#define WIDTH 64
+#define FLUSHED 256
+
+static int64_t tiles(const KernelArgs *a)
+{
+    return divide_up(a->size[2], WIDTH);
+}
+
+/* Where a unit begins, and how many of its columns there are. */
+static int64_t tile_of(const KernelArgs *a, int64_t unit, int64_t *columns)
+{
+    int64_t first = unit % tiles(a) * WIDTH;
+    int64_t left = a->size[2] - first;
+    *columns = left < WIDTH ? left : WIDTH;
+    return unit / tiles(a) * a->size[1] * a->size[2] + first;
+}
+
+/* Row r of a tile, to and from WIDTH elements of which those past the last column stay 0. */
+#define TAKE(v, in) memcpy(v, (in) + r * a->size[2], (size_t)columns * sizeof *(in))
+#define GIVE(out, v) memcpy((out) + r * a->size[2], v, (size_t)columns * sizeof *(out))
+#define FLUSH                                                                                           \
+    for (int l = 0; (r + 1) % FLUSHED == 0 && l < WIDTH; l++) {                                           \
+        total[l] += (double)part[l];                                                                    \
+        part[l] = 0;                                                                                    \
+    }
+
+#define COLUMNS(T, type)                                                                                \
+    static void softmax_columns_##T(const KernelArgs *a, int64_t from, int64_t to, int is_log)          \
+    {                                                                                                   \
+        for (int64_t unit = from; unit < to; unit++) {                                                  \
+            int64_t columns, at = tile_of(a, unit, &columns);                                           \
+            const type *in = (const type *)a->data[0] + at;                                             \
+            type *out = (type *)a->data[1] + at;                                                        \
+            type x[WIDTH] = {0}, y[WIDTH] = {0}, top[WIDTH], part[WIDTH] = {0};                         \
+            double total[WIDTH] = {0};                                                                  \
+            for (int l = 0; l < WIDTH; l++) {                                                           \
+                top[l] = -(type)INFINITY;                                                               \
+            }                                                                                           \
+            for (int64_t r = 0; r < a->size[1]; r++) {                                                  \
+                TAKE(x, in);                                                                            \
+                for (int l = 0; l < WIDTH; l++) {                                                       \
+                    top[l] = x[l] > top[l] ? x[l] : top[l];                                             \
+                }                                                                                       \
+            }                                                                                           \
+            for (int64_t r = 0; r < a->size[1]; r++) {                                                  \
+                TAKE(x, in);                                                                            \
+                INDEPENDENT                                                                             \
+                for (int l = 0; l < WIDTH; l++) {                                                       \
+                    type e = EXP_##T(x[l] - top[l]);                                                    \
+                    y[l] = e;                                                                           \
+                    part[l] += e;                                                                       \
+                }                                                                                       \
+                if (!is_log) {                                                                          \
+                    GIVE(out, y);                                                                       \
+                }                                                                                       \
+                FLUSH                                                                                   \
+            }                                                                                           \
+            for (int l = 0; l < WIDTH; l++) {                                                           \
+                type sum = (type)(total[l] + (double)part[l]);                                          \
+                part[l] = is_log ? LOG_##T(sum) : 1 / sum;                                              \
+            }                                                                                           \
+            for (int64_t r = 0; r < a->size[1]; r++) {                                                  \
+                TAKE(x, is_log ? in : out);                                                             \
+                for (int l = 0; l < WIDTH; l++) {                                                       \
+                    y[l] = is_log ? x[l] - top[l] - part[l] : x[l] * part[l];                           \
+                }                                                                                       \
+                GIVE(out, y);                                                                           \
+            }                                                                                           \
+        }                                                                                               \
+    }                                                                                                   \
+    static void softmax_columns_back_##T(const KernelArgs *a, int64_t from, int64_t to, int is_log)     \
+    {                                                                                                   \
+        for (int64_t unit = from; unit < to; unit++) {                                                  \
+            int64_t columns, at = tile_of(a, unit, &columns);                                           \
+            const type *grad = (const type *)a->data[0] + at;                                           \
+            const type *output = (const type *)a->data[1] + at;                                         \
+            type *out = (type *)a->data[2] + at;                                                        \
+            type x[WIDTH] = {0}, y[WIDTH] = {0}, part[WIDTH] = {0};                                     \
+            double total[WIDTH] = {0};                                                                  \
+            for (int64_t r = 0; r < a->size[1]; r++) {                                                  \
+                TAKE(x, grad);                                                                          \
+                TAKE(y, output);                                                                        \
+                for (int l = 0; l < WIDTH; l++) {                                                       \
+                    part[l] += is_log ? x[l] : x[l] * y[l];                                             \
+                }                                                                                       \
+                FLUSH                                                                                   \
+            }                                                                                           \
+            for (int l = 0; l < WIDTH; l++) {                                                           \
+                part[l] = (type)(total[l] + (double)part[l]);                                           \
+            }                                                                                           \
+            for (int64_t r = 0; r < a->size[1]; r++) {                                                  \
+                TAKE(x, grad);                                                                          \
+                TAKE(y, output);                                                                        \
+                INDEPENDENT                                                                             \
+                for (int l = 0; l < WIDTH; l++) {                                                       \
+                    x[l] = is_log ? x[l] - EXP_##T(y[l]) * part[l] : (x[l] - part[l]) * y[l];           \
+                }                                                                                       \
+                GIVE(out, x);                                                                           \
+            }                                                                                           \
+        }                                                                                               \
+    }
+
+#endif
