@@ -46,6 +46,7 @@ cdef extern from "kernel.h" nogil:
         int8_t inputs
         int8_t outputs
         int8_t in_place
+        int8_t in_place_if
         int8_t coarse
         const char *settings
         const char *operands

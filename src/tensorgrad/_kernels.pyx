@@ -78,7 +78,7 @@ def call(str name, int dtype, addresses, size, strides, scalar=(), integer=(), i
     """
     cdef KernelArgs a
     cdef const Kernel *kernel = kernels_find(name.encode(), dtype)
-    cdef int i, d
+    cdef int i, d, failed = 0
     cdef long _r
     if kernel is NULL:
         raise KeyError(f"there is no kernel {name!r} for element type {dtype}")
@@ -98,7 +98,9 @@ def call(str name, int dtype, addresses, size, strides, scalar=(), integer=(), i
     a.flags = flags
     with nogil:
         for _r in range(repeat):
-            kernel_run(kernel, &a, kernel_cost(kernel, &a))
+            failed |= kernel_run(kernel, &a, kernel_cost(kernel, &a))
+    if failed:
+        raise MemoryError(f"{name}: no memory for what it sums apart")
 
 
 def threads():
@@ -129,7 +131,10 @@ cdef _start():
     cap = os.environ.get("TENSORGRAD_CPU", "")
     if cap not in ("", "v2", "v3", "v4"):
         raise ImportError(f"TENSORGRAD_CPU is {cap!r}; it can be v2, v3 or v4, or be unset")
-    if kernels_start(cap.encode()) != 0:
+    started = kernels_start(cap.encode())
+    if started == -2:
+        raise ImportError("two kernels are declared under one name and dtype, or more than the table holds")
+    if started != 0:
         raise ImportError("tensorgrad needs an x86-64 CPU with SSE4.2 (level v2), made since about 2009")
     if pool_open() != 0:
         raise ImportError("the system has no room for tensorgrad's threads: too many libraries keep data for each thread")

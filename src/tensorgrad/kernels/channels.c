@@ -209,7 +209,8 @@ CHANNELS(f32, float)
 CHANNELS(f64, double)
 
 const Kernel LEVEL(channel_entries)[] = {
-    BOTH_FLOATS(batch_norm, 0.4f, 0.4f, .inputs = 5, .outputs = 2, .in_place = 1 << 3 | 1 << 4, .settings = "eps momentum: training",
+    BOTH_FLOATS(batch_norm, 0.4f, 0.4f, .inputs = 5, .outputs = 2, .in_place = 1 << 3 | 1 << 4, .in_place_if = 1,
+                .settings = "eps momentum: training",
                 .operands = "input=bac weight?=a bias?=a running_mean?=a running_var?=a out=bac stats=f64:2a",
                 .units = units_of_channels)
     BOTH_FLOATS(batch_norm_backward, 0.6f, 0.6f, .inputs = 4, .outputs = 3, .settings = ": training",

@@ -30,26 +30,34 @@ static unsigned hash(const char *name, int dtype)
     return h;
 }
 
-static void insert(const Kernel *entry)
+/* -2 when a kernel of that name and dtype is there already, which would never run, or there is no room. */
+static int insert(const Kernel *entry)
 {
     unsigned at = hash(entry->name, entry->dtype) % SLOTS;
+    if (kernels_find(entry->name, entry->dtype) || filled >= SLOTS / 2) {
+        return -2;
+    }
     while (slots[at]) {
         at = (at + 1) % SLOTS;
     }
     slots[at] = entry;
     filled++;
+    return 0;
 }
 
-static void fill(entries_fn entries)
+static int fill(entries_fn entries)
 {
     const Kernel *const *lists = entries();
     memset(slots, 0, sizeof slots);
     filled = 0;
     for (; *lists; lists++) {
         for (const Kernel *entry = *lists; entry->name; entry++) {
-            insert(entry);
+            if (insert(entry) != 0) {
+                return -2;
+            }
         }
     }
+    return 0;
 }
 
 #ifdef KERNEL_X86
@@ -74,27 +82,15 @@ int kernels_start(const char *cap)
     if (cap[0] == 'v' && cap[1] - '0' < level) {
         level = cap[1] - '0';
     }
-    if (level >= 4) {
-        fill(kernel_entries_v4);
-        level_name = "v4";
-    } else if (level == 3) {
-        fill(kernel_entries_v3);
-        level_name = "v3";
-    } else if (level == 2) {
-        fill(kernel_entries_v2);
-        level_name = "v2";
-    } else {
-        return -1;
-    }
-    return 0;
+    level_name = level >= 4 ? "v4" : level == 3 ? "v3" : "v2";
+    return level >= 4 ? fill(kernel_entries_v4) : level == 3 ? fill(kernel_entries_v3) : level == 2 ? fill(kernel_entries_v2) : -1;
 }
 #else
 int kernels_start(const char *cap)
 {
     (void)cap;
-    fill(kernel_entries_baseline);
     level_name = "baseline";
-    return 0;
+    return fill(kernel_entries_baseline);
 }
 #endif
 

@@ -5,7 +5,7 @@
 #include "kernel.h"
 
 /* Fills the table with the best level that the CPU has and `cap` ("", "v2", "v3", "v4") allows.
-   Gives 0, or -1 when none of them runs here. */
+   Gives 0; -1 when none of them runs here; -2 when two kernels have one name and dtype, or there are too many. */
 int kernels_start(const char *cap);
 
 /* The name of the level in use. */

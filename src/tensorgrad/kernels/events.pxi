@@ -37,12 +37,17 @@ cdef Event begin_event(str kind, str name):
 
 
 cdef int end_event(Event event) except -1:
+    cdef Event around = event.parent
     event.stop = perf_counter_ns()
-    if event.parent is None or not LISTENING:
-        INNERMOST.pop(event.thread, None)
-    else:
-        event.parent.inner += event.stop - event.start
-        INNERMOST[event.thread] = event.parent
+    if around is not None and not around.stop:
+        around.inner += event.stop - event.start
+    while around is not None and around.stop:           # ranges may end in another order than they began
+        around = around.parent
+    if INNERMOST.get(event.thread) is event:
+        if around is None or not LISTENING:
+            del INNERMOST[event.thread]
+        else:
+            INNERMOST[event.thread] = around
     for listener in LISTENERS:
         listener(event)
     return 0
@@ -103,15 +108,25 @@ cdef Operand operand_of(const KernelArgs *a, int i, int code, str where):
 
 cdef Event begin_kernel(const Kernel *kernel, const KernelArgs *a):
     """The event of a call, with what only the call knows: the extents of its work, and how its operands lie."""
-    cdef Event event = begin_event("kernel", kernel.name.decode())
+    cdef Event event
     cdef int i
     operands = [None if a.data[i] is NULL else operand_of(a, i, declared.code, declared.where)
                 for i, declared in enumerate(operands_of(kernel))]
-    event.dtype = kernel.dtype
-    event.sizes = tuple([a.size[i] for i in range(a.ndim)])
-    event.inputs = tuple(operands[:kernel.inputs])
-    event.outputs = tuple(operands[kernel.inputs:] + [operands[i] for i in range(kernel.inputs) if kernel.in_place >> i & 1])
+    sizes = tuple([a.size[i] for i in range(a.ndim)])
+    read = tuple(operands[:kernel.inputs])
+    written = tuple(operands[kernel.inputs:] + [operands[i] for i in range(kernel.inputs) if changes(kernel, a, i)])
+    event = begin_event("kernel", kernel.name.decode())        # last: its time is the kernel's, and nothing more can fail
+    event.dtype, event.sizes, event.inputs, event.outputs = kernel.dtype, sizes, read, written
     return event
+
+
+cdef bint changes(const Kernel *kernel, const KernelArgs *a, int i) noexcept:
+    """Whether this call writes into its input i."""
+    return kernel.in_place >> i & 1 and (kernel.in_place_if == 0 or a.integer[kernel.in_place_if - 1] != 0)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=INNERMOST.clear)
 
 
 def listen(listener):

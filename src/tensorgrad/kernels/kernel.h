@@ -47,6 +47,7 @@ typedef struct Kernel {
     float cost;                                                     /* nanoseconds an element, about, on one thread */
     int8_t inputs, outputs;                                         /* operands stand in this order */
     int8_t in_place;                                                /* bits: which inputs are written as well */
+    int8_t in_place_if;                                             /* 0, or from 1: the integer without which they are not */
     int8_t coarse;                                                  /* a piece repeats some work: few, large ones */
     const char *settings;                                           /* names: of scalars, then after a colon of integers */
     const char *operands;                                           /* their names and where they lie, see above */

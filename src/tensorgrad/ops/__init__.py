@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from tensorgrad.core import _core
 from tensorgrad.core.declare import aliases, registry
 
-# Importing a family declares its ops.
+ROOMS = ("elementwise", "reducing", "shapes", "indices", "matrices", "layers", "making")
+
+# Importing a family declares its ops: every module of a room is one, but those that begin with an underscore.
 FAMILIES = tuple(
-    import_module(f"tensorgrad.ops.{name}")
-    for name in """
-        elementwise.activations elementwise.arithmetic elementwise.bessel elementwise.choosing
-        elementwise.comparison elementwise.powers elementwise.rounding elementwise.special
-        elementwise.trigonometry
-        reducing.quantiles reducing.reductions reducing.scans reducing.sorting reducing.statistics
-        shapes.arranging shapes.combining shapes.joining shapes.padding shapes.patches shapes.shaping
-        shapes.slicing shapes.striding
-        indices.indexing indices.scattering indices.selecting indices.taking
-        matrices.contractions matrices.determinants matrices.distances matrices.exponentials
-        matrices.factorizing matrices.orthogonal matrices.products matrices.solving matrices.spectra
-        matrices.vectors
-        layers.aligning layers.attention layers.classifying layers.dropout layers.embedding
-        layers.gating layers.losses layers.margins layers.normalizing
-        making.conversion making.creation making.randomness making.spacing
-    """.split()
+    import_module(f"{__name__}.{room}.{module.name}")
+    for room in ROOMS
+    for module in iter_modules([f"{__path__[0]}/{room}"])
+    if not module.name.startswith("_")
 )
 
 _core._find_ops()

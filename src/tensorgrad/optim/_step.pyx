@@ -147,35 +147,42 @@ cdef class Group(Watched):
 
 cdef int read_group(Stepper optimizer, Group group) except -1:
     """Takes over what the group's entries say, as C values."""
-    cdef tuple names
     kind = type(optimizer)
     params = group["params"]
     group.params = params if type(params) is list else list(params)
     group.fn32 = group.fn64 = NULL
-    group.seen = group.changes
-    if kind.kernel is None or group.get("differentiable"):
-        return 0
-    needed = optimizer.needs(group)
-    names = tuple([slot if slot in needed else None for slot in kind.slots if slot != "step"])
-    read_kernel(group, kind.kernel.encode(), len(names))
-    group.counts = "step" in needed
-    group.nothing = None if needed else State()
-    if names != group.names:                    # states compare by identity whether they were read for these
-        group.names = names
+    if kind.kernel is not None and not group.get("differentiable"):
+        read_settings(optimizer, group, kind)
+    group.seen = group.changes                  # last: had anything failed, it would be read again
     for value in group.values():                # a tensor can change without the group noticing
         if isinstance(value, Tensor) or (type(value) is tuple and any([isinstance(each, Tensor) for each in value])):
             group.seen = -1
     return 0
 
 
-cdef int read_kernel(Group group, bytes name, Py_ssize_t slots) except -1:
+cdef int read_settings(Stepper optimizer, Group group, object kind) except -1:
+    """What the kernel needs to know: which slots there are, and its settings."""
+    cdef tuple names
+    needed = optimizer.needs(group)
+    names = tuple([slot if slot in needed else None for slot in kind.slots if slot != "step"])
+    read_kernel(group, kind.kernel, len(names))
+    group.counts = "step" in needed
+    group.nothing = None if needed else State()
+    if names != group.names:                    # states compare by identity whether they were read for these
+        group.names = names
+    return 0
+
+
+cdef int read_kernel(Group group, str name, Py_ssize_t slots) except -1:
     """Takes over what the kernel declares: its settings are the group's, its operands behind the gradient the slots."""
     cdef int i
-    cdef const Kernel *kernel = find(name, F32)
+    cdef const Kernel *kernel = find(name.encode(), F32)
+    if kernel is NULL:
+        raise ValueError(f"the optimizer asks for the kernel {name!r}, and there is none of that name")
     reals, integers = settings_of(kernel)
     operands = operands_of(kernel)[2:]
     if len(operands) != slots:
-        raise TypeError(f"the kernel {name.decode()} has {len(operands)} operands behind the gradient, and the optimizer {slots} "
+        raise TypeError(f"the kernel {name!r} has {len(operands)} operands behind the gradient, and the optimizer {slots} "
                         f"slots beside 'step'")
     group.step_at = NONE
     for i, setting in enumerate(reals):
@@ -187,7 +194,7 @@ cdef int read_kernel(Group group, bytes name, Py_ssize_t slots) except -1:
         group.integers[i] = bool(group[setting])
     for i, operand in enumerate(operands):
         group.number[i] = operand.code if operand.where == "." else NONE
-    group.fn32, group.fn64 = kernel, find(name, F64)
+    group.fn32, group.fn64 = kernel, find(name.encode(), F64)
     return 0
 
 
@@ -234,18 +241,20 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
     cdef KernelArgs a, counting
     cdef const Kernel *fn = kernel_of(group, param)
     cdef Tensor slot, step
-    cdef int i, count
+    cdef list slots
+    cdef int i, k, count
     if not grad.contiguous or clash(param, grad):   # first of all: other threads run meanwhile
         grad = clone_raw(grad)
     if fn is NULL or not param.contiguous or param.block.frozen or grad.code != param.code or grad.count != param.count:
         return False
     if (state.names is not group.names or state.seen != state.changes) and not read_state(group, state):
         return False
-    count = <int>len(state.slots)
+    slots = state.slots                 # another thread's step may give the state others
+    count = <int>len(slots)
     begin(&a, 1)
     for i in range(count):
-        if state.slots[i] is not None:
-            slot = <Tensor>state.slots[i]
+        if slots[i] is not None:
+            slot = <Tensor>slots[i]
             if group.number[i] == NONE:
                 if slot.code != param.code or slot.count != param.count or not slot.contiguous or slot.block.frozen:
                     return False
@@ -253,6 +262,9 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
                 return False
             if overlap(slot, param) or overlap(slot, grad):
                 return False
+            for k in range(i):
+                if slots[k] is not None and overlap(slot, <Tensor>slots[k]):
+                    return False
             a.data[2 + i] = slot.at
     for i in range(KERNEL_SCALARS):
         a.scalar[i] = group.scalars[i]
@@ -274,8 +286,8 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
             a.scalar[group.step_at] = (<float *>step.at)[0] if step.code == F32 else (<double *>step.at)[0]
         step.block.version += 1
     for i in range(count):
-        if state.slots[i] is not None:
-            (<Tensor>state.slots[i]).block.version += 1
+        if slots[i] is not None:
+            (<Tensor>slots[i]).block.version += 1
     a.data[0] = param.at
     a.data[1] = grad.at
     a.size[0] = param.count
@@ -416,17 +428,16 @@ cdef class Stepper:
                 params = (<Group>group).params
             else:
                 params = list(group["params"])
-            if set_to_none:
-                for param in params:
+            for each in params:
+                param = <Tensor?>each
+                if set_to_none:
                     param.grad_ = None
-            else:
-                for param in params:
-                    if param.grad_ is not None:
-                        if param.grad_.node is not None:
-                            param.grad_.detach_()
-                        else:
-                            param.grad_.requires_grad_(False)
-                        param.grad_.zero_()
+                elif param.grad_ is not None:
+                    if param.grad_.node is not None:
+                        param.grad_.detach_()
+                    else:
+                        param.grad_.requires_grad_(False)
+                    param.grad_.zero_()
 
 
 cdef dict global_pre_hooks = {}

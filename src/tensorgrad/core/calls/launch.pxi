@@ -71,9 +71,9 @@ cdef Event begin_write(str kind, str name, object inputs, object outputs):
     cdef Event event
     if not LISTENING[0]:
         return None
+    read, written = operands_in(inputs), operands_in(outputs)
     event = begin_event(kind, name)
-    event.inputs = operands_in(inputs)
-    event.outputs = operands_in(outputs)
+    event.inputs, event.outputs = read, written
     return event
 
 
@@ -207,10 +207,10 @@ cdef int copy_into(Tensor out, Tensor x) except -1:
         refuse_frozen()
     if x.at == out.at and x.code == out.code and x.contiguous and out.contiguous and x.count == out.count:
         return 0
-    if tg_kernels:
-        fn = COPY[x.code] if x.code == out.code else CAST[x.code][out.code]
     if clash(out, x):                   # NumPy does not look out for every such case either
         x = clone_raw(x)
+    if tg_kernels:
+        fn = COPY[x.code] if x.code == out.code else CAST[x.code][out.code]
     operands[0] = <PyObject *>x
     begin(&a, 1)
     if not out.contiguous and overlaps_itself(out):     # of elements that share memory the last by index is kept

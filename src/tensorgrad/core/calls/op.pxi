@@ -94,7 +94,7 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     cdef list values
     cdef object out = None
     if names is NULL:
-        if op.hot is not NULL:
+        if op.hot is not NULL and are_plain(args, count):
             found = op.hot(op, <void **>args, count)
             if found is not DECLINED:
                 return found
@@ -125,52 +125,6 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     return found
 
 
-cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:
-    """A composite's body gets what was passed: what is no tensor where one is declared is refused before. Gives whether a
-    setting has to be converted.
-    """
-    cdef Py_ssize_t i
-    cdef int convert = 0
-    for i in op.tensor_index:
-        if i < count and i < op.positional and not isinstance(<object>args[i], Tensor):
-            want_operand(op, <object>args[i], i)
-    for i in op.settings:
-        if i < count and i < op.positional:
-            convert |= want_setting(op, <object>args[i], i)
-    return convert
-
-
-cdef int want_setting(Op op, object value, Py_ssize_t position) except -1:
-    """A number, a truth value or a memory format is refused where it is none. Gives whether it is an int in a float's place,
-    which takes it as a float, whatever its size.
-    """
-    cdef str kind = op.settings[position]
-    if value is op.defaults[position]:
-        return 0
-    if type(value) is int:
-        return kind == "float"
-    if kind == "memory_format":
-        if value is None or type(value).__name__ == kind:
-            return 0
-    elif isinstance(value, np.integer):
-        return kind == "float"
-    elif isinstance(value, np.ndarray) and value.size != 1:
-        pass
-    elif type(value) in (bool, float) or isinstance(value, Tensor) or hasattr(value, "__index__") or hasattr(
-            value, "__float__"):
-        return 0
-    elif value is None and op.params[position] in op.optional:
-        return 0
-    raise TypeError(f"{op.__name__}(): argument '{op.params[position]}' (position {position + 1}) must be {kind}, not "
-                    f"{type(value).__name__}")
-
-
-cdef int want_operand(Op op, object value, Py_ssize_t position) except -1:
-    if value is not None or (op.defaults[position] is not None and op.params[position] not in op.optional):
-        want_tensor(op, value, position)
-    return 0
-
-
 cdef object hot_bound(Op op, list values):
     """The hot path for arguments that came by keyword."""
     cdef void *flat[16]
@@ -179,6 +133,8 @@ cdef object hot_bound(Op op, list values):
         return DECLINED
     for i in range(len(values)):
         flat[i] = <void *><PyObject *>values[i]
+    if not are_plain(<PyObject **>flat, len(values)):
+        return DECLINED
     return op.hot(op, flat, len(values))
 
 
@@ -262,6 +218,16 @@ cdef bint any_needs_grad(object values) except -1:
     return False
 
 
+cdef bint keeps_first(Op op) except -1:
+    """Whether what is recorded of an op may be its first operand itself, or ask for its values."""
+    if op.kind != UNARY and op.kind != BINARY:
+        return True
+    for kept in op.keeps:
+        if <int>kept & 1:
+            return True
+    return False
+
+
 cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
     """``x.name_(...)``: the op itself, then its values and history into ``x``."""
     cdef Op target = op.target
@@ -285,7 +251,8 @@ cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
                            f"dtype {keywords['dtype']} should match")
     enter_inplace(x)
     rest = [<object>args[i] for i in range(1, count)]
-    if tg_grad and (needs_grad(x) or any_needs_grad(rest) or any_needs_grad(keywords.values())):
+    if tg_grad and (keeps_first(target) or any([each is x for each in rest])) and (
+            needs_grad(x) or any_needs_grad(rest) or any_needs_grad(keywords.values())):
         first = OP_CLONE(x)         # what a formula keeps of it must not change under the write
         rest = [first if each is x else each for each in rest]
         keywords = {name: first if each is x else each for name, each in keywords.items()}
@@ -389,8 +356,8 @@ cdef class Op:
     """An operation: its NumPy body, its gradient formulas, and the call that picks a kernel or the body.
 
     Made by the decorators of ``tensorgrad.core.declare``. Its attributes are what tests, documentation, stubs and
-    benchmarks read: ``body``, ``params``, ``defaults``, ``tensor_params``, ``formulas``, ``kind_name``, and ``facts``, which C does
-    not need: samples, places, aliases.
+    benchmarks read: ``body``, ``params``, ``defaults``, ``tensor_params``, ``formulas``, ``kind_name``, and ``facts``, which C
+    does not need: samples, places, family.
     """
 
     def __init__(self, body, *, str name, str kind, str rule, tuple params, tuple defaults, int positional, int variadic,

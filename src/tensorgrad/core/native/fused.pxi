@@ -210,7 +210,7 @@ cdef int cross_entropy_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
     cdef Tensor logs = node.output, target = <Tensor>node.s1
     cdef Tensor out
-    if target.code != I64 or target.count != shape_of(logs)[0] or not target.contiguous:
+    if g.code != logs.code or target.code != I64 or target.count != shape_of(logs)[0] or not target.contiguous:
         return recompute_vjp(node, g)
     out = new_like(logs, logs.code)
     row_args(&a, logs)
@@ -243,8 +243,10 @@ cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
     if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
-    shape = <object><PyObject *>args[1]
-    if not tg_kernels or op.kernels[x.code] is NULL or not isinstance(shape, (tuple, list)) or not x.contiguous or not x.count:
+    if not isinstance(<object><PyObject *>args[1], (tuple, list)):
+        return DECLINED
+    shape = tuple(<object><PyObject *>args[1])
+    if not tg_kernels or op.kernels[x.code] is NULL or not x.contiguous or not x.count:
         return DECLINED
     n = <int>len(shape)
     if n == 0 or n > x.nd:
@@ -281,7 +283,7 @@ cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
         node = record_native(op, out, x, w, b, 7)
         if node is not None:
             keep_scratch(node, stats)
-            node.settings = [None, tuple(shape), None, None, eps]
+            node.settings = [None, shape, None, None, eps]
     return out
 
 

@@ -17,6 +17,20 @@ cdef object get_item(Tensor x, object index):
     return basic_view(x, parts)
 
 
+cdef object heard_item(Tensor x, object index, object value=MISSING):
+    """``x[index]``, or ``x[index] = value``."""
+    cdef bint writes = value is not MISSING
+    cdef Event event = begin_event("op", "__setitem__" if writes else "__getitem__")
+    try:
+        result = x if writes else get_item(x, index)
+        if writes:
+            set_item(x, index, value)
+        describe(event, (x, index, value), result)
+        return result
+    finally:
+        end_event(event)
+
+
 cdef bint is_plain(object part):
     """Whether an index part is an int (also a 0-d array or tensor), a slice, None or Ellipsis."""
     if part is None or part is Ellipsis or isinstance(part, slice):
@@ -146,26 +160,27 @@ def _basic_index(Tensor x not None, tuple parts):
 cdef Tensor pick_rows(Tensor x, Tensor index, bint from_end):
     """The rows of ``x`` that ``index`` names, off the tape; None where there is no kernel for it, or an index names no row."""
     cdef Py_ssize_t shape[MAX_DIMS]
-    cdef Py_ssize_t *own = shape_of(x)
     cdef Tensor out
     cdef KernelArgs a
     cdef int64_t wrong = 0, step
     cdef int i
     begin(&a, 2)
-    if not tg_kernels or x.nd == 0 or index.code not in (I64, I32) or index.nd + x.nd - 1 > MAX_DIMS or not (
+    if not tg_kernels or index.code not in (I64, I32):
+        return None
+    index = contiguous_of(cast_raw(index, I64))     # before x is looked at: other threads run meanwhile
+    if x.nd == 0 or index.nd + x.nd - 1 > MAX_DIMS or not (
             collapse(x, 1, x.nd, &a.size[1], &step)) or step != ITEMSIZE[x.code]:
         return None
     memcpy(shape, shape_of(index), index.nd * sizeof(Py_ssize_t))
     for i in range(1, x.nd):
-        shape[index.nd + i - 1] = own[i]
-    index = contiguous_of(cast_raw(index, I64))
+        shape[index.nd + i - 1] = shape_of(x)[i]
     out = new_tensor(index.nd + x.nd - 1, shape, x.code)
     a.size[0] = index.count
     a.data[0] = x.at
     a.data[1] = index.at
     a.data[2] = out.at
     a.data[3] = &wrong
-    a.integer[0] = own[0]
+    a.integer[0] = shape_of(x)[0]
     a.integer[1] = from_end
     a.stride[0][0] = strides_of(x)[0]
     launch(OP_GATHER_ROWS.kernels[x.code], &a)

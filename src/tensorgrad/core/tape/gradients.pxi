@@ -233,7 +233,7 @@ cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
     return add_to_leaf(leaf.grad_, g)
 
 
-cdef object LEAF_LOCK = threading.Lock()
+cdef object LEAF_LOCK = threading.RLock()
 
 
 def _without_other_threads():
@@ -242,7 +242,7 @@ def _without_other_threads():
     What a backward of theirs left half done stays marked as theirs: going on with it would give wrong gradients.
     """
     global LEAF_LOCK, KERNELS_RUNNING
-    LEAF_LOCK = threading.Lock()
+    LEAF_LOCK = threading.RLock()
     KERNELS_RUNNING = 0
     RETIRED.clear()
 
@@ -252,7 +252,9 @@ if hasattr(os, "register_at_fork"):
 
 
 cdef int add_to_leaf(Tensor total, Tensor g) except -1:
-    """Adds to a leaf's gradient in place; of two threads that do so at once, one waits."""
+    """Adds to a leaf's gradient in place; of two threads that do so at once, one waits. What runs
+    inside, a listener or a finalizer, may add to the same leaf.
+    """
     enter_inplace(total)
     LEAF_LOCK.acquire()
     try:

@@ -44,7 +44,7 @@ cdef Tensor new_tensor(int ndim, const Py_ssize_t *shape, int code):
         own[i] = shape[i]
         strides[i] = size * itemsize
         if shape[i] > 1:
-            if size > 0 and shape[i] > (<Py_ssize_t>1 << 60) // size:
+            if size > 0 and shape[i] > (<Py_ssize_t>1 << 60) // itemsize // size:
                 exact = itemsize
                 for i in range(ndim):
                     exact = exact * shape[i]

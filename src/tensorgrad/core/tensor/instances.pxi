@@ -98,6 +98,8 @@ cdef extern from "Python.h":
 
 cdef int share_memory(Tensor t, Tensor source) except -1:
     """Makes ``t`` show the memory of ``source``; its version stays what it was."""
+    cdef Block *old = t.block
+    cdef void *room = NULL
     cdef int i
     if t is source:
         return 0
@@ -107,21 +109,25 @@ cdef int share_memory(Tensor t, Tensor source) except -1:
         t.moved = version_of(t) - source.block.version
         if t.base is not None and t.base.block is not source.block:
             t.base = None
-    block_keep(source.block)
-    retire(t.block)
+    if source.nd > INLINE_DIMS:
+        room = malloc(2 * source.nd * sizeof(Py_ssize_t))
+        if room is NULL:
+            raise MemoryError()
     if t.nd > INLINE_DIMS:
         free(<void *>t.dims[0])
-    t.nd = 0
-    set_ndim(t, source.nd)
+    if room is not NULL:
+        t.dims[0] = <Py_ssize_t>room
+    t.nd = source.nd
     for i in range(source.nd):
         shape_of(t)[i] = shape_of(source)[i]
         strides_of(t)[i] = strides_of(source)[i]
+    block_keep(source.block)
     t.block = source.block
     t.at = source.at
     t.count = source.count
     t.code = source.code
     t.contiguous = source.contiguous
-    return 0
+    return retire(old)                  # last: whoever owned that memory may run Python
 
 
 cdef int set_requires_grad(Tensor t, bint value) except -1:

@@ -76,7 +76,7 @@ cdef class Tensor:
     @property
     def nbytes(self):
         """Bytes of all elements."""
-        return self.count * ITEMSIZE[self.code]
+        return <object>self.count * ITEMSIZE[self.code]     # of elements that share memory more than there are addresses
 
     @property
     def is_leaf(self):
@@ -473,12 +473,12 @@ cdef class Tensor:
     def __matmul__(self, other):
         if not isinstance(other, Tensor):
             return NotImplemented
-        return matmul(OP_MATMUL, self, <Tensor>other)
+        return OP_MATMUL(self, other) if LISTENING[0] else matmul(OP_MATMUL, self, <Tensor>other)
 
     def __rmatmul__(self, other):
         if not isinstance(other, Tensor):
             return NotImplemented
-        return matmul(OP_MATMUL, <Tensor>other, self)
+        return OP_MATMUL(other, self) if LISTENING[0] else matmul(OP_MATMUL, <Tensor>other, self)
 
     def __floordiv__(self, other):
         return named_operator("floor_divide", self, other)
@@ -523,49 +523,49 @@ cdef class Tensor:
         return named_operator("bitwise_right_shift", other, self)
 
     def __iadd__(self, other):
-        return inplace_binary(OP_ADD, self, other)
+        return inplace_operator(OP_ADD, self, other)
 
     def __isub__(self, other):
-        return inplace_binary(OP_SUB, self, other)
+        return inplace_operator(OP_SUB, self, other)
 
     def __imul__(self, other):
-        return inplace_binary(OP_MUL, self, other)
+        return inplace_operator(OP_MUL, self, other)
 
     def __itruediv__(self, other):
-        return inplace_binary(OP_DIV, self, other)
+        return inplace_operator(OP_DIV, self, other)
 
     def __ifloordiv__(self, other):
-        return inplace_binary(CORE_OPS["floor_divide"], self, other)
+        return inplace_operator(CORE_OPS["floor_divide"], self, other)
 
     def __imod__(self, other):
-        return inplace_binary(CORE_OPS["remainder"], self, other)
+        return inplace_operator(CORE_OPS["remainder"], self, other)
 
     def __ipow__(self, other, modulus):
-        return inplace_binary(OP_POW, self, other)
+        return inplace_operator(OP_POW, self, other)
 
     def __iand__(self, other):
-        return inplace_binary(CORE_OPS["bitwise_and"], self, other)
+        return inplace_operator(CORE_OPS["bitwise_and"], self, other)
 
     def __ior__(self, other):
-        return inplace_binary(CORE_OPS["bitwise_or"], self, other)
+        return inplace_operator(CORE_OPS["bitwise_or"], self, other)
 
     def __ixor__(self, other):
-        return inplace_binary(CORE_OPS["bitwise_xor"], self, other)
+        return inplace_operator(CORE_OPS["bitwise_xor"], self, other)
 
     def __ilshift__(self, other):
-        return inplace_binary(CORE_OPS["bitwise_left_shift"], self, other)
+        return inplace_operator(CORE_OPS["bitwise_left_shift"], self, other)
 
     def __irshift__(self, other):
-        return inplace_binary(CORE_OPS["bitwise_right_shift"], self, other)
+        return inplace_operator(CORE_OPS["bitwise_right_shift"], self, other)
 
     def __neg__(self):
-        return unary(OP_NEG, self)
+        return OP_NEG(self) if LISTENING[0] else unary(OP_NEG, self)
 
     def __pos__(self):
         return CORE_OPS["positive"](self)
 
     def __abs__(self):
-        return unary(CORE_OPS["abs"], self)
+        return CORE_OPS["abs"](self)
 
     def __invert__(self):
         return CORE_OPS["bitwise_not"](self)
@@ -574,10 +574,10 @@ cdef class Tensor:
         return compare(self, other, op)
 
     def __getitem__(self, index):
-        return get_item(self, index)
+        return heard_item(self, index) if LISTENING[0] else get_item(self, index)
 
     def __setitem__(self, index, value):
-        set_item(self, index, value)
+        heard_item(self, index, value) if LISTENING[0] else set_item(self, index, value)
 
     def __delitem__(self, index):
         raise TypeError("Tensor does not support deleting items")

@@ -14,7 +14,7 @@ cdef object rest_of(void **args, Py_ssize_t count):
     """The sizes of ``op(x, 2, 3)`` or ``op(x, (2, 3))``."""
     cdef Py_ssize_t i
     if count == 2 and isinstance(<object><PyObject *>args[1], (tuple, list)):
-        return <object><PyObject *>args[1]
+        return tuple(<object><PyObject *>args[1])       # a list may be changed meanwhile
     return tuple([<object><PyObject *>args[i] for i in range(1, count)])
 
 

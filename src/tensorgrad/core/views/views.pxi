@@ -140,8 +140,8 @@ cdef Tensor view_as_dtype(Op op, Tensor x, int code):
             raise RuntimeError(f"self.stride(-1) must be 1 to view {names}, but got {strides_of(x)[last] // old}")
         if old > new:
             ratio = old // new
-            shape_of(out)[last] *= ratio
-            out.count *= ratio
+            out.count = times(out.count, ratio)
+            shape_of(out)[last] = times(shape_of(out)[last], ratio)
         else:
             ratio = new // old
             if shape_of(x)[last] % ratio:
@@ -229,6 +229,8 @@ cdef Tensor permute(Op op, Tensor x, list order):
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Py_ssize_t strides[MAX_DIMS]
     cdef int i, d
+    if len(order) != x.nd:
+        raise RuntimeError(f"permute: {len(order)} dims for a tensor that has {x.nd} now")
     for i in range(x.nd):
         d = order[i]
         shape[i] = shape_of(x)[d]

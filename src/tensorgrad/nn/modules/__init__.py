@@ -1,21 +1,6 @@
 """The layers, at PyTorch's addresses."""
 
 # ruff: noqa: F403
-from tensorgrad.nn.modules import (
-    activation,
-    batchnorm,
-    container,
-    distance,
-    dropout,
-    flatten,
-    instancenorm,
-    linear,
-    loss,
-    normalization,
-    padding,
-    pixelshuffle,
-    sparse,
-)
 from tensorgrad.nn.modules.activation import *
 from tensorgrad.nn.modules.batchnorm import *
 from tensorgrad.nn.modules.container import *
@@ -31,9 +16,4 @@ from tensorgrad.nn.modules.padding import *
 from tensorgrad.nn.modules.pixelshuffle import *
 from tensorgrad.nn.modules.sparse import *
 
-__all__ = ["Module"]
-for _family in (
-    activation, batchnorm, container, distance, dropout, flatten, instancenorm, linear, loss, normalization,
-    padding, pixelshuffle, sparse,
-):  # fmt: skip
-    __all__ += _family.__all__
+__all__ = [name for name, value in globals().items() if isinstance(value, type) and issubclass(value, Module)]

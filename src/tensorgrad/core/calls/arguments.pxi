@@ -1,0 +1,71 @@
+# What may be passed to an op.
+
+cdef inline bint are_plain(PyObject **args, Py_ssize_t count) except -1:
+    """Whether no argument runs Python of its own when C asks it for a number, a length or an element: what runs there could give
+    tensors other memory after it was looked at. Only then a hot path may have them.
+    """
+    cdef Py_ssize_t i
+    for i in range(count):
+        if type(<object>args[i]) is not Tensor and not is_plain_argument(<object>args[i]):
+            return False
+    return True
+
+
+cdef bint is_plain_argument(object value) except -1:
+    kind = type(value)
+    if kind is int or kind is float or kind is bool or value is None or kind is str:
+        return True
+    if kind is tuple or kind is list or kind is Size:
+        for each in value:
+            if not is_plain_argument(each):
+                return False
+        return True
+    if isinstance(value, (Tensor, np.generic)) or kind is np.ndarray:
+        return True
+    return not (isinstance(value, (int, float, tuple, list)) or hasattr(kind, "__index__") or hasattr(kind, "__float__"))
+
+
+cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:
+    """A composite's body gets what was passed: what is no tensor where one is declared is refused before. Gives whether a
+    setting has to be converted.
+    """
+    cdef Py_ssize_t i
+    cdef int convert = 0
+    for i in op.tensor_index:
+        if i < count and i < op.positional and not isinstance(<object>args[i], Tensor):
+            want_operand(op, <object>args[i], i)
+    for i in op.settings:
+        if i < count and i < op.positional:
+            convert |= want_setting(op, <object>args[i], i)
+    return convert
+
+
+cdef int want_setting(Op op, object value, Py_ssize_t position) except -1:
+    """A number, a truth value or a memory format is refused where it is none. Gives whether it is an int in a float's place,
+    which takes it as a float, whatever its size.
+    """
+    cdef str kind = op.settings[position]
+    if value is op.defaults[position]:
+        return 0
+    if type(value) is int:
+        return kind == "float"
+    if kind == "memory_format":
+        if value is None or type(value).__name__ == kind:
+            return 0
+    elif isinstance(value, np.integer):
+        return kind == "float"
+    elif isinstance(value, np.ndarray) and value.size != 1:
+        pass
+    elif type(value) in (bool, float) or isinstance(value, Tensor) or hasattr(value, "__index__") or hasattr(
+            value, "__float__"):
+        return 0
+    elif value is None and op.params[position] in op.optional:
+        return 0
+    raise TypeError(f"{op.__name__}(): argument '{op.params[position]}' (position {position + 1}) must be {kind}, not "
+                    f"{type(value).__name__}")
+
+
+cdef int want_operand(Op op, object value, Py_ssize_t position) except -1:
+    if value is not None or (op.defaults[position] is not None and op.params[position] not in op.optional):
+        want_tensor(op, value, position)
+    return 0
