@@ -356,8 +356,8 @@ cdef class Op:
     """An operation: its NumPy body, its gradient formulas, and the call that picks a kernel or the body.
 
     Made by the decorators of ``tensorgrad.core.declare``. Its attributes are what tests, documentation, stubs and
-    benchmarks read: ``body``, ``params``, ``defaults``, ``tensor_params``, ``formulas``, ``kind_name``, and ``facts``, which C does
-    not need: samples, places, aliases.
+    benchmarks read: ``body``, ``params``, ``defaults``, ``tensor_params``, ``formulas``, ``kind_name``, and ``facts``, which C
+    does not need: samples, places, family.
     """
 
     def __init__(self, body, *, str name, str kind, str rule, tuple params, tuple defaults, int positional, int variadic,
