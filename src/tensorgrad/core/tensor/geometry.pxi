@@ -102,7 +102,7 @@ cdef inline Tensor new_scalar(int code):
     return new_tensor(0, NULL, code)
 
 
-cdef inline Tensor let_go(Tensor t) noexcept:
+cdef inline Tensor let_go(Tensor t):
     """A view made a tensor of its own: nobody else can reach what it shows."""
     t.base = None
     t.flags &= ~FLAG_UNFOLLOWED_VIEW
