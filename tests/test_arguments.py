@@ -334,3 +334,25 @@ def test_a_number_counts_less_than_a_vector_in_the_dtype_of_blocks():
     one = tg.tensor(1.0, dtype=tg.float64)
     assert tg.block_diag(tg.tensor([1.0]), one).dtype is tg.float32
     assert tg.block_diag(one, one).dtype is tg.block_diag(one).dtype is tg.float64
+
+
+def test_points_that_are_one_number_span_no_strip():
+    at = tg.tensor(2.0)
+    assert tg.cumulative_trapezoid(tg.ones(1), at).shape == (0,)
+    assert tg.trapezoid(tg.ones(3, 1), at).tolist() == [0.0] * 3
+    with pytest.raises(RuntimeError):
+        tg.trapezoid(tg.ones(3), at)
+
+
+def test_a_padding_row_that_there_is_not():
+    rows, index = tg.ones(3, 2), tg.tensor([[0, 1]])
+    for bad in (3, -4):
+        with pytest.raises(RuntimeError, match="-3 through 2"):
+            F.embedding_bag(index, rows, padding_idx=bad)
+        with pytest.raises(AssertionError, match="-3 through 2"):
+            F.embedding(index, rows, padding_idx=bad)
+
+
+def test_training_is_a_truth_value():
+    with pytest.raises(TypeError, match="'training'"):
+        tg.native_batch_norm(tg.ones(3, 2), None, None, None, None, 1j, 0.1, 0.1)

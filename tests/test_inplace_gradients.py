@@ -289,3 +289,56 @@ def test_random_programs_of_writes_to_views(seed):
         np.testing.assert_allclose(
             found, expected, rtol=1e-4, atol=1e-3 * max(1.0, np.abs(expected).max() * 1e-2)
         )
+
+
+@pytest.mark.parametrize("write", ["__imul__", "__itruediv__", "__iadd__", "__isub__"])
+def test_an_operand_that_shares_the_memory_written_to(write, backend):
+    w = tg.tensor([3.0], requires_grad=True)
+    x = w * 1
+    x = getattr(x, write)(x.detach())
+    if write in ("__iadd__", "__isub__"):  # of a sum the gradient asks for neither
+        x.sum().backward()
+        assert w.grad.item() == 1
+    else:
+        with pytest.raises(RuntimeError, match="modified by an in"):
+            x.sum().backward()
+
+
+def test_a_refused_write_has_not_written(backend):
+    with tg.inference_mode():
+        other = tg.ones(3) * 2
+    w = tg.ones(3, requires_grad=True)
+    x = w * 1
+    with pytest.raises(RuntimeError):
+        x *= other
+    assert x.tolist() == [1, 1, 1]
+    x.sum().backward()
+    assert w.grad.tolist() == [1, 1, 1]
+
+
+def test_a_write_that_a_listener_breaks_off_counts_as_a_write():
+    def listener(event):
+        if event.name == "add":
+            raise KeyError
+
+    w = tg.ones(3, requires_grad=True)
+    x = w * 1
+    z = x * x
+    tg._kernels.listen(listener)
+    try:
+        with pytest.raises(KeyError):
+            x += tg.ones(3)
+    finally:
+        tg._kernels.unlisten(listener)
+    with pytest.raises(RuntimeError, match="modified by an in"):
+        z.sum().backward()
+
+
+@pytest.mark.parametrize("exponent", [1, 2, 3, 0.5, -2, 2.5])
+def test_a_power_in_place_is_the_power(exponent, backend):
+    x = tg.rand(1000) * 10
+    y, z = x.clone(), x.clone().requires_grad_()
+    y **= exponent
+    recorded = z * 1
+    recorded **= exponent
+    assert (y == x**exponent).all() and (recorded == y).all()

@@ -186,3 +186,24 @@ def test_other_threads_run_while_a_kernel_does():
         thread.join()
     np.testing.assert_array_equal(found[0], alone[0])
     np.testing.assert_array_equal(found[1], alone[1])
+
+
+def test_apply_takes_tables_as_they_lie_and_refuses_what_has_no_largest():
+    wide = np.arange(6, dtype=np.float32).reshape(2, 3)
+    rows, _ = k.apply("gather_rows", table=wide.T, index=[0, 1, 2], from_end=0)
+    np.testing.assert_array_equal(rows, wide.T)
+    rows, _ = k.apply("gather_rows", table=wide[:, 1:], index=[1, 0], from_end=0)
+    np.testing.assert_array_equal(rows, wide[::-1, 1:])
+    for bad in (np.zeros((1, 0, 1), np.float32), np.ones((2, 3), np.float32)):
+        with pytest.raises(ValueError, match="wanted 3 dimensions"):
+            k.apply("argmax", input=bad)
+    assert k.apply("argmax", input=np.zeros((0, 2, 3), np.float32))[0].shape == (0, 3)
+
+
+@BOTH
+def test_out_is_given_back_whatever_the_shape_inside(dtype):
+    x = numbers((3, 4), dtype)
+    outs = {k.softmax: np.empty_like(x), k.log_softmax: np.empty_like(x), k.sum: np.empty((), dtype)}
+    for call, out in outs.items():
+        assert call(x, out=out) is out
+        np.testing.assert_array_equal(out, call(x))

@@ -180,3 +180,40 @@ def test_native_group_norm_takes_the_sizes_that_it_is_given():
     assert found.shape == x.shape
     wanted = F.group_norm(x.reshape(2, 4, 3), 2, weight, weight)
     np.testing.assert_array_equal(found.reshape(2, 4, 3), wanted)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tg.rand(1, 64, 20)[:, :4],
+        lambda: tg.rand(6)[::6],
+        lambda: tg.from_numpy(np.ones(5, "f4")[:, None]),
+        lambda: tg.rand(3).expand(1, 3).t(),
+        lambda: tg.rand(3, 200)[:1, :100],
+        lambda: tg.rand(4, 5, 64)[:, 1:2],
+        lambda: tg.rand(2, 30, 40).transpose(0, 1),
+    ],
+)
+def test_softmax_over_a_dimension_of_one_whatever_its_stride(make):
+    """Such a dimension may have any stride, and the tensor counts as contiguous."""
+    for dim in range(make().ndim):
+        for op in (F.softmax, F.log_softmax):
+            x = make().detach().requires_grad_()
+            with tg.backend("numpy"):
+                expected = op(x, dim)
+                g = tg.rand(*[3 * n for n in x.shape])[tuple(slice(n) for n in x.shape)]
+                (slope,) = tg.autograd.grad(expected, x, g)
+            found = op(x, dim)
+            tg.testing.assert_close(found, expected)
+            tg.testing.assert_close(tg.autograd.grad(found, x, g)[0], slope)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_softmax_of_columns_keeps_what_is_not_finite_in_its_column(bad):
+    x = tg.rand(5, 70)
+    x[2, 3] = bad
+    x[:, 8] = bad
+    for op in (F.softmax, F.log_softmax):
+        with tg.backend("numpy"):
+            expected = op(x, 0)
+        tg.testing.assert_close(op(x, 0), expected, equal_nan=True)

@@ -51,6 +51,78 @@ def test_an_index_that_gives_the_tensor_other_memory(call):
             pass
 
 
+class Comparing(str):
+    """A word that does something when it is compared."""
+
+    __hash__ = str.__hash__
+
+    def __new__(cls, word, action):
+        self = super().__new__(cls, word)
+        self.action = action
+        return self
+
+    def __eq__(self, other):
+        self.action()
+        return str.__eq__(self, other)
+
+    def __ne__(self, other):
+        return not self == other
+
+
+class Number(int):
+    """A number that does something when it is converted."""
+
+    def __float__(self):
+        self.action()
+        return 3.0
+
+    def __int__(self):
+        self.action()
+        return 3
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "cross_entropy", "l1_loss"])
+def test_a_word_that_gives_the_tensor_other_memory_when_it_is_compared(name):
+    x = tg.rand(1 << 10, 8)
+    target = tg.zeros(1 << 10, dtype=tg.int64) if name == "cross_entropy" else tg.rand(1 << 10, 8)
+    try:
+        getattr(F, name)(x, target, reduction=Comparing("mean", narrowed(x)))
+    except (IndexError, RuntimeError, TypeError, ValueError):
+        pass
+
+
+def test_operators_and_indices_that_give_the_tensor_other_memory():
+    for call in (
+        lambda x, n, i: x + n,
+        lambda x, n, i: n * x,
+        lambda x, n, i: x**n,
+        lambda x, n, i: x.__iadd__(n),
+        lambda x, n, i: x[i],
+        lambda x, n, i: x[i:],
+        lambda x, n, i: x[:, ::i],
+        lambda x, n, i: x.__setitem__(slice(i, None), 1.0),
+    ):
+        x, number = tg.rand(1 << 10, 8), Number(3)
+        number.action = narrowed(x)
+        try:
+            call(x, number, Meddling(2, narrowed(x)))
+        except (IndexError, RuntimeError, TypeError, ValueError):
+            pass
+
+
+def test_a_list_that_holds_itself_or_lists_without_end():
+    holds_itself, deep = [], []
+    holds_itself.append(holds_itself)
+    for _ in range(100_000):
+        deep = [deep]
+    for bad in (holds_itself, deep):
+        for call in (tg.cat, tg.stack, tg.ones(3).reshape, tg.ones(3).permute):
+            with pytest.raises((TypeError, RuntimeError)):
+                call(bad)
+    while deep:  # Python would run out of stack taking it apart
+        deep = deep[0]
+
+
 def test_a_list_that_gets_shorter_while_it_is_read():
     x = tg.rand(2, 3, 4)
     for call in (x.permute, x.reshape, x.expand, lambda dims: F.layer_norm(x, dims)):

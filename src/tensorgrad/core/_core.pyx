@@ -16,6 +16,7 @@ from cpython.buffer cimport (
     PyBUF_STRIDES,
     PyBUF_WRITABLE,
 )
+from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from cpython.ref cimport Py_XDECREF
@@ -80,8 +81,8 @@ include "tensor/copies.pxi"
 include "calls/launch.pxi"
 include "views/views.pxi"
 include "views/inplace.pxi"
-include "calls/arguments.pxi"
 include "calls/op.pxi"
+include "calls/arguments.pxi"
 include "calls/general.pxi"
 include "views/view_calls.pxi"
 include "native/elementwise.pxi"

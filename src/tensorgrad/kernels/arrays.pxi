@@ -33,7 +33,10 @@ cdef object perform(str who, str name, dict given, int flags=0):
         elif i < kernel.inputs:
             arrays.append(input_array(who, operand, value, kernel.in_place >> i & 1, sizes))
             if reduces:
-                sizes.update(zip("abc", arrays[i].shape, strict=True))
+                if arrays[i].ndim != 3 or (arrays[i].shape[1] == 0 and name[:3] == "arg"):
+                    raise ValueError(f"{who}: {operand.name} is {arrays[i].dtype}{list(arrays[i].shape)}, wanted 3 dimensions, "
+                                     "of which the second is reduced, and elements to find one among")
+                sizes.update(zip("abc", arrays[i].shape))
         else:
             arrays.append(output_array(who, operand, value, sizes))
     refuse_shared(who, kernel, declared, arrays)
@@ -97,7 +100,7 @@ cdef object input_array(str who, object operand, object value, bint in_place, di
         array = np.asarray(array, kind, order="C")
     else:
         array = np.asarray(value)
-        if operand.where[0] not in "@R" or array.ndim != 2 or not one_stride_is_an_element(array):
+        if array.ndim != 2 or not lies_well(array, operand.where[0]):
             array = np.asarray(array, order="C")
     bind(who, operand, array, kind, sizes)
     return array
@@ -124,8 +127,10 @@ cdef object writable_array(str who, str name, object value):
     return value
 
 
-cdef bint one_stride_is_an_element(object matrix):
-    return matrix.strides[0] == matrix.itemsize or matrix.strides[1] == matrix.itemsize
+cdef bint lies_well(object matrix, str where):
+    """Whether it need not be copied: of a matrix with strides one is an element, of a table that along its rows."""
+    along_rows = matrix.strides[1] == matrix.itemsize
+    return (where == "R" and along_rows) or (where == "@" and (along_rows or matrix.strides[0] == matrix.itemsize))
 
 
 cdef tuple wanted_shape(object operand, dict sizes):
@@ -190,9 +195,7 @@ cdef int give_array(KernelArgs *a, int i, object array, str where) except -1:
     cdef int d
     if array is None:
         return 0
-    if array.size == 0:
-        a.data[i] = NULL
-    elif array.flags.c_contiguous:
+    if array.size and array.flags.c_contiguous:
         bytes_of = array.reshape(-1).view(np.uint8)
         a.data[i] = <void *>&bytes_of[0]
     else:

@@ -10,8 +10,12 @@ cdef object over_rows(str name, dict given):
             value = np.asarray(value)
             if value.ndim != 2:
                 raise ValueError(f"{name}: {operand} is {value.dtype}{list(value.shape)}, wanted a matrix")
-            given[operand] = value[:, :, None]
-    return perform(name, name, given)[:, :, 0]
+            if operand != "out":
+                given[operand] = value[:, :, None]
+    out = given["out"]
+    given["out"] = None if out is None else out[:, :, None]
+    result = perform(name, name, given)[:, :, 0]
+    return result if out is None else out
 
 
 def softmax(input, out=None):
@@ -149,9 +153,10 @@ def sum(input, axis=None, out=None):
         writable_array("sum", "out", out)
         if out.shape != outer + inner:
             raise ValueError(f"sum: out is {out.dtype}{list(out.shape)}, wanted {x.dtype}{list(outer + inner)}")
-        out = out.reshape(product(outer), product(inner))
     x = x.reshape(product(outer), product(reduced), product(inner))
-    return perform("sum", "sum", {"input": x, "out": out}).reshape(outer + inner)
+    lines = None if out is None else out.reshape(product(outer), product(inner))
+    result = perform("sum", "sum", {"input": x, "out": lines}).reshape(outer + inner)
+    return result if out is None else out
 
 
 cdef Py_ssize_t product(tuple sizes) except -1:

@@ -13,16 +13,18 @@ cdef inline bint are_plain(PyObject **args, Py_ssize_t count) except -1:
 
 cdef bint is_plain_argument(object value) except -1:
     kind = type(value)
-    if kind is int or kind is float or kind is bool or value is None or kind is str:
-        return True
     if kind is tuple or kind is list or kind is Size:
         for each in value:
-            if not is_plain_argument(each):
+            if not is_plain_value(each):
                 return False
         return True
-    if isinstance(value, (Tensor, np.generic)) or kind is np.ndarray:
-        return True
-    return not (isinstance(value, (int, float, tuple, list)) or hasattr(kind, "__index__") or hasattr(kind, "__float__"))
+    return is_plain_value(value)
+
+
+cdef inline bint is_plain_value(object value) except -1:
+    kind = type(value)
+    return (kind is int or kind is float or kind is bool or kind is str or kind is dtype or value is None or value is MISSING
+            or isinstance(value, Tensor) or kind is np.ndarray or (isinstance(value, np.generic) and kind.__module__ == "numpy"))
 
 
 cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:

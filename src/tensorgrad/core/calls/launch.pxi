@@ -48,7 +48,7 @@ cdef Operand operand(Tensor t):
     return new_operand(t.at, t.code, t.nd, shape_of(t), strides_of(t))
 
 
-cdef tuple operands_in(object values):
+cdef tuple operands_in(object values, int depth=0):
     """The tensors and arrays among some values, and among those in lists of them, as operands of an event."""
     cdef list found = []
     for each in values:
@@ -57,7 +57,8 @@ cdef tuple operands_in(object values):
         elif isinstance(each, np.ndarray):
             found.append(operand_of_array(<cnp.ndarray>each))
         elif isinstance(each, (tuple, list)):
-            found.extend(operands_in(each))
+            if depth < 3:
+                found.extend(operands_in(each, depth + 1))
     return tuple(found)
 
 

@@ -172,8 +172,10 @@ cdef object run_unary(Op op, list values):
 
 cdef inline object tensor_or_number(object value):
     """A Tensor or a number, or None when it is neither."""
-    if isinstance(value, Tensor) or type(value) is float or type(value) is int or is_number(value):
+    if isinstance(value, Tensor) or type(value) is float or type(value) is int or type(value) is bool:
         return value
+    if is_number(value):                    # of a class of its own: what its conversion runs, it runs here
+        return value if isinstance(value, np.generic) else int(value) if isinstance(value, int) else float(value)
     if isinstance(value, np.ndarray):       # the tape may keep it, and would not notice a later change
         return copy_array(value) if tg_grad else borrow_array(value)
     return None

@@ -16,15 +16,24 @@ cdef enum:
     NARROW = 16                 # columns beside each other from which no copy turns a reduced dimension into the last one
 
 
+cdef inline Py_ssize_t behind(Tensor x, int dim) noexcept:
+    """How many elements there are for one index of a dimension and all before it."""
+    cdef Py_ssize_t count = 1
+    cdef int i
+    for i in range(dim + 1, x.nd):
+        count *= shape_of(x)[i]
+    return count
+
+
 cdef inline bint by_columns(Tensor x, int dim) noexcept:
-    return x.contiguous and x.nd - 1 != dim and strides_of(x)[dim] >= NARROW * ITEMSIZE[x.code]
+    return x.contiguous and behind(x, dim) >= NARROW
 
 
 cdef void line_args(KernelArgs *a, Tensor x, int dim) noexcept:
-    """The lines of a contiguous tensor along a dimension: those before it, its extent, those behind it."""
+    """The lines of a contiguous tensor, which has elements, along a dimension: those before it, its extent, those behind it."""
     begin(a, 3)
     a.size[1] = shape_of(x)[dim]
-    a.size[2] = strides_of(x)[dim] // ITEMSIZE[x.code]
+    a.size[2] = behind(x, dim)
     a.size[0] = x.count // (a.size[1] * a.size[2])
 
 

@@ -1,12 +1,10 @@
 # Two operands, of which the first becomes the result.
 
 cdef object inplace_binary(Op op, Tensor x, object other):
-    """``x`` becomes ``op(x, other)``; straight into its memory where nothing is recorded and the dtypes
-    agree.
-    """
+    """``x`` becomes ``op(x, other)``: straight into its memory where the dtypes agree and no formula keeps what it replaces."""
     cdef KernelArgs args
-    cdef PyObject *operands[2]
-    cdef Tensor y, written
+    cdef const Kernel *fn = NULL
+    cdef Tensor y = None, written = None
     cdef int kept
     cdef bint recorded
     other = tensor_or_number(other)
@@ -15,32 +13,47 @@ cdef object inplace_binary(Op op, Tensor x, object other):
     enter_inplace(x)
     recorded = tg_grad and (needs_grad(x) or (isinstance(other, Tensor) and needs_grad(<Tensor>other)))
     kept = kept_by(op, x, other) if recorded else 0
-    if tg_kernels and op.kernels[x.code] is not NULL and pair_code(x, other) == x.code and op.rule in (
-            SAME, NO_BOOL, FLOAT) and not (op.rule == NO_BOOL and is_bool(other)) and not (kept & 1 or (recorded and other is x)):
-        if recorded:
-            refuse_unfollowed(x, "is being")
-        y = as_operand(other, x.code)
-        if y.code == x.code and fits_into(y, x) and not clash(x, y) and (x.contiguous or not overlaps_itself(x)):
-            operands[0] = <PyObject *>x
-            operands[1] = <PyObject *>y
-            begin(&args, 1)
-            if x.contiguous and y.contiguous and x.count == y.count:
-                flat_args2(&args, x, y, x)
-            elif not map_args(&args, operands, 2, x):
-                return assign(x, <Tensor>binary(op, x, other))
-            launch(op.kernels[x.code], &args)
-            x.block.version += 1
-            if recorded:
+    if kept & 1:
+        before = OP_CLONE(x)
+        return assign(x, <Tensor>binary(op, before, before if other is x else other))
+    if tg_kernels and pair_code(x, other) == x.code and op.rule in (SAME, NO_BOOL, FLOAT) and not kept & 8 and not (
+            op.rule == NO_BOOL and is_bool(other)) and (x.contiguous or not overlaps_itself(x)):
+        begin(&args, 1)
+        if not isinstance(other, Tensor):
+            fn = kernel_with_number(op, x.code, True)
+        if fn is not NULL:
+            args.scalar[0] = -real_number(other) if op is OP_SUB else real_number(other)
+        else:
+            y = as_operand(other, x.code)
+            if y.code == x.code and fits_into(y, x) and not clash(x, y) and not (recorded and overlap(x, y)):
+                fn = op.kernels[x.code]
+        if fn is not NULL and in_place_args(&args, x, y):
+            if recorded:                # first of all: it may be refused
+                refuse_unfollowed(x, "is being")
                 written = alias_of(x)
                 record_binary(op, written, x, other)
+            x.block.version += 1
+            launch(fn, &args)
+            if recorded:
                 take_history(x, written)
             return x
-    if kept & 1:                        # what a formula keeps of it must not change under the write
-        x_before = OP_CLONE(x)
-        if other is x:
-            other = x_before
-        return assign(x, <Tensor>binary(op, x_before, other))
     return assign(x, <Tensor>binary(op, x, other))
+
+
+cdef bint in_place_args(KernelArgs *args, Tensor x, Tensor y) noexcept:
+    """The operands of a kernel whose first is its result; ``y`` is None where a number stands for it. False if it takes more
+    loops than a call has.
+    """
+    cdef PyObject *operands[2]
+    operands[0] = <PyObject *>x
+    operands[1] = <PyObject *>y
+    if not x.contiguous or (y is not None and (not y.contiguous or y.count != x.count)):
+        return map_args(args, operands, 1 if y is None else 2, x)
+    if y is None:
+        flat_args1(args, x, x)
+    else:
+        flat_args2(args, x, y, x)
+    return True
 
 
 cdef object inplace_operator(Op op, Tensor x, object other):

@@ -61,6 +61,7 @@ cdef Tensor basic_view(Tensor x, tuple parts):
     cdef Py_ssize_t used = 0, dim = 0, extent, start, stop, step, position
     cdef bint dots = False
     cdef Tensor out = x
+    parts = tuple([whole_part(part) for part in parts])     # what that runs may change x
     for part in parts:
         if part is Ellipsis:
             if dots:
@@ -78,16 +79,15 @@ cdef Tensor basic_view(Tensor x, tuple parts):
             dim += x.nd - used
         elif isinstance(part, slice):
             extent = shape_of(out)[dim]
-            step = 1 if part.step is None else part.step
-            if step <= 0:
+            if part.step is not None and part.step <= 0:
                 raise ValueError("step must be greater than zero")
-            start, stop, step = slice(whole(part.start), whole(part.stop), step).indices(extent)
+            start, stop, step = part.indices(extent)
             if start != 0 or stop != extent or step != 1:
                 out = slice_dim(OP_SLICE, out, dim, start, (stop - start - 1) // step + 1 if stop > start else 0, step)
             dim += 1
         else:
             extent = shape_of(out)[dim]
-            position = int(part)
+            position = part
             if not -extent <= position < extent:
                 raise IndexError(f"index {position} is out of bounds for dimension {dim} with size {extent}")
             out = select(out, dim, position + extent if position < 0 else position)
@@ -96,10 +96,17 @@ cdef Tensor basic_view(Tensor x, tuple parts):
     return out
 
 
-cdef object whole(object bound):
-    if isinstance(bound, Tensor):
-        return bound.__index__()
-    return bound
+cdef object whole_part(object part):
+    """A part of a plain index with ints for whatever stands for some."""
+    if part is None or part is Ellipsis or type(part) is int:
+        return part
+    if isinstance(part, slice):
+        return slice(whole(part.start), whole(part.stop), whole(part.step))
+    return int(part)
+
+
+cdef inline object whole(object bound):
+    return bound if bound is None or type(bound) is int else PyNumber_Index(bound)
 
 
 cdef int set_item(Tensor x, object index, object value) except -1:

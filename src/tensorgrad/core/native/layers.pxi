@@ -179,12 +179,12 @@ cdef object hot_batch_norm(Op op, void **args, Py_ssize_t count):
     a.data[6] = stats.at
     a.scalar[0] = eps
     a.scalar[1] = momentum
-    launch(op.kernels[x.code], &a)
+    node = record_native(op, out, x, w, b, 7) if tg_grad else None     # before anything is written: it may be refused
     if training and mean is not None:
         mean.block.version += 1
     if training and var is not None:
         var.block.version += 1
-    node = record_native(op, out, x, w, b, 7) if tg_grad else None
+    launch(op.kernels[x.code], &a)
     if node is not None:
         keep_scratch(node, stats)
         if training:                # the batch is not to be remembered again

@@ -60,9 +60,12 @@ def _padding(name: str, padding_idx: int | None, weight: Tensor) -> int:
     """The number of the padding row, -1 for none."""
     if padding_idx is None:
         return -1
-    if not -weight.shape[0] <= padding_idx < weight.shape[0]:
-        raise AssertionError(
-            f"{name}: padding_idx must be within num_embeddings: {padding_idx} of {weight.shape[0]}"
+    rows = weight.shape[0]
+    if not -rows <= padding_idx < rows:
+        error = RuntimeError if name == "embedding_bag" else AssertionError
+        raise error(
+            f"{name}: padding_idx must be within the number of embeddings, -{rows} through {rows - 1}, "
+            f"but got {padding_idx}"
         )
     return padding_idx % weight.shape[0]
 

@@ -500,6 +500,11 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
     >>> tg.native_batch_norm(tg.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 0.0)[1]
     tensor([2.])
     """
+    if not isinstance(training, (bool, np.bool_)):
+        raise TypeError(
+            f"native_batch_norm(): argument 'training' (position 6) must be bool, not "
+            f"{type(training).__name__}"
+        )
     found = _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         empty = input.new_zeros((0,))

@@ -287,8 +287,6 @@ def _panels(name, y, x, dx, dim):
         return (later + earlier) * dx, dim
     if x.dtype.name == "bool":
         raise RuntimeError(f"{name}: received a bool input for `x`, but bool is not supported")
-    if x.ndim == 0:
-        raise IndexError(f"Dimension specified as {dim} but the given x has no dimensions")
     if x.ndim == 1:
         if x.shape[0] != y.shape[dim]:
             raise RuntimeError(
