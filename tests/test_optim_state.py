@@ -212,3 +212,17 @@ def test_lbfgs_needs_a_known_line_search():
     optimizer = tg.optim.LBFGS([parameter()], line_search_fn="golden")
     with pytest.raises(RuntimeError, match="only 'strong_wolfe' is supported"):
         optimizer.step(lambda: tg.tensor(1.0))
+
+
+def test_a_state_from_before_a_setting_existed_gets_the_default():
+    x = tg.ones(2, requires_grad=True)
+    x.grad = tg.ones(2)
+    optimizer, expected = (tg.optim.Adam([x.clone().detach().requires_grad_()], lr=0.1) for _ in range(2))
+    saved = optimizer.state_dict()
+    for name in ("decoupled_weight_decay", "maximize", "amsgrad"):
+        del saved["param_groups"][0][name]
+    optimizer.load_state_dict(saved)
+    for each in (optimizer, expected):
+        each.param_groups[0]["params"][0].grad = tg.ones(2)
+        each.step()
+    assert (optimizer.param_groups[0]["params"][0] == expected.param_groups[0]["params"][0]).all()

@@ -281,10 +281,10 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
         counting.data[0] = counting.data[1] = step.at
         counting.stride[0][0] = counting.stride[1][0] = 4 if step.code == F32 else 8
         counting.scalar[0] = 1
+        step.block.version += 1
         launch(ADD32 if step.code == F32 else ADD64, &counting)
         if group.step_at != NONE:
             a.scalar[group.step_at] = (<float *>step.at)[0] if step.code == F32 else (<double *>step.at)[0]
-        step.block.version += 1
     for i in range(count):
         if slots[i] is not None:
             (<Tensor>slots[i]).block.version += 1

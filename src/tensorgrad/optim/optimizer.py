@@ -284,6 +284,9 @@ class Optimizer(Stepper):
         for name, value in state.items():
             setattr(self, name, value)
         self.defaults.setdefault("differentiable", False)
+        for group in self.param_groups:  # saved before a setting existed
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
 
     def __reduce__(self):
         return _new, (type(self),), self.__getstate__()

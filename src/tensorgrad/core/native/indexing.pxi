@@ -131,8 +131,8 @@ cdef int set_item(Tensor x, object index, object value) except -1:
             source = OP_CAST(source, DTYPE_LIST[x.code])
         assign(target, linked(source), False)
         return 0
-    copy_into(target, source)
     x.block.version += 1
+    copy_into(target, source)
     return 0
 
 

@@ -93,8 +93,8 @@ cdef object hot_dropout(Op op, void **args, Py_ssize_t count):
     if x.code == F32:
         scale = <float>1 / <float>(1 - p)
     if inplace and not (tg_grad and needs_grad(x)):
-        dropped(x, kept, scale, x)
         x.block.version += 1
+        dropped(x, kept, scale, x)
         return x
     out = dropped(x, kept, scale, new_like(x, x.code))
     record_dropout(out, x, kept, scale)

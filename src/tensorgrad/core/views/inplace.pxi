@@ -88,8 +88,8 @@ cdef Tensor assign(Tensor x, Tensor value, bint partly=True):
         refuse_unfollowed(x, "is being")
     if partly and not x.contiguous and overlaps_itself(x):
         value = (<Op>CORE_OPS["_written_last"])(x, value)
-    copy_into(x, value)
     x.block.version += 1
+    copy_into(x, value)
     if recorded:
         take_history(x, value)
     return x
@@ -235,8 +235,8 @@ cdef Tensor write_out(object target, object value, str who):
         raise RuntimeError(f"result type {title(result.code)} can't be cast to the desired output type {title(out.code)}")
     enter_inplace(out)
     resize_out(out, result, who)
-    copy_into(out, result)
     out.block.version += 1
+    copy_into(out, result)
     return out
 
 
@@ -257,9 +257,9 @@ def _fill_in_place(Tensor t not None, value):
     gradient flows from before.
     """
     enter_write(t)
+    t.block.version += 1
     if value is not None:
         _fill(t, value)
-    t.block.version += 1
     if tg_grad and (needs_grad(t) or (t.base is not None and needs_grad(t.base))):
         take_history(t, (<Op>CORE_OPS["_filled"])(t, t.detach()))
     return t
