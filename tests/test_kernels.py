@@ -382,4 +382,4 @@ def test_every_kernel_declares_what_it_takes():
         assert len(set(names)) == len(names), each
         assert each["outputs"] or each["in_place"], each
         assert all(n < each["inputs"] for n in each["in_place"]), each
-        assert len(each["settings"]) <= 8 and len(each["integers"]) <= 16, each
+        assert len(each["settings"]) <= 8 and len(each["integers"]) <= 8, each

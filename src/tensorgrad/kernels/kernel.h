@@ -11,7 +11,7 @@
 #define KERNEL_OPERANDS 8
 #define KERNEL_DIMS 6
 #define KERNEL_SCALARS 8
-#define KERNEL_INTEGERS 16
+#define KERNEL_INTEGERS 8
 
 typedef struct KernelArgs {
     void *data[KERNEL_OPERANDS];                    /* the operands, in the order of the declaration; NULL for one that is not given */

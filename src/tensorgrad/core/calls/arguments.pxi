@@ -6,25 +6,32 @@ cdef inline bint are_plain(PyObject **args, Py_ssize_t count) except -1:
     """
     cdef Py_ssize_t i
     for i in range(count):
-        if type(<object>args[i]) is not Tensor and not is_plain_argument(<object>args[i]):
+        if not isinstance(<object>args[i], Tensor) and not is_plain_argument(<object>args[i]):
             return False
     return True
 
 
 cdef bint is_plain_argument(object value) except -1:
     kind = type(value)
+    if is_python_value(value):
+        return True
     if kind is tuple or kind is list or kind is Size:
         for each in value:
-            if not is_plain_value(each):
+            if not is_python_value(each) and not is_plain_object(each):
                 return False
         return True
-    return is_plain_value(value)
+    return is_plain_object(value)
 
 
-cdef inline bint is_plain_value(object value) except -1:
+cdef inline bint is_python_value(object value) noexcept:
     kind = type(value)
-    return (kind is int or kind is float or kind is bool or kind is str or kind is dtype or value is None or value is MISSING
-            or isinstance(value, Tensor) or kind is np.ndarray or (isinstance(value, np.generic) and kind.__module__ == "numpy"))
+    return value is None or kind is int or kind is float or kind is bool or kind is str
+
+
+cdef bint is_plain_object(object value) except -1:
+    kind = type(value)
+    return (isinstance(value, (Tensor, dtype)) or value is MISSING or kind is np.ndarray
+            or (isinstance(value, np.generic) and kind.__module__ == "numpy"))
 
 
 cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:

@@ -389,6 +389,8 @@ cdef object node_value(Node node, int code, object g):
     if code == ARG_SECOND_SHAPE:
         return node.settings[len(op.params) + 1]
     if code == ARG_THIRD_SHAPE:
+        if node.s2 is None:             # a kernel has called: it takes a vector along the last dimension of the output
+            return shape_tuple(<Tensor>g)[(<Tensor>g).nd - 1:]
         return shape_tuple(<Tensor>node.s2) if isinstance(node.s2, Tensor) else node.s2
     if code == ARG_GRADS:
         return [output_gradient(node, g, i) for i in range(node.outputs)]
