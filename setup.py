@@ -55,16 +55,19 @@ if WINDOWS:
     FOR_MODULES = ["/O2"]
 else:
     FOR_KERNELS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
-    # No exception passes through a kernel; loops that call libm are meant.
+    FOR_MODULES = ["-O2", "-g0", "-fno-math-errno", "-fvisibility=hidden", "-fno-asynchronous-unwind-tables"]
+    # No exception of C++'s passes through here; loops that call libm are meant.
     FOR_KERNELS += ["-fno-asynchronous-unwind-tables", "-Wno-pass-failed"]
-    FOR_MODULES = ["-O2", "-g0", "-fno-math-errno", "-fvisibility=hidden"]
     # GCC zeroes a few cache lines by a string instruction, which takes 10 ns to start: several times a call.
     STORED = "-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign"
     if accepts(STORED):
         FOR_MODULES.append(STORED)
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
-COMPACT = ("map.c", "copies.c", "reduce_other.c")
+COMPACT = ("copies.c", "map.c", "reduce_other.c", "step.c")
+# A copy of every loop for each of its questions doubles a file that asks many, and makes it no faster.
+ONE_COPY = [] if WINDOWS or not accepts("-fno-unswitch-loops") else ["-fno-unswitch-loops"]
+ASKING = ("channels.c",)
 
 FLAGS = os.environ.get("TENSORGRAD_FLAGS", "").split()
 
@@ -218,7 +221,9 @@ class BuildLibraries(build_clib):
             output_dir=folder,
             macros=build["macros"],
             include_dirs=[KERNELS],
-            extra_postargs=build["cflags"] + (FOR_SIZE if source.endswith(COMPACT) else []) + FLAGS,
+            extra_postargs=build["cflags"]
+            + (FOR_SIZE if source.endswith(COMPACT) else ONE_COPY if source.endswith(ASKING) else [])
+            + FLAGS,
         )
         return target, True
 

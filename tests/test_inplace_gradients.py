@@ -326,7 +326,7 @@ def test_a_write_that_a_listener_breaks_off_counts_as_a_write():
     z = x * x
     tg._kernels.listen(listener)
     try:
-        with pytest.raises(KeyError):
+        with pytest.raises(KeyError), tg.backend("kernels"):  # a body has another place for its result
             x += tg.ones(3)
     finally:
         tg._kernels.unlisten(listener)
