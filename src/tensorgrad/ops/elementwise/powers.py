@@ -111,8 +111,8 @@ def pow(input, exponent):
     if input.dtype.kind == "b":
         return np.logical_or(input, np.logical_not(exponent))
     if input.dtype.kind == "f":
-        if exponent.ndim == 0 and exponent == -0.5:
-            return rsqrt.body(input)    # of -0.0 and -inf it is the root's, as the kernel's
+        if exponent.ndim == 0 and abs(exponent) == 0.5:  # a root's, of -0.0 and -inf too, as the kernel's
+            return np.sqrt(input) if exponent > 0 else rsqrt.body(input)
         return np.power(input, exponent)
     if input.dtype.kind == "u" or not np.less(exponent, 0).any():
         return np.power(input, exponent)
