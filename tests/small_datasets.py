@@ -1,8 +1,6 @@
 """Small datasets that several tests read."""
 
-import numpy as np
 
-import tensorgrad as tg
 from tensorgrad.utils.data import Dataset, IterableDataset
 
 
@@ -25,20 +23,3 @@ class Count(IterableDataset):
 
     def __iter__(self):
         return iter(range(self.count))
-
-
-def same(a, b):
-    assert type(a) is type(b)
-    if isinstance(a, tg.Tensor):
-        assert a.dtype == b.dtype and a.shape == b.shape
-        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys()
-        for key in a:
-            same(a[key], b[key])
-    elif isinstance(a, (list, tuple)):
-        assert len(a) == len(b)
-        for x, y in zip(a, b):
-            same(x, y)
-    else:
-        assert a == b

@@ -5,7 +5,8 @@ import warnings
 
 import numpy as np
 import pytest
-from small_datasets import Count, Squares, same
+from comparing import same
+from small_datasets import Count, Squares
 
 import tensorgrad as tg
 from tensorgrad.utils import data

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from file_parts import Strange, entry, loaded, posix, same, saved, with_header
+from comparing import same
+from file_parts import Strange, entry, loaded, posix, saved, with_header
 
 import tensorgrad as tg
 from tensorgrad import io as files

@@ -8,7 +8,8 @@ import sys
 import textwrap
 
 import pytest
-from file_parts import Strange, posix, same
+from comparing import same
+from file_parts import Strange, posix
 
 import tensorgrad as tg
 from tensorgrad import io as files

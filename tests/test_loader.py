@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from small_datasets import Count, Squares, same
+from comparing import same
+from small_datasets import Count, Squares
 
 import tensorgrad as tg
 from tensorgrad.utils import data

@@ -120,7 +120,7 @@ cdef class Op:
     cdef int backward_needs
     cdef bint plain                 # all parameters are tensors, at most two, and no formula asks for a shape
     cdef bint keeps_second_shape    # some formula asks for the shape of the second tensor
-    cdef bint keeps_third_shape     # or of the third, which stands in s2 where the tensor itself is not kept
+    cdef bint keeps_third_shape     # or of the third, see note_third_shape
     cdef dict __dict__
 
 cdef Tensor clone_raw(Tensor x)

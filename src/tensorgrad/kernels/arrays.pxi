@@ -1,8 +1,14 @@
 # Kernels on NumPy's arrays, by the names that they declare: what does not fit is refused, sizes are found, results are made.
 
-cdef dict CODES = {np.dtype(bool): BOOL, np.dtype("u1"): U8, np.dtype("i1"): I8, np.dtype("i2"): I16, np.dtype("i4"): I32,
-                   np.dtype("i8"): I64, np.dtype("f2"): F16, np.dtype("f4"): F32, np.dtype("f8"): F64}
-cdef dict NUMPY_DTYPES = {code: dtype for dtype, code in CODES.items()}
+cdef dict NUMPY_DTYPES = numpy_dtypes()
+cdef dict CODES = {dtype: code for code, dtype in NUMPY_DTYPES.items()}
+
+
+cdef dict numpy_dtypes():
+    """NumPy's dtype for the number of each element type; it has none for bfloat16."""
+    names = [kernel_dtype(code).name.decode() for code in range(DTYPES)]
+    return {code: np.dtype(bool if name == "bool" else f"{name[0]}{kernel_dtype(code).bytes}")
+            for code, name in enumerate(names) if name != "bf16"}
 
 
 def apply(str name, **given):

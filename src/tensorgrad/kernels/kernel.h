@@ -52,7 +52,7 @@ typedef struct Kernel {
     const char *settings;                                           /* names: of scalars, then after a colon of integers */
     const char *operands;                                           /* their names and where they lie, see above */
     int64_t (*units)(const KernelArgs *a);                          /* NULL: size[0] */
-    size_t (*workspace)(const KernelArgs *a, int64_t units);        /* bytes; asked only if there is a `finish` */
+    size_t (*workspace)(const KernelArgs *a, int64_t units);        /* bytes; asked only if there is a `finish`; NULL: none */
     void (*finish)(const KernelArgs *a, int64_t units);             /* or NULL */
 } Kernel;
 

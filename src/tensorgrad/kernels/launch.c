@@ -39,7 +39,7 @@ int kernel_run(const Kernel *kernel, KernelArgs *args, double cost)
     int64_t units = kernel->units ? kernel->units(args) : args->size[0];
     int joins = kernel->finish && units > 1;
     if (joins) {
-        size_t bytes = kernel->workspace(args, units);
+        size_t bytes = kernel->workspace ? kernel->workspace(args, units) : 0;
         args->workspace = bytes ? malloc(bytes) : NULL;
         if (bytes && !args->workspace) {
             return -1;

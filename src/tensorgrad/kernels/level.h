@@ -71,6 +71,12 @@ ALWAYS_INLINE int64_t divide_up(int64_t a, int64_t b)
 /* Elements that are added up apart from the others of a long sum, so that threads can share it. */
 #define SEGMENT 32768
 
+/* The units of a kernel of one loop that is cut into these, as the length alone says. */
+ALWAYS_INLINE int64_t units_of_segments(const KernelArgs *a)
+{
+    return a->size[0] <= SEGMENT ? 1 : divide_up(a->size[0], SEGMENT);
+}
+
 /* The units of a kernel that can't be cut. */
 ALWAYS_INLINE int64_t one_unit(const KernelArgs *a)
 {

@@ -5,11 +5,6 @@
 ROW_HELPERS(f32, float)
 ROW_HELPERS(f64, double)
 
-static int64_t segments(const KernelArgs *args)
-{
-    return args->size[0] <= SEGMENT ? 1 : divide_up(args->size[0], SEGMENT);
-}
-
 /* What a segment leaves: its sum, how many rows are in it, and the first row that names no class. */
 typedef struct Part {
     double total;
@@ -245,8 +240,8 @@ static size_t sums(const KernelArgs *args, int64_t units)
 #define CROSS_ENTROPY_OPERANDS "logits=ab target=i64:a loss=. log_probabilities=ab wrong=i64:2"
 
 const Kernel LEVEL(loss_entries)[] = {
-    JOINED(mse_loss, f32, DT_F32, 0.1f, 2, 1, ": mean", "input=a target=a loss=.", segments, sums)
-    JOINED(mse_loss, f64, DT_F64, 0.2f, 2, 1, ": mean", "input=a target=a loss=.", segments, sums)
+    JOINED(mse_loss, f32, DT_F32, 0.1f, 2, 1, ": mean", "input=a target=a loss=.", units_of_segments, sums)
+    JOINED(mse_loss, f64, DT_F64, 0.2f, 2, 1, ": mean", "input=a target=a loss=.", units_of_segments, sums)
     BOTH_FLOATS(mse_loss_backward, 0.1f, 0.2f, .inputs = 3, .outputs = 1, .settings = ": mean",
                 .operands = "grad=. input=a target=a out=a")
     JOINED(cross_entropy, f32, DT_F32, 0.4f, 2, 3, ": mean ignore_index", CROSS_ENTROPY_OPERANDS, segments_of_loss, parts)

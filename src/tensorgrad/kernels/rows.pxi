@@ -3,19 +3,18 @@
 
 cdef object over_rows(str name, dict given):
     """A kernel of lines along a dimension, on the rows of matrices."""
-    for operand, value in given.items():
-        if operand == "out" and value is not None:
-            writable_array(name, operand, value)
-        if value is not None:
-            value = np.asarray(value)
-            if value.ndim != 2:
-                raise ValueError(f"{name}: {operand} is {value.dtype}{list(value.shape)}, wanted a matrix")
-            if operand != "out":
-                given[operand] = value[:, :, None]
+    cdef dict lines = {}
     out = given["out"]
-    given["out"] = None if out is None else out[:, :, None]
-    result = perform(name, name, given)[:, :, 0]
-    return result if out is None else out
+    if out is not None:
+        writable_array(name, "out", out)
+    for operand, value in given.items():
+        if value is not None:
+            matrix = np.asarray(value)
+            if matrix.ndim != 2:
+                raise ValueError(f"{name}: {operand} is {matrix.dtype}{list(matrix.shape)}, wanted a matrix")
+            lines[operand] = matrix[:, :, None]
+    result = perform(name, name, lines)
+    return result[:, :, 0] if out is None else out
 
 
 def softmax(input, out=None):

@@ -4,6 +4,52 @@
 
 #include "entries.h"
 
+/* What Adam and its kin read first: their rows below begin with the same settings. `at` is the operand of the mean. */
+#define TWO_MOMENTS(type, at)                                                                           \
+        type *param = a->data[0];                                                                       \
+        const type *grad = a->data[1];                                                                  \
+        type *m = a->data[at];                                                                          \
+        type *v = a->data[at + 1];                                                                      \
+        double lr = a->scalar[0];                                                                       \
+        double beta1 = a->scalar[1];                                                                    \
+        double beta2 = a->scalar[2];                                                                    \
+        double step = a->scalar[5];                                                                     \
+        int decoupled = a->integer[0] != 0;                                                             \
+        type take1 = (type)(1.0 - beta1);                                                               \
+        type keep2 = (type)beta2;                                                                       \
+        type take2 = (type)(1.0 - beta2);                                                               \
+        type eps = (type)a->scalar[3];                                                                  \
+        type shrink = decoupled ? (type)(1.0 - lr * a->scalar[4]) : 1;                                  \
+        type weight_decay = decoupled ? 0 : (type)a->scalar[4];                                         \
+        type sign = a->integer[1] ? -1 : 1;
+
+/* And do first with each element: its gradient g, and what it becomes of both moments. */
+#define MOVE_MOMENTS(type)                                                                              \
+                type p = shrink * param[i];                                                             \
+                type g = sign * grad[i] + weight_decay * p;                                             \
+                type first = m[i] + take1 * (g - m[i]);                                                 \
+                type second = keep2 * v[i] + take2 * g * g;                                             \
+                m[i] = first;                                                                           \
+                v[i] = second;
+
+/* The momentum of NAdam at a step. */
+static double momentum_at(const KernelArgs *a, double step)
+{
+    return a->scalar[1] * (1.0 - 0.5 * pow(0.96, step * a->scalar[6]));
+}
+
+/* The product of all its momenta, this step's with them: one number, which is written once all units have read it. */
+static float momenta_till_now(const KernelArgs *a)
+{
+    return *(const float *)a->data[2] * (float)momentum_at(a, a->scalar[5]);
+}
+
+static void finish_nadam(const KernelArgs *a, int64_t units)
+{
+    (void)units;
+    *(float *)a->data[2] = momenta_till_now(a);
+}
+
 #define STEPS(T, type)                                                                                  \
     static void sgd_##T(const KernelArgs *a, int64_t from, int64_t to)                                  \
     {                                                                                                   \
@@ -33,35 +79,15 @@
     }                                                                                                   \
     static void adam_##T(const KernelArgs *a, int64_t from, int64_t to)                                 \
     {                                                                                                   \
-        type *param = a->data[0];                                                                       \
-        const type *grad = a->data[1];                                                                  \
-        type *m = a->data[2];                                                                           \
-        type *v = a->data[3];                                                                           \
+        TWO_MOMENTS(type, 2)                                                                            \
         type *largest = a->data[4];                                                                     \
-        double lr = a->scalar[0];                                                                       \
-        double beta1 = a->scalar[1];                                                                    \
-        double beta2 = a->scalar[2];                                                                    \
-        double step = a->scalar[5];                                                                     \
-        int decoupled = a->integer[0] != 0;                                                             \
-        type take1 = (type)(1.0 - beta1);                                                               \
-        type keep2 = (type)beta2;                                                                       \
-        type take2 = (type)(1.0 - beta2);                                                               \
-        type eps = (type)a->scalar[3];                                                                  \
-        type shrink = decoupled ? (type)(1.0 - lr * a->scalar[4]) : 1;                                  \
-        type weight_decay = decoupled ? 0 : (type)a->scalar[4];                                         \
-        type sign = a->integer[1] ? -1 : 1;                                                             \
         type step_size = (type)(lr / (1.0 - pow(beta1, step)));                                         \
         type root_scale = (type)(1.0 / sqrt(1.0 - pow(beta2, step)));                                   \
         if (largest) {                                                                                  \
             INDEPENDENT                                                                                 \
             for (int64_t i = from; i < to; i++) {                                                       \
-                type p = shrink * param[i];                                                             \
-                type g = sign * grad[i] + weight_decay * p;                                             \
-                type first = m[i] + take1 * (g - m[i]);                                                 \
-                m[i] = first;                                                                           \
-                type second = keep2 * v[i] + take2 * g * g;                                             \
+                MOVE_MOMENTS(type)                                                                      \
                 type top = second > largest[i] || second != second ? second : largest[i];               \
-                v[i] = second;                                                                          \
                 largest[i] = top;                                                                       \
                 param[i] = p - step_size * first / (SQRT_##T(top) * root_scale + eps);                  \
             }                                                                                           \
@@ -69,12 +95,7 @@
         }                                                                                               \
         INDEPENDENT                                                                                     \
         for (int64_t i = from; i < to; i++) {                                                           \
-            type p = shrink * param[i];                                                                 \
-            type g = sign * grad[i] + weight_decay * p;                                                 \
-            type first = m[i] + take1 * (g - m[i]);                                                     \
-            type second = keep2 * v[i] + take2 * g * g;                                                 \
-            m[i] = first;                                                                               \
-            v[i] = second;                                                                              \
+            MOVE_MOMENTS(type)                                                                          \
             param[i] = p - step_size * first / (SQRT_##T(second) * root_scale + eps);                   \
         }                                                                                               \
     }                                                                                                   \
@@ -102,89 +123,39 @@
             param[i] -= step_size * first / top;                                                        \
         }                                                                                               \
     }                                                                                                   \
-    /* The product of all momenta so far is one number: the last unit to be joined writes it. */        \
-    static float nadam_product_##T(const KernelArgs *a)                                                 \
-    {                                                                                                   \
-        double now = a->scalar[1] * (1.0 - 0.5 * pow(0.96, a->scalar[6] * a->scalar[5]));               \
-        return *(const float *)a->data[2] * (float)now;                                                 \
-    }                                                                                                   \
     static void nadam_##T(const KernelArgs *a, int64_t from, int64_t to)                                \
     {                                                                                                   \
-        type *param = a->data[0];                                                                       \
-        const type *grad = a->data[1];                                                                  \
-        type *m = a->data[3];                                                                           \
-        type *v = a->data[4];                                                                           \
-        double lr = a->scalar[0];                                                                       \
-        double beta1 = a->scalar[1];                                                                    \
-        double beta2 = a->scalar[2];                                                                    \
-        double step = a->scalar[6];                                                                     \
-        double now = beta1 * (1.0 - 0.5 * pow(0.96, step * a->scalar[5]));                              \
-        double ahead = beta1 * (1.0 - 0.5 * pow(0.96, (step + 1.0) * a->scalar[5]));                    \
-        float product = nadam_product_##T(a);                                                           \
-        int decoupled = a->integer[0] != 0;                                                             \
-        type take1 = (type)(1.0 - beta1);                                                               \
-        type keep2 = (type)beta2;                                                                       \
-        type take2 = (type)(1.0 - beta2);                                                               \
-        type eps = (type)a->scalar[3];                                                                  \
-        type shrink = decoupled ? (type)(1.0 - lr * a->scalar[4]) : 1;                                  \
-        type weight_decay = decoupled ? 0 : (type)a->scalar[4];                                         \
-        type sign = a->integer[1] ? -1 : 1;                                                             \
+        TWO_MOMENTS(type, 3)                                                                            \
+        double now = momentum_at(a, step);                                                              \
+        double ahead = momentum_at(a, step + 1.0);                                                      \
+        float product = momenta_till_now(a);                                                            \
         type of_grad = (type)(lr * (1.0 - now) / (1.0 - product));                                      \
         type of_mean = (type)(lr * ahead / (1.0 - product * ahead));                                    \
         type root_scale = (type)(1.0 / sqrt(1.0 - pow(beta2, step)));                                   \
         int64_t end = to * SEGMENT < a->size[0] ? to * SEGMENT : a->size[0];                            \
         INDEPENDENT                                                                                     \
         for (int64_t i = from * SEGMENT; i < end; i++) {                                                \
-            type p = shrink * param[i];                                                                 \
-            type g = sign * grad[i] + weight_decay * p;                                                 \
-            type first = m[i] + take1 * (g - m[i]);                                                     \
-            type second = keep2 * v[i] + take2 * g * g;                                                 \
-            m[i] = first;                                                                               \
-            v[i] = second;                                                                              \
+            MOVE_MOMENTS(type)                                                                          \
             param[i] = p - (of_grad * g + of_mean * first) / (SQRT_##T(second) * root_scale + eps);     \
         }                                                                                               \
-        if (a->size[0] <= SEGMENT) {                                                                    \
-            *(float *)a->data[2] = product;                                                             \
+        if (units_of_segments(a) == 1) {                                                                \
+            finish_nadam(a, 1);                                                                         \
         }                                                                                               \
-    }                                                                                                   \
-    static void finish_nadam_##T(const KernelArgs *a, int64_t units)                                    \
-    {                                                                                                   \
-        (void)units;                                                                                    \
-        *(float *)a->data[2] = nadam_product_##T(a);                                                    \
     }                                                                                                   \
     static void radam_##T(const KernelArgs *a, int64_t from, int64_t to)                                \
     {                                                                                                   \
-        type *param = a->data[0];                                                                       \
-        const type *grad = a->data[1];                                                                  \
-        type *m = a->data[2];                                                                           \
-        type *v = a->data[3];                                                                           \
-        double lr = a->scalar[0];                                                                       \
-        double beta2 = a->scalar[2];                                                                    \
-        double step = a->scalar[5];                                                                     \
+        TWO_MOMENTS(type, 2)                                                                            \
         double left = pow(beta2, step);                                                                 \
         /* how many gradients the mean square rests on in the end, and by now */                        \
         double longest = 2.0 / (1.0 - beta2) - 1.0;                                                     \
         double length = longest - 2.0 * step * left / (1.0 - left);                                     \
         double trust = length > 5.0 ? sqrt((length - 4.0) * (length - 2.0) * longest                    \
                                            / ((longest - 4.0) * (longest - 2.0) * length)) : 1.0;       \
-        int decoupled = a->integer[0] != 0;                                                             \
         int by_root = length > 5.0;                                                                     \
-        type take1 = (type)(1.0 - a->scalar[1]);                                                        \
-        type keep2 = (type)beta2;                                                                       \
-        type take2 = (type)(1.0 - beta2);                                                               \
-        type eps = (type)a->scalar[3];                                                                  \
-        type shrink = decoupled ? (type)(1.0 - lr * a->scalar[4]) : 1;                                  \
-        type weight_decay = decoupled ? 0 : (type)a->scalar[4];                                         \
-        type sign = a->integer[1] ? -1 : 1;                                                             \
-        type step_size = (type)(lr / (1.0 - pow(a->scalar[1], step)) * trust * (by_root ? sqrt(1.0 - left) : 1.0)); \
+        type step_size = (type)(lr / (1.0 - pow(beta1, step)) * trust * (by_root ? sqrt(1.0 - left) : 1.0)); \
         INDEPENDENT                                                                                     \
         for (int64_t i = from; i < to; i++) {                                                           \
-            type p = shrink * param[i];                                                                 \
-            type g = sign * grad[i] + weight_decay * p;                                                 \
-            type first = m[i] + take1 * (g - m[i]);                                                     \
-            type second = keep2 * v[i] + take2 * g * g;                                                 \
-            m[i] = first;                                                                               \
-            v[i] = second;                                                                              \
+            MOVE_MOMENTS(type)                                                                          \
             param[i] = p - step_size * first / (by_root ? SQRT_##T(second) + eps : 1);                  \
         }                                                                                               \
     }                                                                                                   \
@@ -262,23 +233,11 @@
 STEPS(f32, float)
 STEPS(f64, double)
 
-static int64_t segments(const KernelArgs *a)
-{
-    return a->size[0] <= SEGMENT ? 1 : divide_up(a->size[0], SEGMENT);
-}
-
-static size_t nothing_apart(const KernelArgs *a, int64_t units)
-{
-    (void)a;
-    (void)units;
-    return 0;
-}
-
 #define NADAM(T, CODE, nanoseconds)                                                                     \
     {"nadam", CODE, nadam_##T, nanoseconds, .inputs = 5, .in_place = 1 | 4 | 8 | 16,                    \
      .operands = "param=a grad=a mu_product=f32:. mean=a square=a",                                     \
-     .settings = "lr beta1 beta2 eps weight_decay momentum_decay step : decoupled_weight_decay maximize", \
-     .units = segments, .workspace = nothing_apart, .finish = finish_nadam_##T},
+     .settings = "lr beta1 beta2 eps weight_decay step momentum_decay : decoupled_weight_decay maximize", \
+     .units = units_of_segments, .finish = finish_nadam},
 
 const Kernel LEVEL(step_entries)[] = {
     BOTH_FLOATS(sgd, 0.2f, 0.4f, .inputs = 3, .in_place = 1 | 4, .operands = "param=a grad=a buffer?=a",

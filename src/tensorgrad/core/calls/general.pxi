@@ -92,6 +92,16 @@ cdef inline bint writes_as(Op op, int code) noexcept:
     return op.writes and op.rule != FREE and not op.double and COMPUTES[code] == code
 
 
+cdef object computed(Op op, list bodies, object a, object b, int code):
+    """What an elementwise body makes of its operands, of which ``b`` may be None: a tensor where it can write into one, else an
+    array; in the dtype that its rule says.
+    """
+    if writes_as(op, code):
+        return call_body(op, bodies, room_for(op, a, b, code))
+    result = call_body(op, bodies)
+    return result if op.rule == FREE else body_result(op, result, code)
+
+
 cdef object body_result(Op op, object result, int code):
     """What an elementwise body or a reduction gave, as an array of the dtype that its rule says."""
     cdef dtype wanted = <dtype>DTYPE_LIST[code]
@@ -277,7 +287,7 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
                     else:
                         keep2(node, t)
                 elif i == 2 and op.keeps_third_shape:
-                    node.s2 = shape_tuple(t)
+                    note_third_shape(node, t)
             else:
                 extra = node_extra(node)
                 if extra.edges is None:
@@ -315,6 +325,13 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
     elif keep & 8:
         keep_output(node, out)
     return out
+
+
+cdef inline int note_third_shape(Node node, Tensor t) except -1:
+    """For formulas that ask for it of a tensor that is not kept: that of a leaf is seen in the edge to it."""
+    if type(node.e2) is Node:
+        node.s2 = shape_tuple(t)
+    return 0
 
 
 cdef int record_list(Op op, Node node, list inputs) except -1:
@@ -389,9 +406,8 @@ cdef object node_value(Node node, int code, object g):
     if code == ARG_SECOND_SHAPE:
         return node.settings[len(op.params) + 1]
     if code == ARG_THIRD_SHAPE:
-        if node.s2 is None:             # a kernel has called: it takes a vector along the last dimension of the output
-            return shape_tuple(<Tensor>g)[(<Tensor>g).nd - 1:]
-        return shape_tuple(<Tensor>node.s2) if isinstance(node.s2, Tensor) else node.s2
+        third = node.e2 if node.s2 is None else node.s2
+        return shape_tuple(<Tensor>third) if isinstance(third, Tensor) else third
     if code == ARG_GRADS:
         return [output_gradient(node, g, i) for i in range(node.outputs)]
     if code <= ARG_G_N:

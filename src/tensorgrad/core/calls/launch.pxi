@@ -49,16 +49,17 @@ cdef Operand operand(Tensor t):
 
 
 cdef tuple operands_in(object values, int depth=0):
-    """The tensors and arrays among some values, and among those in lists of them, as operands of an event."""
+    """The tensors and arrays among some values, and among those in lists of them, as operands of an event. A list may hold
+    itself: nobody calls with tensors deeper than three lists.
+    """
     cdef list found = []
     for each in values:
         if isinstance(each, Tensor):
             found.append(operand(<Tensor>each))
         elif isinstance(each, np.ndarray):
             found.append(operand_of_array(<cnp.ndarray>each))
-        elif isinstance(each, (tuple, list)):
-            if depth < 3:
-                found.extend(operands_in(each, depth + 1))
+        elif isinstance(each, (tuple, list)) and depth < 3:
+            found.extend(operands_in(each, depth + 1))
     return tuple(found)
 
 

@@ -218,16 +218,6 @@ cdef bint any_needs_grad(object values) except -1:
     return False
 
 
-cdef bint keeps_first(Op op) except -1:
-    """Whether what is recorded of an op may be its first operand itself, or ask for its values."""
-    if op.kind != UNARY and op.kind != BINARY:
-        return True
-    for kept in op.keeps:
-        if <int>kept & 1:
-            return True
-    return False
-
-
 cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
     """``x.name_(...)``: the op itself, then its values and history into ``x``."""
     cdef Op target = op.target
@@ -251,8 +241,8 @@ cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
                            f"dtype {keywords['dtype']} should match")
     enter_inplace(x)
     rest = [<object>args[i] for i in range(1, count)]
-    if tg_grad and (keeps_first(target) or any([each is x for each in rest])) and (
-            needs_grad(x) or any_needs_grad(rest) or any_needs_grad(keywords.values())):
+    if tg_grad and (needs_grad(x) or any_needs_grad(rest) or any_needs_grad(keywords.values())) and (
+            target.kind not in (UNARY, BINARY) or kept_by(target, x, [*rest, *keywords.values()]) & 1):
         first = OP_CLONE(x)         # what a formula keeps of it must not change under the write
         rest = [first if each is x else each for each in rest]
         keywords = {name: first if each is x else each for name, each in keywords.items()}

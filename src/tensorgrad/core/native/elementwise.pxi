@@ -158,14 +158,8 @@ cdef object run_unary(Op op, list values):
     bodies[0] = body_array(op, x)
     if op.rule == TO_BOOL:
         code = BOOL
-    if writes_as(op, code):
-        result = call_body(op, bodies, new_like(x, code))
-    else:
-        result = call_body(op, bodies)
-        if op.rule != FREE:
-            result = body_result(op, result, code)
     values[0] = x
-    return finish(op, values, [x], result, code)
+    return finish(op, values, [x], computed(op, bodies, x, None, code), code)
 
 
 # ---------------------------------------------------------------------------- two operands
@@ -484,26 +478,20 @@ cdef object run_binary(Op op, list values):
         check_broadcast(op, a, b)
     if op.rule == TO_BOOL:
         code = BOOL
-    if writes_as(op, code):
-        result = call_body(op, bodies, room_for(a, b, code))
-    else:
-        result = call_body(op, bodies)
-        if op.rule != FREE:
-            result = body_result(op, result, code)
     values[0] = a
     values[1] = b
-    return finish(op, values, [a, b], result, code)
+    return finish(op, values, [a, b], computed(op, bodies, a, b, code), code)
 
 
-cdef Tensor room_for(object a, object b, int code):
-    """Memory for what an op makes of two operands, of which one may be a number."""
+cdef Tensor room_for(Op op, object a, object b, int code):
+    """Memory for what an op makes of its operands, of which one may be a number, or the second None."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef int nd
     if not isinstance(a, Tensor):
         return new_like(<Tensor>b, code)
     if not isinstance(b, Tensor):
         return new_like(<Tensor>a, code)
-    nd = broadcast_shape(<Tensor>a, <Tensor>b, shape, "")
+    nd = broadcast_shape(<Tensor>a, <Tensor>b, shape, op.__name__)
     return new_tensor(nd, shape, code)
 
 

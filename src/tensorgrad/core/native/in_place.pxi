@@ -12,7 +12,7 @@ cdef object inplace_binary(Op op, Tensor x, object other):
         return NotImplemented
     enter_inplace(x)
     recorded = tg_grad and (needs_grad(x) or (isinstance(other, Tensor) and needs_grad(<Tensor>other)))
-    kept = kept_by(op, x, other) if recorded else 0
+    kept = kept_by(op, x, [other]) if recorded else 0
     if kept & 1:
         before = OP_CLONE(x)
         return assign(x, <Tensor>binary(op, before, before if other is x else other))
@@ -70,13 +70,13 @@ cdef object inplace_operator(Op op, Tensor x, object other):
         end_event(event)
 
 
-cdef int kept_by(Op op, Tensor x, object other) except -1:
-    """What the formulas that will be asked keep: bit 0 for the first operand, 1 for the second, 3 for the result."""
+cdef int kept_by(Op op, Tensor x, list others) except -1:
+    """What formulas will keep of an elementwise op of ``x`` and, where it has two operands, the first of ``others``: bit 0 for
+    ``x``, which may stand among these too, bit 3 for the result.
+    """
     cdef int kept = 0
-    if not op.formulas:
-        return 0
-    if op.formulas[0] is not None and needs_grad(x):
-        kept |= <int>op.keeps[0]
-    if op.formulas[1] is not None and isinstance(other, Tensor) and needs_grad(<Tensor>other):
-        kept |= <int>op.keeps[1]
-    return kept | 1 if other is x and kept & 2 else kept
+    cdef Py_ssize_t i
+    for i, operand in enumerate([x, *others][:len(op.formulas)]):
+        if op.formulas[i] is not None and isinstance(operand, Tensor) and needs_grad(<Tensor>operand):
+            kept |= <int>op.keeps[i]
+    return kept | 1 if kept & 2 and others[0] is x else kept

@@ -243,6 +243,7 @@ cdef object hot_linear(Op op, void **args, Py_ssize_t count):
 cdef object linear(Op op, Tensor x, Tensor weight, Tensor bias):
     """``x @ weight.T + bias``."""
     cdef Tensor rows = x, out
+    cdef Node node
     cdef Py_ssize_t shape[MAX_DIMS]
     if (not tg_kernels or x.code != weight.code or OP_MATMUL.kernels[x.code] is NULL or weight.nd != 2 or x.nd < 2
             or shape_of(x)[x.nd - 1] != shape_of(weight)[1]):
@@ -258,7 +259,9 @@ cdef object linear(Op op, Tensor x, Tensor weight, Tensor bias):
         shape[x.nd - 1] = shape_of(weight)[0]
         out = reshaped_alias(out, x.nd, shape)
     if tg_grad:
-        record_native(op, out, x, weight, bias, (1 if needs_grad(weight) else 0) | (2 if needs_grad(x) else 0))
+        node = record_native(op, out, x, weight, bias, (1 if needs_grad(weight) else 0) | (2 if needs_grad(x) else 0))
+        if node is not None:
+            note_third_shape(node, bias)
     return out
 
 

@@ -11,7 +11,7 @@ cdef int reduced_dims(Op op, object dim, Tensor x, uint8_t *mask) except -1:
         memset(mask, 1, x.nd)
         return 0
     if isinstance(dim, (tuple, list)):
-        for each in dim:
+        for each in [plain_dim(each) for each in dim]:
             d = wrap_dim(each, x.nd)
             if mask[d]:
                 raise RuntimeError(f"{who}(): dim {d} appears multiple times in the list of dims")
@@ -19,8 +19,14 @@ cdef int reduced_dims(Op op, object dim, Tensor x, uint8_t *mask) except -1:
         return 0
     if isinstance(dim, (str, float, bool)) or not hasattr(dim, "__index__"):
         raise TypeError(f"{who}(): argument 'dim' must be int or tuple of ints, not {type(dim).__name__}")
+    dim = plain_dim(dim)
     mask[wrap_dim(dim, x.nd)] = 1
     return 0
+
+
+cdef inline object plain_dim(object dim):
+    """A dimension's number, before a tensor is asked how many it has: what gives it may change that."""
+    return dim if type(dim) in (int, float, bool) else PyNumber_Index(dim)
 
 
 cdef Tensor reduce_kernel(const Kernel **kernels, Tensor x, const uint8_t *mask, bint keepdim, int out_code, list extremes=None,

@@ -270,8 +270,14 @@ cdef bint clash(Tensor out, Tensor x) noexcept:
 
 
 cdef tuple shape_tuple(Tensor t):
-    cdef Py_ssize_t *shape = shape_of(t)
-    return tuple([shape[i] for i in range(t.nd)])
+    cdef tuple sizes = PyTuple_New(t.nd)
+    cdef object size
+    cdef int i
+    for i in range(t.nd):
+        size = shape_of(t)[i]
+        Py_INCREF(size)
+        PyTuple_SET_ITEM(sizes, i, size)
+    return sizes
 
 
 cdef object size_object(Tensor t):
