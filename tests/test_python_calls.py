@@ -11,6 +11,8 @@ from tensorgrad.nn import functional as F
 
 x, index, image = tg.rand(16, 8), tg.arange(5), tg.rand(2, 3, 4, 4)
 leaf = tg.rand(16, 8).requires_grad_()
+filters = tg.rand(5, 3, 3, 3)
+weight = filters.clone().requires_grad_()
 mean, variance = tg.zeros(8), tg.ones(8)
 embedding, norm1d, norm2d = nn.Embedding(16, 8), nn.BatchNorm1d(8), nn.BatchNorm2d(3)
 parameters = [nn.Parameter(tg.rand(3)) for _ in range(13)]
@@ -29,6 +31,8 @@ MOST = {
     "index_select": (0, lambda: tg.index_select(x, 0, index)),
     "embedding": (0, lambda: F.embedding(index, x)),
     "nn.Embedding": (1, lambda: embedding(index)),
+    "conv2d": (0, lambda: F.conv2d(image, filters, None, 1, 1)),
+    "backward of conv2d": (0, lambda: F.conv2d(image, weight, None, 1, 1).sum().backward()),
     "dropout": (0, lambda: F.dropout(x, 0.5)),
     "dropout in place": (0, lambda: F.dropout(x, 0.5, inplace=True)),
     "dropout2d": (0, lambda: F.dropout2d(image)),

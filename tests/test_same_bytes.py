@@ -45,6 +45,13 @@ def backward_of_rows():
     return table.grad
 
 
+def backward_of_convolution(channels, filters, groups, size, **settings):
+    x, w, b = drawn(5, channels, *size), drawn(filters, channels // groups, 3, 3, seed=1), drawn(filters)
+    leaves = [each.requires_grad_() for each in (x, w, b)]
+    F.conv2d(*leaves, groups=groups, **settings).square().sum().backward()
+    return tg.cat([each.grad.flatten() for each in leaves])
+
+
 def dropped():
     tg.manual_seed(0)
     return F.dropout(drawn(300_017))
@@ -77,6 +84,9 @@ CALLS = {
     "gathered rows": lambda: drawn(500, 301)[tg.arange(3000) % 500],
     "gradient of gathered rows": backward_of_rows,
     "dropout": dropped,
+    "convolution": lambda: backward_of_convolution(9, 20, 1, (41, 37), padding=1),
+    "convolution of many channels": lambda: backward_of_convolution(150, 130, 1, (5, 6), padding=1),
+    "convolution of each channel": lambda: backward_of_convolution(30, 30, 30, (31, 29), stride=2),
     "mse_loss": lambda: F.mse_loss(drawn(300_017), drawn(300_017, seed=1)),
     "rows of a product": lambda: drawn(301, 200) @ drawn(200, 301, seed=1),
     "columns of a product": lambda: drawn(17, 500) @ drawn(500, 700, seed=1),
@@ -131,7 +141,13 @@ def transformer():
     return Attention(64), drawn(64, 32, 64)
 
 
-@pytest.mark.parametrize("net", (mlp, normalized, transformer))
+def convolutional():
+    layers = [tg.nn.Conv2d(1, 16, 3, padding=1), tg.nn.BatchNorm2d(16), tg.nn.ReLU()]
+    layers += [tg.nn.Conv2d(16, 24, 3, stride=2), tg.nn.ReLU(), tg.nn.Flatten(), tg.nn.Linear(24 * 49, 10)]
+    return tg.nn.Sequential(*layers), drawn(64, 1, 16, 16)
+
+
+@pytest.mark.parametrize("net", (mlp, normalized, transformer, convolutional))
 def test_training_gives_the_same_bytes_at_any_number_of_threads(net):
     results = []
     for number in NUMBERS:

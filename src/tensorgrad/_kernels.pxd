@@ -52,6 +52,7 @@ cdef extern from "kernel.h" nogil:
         const char *operands
         int64_t (*units)(const KernelArgs *a) noexcept nogil
         void (*finish)(const KernelArgs *a, int64_t units) noexcept nogil
+        const char *(*refuse)(const KernelArgs *a) noexcept nogil
     void begin "kernel_begin"(KernelArgs *a, int ndim) noexcept
     double kernel_cost(const Kernel *kernel, const KernelArgs *args) noexcept
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 # Families of PyTorch's names that have no nearest name here, because the whole family is not in yet.
 NOT_YET = [
     (
-        r"(lazy)?_?conv(_transpose|transpose)?[1-3]d|(conv_tbc|convolution)|(un)?fold|channel_norm",
-        "convolutions are",
+        r"lazyconv(transpose)?[1-3]d|channel_norm",
+        "that layer is",
     ),
     (r"(adaptive|fractional|lp)?_?(avg|max|lp)?_?(un)?pool[1-3]d(_with_indices)?", "pooling is"),
     (r"(interpolate|upsample.*|grid_sample|affine_grid)", "resampling is"),

@@ -31,6 +31,7 @@ cdef object perform(str who, str name, dict given, int flags=0):
     cdef int i
     cdef list declared = in_any_shape(operands_of(kernel)), arrays = []
     cdef dict sizes = {}
+    cdef const char *error
     cdef bint reduces = "*" in [operand.where for operand in declared] and "ac" in [operand.where for operand in declared]
     for i, operand in enumerate(declared):
         value = given.pop(operand.name, None)
@@ -52,6 +53,10 @@ cdef object perform(str who, str name, dict given, int flags=0):
     for i in range(len(arrays)):
         give_array(&a, i, arrays[i], declared[i].where)
     give_settings(who, kernel, &a, given, sizes)
+    if kernel.refuse is not NULL:
+        error = kernel.refuse(&a)
+        if error is not NULL:
+            raise ValueError(f"{who}: {error.decode()}")
     launch(kernel, &a)
     outputs = arrays[kernel.inputs:]
     return None if not outputs else outputs[0] if len(outputs) == 1 else tuple(outputs)

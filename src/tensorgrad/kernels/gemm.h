@@ -10,12 +10,7 @@
 #include <string.h>
 
 #include "entries.h"
-
-#if ELEMENT_BYTES == 4
-typedef float element;
-#else
-typedef double element;
-#endif
+#include "gemm_vector.h"
 
 typedef struct Product {
     int64_t rows, columns, depth;       /* M, N, K */
@@ -28,11 +23,6 @@ typedef struct Product {
     const element *bias;
     int flags;
 } Product;
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Bias and relu for a result that stands in `c` without them. */
 static void finish_plain(const Product *p)
@@ -85,8 +75,6 @@ static void multiply_plain(const Product *p)
 #if VECTOR_TYPES
 #include "gemm_blocks.h"
 #else
-#define TILE_ROWS 8
-#define TILE_COLUMNS 8
 #define multiply multiply_plain
 #endif
 #include "gemm_thin.h"

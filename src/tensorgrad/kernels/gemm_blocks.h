@@ -9,6 +9,7 @@
 #define TENSORGRAD_GEMM_BLOCKS_H
 
 #include "gemm_pack.h"
+#include "gemm_tile.h"
 #include "pool.h"
 
 #if MASKED
@@ -59,7 +60,7 @@ static int multiply_tiny(const Product *p)
         tile.b = turned;
         tile.b_step = TILE_COLUMNS;
     }
-    tiles[p->rows - 1][transposed][vectors - 1][masked](&tile);
+    TILES[p->rows - 1][transposed][vectors - 1][masked](&tile);
     return 1;
 }
 #endif
@@ -206,7 +207,7 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
         }
         tile.c = c;
 #if MASKED
-        tiles[height - 1][transposed][vectors - 1][partial](&tile);
+        TILES[height - 1][transposed][vectors - 1][partial](&tile);
 #else
         if (partial) {
             /* Whole vectors are written beside C, and what exists of them is copied. */
@@ -218,13 +219,13 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
             }
             tile.c = edge;
             tile.c_step = TILE_COLUMNS;
-            tiles[height - 1][transposed][vectors - 1][0](&tile);
+            TILES[height - 1][transposed][vectors - 1][0](&tile);
             tile.c_step = p->c_row;
             for (int64_t r = 0; r < height; r++) {
                 memcpy(c + r * p->c_row, edge + r * TILE_COLUMNS, (size_t)columns * sizeof(element));
             }
         } else {
-            tiles[height - 1][transposed][vectors - 1][0](&tile);
+            TILES[height - 1][transposed][vectors - 1][0](&tile);
         }
 #endif
         i += height;

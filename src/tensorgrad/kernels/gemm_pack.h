@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "gemm_tile.h"
+#include "gemm_vector.h"
 
 /* A panel of B is [depth][TILE_COLUMNS]; this is one row of it. Columns that do not exist are zero. */
 ALWAYS_INLINE void pack_row(const element *b, int64_t columns, element *panel)
@@ -77,7 +77,7 @@ ALWAYS_INLINE void transpose_parts(vector *rows)
 }
 
 /* LANES columns at once. Gives how many of `depth` are done. */
-static int64_t pack_full_columns(const element *w, int64_t step, int64_t depth, element *panel)
+static inline int64_t pack_full_columns(const element *w, int64_t step, int64_t depth, element *panel)
 {
     int64_t k = 0;
     for (; k + PART <= depth; k += PART) {
@@ -94,7 +94,7 @@ static int64_t pack_full_columns(const element *w, int64_t step, int64_t depth, 
 }
 
 /* PART columns at once, likewise. */
-static int64_t pack_part_columns(const element *w, int64_t step, int64_t depth, element *panel)
+static inline int64_t pack_part_columns(const element *w, int64_t step, int64_t depth, element *panel)
 {
     int64_t k = 0;
     for (; k + PART <= depth; k += PART) {
@@ -119,7 +119,7 @@ static int64_t pack_part_columns(const element *w, int64_t step, int64_t depth, 
 }
 #else
 #define PART LANES
-static int64_t pack_full_columns(const element *w, int64_t step, int64_t depth, element *panel)
+static inline int64_t pack_full_columns(const element *w, int64_t step, int64_t depth, element *panel)
 {
     (void)w, (void)step, (void)depth, (void)panel;
     return 0;
@@ -128,7 +128,7 @@ static int64_t pack_full_columns(const element *w, int64_t step, int64_t depth, 
 #endif
 
 /* As pack_rows, for B given transposed: element (k, j) is w[j * step + k]. */
-static void pack_columns(const element *w, int64_t step, int64_t depth, int64_t columns, element *panel)
+static inline void pack_columns(const element *w, int64_t step, int64_t depth, int64_t columns, element *panel)
 {
     int64_t j = 0;
     while (j < columns) {
@@ -159,7 +159,7 @@ static void pack_columns(const element *w, int64_t step, int64_t depth, int64_t 
 }
 
 /* Rows of a transposed A (unit row stride), laid out [depth][TILE_ROWS]. */
-static void pack_tile_rows(const element *a, int64_t step, int64_t depth, int64_t rows, element *to)
+static inline void pack_tile_rows(const element *a, int64_t step, int64_t depth, int64_t rows, element *to)
 {
 #if MASKED
     for (int64_t i = 0; i < rows; i += LANES) {

@@ -2,104 +2,12 @@
  * gemm.c and gemm_f64.c set, says of which type.
  *
  * Every number of rows up to TILE_ROWS, one vector or two, a full or a masked last vector, and both layouts of A make
- * a function of its own, so that all loops over the tile unroll and the sums stay in registers. `tiles` finds them.
+ * a function of its own, so that all loops over the tile unroll and the sums stay in registers. `TILES` finds them.
  */
 #ifndef TENSORGRAD_GEMM_TILE_H
 #define TENSORGRAD_GEMM_TILE_H
 
-#include "level.h"
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
-
-#define LANES (VECTOR_BYTES / ELEMENT_BYTES)
-#define TILE_VECTORS 2
-#define TILE_COLUMNS (TILE_VECTORS * LANES)
-
-#if ELEMENT_BYTES == 4
-#define TYPED(name) name##_ps
-#else
-#define TYPED(name) name##_pd
-#endif
-
-#if defined(__AVX512F__)
-#define MASKED 1        /* the last vector of a row can be read and written in part */
-#define TILE_ROWS 14    /* 28 of 32 registers accumulate */
-typedef __mmask16 lane_mask;
-#else
-#define MASKED 0
-#define TILE_ROWS 6     /* 12 of 16 registers accumulate */
-typedef unsigned lane_mask;
-#endif
-
-typedef element vector __attribute__((vector_size(VECTOR_BYTES)));
-typedef element loose_vector __attribute__((vector_size(VECTOR_BYTES), aligned(ELEMENT_BYTES), may_alias));
-
-#define UNROLL _Pragma("GCC unroll 16")
-
-ALWAYS_INLINE vector load(const element *p)
-{
-    return *(const loose_vector *)p;
-}
-
-ALWAYS_INLINE void store(element *p, vector v)
-{
-    *(loose_vector *)p = v;
-}
-
-/* The difference, not a sum: -0 must stay what it is. */
-ALWAYS_INLINE vector broadcast(const element *p)
-{
-    return *p - (vector){0};
-}
-
-/* NaN passes through. */
-ALWAYS_INLINE vector relu_vector(vector v)
-{
-    return (vector)((__typeof__(v < (vector){0}))v & ~(v < (vector){0}));
-}
-
-ALWAYS_INLINE lane_mask mask_of(int64_t lanes)
-{
-    return (lane_mask)((1u << lanes) - 1);
-}
-
-ALWAYS_INLINE vector load_lanes(const element *p, lane_mask mask)
-{
-#if MASKED
-    return (vector)TYPED(_mm512_maskz_loadu)(mask, p);
-#else
-    (void)mask;
-    return load(p);
-#endif
-}
-
-ALWAYS_INLINE void store_lanes(element *p, vector v, lane_mask mask)
-{
-#if MASKED
-    TYPED(_mm512_mask_storeu)(p, mask, v);
-#else
-    (void)mask;
-    store(p, v);
-#endif
-}
-
-/* One call of a tile: C[rows, columns] (+)= A[rows, depth] B[depth, columns]. */
-typedef struct Tile {
-    int64_t depth;
-    const element *a;
-    int64_t a_step;         /* from one row to the next, or from one k to the next when A is transposed */
-    const element *b;
-    int64_t b_step;         /* from one k to the next */
-    element *c;
-    int64_t c_step;
-    const element *bias;
-    int flags;
-    lane_mask mask;         /* lanes of the last vector that exist */
-} Tile;
-
-typedef void (*tile_fn)(const Tile *);
+#include "gemm_vector.h"
 
 ALWAYS_INLINE vector load_column(const element *p, int j, int vectors, int masked, lane_mask mask)
 {
@@ -195,24 +103,24 @@ ALWAYS_INLINE void run_tile(const Tile *t, const int rows, const int vectors, co
 
 #if MASKED
 /* A single vector is always run masked: it is as fast, and there are fewer functions. */
-#define TILES(m) TILE(m, 1, 0, 1) TILE(m, 2, 0, 0) TILE(m, 2, 0, 1) TILE(m, 1, 1, 1) TILE(m, 2, 1, 0) TILE(m, 2, 1, 1)
+#define TILES_OF(m) TILE(m, 1, 0, 1) TILE(m, 2, 0, 0) TILE(m, 2, 0, 1) TILE(m, 1, 1, 1) TILE(m, 2, 1, 0) TILE(m, 2, 1, 1)
 #define TILE_LINE(m)                                                                                    \
     {{{tile_##m##_1_0_1, tile_##m##_1_0_1}, {tile_##m##_2_0_0, tile_##m##_2_0_1}},                      \
      {{tile_##m##_1_1_1, tile_##m##_1_1_1}, {tile_##m##_2_1_0, tile_##m##_2_1_1}}}
 #else
-#define TILES(m) TILE(m, 1, 0, 0) TILE(m, 2, 0, 0) TILE(m, 1, 1, 0) TILE(m, 2, 1, 0)
+#define TILES_OF(m) TILE(m, 1, 0, 0) TILE(m, 2, 0, 0) TILE(m, 1, 1, 0) TILE(m, 2, 1, 0)
 #define TILE_LINE(m)                                                                                    \
     {{{tile_##m##_1_0_0, tile_##m##_1_0_0}, {tile_##m##_2_0_0, tile_##m##_2_0_0}},                      \
      {{tile_##m##_1_1_0, tile_##m##_1_1_0}, {tile_##m##_2_1_0, tile_##m##_2_1_0}}}
 #endif
 
-TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+TILES_OF(1) TILES_OF(2) TILES_OF(3) TILES_OF(4) TILES_OF(5) TILES_OF(6)
 #if TILE_ROWS > 6
-TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+TILES_OF(7) TILES_OF(8) TILES_OF(9) TILES_OF(10) TILES_OF(11) TILES_OF(12) TILES_OF(13) TILES_OF(14)
 #endif
 
 /* By rows - 1, whether A is transposed, vectors - 1, whether the last vector is masked. */
-static const tile_fn tiles[TILE_ROWS][2][2][2] = {
+const tile_fn TILES[TILE_ROWS][2][2][2] = {
     TILE_LINE(1), TILE_LINE(2), TILE_LINE(3), TILE_LINE(4), TILE_LINE(5), TILE_LINE(6),
 #if TILE_ROWS > 6
     TILE_LINE(7), TILE_LINE(8), TILE_LINE(9), TILE_LINE(10), TILE_LINE(11), TILE_LINE(12), TILE_LINE(13), TILE_LINE(14),

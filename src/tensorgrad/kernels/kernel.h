@@ -54,6 +54,8 @@ typedef struct Kernel {
     int64_t (*units)(const KernelArgs *a);                          /* NULL: size[0] */
     size_t (*workspace)(const KernelArgs *a, int64_t units);        /* bytes; asked only if there is a `finish`; NULL: none */
     void (*finish)(const KernelArgs *a, int64_t units);             /* or NULL */
+    const char *(*refuse)(const KernelArgs *a);                     /* what is wrong with operands that fit their words, or NULL;
+                                                                       asked where a call comes from Python by names */
 } Kernel;
 
 /* Nanoseconds that a call takes on one thread, about. */

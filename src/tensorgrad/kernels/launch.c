@@ -57,5 +57,5 @@ int kernel_run(const Kernel *kernel, KernelArgs *args, double cost)
         free(args->workspace);
         args->workspace = NULL;
     }
-    return 0;
+    return pool_failed() ? -1 : 0;
 }

@@ -28,6 +28,7 @@ static OWN_LINE Word busy;      /* 1: somebody is inside */
 static Word asleep, spinning;   /* workers */
 static Word caller_sleeps, ending, alone_until;
 static Word wanted = 1;
+static Word failed;             /* a piece got no memory */
 
 /* Of the current call; written while no piece is claimed. */
 static OWN_LINE pool_fn job_fn;
@@ -348,4 +349,14 @@ void *pool_scratch(size_t bytes)
         *kept = bytes;
     }
     return (void *)(((uintptr_t)(kept + 1) + line - 1) & ~(uintptr_t)(line - 1));
+}
+
+void pool_fail(void)
+{
+    word_set(&failed, 1);
+}
+
+int pool_failed(void)
+{
+    return word_get(&failed) && word_swap(&failed, 0);
 }

@@ -28,4 +28,8 @@ void pool_set_threads(int threads);
    from that thread, until the thread ends. */
 void *pool_scratch(size_t bytes);
 
+/* A piece that got no memory, and left its work undone, says so; whoever ran it asks, and thereby forgets it. */
+void pool_fail(void);
+int pool_failed(void);
+
 #endif

@@ -21,6 +21,12 @@ cdef int launch(const Kernel *kernel, KernelArgs *a) except -1:
     return launch_large(kernel, a, cost)
 
 
+cdef int launch_counting(const Kernel *kernel, KernelArgs *a) except -1:
+    """The same for a kernel that needs memory of its own, however little there is to do: it is asked whether it got it."""
+    cdef double cost = kernel_cost(kernel, a)
+    return launch_heard(kernel, a, cost) if LISTENING[0] else launch_large(kernel, a, cost)
+
+
 cdef int launch_large(const Kernel *kernel, KernelArgs *a, double cost) except -1:
     """Work that threads may share, or that has to be put together."""
     cdef int failed

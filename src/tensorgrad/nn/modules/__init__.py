@@ -4,6 +4,7 @@
 from tensorgrad.nn.modules.activation import *
 from tensorgrad.nn.modules.batchnorm import *
 from tensorgrad.nn.modules.container import *
+from tensorgrad.nn.modules.conv import *
 from tensorgrad.nn.modules.distance import *
 from tensorgrad.nn.modules.dropout import *
 from tensorgrad.nn.modules.flatten import *

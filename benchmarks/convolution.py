@@ -1,0 +1,116 @@
+"""Times convolutions and both their gradients against PyTorch's, taking turns in one process.
+
+    python benchmarks/convolution.py                 one thread
+    python benchmarks/convolution.py --threads 2
+    python benchmarks/convolution.py --only depthwise
+
+A row gives microseconds and PyTorch's time over ours (above 1 we are faster), the median of the rounds:
+forward, to the input, to the weight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+# images, channels, height, width (height 1: one dimension), filters, kernel, stride, padding, dilation, groups
+SHAPES = {
+    "digits 1-32 28x28 b64": (64, 1, 28, 28, 32, 3, 1, 1, 1, 1),
+    "digits 32-64 14x14 b64": (64, 32, 14, 14, 64, 3, 1, 1, 1, 1),
+    "digits 32-64 28x28 b64": (64, 32, 28, 28, 64, 3, 1, 1, 1, 1),
+    "resnet 3-16 32x32 b32": (32, 3, 32, 32, 16, 3, 1, 1, 1, 1),
+    "resnet 16-16 32x32 b32": (32, 16, 32, 32, 16, 3, 1, 1, 1, 1),
+    "resnet 16-32 s2 32x32 b32": (32, 16, 32, 32, 32, 3, 2, 1, 1, 1),
+    "resnet 32-32 16x16 b32": (32, 32, 16, 16, 32, 3, 1, 1, 1, 1),
+    "resnet 64-64 8x8 b32": (32, 64, 8, 8, 64, 3, 1, 1, 1, 1),
+    "resnet 1x1 s2 16-32 b32": (32, 16, 32, 32, 32, 1, 2, 0, 1, 1),
+    "wide 64-128 16x16 b16": (16, 64, 16, 16, 128, 3, 1, 1, 1, 1),
+    "depthwise 64 32x32 b8": (8, 64, 32, 32, 64, 3, 1, 1, 1, 64),
+    "depthwise 64 s2 32x32 b8": (8, 64, 32, 32, 64, 3, 2, 1, 1, 64),
+    "5x5 16-32 14x14 b32": (32, 16, 14, 14, 32, 5, 1, 2, 1, 1),
+    "1x1 128-128 14x14 b16": (16, 128, 14, 14, 128, 1, 1, 0, 1, 1),
+    "dilated 32-32 16x16 b16": (16, 32, 16, 16, 32, 3, 1, 2, 2, 1),
+    "odd 7-10 13x17 b8": (8, 7, 13, 17, 10, 3, 1, 1, 1, 1),
+    "1d 32-64 128 k5 b16": (16, 32, 1, 128, 64, 5, 1, 2, 1, 1),
+    "one 64-64 56x56": (1, 64, 56, 56, 64, 3, 1, 1, 1, 1),
+    "one 512-512 7x7": (1, 512, 7, 7, 512, 3, 1, 1, 1, 1),
+    "7x7 s2 3-64 112x112 b2": (2, 3, 112, 112, 64, 7, 2, 3, 1, 1),
+    "4 groups 32-64 16x16 b16": (16, 32, 16, 16, 64, 3, 1, 1, 1, 4),
+    "tiny 1-4 8x8": (1, 1, 8, 8, 4, 3, 1, 1, 1, 1),
+}
+
+
+def works(lib, shape: tuple[int, ...]) -> list[Callable[[], object]]:
+    """Forward, to the input, to the weight."""
+    images, channels, height, width, filters, kernel, *settings, groups = shape
+    flat = height == 1
+    random = np.random.default_rng(0)
+    size, taps = ((width,), (kernel,)) if flat else ((height, width), (kernel, kernel))
+    arrays = [
+        random.standard_normal(each).astype("f4")
+        for each in ((images, channels, *size), (filters, channels // groups, *taps))
+    ]
+    convolve = lib.conv1d if flat else lib.conv2d
+    plain = [lib.tensor(each) for each in arrays]
+    found: list[Callable[[], object]] = [lambda: convolve(*plain, None, *settings, groups)]
+    for which in (0, 1):
+        operands = [lib.tensor(each) for each in arrays]
+        leaf = operands[which].requires_grad_()
+        out = convolve(*operands, None, *settings, groups)
+        gradient = lib.ones_like(out.detach())
+
+        def back(out=out, leaf=leaf, gradient=gradient):
+            leaf.grad = None
+            out.backward(gradient, retain_graph=True)
+
+        found.append(back)
+    return found
+
+
+def timed(work: Callable[[], object], count: int) -> float:
+    start = time.perf_counter()
+    for _ in range(count):
+        work()
+    return (time.perf_counter() - start) / count
+
+
+def race(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """Our median seconds, and the median over the rounds of theirs over ours."""
+    theirs()
+    ours()
+    count = max(1, int(0.01 / timed(ours, 1)))
+    pairs = [(timed(ours, count), timed(theirs, count)) for _ in range(rounds)]
+    return statistics.median(a for a, _ in pairs), statistics.median(b / a for a, b in pairs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = os.environ["TENSORGRAD_NUM_THREADS"] = str(options.threads)
+    import torch
+
+    import tensorgrad
+
+    torch.set_num_threads(options.threads)
+    logs = []
+    for name, shape in SHAPES.items():
+        if not name.startswith(options.only):
+            continue
+        pairs = zip(works(tensorgrad, shape), works(torch, shape), strict=True)
+        found = [race(*pair, options.rounds) for pair in pairs]
+        logs += [math.log(ratio) for _, ratio in found]
+        print(f"{name:26s}" + " ".join(f"{1e6 * t:9.1f} {ratio:5.2f}" for t, ratio in found), flush=True)
+    print(f"geometric mean {math.exp(statistics.mean(logs)):.2f}")
+
+
+if __name__ == "__main__":
+    main()
