@@ -111,14 +111,16 @@ static void copy_stepping(const element *from, int64_t step, int64_t count, elem
 {
     if (step == 1) {
         memcpy(to, from, (size_t)count * sizeof(element));
-    } else if (step == 2) {
-        for (int64_t i = 0; i < count; i++) {
-            to[i] = from[2 * i];
-        }
-    } else {
-        for (int64_t i = 0; i < count; i++) {
-            to[i] = from[i * step];
-        }
+        return;
+    }
+    int64_t i = 0;
+#if VECTOR_TYPES
+    for (; step == 2 && i + LANES < count; i += LANES) {    /* the last is read alone, for there the image may end */
+        store(to + i, load_every_second(from + 2 * i));
+    }
+#endif
+    for (; i < count; i++) {
+        to[i] = from[i * step];
     }
 }
 

@@ -95,6 +95,35 @@ ALWAYS_INLINE void store_lanes(element *p, vector v, lane_mask mask)
 #endif
 }
 
+/* Every second element of two vectors that lie side by side. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLED 1
+#endif
+#endif
+#if VECTOR_BYTES == 2 * ELEMENT_BYTES
+#define EVERY_SECOND 0, 2
+#elif VECTOR_BYTES == 4 * ELEMENT_BYTES
+#define EVERY_SECOND 0, 2, 4, 6
+#elif VECTOR_BYTES == 8 * ELEMENT_BYTES
+#define EVERY_SECOND 0, 2, 4, 6, 8, 10, 12, 14
+#else
+#define EVERY_SECOND 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#endif
+
+ALWAYS_INLINE vector load_every_second(const element *p)
+{
+#if SHUFFLED
+    return __builtin_shufflevector(load(p), load(p + LANES), EVERY_SECOND);
+#else
+    vector v;
+    for (int l = 0; l < LANES; l++) {
+        v[l] = p[2 * l];
+    }
+    return v;
+#endif
+}
+
 /* One call of a tile: C[rows, columns] (+)= A[rows, depth] B[depth, columns]. */
 typedef struct Tile {
     int64_t depth;
