@@ -92,6 +92,13 @@ UNARY = {
     "celu": (lambda x: np.where(x > 0, x, 1.5 * np.expm1(np.minimum(x, 0) / 1.5)), (-5, 5), (1.5,)),
     "clamp": (lambda x: np.clip(x, -1, 2), (-5, 5), (-1.0, 2.0)),
     "hardtanh": (lambda x: np.clip(x, -1, 2), (-5, 5), (-1.0, 2.0)),
+    "selu": (
+        lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
+        (-5, 5),
+        (),
+    ),
+    "hardshrink": (lambda x: np.where(np.abs(x) > 0.5, x, 0), (-2, 2), (0.5,)),
+    "softshrink": (lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0), (-2, 2), (0.5,)),
     "threshold": (lambda x: np.where(x <= 0.5, 7.0, x), (-5, 5), (0.5, 7.0)),
 }
 
@@ -112,6 +119,7 @@ BINARY = {
     "pow": (np.power, (0.1, 3), ()),
     "fmod": (np.fmod, (-9, 9), ()),
     "remainder": (np.remainder, (-9, 9), ()),
+    "floor_divide": (np.floor_divide, (0.5, 9), ()),
     # Backward: of the gradient g and the saved value.
     "exp_backward": (lambda g, y: g * y, (-3, 3), ()),
     "sigmoid_backward": (lambda g, y: g * y * (1 - y), (0, 0.9), ()),
@@ -148,6 +156,20 @@ BINARY = {
         (0, 9),
         (),
     ),
+    "relu6_backward": (lambda g, x: np.where((x > 0) & (x < 6), g, 0), (-3, 9), ()),
+    "hardsigmoid_backward": (lambda g, x: np.where(np.abs(x) < 3, g / 6, 0), (-5, 5), ()),
+    "hardswish_backward": (
+        lambda g, x: g * np.where(np.abs(x) < 3, x / 3 + 0.5, (x > 0).astype(x.dtype)),
+        (-5, 5),
+        (),
+    ),
+    "selu_backward": (
+        lambda g, x: 1.0507009873554805 * g * np.where(x > 0, 1, 1.6732632423543772 * np.exp(x)),
+        (-5, 5),
+        (),
+    ),
+    "hardshrink_backward": (lambda g, x: np.where(np.abs(x) > 0.5, g, 0), (-2, 2), (0.5,)),
+    "softshrink_backward": (lambda g, x: np.where(np.abs(x) > 0.5, g, 0), (-2, 2), (0.5,)),
     "leaky_relu_backward": (lambda g, x: np.where(x > 0, g, 0.125 * g), (-5, 5), (0.125,)),
     "elu_backward": (lambda g, x: np.where(x > 0, g, 1.5 * g * np.exp(x)), (-5, 5), (1.5,)),
     "clamp_backward": (lambda g, x: np.where((x >= -1) & (x <= 2), g, 0), (-5, 5), (-1.0, 2.0)),
@@ -167,7 +189,7 @@ FAR_OUT = [
         "gelu_backward",
         "gelu_tanh_backward",
     ),
-    *("log_sigmoid_backward", "softplus_1_backward", "mish_backward", "elu_backward"),
+    *("log_sigmoid_backward", "softplus_1_backward", "mish_backward", "elu_backward", "selu_backward"),
 ]
 
 

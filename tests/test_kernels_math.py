@@ -150,3 +150,34 @@ def test_an_element_does_not_depend_on_its_neighbours_or_its_place(name):
     alone = np.concatenate([run_map(name, [x[i : i + 1]], np.empty(1, np.float32)) for i in range(x.size)])
     np.testing.assert_array_equal(whole, alone)
     np.testing.assert_array_equal(run_map(name, [x[::-1]], np.empty_like(x))[::-1], whole)
+
+
+def remainder(x, y):
+    """NumPy's, but that a zero has the sign of x, as PyTorch's has."""
+    rest = np.fmod(x, y)
+    return np.where((rest != 0) & ((rest < 0) != (y < 0)), rest + y, rest)
+
+
+QUOTIENTS = {"fmod": np.fmod, "remainder": remainder, "floor_divide": np.floor_divide}
+
+
+@pytest.mark.parametrize("name", QUOTIENTS)
+def test_divisions_with_a_rest_are_numpys_to_the_last_bit(name):
+    """Of all magnitudes, whole quotients, huge ones, zeros, infinities and NaN: the rest is exact."""
+    rng = np.random.default_rng(0)
+    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 1e-45, 3e38, 0.1, 3, 7], np.float32)
+    whole = rng.integers(-50, 50, 4096).astype(np.float32)
+    wide = (rng.standard_normal(4096) * 10.0 ** rng.integers(-30, 30, 4096)).astype(np.float32)
+    near = (rng.standard_normal(4096) * 10.0 ** rng.integers(-3, 4, 4096)).astype(np.float32)
+    for x, y in [
+        *([np.repeat(special, len(special)), np.tile(special, len(special))],),
+        (whole, rng.permutation(whole)),
+        (whole * np.float32(0.1), np.full(4096, 0.1, np.float32)),
+        (wide, rng.permutation(wide)),
+        (near, rng.permutation(near)),
+    ]:
+        with np.errstate(all="ignore"):
+            expected = QUOTIENTS[name](x, y)
+        found = run_map(name, [x, y], np.empty_like(x))
+        same = (found == expected) & (np.signbit(found) == np.signbit(expected))
+        assert (same | (np.isnan(found) & np.isnan(expected))).all()

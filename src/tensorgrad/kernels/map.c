@@ -67,9 +67,9 @@
     LOOP_OF_2(name##_number_##T, type, type, 1, x, y, i, 0, expression)                                 \
     KERNEL_OF_2(name, T, type, type, GRANULE, number_##name##_##T, name##_number_##T)
 
-/* Sines reduce their argument in double, which holds up to a limit. A granule with a larger one in it is done by C's own
-   functions; that is found out in the vector loop, at the cost of one maximum. */
-#define SPAN_OF_ANGLE(name, operands, read, angle, expression, far)                                     \
+/* Sines reduce their argument in double, which holds up to a limit; so does a quotient whose rest is asked for. A granule with
+   a larger one in it is done by C's own functions; that is found out in the vector loop, at the cost of one maximum. */
+#define SPAN_OR_FAR(name, operands, read, is_far, expression, far)                                      \
     static void span_##name##_f32(void *const *data, int64_t count, const double *scalar)               \
     {                                                                                                   \
         float *out = data[operands - 1];                                                                \
@@ -80,7 +80,7 @@
             for (int i = 0; i < WALK_GRANULE; i++) {                                                    \
                 read                                                                                    \
                 result[i] = expression;                                                                 \
-                too_far |= abs32(angle) > TRIGONOMETRY_LIMIT;                                           \
+                too_far |= is_far;                                                                      \
             }                                                                                           \
             if (too_far) {                                                                              \
                 for (int i = 0; i < WALK_GRANULE; i++) {                                                \
@@ -98,6 +98,9 @@
     }
 
 #define READ_X const float x = ((const float *)data[0])[first + i];
+#define READ_X_Y                                                                                        \
+    const float x = ((const float *)data[0])[first + i];                                                \
+    const float y = ((const float *)data[1])[first + i];
 #define READ_G_V                                                                                        \
     const float g = ((const float *)data[0])[first + i];                                                \
     const float v = ((const float *)data[1])[first + i];
@@ -111,17 +114,17 @@
 #define POINT2_SET(name, cost, settings, single, wide)                                                  \
     SPAN_OF_2(name, f32, float, float, WALK_GRANULE, x, y, single)                                      \
     SPAN_OF_2(name, f64, double, double, 1, x, y, wide)
-#define CALL2(name, cost, single, wide)                                                                 \
-    SPAN_OF_2(name, f32, float, float, 1, x, y, single)                                                 \
+#define QUOTIENT2(name, cost, single, wide, far)                                                        \
+    SPAN_OR_FAR(name, 3, READ_X_Y, is_far_quotient(x, y), single, far)                                  \
     SPAN_OF_2(name, f64, double, double, 1, x, y, wide)
 #define SLOPE_SET(name, cost, settings, single, wide)                                                   \
     SPAN_OF_2(name, f32, float, float, WALK_GRANULE, g, v, single)                                      \
     SPAN_OF_2(name, f64, double, double, 1, g, v, wide)
 #define ANGLE1(name, cost, single, wide, far)                                                           \
-    SPAN_OF_ANGLE(name, 2, READ_X, x, single, far)                                                      \
+    SPAN_OR_FAR(name, 2, READ_X, abs32(x) > TRIGONOMETRY_LIMIT, single, far)                            \
     SPAN_OF_1(name, f64, double, 1, x, wide)
 #define ANGLE_SLOPE(name, cost, single, wide, far)                                                      \
-    SPAN_OF_ANGLE(name, 3, READ_G_V, v, single, far)                                                    \
+    SPAN_OR_FAR(name, 3, READ_G_V, abs32(v) > TRIGONOMETRY_LIMIT, single, far)                          \
     SPAN_OF_2(name, f64, double, double, 1, g, v, wide)
 #include "point.h"
 
@@ -287,7 +290,7 @@ DROPOUT(f64, double)
 #define POINT2_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 2, cost, settings, OF_TWO)
 #define SLOPE_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 2, cost, settings, OF_SLOPE)
 #define ARITHMETIC2(name, cost, single, wide) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
-#define CALL2(name, cost, single, wide) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
+#define QUOTIENT2(name, cost, single, wide, far) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
 #define ANGLE1(name, cost, single, wide, far) FLOAT_LINES(name, 1, cost, NULL, OF_ONE)
 #define ANGLE_SLOPE(name, cost, single, wide, far) FLOAT_LINES(name, 2, cost, NULL, OF_SLOPE)
 #define INTEGERS(name) LINE(name, DT_I64, i64, 2, LIGHT, NULL, OF_TWO)

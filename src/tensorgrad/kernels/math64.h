@@ -14,6 +14,10 @@ INLINE_MATH64 double sigmoid64(double x)
     return (x < 0.0 ? e : 1.0) / (1.0 + e);
 }
 
+/* Klambauer and others, "Self-Normalizing Neural Networks", 2017. */
+#define SELU_ALPHA 1.6732632423543772848
+#define SELU_SCALE 1.0507009873554804934
+
 INLINE_MATH64 double between64(double x, double low, double high)
 {
     double y = ((x < low) | (low != low)) ? low : x;
@@ -86,16 +90,19 @@ INLINE_MATH64 double logaddexp64(double x, double y)
     return x != x || y != y ? (double)NAN : high + log1p(exp(-apart));
 }
 
-INLINE_MATH64 double remainder64(double x, double y)
+/* Of the rest of a division rounded towards 0: that of one rounded down, and its quotient, both as Python has them. */
+INLINE_MATH64 double remainder64(double x, double y, double rest)
 {
-    double r = fmod(x, y);
-    return r != 0.0 && (r < 0.0) != (y < 0.0) ? r + y : r;
+    (void)x;
+    return ((rest != 0.0) & ((rest < 0.0) != (y < 0.0))) ? rest + y : rest;
 }
 
-INLINE_MATH64 float remainder32(float x, float y)
+INLINE_MATH64 double floored64(double x, double y, double rest)
 {
-    float r = fmodf(x, y);
-    return r != 0.0f && (r < 0.0f) != (y < 0.0f) ? r + y : r;
+    double whole = (x - rest) / y - (double)((rest != 0.0) & ((rest < 0.0) != (y < 0.0)));
+    double down = floor(whole);
+    down += (double)(whole - down > 0.5);
+    return y == 0.0 ? x / y : whole == 0.0 ? copysign(0.0, x / y) : down;
 }
 
 #endif

@@ -5,7 +5,7 @@
  * ANGLE1(name, cost, single, wide, far)      of x; `far` for float32 arguments past TRIGONOMETRY_LIMIT
  * POINT2(name, cost, single, wide)           of x and y
  * ARITHMETIC2(name, cost, single, wide)      of x and y, one of which may be a single number: loops of their own for that
- * CALL2(name, cost, single, wide)            of x and y, by a call of C's library in both types: not vectorised
+ * QUOTIENT2(name, cost, single, wide, far)   of x and y; `far` for float32 where the quotient is large or there is none
  * SLOPE(name, cost, single, wide)            backward: of the gradient g and the value v that the tape saved (input or output)
  * ANGLE_SLOPE(name, cost, single, wide, far) the same, with `far` as above
  *
@@ -65,6 +65,8 @@ POINT1(hardsigmoid, LIGHT, ramp32(x) / 6.0f, ramp64(x) / 6.0)
 POINT1(hardswish, LIGHT, x * ramp32(x) / 6.0f, x * ramp64(x) / 6.0)
 POINT1(softsign, LIGHT, x / (1.0f + abs32(x)), x / (1.0 + fabs(x)))
 POINT1(tanhshrink, HEAVY, x - tanh32(x), x - tanh(x))
+POINT1(selu, HEAVY, (float)SELU_SCALE * (x < 0.0f ? (float)SELU_ALPHA * expm1_32(x) : x),
+       SELU_SCALE * (x < 0.0 ? SELU_ALPHA * expm1(x) : x))
 
 POINT1_SET(add_scalar, LIGHT, "other", x + s0, x + s0)
 POINT1_SET(mul_scalar, LIGHT, "other", x * s0, x * s0)
@@ -73,6 +75,9 @@ POINT1_SET(elu, HEAVY, "alpha", x < 0.0f ? s0 * expm1_32(x) : x, x < 0.0 ? s0 * 
 POINT1_SET(celu, HEAVY, "alpha", x < 0.0f ? s0 * expm1_32(x / s0) : x, x < 0.0 ? s0 * expm1(x / s0) : x)
 POINT1_SET(clamp, LIGHT, "min max", between32(x, s0, s1), between64(x, s0, s1))
 POINT1_SET(hardtanh, LIGHT, "min_val max_val", between32(x, s0, s1), between64(x, s0, s1))
+POINT1_SET(hardshrink, LIGHT, "lambd", ((x >= -s0) & (x <= s0)) ? 0.0f : x, ((x >= -s0) & (x <= s0)) ? 0.0 : x)
+POINT1_SET(softshrink, LIGHT, "lambd", x > s0 ? x - s0 : x < -s0 ? x + s0 : x * 0.0f,
+           x > s0 ? x - s0 : x < -s0 ? x + s0 : x * 0.0)
 POINT1_SET(threshold, LIGHT, "threshold value", x <= s0 ? s1 : x, x <= s0 ? s1 : x)
 
 ARITHMETIC2(add, LIGHT, x + y, x + y)
@@ -89,8 +94,9 @@ POINT2(logaddexp, HEAVY, logaddexp32(x, y), logaddexp64(x, y))
 POINT2(atan2, HEAVY, atan2_32(x, y), atan2(x, y))
 POINT2(hypot, HEAVY, hypot32(x, y), hypot(x, y))
 POINT2(pow, SLOW, pow32(x, y), pow(x, y))
-CALL2(fmod, SLOW, fmodf(x, y), fmod(x, y))
-CALL2(remainder, SLOW, remainder32(x, y), remainder64(x, y))
+QUOTIENT2(fmod, HEAVY, rest32(x, y), fmod(x, y), fmodf(x, y))
+QUOTIENT2(remainder, HEAVY, remainder32(x, y, rest32(x, y)), remainder64(x, y, fmod(x, y)), remainder32(x, y, fmodf(x, y)))
+QUOTIENT2(floor_divide, HEAVY, floored32(x, y, rest32(x, y)), floored64(x, y, fmod(x, y)), floored32(x, y, fmodf(x, y)))
 
 SLOPE(exp_backward, LIGHT, g * v, g * v)
 SLOPE(sigmoid_backward, LIGHT, g * (1.0f - v) * v, g * (1.0 - v) * v)
@@ -112,7 +118,16 @@ SLOPE(gelu_tanh_backward, HEAVY, g * gelu_tanh_slope32(v), g * gelu_tanh_slope64
 SLOPE(log_sigmoid_backward, HEAVY, g * sigmoid32(-v), g * sigmoid64(-v))
 SLOPE(softplus_1_backward, HEAVY, v > 20.0f ? g : g * sigmoid32(v), v > 20.0 ? g : g * sigmoid64(v))
 SLOPE(mish_backward, HEAVY, g * mish_slope32(v), g * mish_slope64(v))
+SLOPE(relu6_backward, LIGHT, ((v <= 0.0f) | (v >= 6.0f)) ? 0.0f : g, ((v <= 0.0) | (v >= 6.0)) ? 0.0 : g)
+SLOPE(hardsigmoid_backward, LIGHT, ((v > -3.0f) & (v < 3.0f)) ? g * (1.0f / 6.0f) : 0.0f,
+      ((v > -3.0) & (v < 3.0)) ? g * (1.0 / 6.0) : 0.0)
+SLOPE(hardswish_backward, LIGHT, v <= -3.0f ? 0.0f : v < 3.0f ? g * (v / 3.0f + 0.5f) : g,
+      v <= -3.0 ? 0.0 : v < 3.0 ? g * (v / 3.0 + 0.5) : g)
+SLOPE(selu_backward, HEAVY, g * (float)SELU_SCALE * (v <= 0.0f ? (float)SELU_ALPHA * exp32(v) : 1.0f),
+      g * SELU_SCALE * (v <= 0.0 ? SELU_ALPHA * exp(v) : 1.0))
 
+SLOPE_SET(hardshrink_backward, LIGHT, "lambd", ((v >= -s0) & (v <= s0)) ? 0.0f : g, ((v >= -s0) & (v <= s0)) ? 0.0 : g)
+SLOPE_SET(softshrink_backward, LIGHT, "lambd", ((v >= -s0) & (v <= s0)) ? 0.0f : g, ((v >= -s0) & (v <= s0)) ? 0.0 : g)
 SLOPE_SET(leaky_relu_backward, LIGHT, "negative_slope", v > 0.0f ? g : g * s0, v > 0.0 ? g : g * s0)
 SLOPE_SET(elu_backward, HEAVY, "alpha", v <= 0.0f ? g * s0 * exp32(v) : g, v <= 0.0 ? g * s0 * exp(v) : g)
 SLOPE_SET(clamp_backward, LIGHT, "min max", ((v >= s0) & (v <= s1)) ? g : 0.0f, ((v >= s0) & (v <= s1)) ? g : 0.0)
@@ -125,6 +140,6 @@ SLOPE_SET(hardtanh_backward, LIGHT, "min_val max_val", ((v <= s0) | (v >= s1)) ?
 #undef POINT2_SET
 #undef SLOPE_SET
 #undef ARITHMETIC2
-#undef CALL2
+#undef QUOTIENT2
 #undef ANGLE1
 #undef ANGLE_SLOPE

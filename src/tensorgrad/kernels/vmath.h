@@ -57,6 +57,36 @@ INLINE_MATH float with_sign(float x, float sign)
     return of_bits((bits_of(x) & 0x7fffffff) | (bits_of(sign) & (int32_t)0x80000000));
 }
 
+#define FAR_QUOTIENT 0x1p28
+
+/* x - y trunc(x / y), exact in double, where the quotient is below FAR_QUOTIENT: it may have been rounded up to a whole number. */
+INLINE_MATH float rest32(float x, float y)
+{
+    double a = (double)abs32(x), b = (double)abs32(y);
+    double rest = a - trunc(a / b) * b;
+    return with_sign((float)(rest < 0.0 ? rest + b : rest), x);
+}
+
+INLINE_MATH int is_far_quotient(float x, float y)
+{
+    double a = (double)abs32(x), b = (double)abs32(y);
+    return !((a < FAR_QUOTIENT * b) & (b <= 3.4028234663852886e38));
+}
+
+INLINE_MATH float remainder32(float x, float y, float rest)
+{
+    (void)x;
+    return ((rest != 0.0f) & ((rest < 0.0f) != (y < 0.0f))) ? rest + y : rest;
+}
+
+INLINE_MATH float floored32(float x, float y, float rest)
+{
+    float whole = (x - rest) / y - (float)((rest != 0.0f) & ((rest < 0.0f) != (y < 0.0f)));
+    float down = floorf(whole);
+    down += (float)(whole - down > 0.5f);
+    return y == 0.0f ? x / y : whole == 0.0f ? with_sign(0.0f, x / y) : down;
+}
+
 /* Comparisons written so that NaN falls through to `x`. */
 INLINE_MATH float at_most(float x, float limit)
 {

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from tensorgrad.core import _core
 from tensorgrad.core.declare import alias, between, case, composite, distinct, in_place, normal, unary
 from tensorgrad.core.limits import finfo
 from tensorgrad.ops._kinds import floats_only, stored
@@ -532,23 +531,31 @@ def hardshrink(input, lambd=0.5):
 @unary(
     vjp=dict(input=_shrunk),
     rule="free",
-    at=LAYER,
+    at=(),
     method=False,
     inplace=False,
+    grad_name="SoftshrinkBackward0",
     samples=_bent(0.15),
 )
+def _softshrink(input, lambd):
+    """`softshrink`, its setting checked."""
+    floats_only("softshrink", input)
+    lambd = stored(lambd, input)
+    return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0))
+
+
+@composite(at=LAYER, samples=_bent(0.15))
 def softshrink(input, lambd=0.5):
     """The input moved towards 0 by ``lambd``, but not past it.
 
     >>> F.softshrink(tg.tensor([-2.0, 0.25, 2.0]))
     tensor([-1.5000,  0.0000,  1.5000])
     """
-    floats_only("softshrink", input)
-    largest = finfo(_core.dtype_in_body(input)).max
-    if not 0 <= lambd <= largest:
-        raise RuntimeError(f"lambda must be in range [0, {largest}] but found {lambd}")
-    lambd = stored(lambd, input)
-    return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0))
+    if input.is_floating_point():
+        largest = finfo(input.dtype).max
+        if not 0 <= lambd <= largest:
+            raise RuntimeError(f"lambda must be in range [0, {largest}] but found {lambd}")
+    return _softshrink(input, lambd)
 
 
 @unary(

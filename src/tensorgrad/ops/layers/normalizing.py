@@ -272,7 +272,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     if input.numel() == 0:
         groups = input
     else:
-        groups = _standardize(shaping.reshape(input, (batch, num_groups, -1)), (2,), eps)[0]
+        size = input.numel() // (batch * num_groups)
+        groups = layer_norm(shaping.reshape(input, (batch * num_groups, size)), (size,), None, None, eps)
     return _affine(
         shaping.reshape(groups, input.shape), _by_channel(weight, input.ndim), _by_channel(bias, input.ndim)
     )
