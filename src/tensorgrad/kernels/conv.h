@@ -2,8 +2,8 @@
  * include this.
  *
  *   forward          out[filter, place] = weight[filter, k] patch[k, place]
- *   to the input     the same with the gradient as the image and the taps turned round. With stride s there are s classes of pixels
- *                    in each dimension, those that are equal mod s, and each meets only some taps: one such product for each.
+ *   to the input     the same with the gradient as the image and the taps turned round. With stride s there are s classes of
+ *                    pixels in each dimension, equal mod s, and each meets only some taps: one such product for each.
  */
 #ifndef TENSORGRAD_CONV_H
 #define TENSORGRAD_CONV_H
@@ -92,7 +92,7 @@ static int64_t conv_units(const KernelArgs *a)
     return s.groups * cut.parts * cut.bands * cut.blocks;
 }
 
-/* data = input, weight, bias or NULL, geometry, out. The images of a block are the fastest of the units, for they share a frame. */
+/* data = input, weight, bias or NULL, geometry, out. Images of a block are the fastest of the units, for they share a frame. */
 static void conv(const KernelArgs *a, int64_t from, int64_t to)
 {
     Conv s = conv_of(a, a->data[3]);
@@ -132,7 +132,7 @@ static void conv(const KernelArgs *a, int64_t from, int64_t to)
 
 /* ---- to the input */
 
-/* Whether tap k meets the pixels that are equal to r mod stride; then `at` says where in the gradient, from pixel r / stride on. */
+/* Whether tap k meets the pixels that are equal to r mod stride; `at` says where in the gradient, from pixel r / stride on. */
 static int meets(const Dim *m, int64_t r, int64_t k, int64_t *at)
 {
     int64_t t = r + m->pad - k * m->dilation;
@@ -263,8 +263,9 @@ static void spread(const Conv *s, const Class *c, int64_t first, int64_t columns
     int64_t at[GROUP_COLUMNS], z, y, x;
     coordinates(first, c->job.count, &z, &y, &x);
     for (int64_t i = 0; i < columns; i++) {
-        at[i] = (((z + c->first[0]) * s->dim[0].stride + c->r[0]) * s->dim[1].in + (y + c->first[1]) * s->dim[1].stride + c->r[1]) *
-                    s->dim[2].in + (x + c->first[2]) * s->dim[2].stride + c->r[2];
+        int64_t line = ((z + c->first[0]) * s->dim[0].stride + c->r[0]) * s->dim[1].in;
+        line += (y + c->first[1]) * s->dim[1].stride + c->r[1];
+        at[i] = line * s->dim[2].in + (x + c->first[2]) * s->dim[2].stride + c->r[2];
         if (++x == c->job.count[2]) {
             x = 0;
             if (++y == c->job.count[1]) {

@@ -1,5 +1,5 @@
-/* Convolutions read their image from a frame: a copy with the zeros around it, and for stride s with each row sorted by x mod s. In
- * it the patch of a place is one table of offsets, the same for all places, whatever stride, padding and dilation are.
+/* Convolutions read their image from a frame: a copy with the zeros around it, and for stride s with each row sorted by x mod
+ * s. In it the patch of a place is one table of offsets, the same for all places, whatever stride, padding and dilation are.
  *
  * A frame holds what one band of places needs, so it stays in the cache. ELEMENT_BYTES is set by the including file.
  */
@@ -234,7 +234,7 @@ static void coordinates(int64_t place, const int64_t *count, int64_t *z, int64_t
     *z = place / count[2] / count[1];
 }
 
-/* The vectors that bring `columns` places from `first` on together; each may spoil what follows it, so they are taken in order. */
+/* The vectors that bring `columns` places from `first` on together; each may spoil what follows it, so order counts. */
 static int moves_of(const Frame *f, const int64_t *count, int64_t first, int64_t columns, Move *moves)
 {
     int n = 0;

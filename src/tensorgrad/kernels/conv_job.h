@@ -1,5 +1,5 @@
-/* What convolutions are made of: a matrix product whose second matrix is packed from a frame (conv_frame.h) as it is needed, panel by
- * panel, and never written out; few rows are summed where the frame lies.
+/* What convolutions are made of: a matrix product whose second matrix is packed from a frame (conv_frame.h) as it is needed,
+ * panel by panel, and never written out; few rows are summed where the frame lies.
  */
 #ifndef TENSORGRAD_CONV_JOB_H
 #define TENSORGRAD_CONV_JOB_H
@@ -218,8 +218,9 @@ static int make_room(Room *room, const Frame *f, int64_t depth, int64_t classes,
 {
     int64_t frame = frame_elements(f) * ELEMENT_BYTES;
     int64_t panel = (smaller(depth, MOST_DEPTH) * GROUP_COLUMNS + LANES) * ELEMENT_BYTES;
-    char *memory = pool_scratch((size_t)(padded(depth * 8) + padded(classes) + padded(frame) + padded(panel) + padded(weights * ELEMENT_BYTES) +
-                                         padded(turned * ELEMENT_BYTES) + 64));
+    int64_t bytes = padded(depth * 8) + padded(classes) + padded(frame) + padded(panel);
+    bytes += padded(weights * ELEMENT_BYTES) + padded(turned * ELEMENT_BYTES);
+    char *memory = pool_scratch((size_t)bytes);
     if (!memory) {
         return 0;
     }

@@ -1,4 +1,4 @@
-/* What the weight of a convolution gets back: for each tap the sum over all places of the pixel under it times the gradient there.
+/* What the weight of a convolution gets back: for each tap the sum over all places of the pixel under it times the gradient.
  * Vectors run along filters, of which the gradient is turned once an image; the pixels are read from the frame as they lie.
  */
 #ifndef TENSORGRAD_CONV_WEIGHT_H
@@ -168,7 +168,7 @@ static void add_dots(Sums *t, const element *gradient, int64_t depth, const int6
 #define add_dots(t, gradient, depth, offsets, to) ((void)0)
 #endif
 
-/* How the sums are cut. Small ones: the bands of all images, one after the other, are added up in a few parts, each of them in order.
+/* How the sums are cut. Small ones: the bands of all images, one after the other, are added up in a few parts, each in order.
    Large ones: each unit has some panels of filters, and goes over all images. */
 #define MOST_PARTS 8
 #define SMALL_SUMS 16384
@@ -241,7 +241,8 @@ static void sum_up(const KernelArgs *a, const Conv *s, const Cut *cut, Room *roo
         gradient += first_filter * s->out_pixels + first;
         if (s->filters <= FEW_FILTERS) {
             for (int64_t o = 0; o < filters; o++) {
-                add_dots(&t, gradient + o * s->out_pixels, depth, room->offsets, weight + (g * s->filters + first_filter + o) * depth);
+                element *to = weight + (g * s->filters + first_filter + o) * depth;
+                add_dots(&t, gradient + o * s->out_pixels, depth, room->offsets, to);
             }
             continue;
         }

@@ -59,7 +59,7 @@ INLINE_MATH float with_sign(float x, float sign)
 
 #define FAR_QUOTIENT 0x1p28
 
-/* x - y trunc(x / y), exact in double, where the quotient is below FAR_QUOTIENT: it may have been rounded up to a whole number. */
+/* x - y trunc(x / y), exact in double where the quotient, which may be rounded up to a whole number, is below FAR_QUOTIENT. */
 INLINE_MATH float rest32(float x, float y)
 {
     double a = (double)abs32(x), b = (double)abs32(y);

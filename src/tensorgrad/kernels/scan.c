@@ -1,0 +1,79 @@
+/* Running sums and products along the middle of {outer, length, inner}. They are added up in double, as the body does, so each is
+ * rounded once; every line is on its own. */
+#include "entries.h"
+
+#define ABREAST 8       /* rows at a time: one alone waits for each sum */
+#define COLUMNS 64      /* lines side by side of a unit */
+
+static int64_t scan_units(const KernelArgs *a)
+{
+    int64_t inner = a->size[2];
+    return inner == 1 ? divide_up(a->size[0], ABREAST) : a->size[0] * divide_up(inner, COLUMNS);
+}
+
+/* `lines` lines that begin `apart` elements from each other, of elements `step` apart; a step of -1 line goes backwards. */
+#define SCAN_LINES(name, T, type, first, operator)                                                                     \
+    ALWAYS_INLINE void name##_lines_##T(const type *x, type *out, int64_t length, int64_t step, int64_t apart, int lines) \
+    {                                                                                                                  \
+        double so_far[COLUMNS];                                                                                        \
+        for (int l = 0; l < lines; l++) {                                                                              \
+            so_far[l] = first;                                                                                         \
+        }                                                                                                              \
+        for (int64_t i = 0; i < length; i++) {                                                                         \
+            INDEPENDENT                                                                                                \
+            for (int l = 0; l < lines; l++) {                                                                          \
+                so_far[l] = so_far[l] operator (double)x[l * apart];                                                   \
+                out[l * apart] = (type)so_far[l];                                                                      \
+            }                                                                                                          \
+            x += step;                                                                                                 \
+            out += step;                                                                                               \
+        }                                                                                                              \
+    }
+
+#define SCAN(name, T, type, backwards)                                                                                 \
+    static void backwards##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                                   \
+    {                                                                                                                  \
+        const int turned = sizeof #backwards > 1;                                                                      \
+        int64_t length = a->size[1], inner = a->size[2], blocks = inner == 1 ? 1 : divide_up(inner, COLUMNS);          \
+        int64_t start = turned ? (length - 1) * inner : 0, step = turned ? -inner : inner;                             \
+        for (int64_t u = from; u < to; u++) {                                                                          \
+            if (inner == 1) {                                                                                          \
+                int64_t left = a->size[0] - u * ABREAST, at = u * ABREAST * length + start;                            \
+                const type *x = (const type *)a->data[0] + at;                                                         \
+                type *out = (type *)a->data[1] + at;                                                                   \
+                if (left >= ABREAST) {                                                                                 \
+                    name##_lines_##T(x, out, length, step, length, ABREAST);                                           \
+                } else {                                                                                               \
+                    name##_lines_##T(x, out, length, step, length, (int)left);                                         \
+                }                                                                                                      \
+            } else {                                                                                                   \
+                int64_t column = u % blocks * COLUMNS, at = u / blocks * length * inner + column + start;              \
+                const type *x = (const type *)a->data[0] + at;                                                         \
+                type *out = (type *)a->data[1] + at;                                                                   \
+                if (inner - column >= COLUMNS) {                                                                       \
+                    name##_lines_##T(x, out, length, step, 1, COLUMNS);                                                \
+                } else {                                                                                               \
+                    name##_lines_##T(x, out, length, step, 1, (int)(inner - column));                                  \
+                }                                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+
+#define SCANS(T, type)                                                                                                 \
+    SCAN_LINES(cumsum, T, type, 0, +)                                                                                  \
+    SCAN_LINES(cumprod, T, type, 1, *)                                                                                 \
+    SCAN(cumsum, T, type, )                                                                                            \
+    SCAN(cumsum, T, type, reversed_)                                                                                   \
+    SCAN(cumprod, T, type, )
+
+SCANS(f32, float)
+SCANS(f64, double)
+
+#define LINES .inputs = 1, .outputs = 1, .operands = "input=abc out=abc", .units = scan_units
+
+const Kernel LEVEL(scan_entries)[] = {
+    BOTH_FLOATS(cumsum, 0.5f, 0.5f, LINES)
+    BOTH_FLOATS(reversed_cumsum, 0.5f, 0.5f, LINES)
+    BOTH_FLOATS(cumprod, 0.5f, 0.5f, LINES)
+    {NULL},
+};

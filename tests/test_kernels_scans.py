@@ -1,0 +1,43 @@
+"""The kernels cumsum, reversed_cumsum and cumprod: against NumPy in float64, in guarded memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kernel_calls import Guarded
+
+from tensorgrad import _kernels
+
+SHAPES = [(1, 1, 1), (3, 5, 1), (8, 40, 1), (17, 9, 1), (1, 5, 3), (2, 7, 64), (3, 4, 65), (2, 3, 150), (0, 4, 2)]
+REFERENCES = {
+    "cumsum": lambda x: np.cumsum(x, 1),
+    "reversed_cumsum": lambda x: np.cumsum(x[:, ::-1], 1)[:, ::-1],
+    "cumprod": lambda x: np.cumprod(x, 1),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", REFERENCES)
+def test_scans_round_each_sum_once(name, shape, dtype):
+    x = np.random.default_rng(0).uniform(-2, 2, shape).astype(dtype)
+    out = Guarded(shape, dtype)
+    _kernels.apply(name, input=x, out=out.array)
+    np.testing.assert_array_equal(out.array, REFERENCES[name](x.astype("f8")).astype(dtype))
+    out.check()
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_any_number_of_threads_gives_the_same_bytes(name):
+    rng = np.random.default_rng(1)
+    before = _kernels.threads()
+    try:
+        for shape in ((700, 300, 1), (2, 300, 700)):
+            x = rng.uniform(0.9, 1.1, shape).astype("f4")
+            found = set()
+            for number in (1, 2, 3, 8):
+                _kernels.set_threads(number)
+                found.add(_kernels.apply(name, input=x).tobytes())
+            assert len(found) == 1
+    finally:
+        _kernels.set_threads(before)
