@@ -15,5 +15,6 @@ from tensorgrad.nn.modules.normalization import *
 from tensorgrad.nn.modules.padding import *
 from tensorgrad.nn.modules.pixelshuffle import *
 from tensorgrad.nn.modules.sparse import *
+from tensorgrad.nn.modules.transformer import *
 
 __all__ = [name for name, value in globals().items() if isinstance(value, type) and issubclass(value, Module)]

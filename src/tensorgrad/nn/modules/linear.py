@@ -64,6 +64,10 @@ class Linear(Module):
         )
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """`Linear` by the name that it has inside of attention, in PyTorch too."""
+
+
 class Bilinear(Module):
     r"""A weighted sum of all products of two inputs' features, and an offset: :math:`y_k = x_1^T A_k x_2
     + b_k`.
