@@ -36,6 +36,7 @@ from tensorgrad import nn
         "GLU(dim=0)",
         "PixelShuffle(upscale_factor=2)",
         "ChannelShuffle(groups=2)",
+        "CrossMapLRN2d(2, alpha=0.5, beta=0.7, k=2)",
     ],
     ids=lambda text: text.partition("(")[0],
 )

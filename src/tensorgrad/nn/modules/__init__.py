@@ -7,6 +7,7 @@ from tensorgrad.nn.modules.container import *
 from tensorgrad.nn.modules.distance import *
 from tensorgrad.nn.modules.dropout import *
 from tensorgrad.nn.modules.flatten import *
+from tensorgrad.nn.modules.fold import *
 from tensorgrad.nn.modules.instancenorm import *
 from tensorgrad.nn.modules.linear import *
 from tensorgrad.nn.modules.loss import *
