@@ -3,11 +3,13 @@
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.nn import attention, functional, init, modules, parameter, utils
 from tensorgrad.nn.modules import *  # noqa: F403 - the names are in its __all__
-from tensorgrad.nn.parameter import Buffer, Parameter
+from tensorgrad.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "Buffer",
     "Parameter",
+    "UninitializedBuffer",
+    "UninitializedParameter",
     "attention",
     "functional",
     "init",
