@@ -3,6 +3,7 @@
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.nn import attention, functional, init, modules, parameter, utils
 from tensorgrad.nn.modules import *  # noqa: F403 - the names are in its __all__
+from tensorgrad.nn.modules.utils import factory_kwargs
 from tensorgrad.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "UninitializedBuffer",
     "UninitializedParameter",
     "attention",
+    "factory_kwargs",
     "functional",
     "init",
     "modules",

@@ -2,6 +2,7 @@
 
 # ruff: noqa: F403
 from tensorgrad.nn.modules.activation import *
+from tensorgrad.nn.modules.adaptive import *
 from tensorgrad.nn.modules.batchnorm import *
 from tensorgrad.nn.modules.container import *
 from tensorgrad.nn.modules.distance import *
