@@ -78,6 +78,14 @@ def test_spectral_norm_divides_by_the_largest_singular_value(form, dim):
     np.testing.assert_allclose(layer.weight.detach().numpy(), wanted, rtol=1e-4)
 
 
+@pytest.mark.parametrize("form", [nn.utils.spectral_norm, parametrizations.spectral_norm])
+def test_a_transposed_convolution_has_its_outputs_second(form):
+    layer = nn.Linear(4, 3)
+    layer.transposed = True
+    sizes = [b.shape[0] for b in form(layer).buffers()]
+    assert sizes == [4, 3]
+
+
 def test_spectral_norm_walks_in_training_only():
     layer = parametrizations.spectral_norm(nn.Linear(4, 3)).eval()
     u = layer.parametrizations.weight[0]._u
