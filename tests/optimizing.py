@@ -8,7 +8,7 @@ import numpy as np
 import tensorgrad as tg
 
 FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "training.json").read_text())
-ALL = sorted({case["name"] for case in FIXTURE["optimizers"]} | {"Muon"})
+ALL = sorted({case["name"] for case in FIXTURE["optimizers"]})
 
 
 def ids(cases, *keys):

@@ -36,6 +36,7 @@ from tensorgrad import nn
         "GLU(dim=0)",
         "PixelShuffle(upscale_factor=2)",
         "ChannelShuffle(groups=2)",
+        "CrossMapLRN2d(2, alpha=0.5, beta=0.7, k=2)",
     ],
     ids=lambda text: text.partition("(")[0],
 )
@@ -293,3 +294,31 @@ def test_parameters_become_a_vector_and_come_back():
     assert net.first.weight.is_leaf and net.first.weight.requires_grad
     with pytest.raises(TypeError, match="expected"):
         nn.utils.vector_to_parameters([1.0], net.parameters())
+
+
+# -- helpers for layers ----------------------------------------------------------------------------
+
+
+def test_settings_of_new_tensors():
+    found = nn.factory_kwargs({"device": "cpu", "factory_kwargs": {"dtype": tg.float64}})
+    assert found == {"device": "cpu", "dtype": tg.float64}
+    assert nn.factory_kwargs(None) == {}
+    with pytest.raises(TypeError, match="'bias'"):
+        nn.factory_kwargs({"bias": True})
+    with pytest.raises(TypeError, match="twice"):
+        nn.factory_kwargs({"dtype": tg.float64, "factory_kwargs": {"dtype": tg.float32}})
+
+
+def test_a_prefix_is_taken_off_a_state():
+    wrapped = nn.Module()
+    wrapped.module = Net()
+    state = wrapped.state_dict()
+    nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "module.")
+    assert list(state) == list(Net().state_dict())
+    assert list(state._metadata) == ["", "first", "act", "last"]
+    Net().load_state_dict(state)
+
+
+def test_the_old_container_warns():
+    with pytest.warns(FutureWarning, match="nn.Module"):
+        assert repr(nn.Container(first=nn.ReLU())) == "Container(\n  (first): ReLU()\n)"

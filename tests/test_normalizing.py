@@ -174,6 +174,17 @@ def test_local_response_norm_by_its_formula(size):
     np.testing.assert_allclose(F.local_response_norm(x, size, 0.5, 0.7, 2.0).numpy(), expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("size, neighbours", [(1, 0), (2, 0), (3, 1), (4, 1), (9, 4)])
+def test_cross_map_lrn_looks_as_far_to_both_sides(size, neighbours):
+    x = floats(2, 5, 3, 1)
+    a = x.numpy()
+    near = [(a[:, max(0, c - neighbours) : c + neighbours + 1] ** 2).sum(1) for c in range(5)]
+    expected = a / (2.0 + 0.5 * np.stack(near, 1) / size) ** 0.7
+    np.testing.assert_allclose(tg.nn.CrossMapLRN2d(size, 0.5, 0.7, 2)(x).numpy(), expected, rtol=1e-10)
+    with pytest.raises(ValueError, match="3-D"):
+        tg.nn.CrossMapLRN2d(size)(x[0])
+
+
 def test_native_group_norm_takes_the_sizes_that_it_is_given():
     x, weight = tg.arange(24.0).reshape(1, 2, 4, 3), tg.arange(4.0)
     found = tg.native_group_norm(x, weight, weight, 2, 4, 3, 2, 1e-5)[0]

@@ -12,17 +12,17 @@ import tensorgrad as tg
 WITH_KERNEL = [name for name in ALL if getattr(tg.optim, name).kernel]
 
 
-def roughly(a, b):
+def roughly(a, b, near):
     if isinstance(a, dict):
         assert a.keys() == b.keys()
         for key in a:
-            roughly(a[key], b[key])
+            roughly(a[key], b[key], near)
     elif isinstance(a, list):
         assert len(a) == len(b)
         for x, y in zip(a, b):
-            roughly(x, y)
+            roughly(x, y, near)
     elif isinstance(a, float):
-        assert a == pytest.approx(b, rel=1e-9, abs=1e-12)
+        assert a == pytest.approx(b, rel=near, abs=1e-12)
     else:
         assert a == b and type(a) is type(b)
 
@@ -42,10 +42,12 @@ def kernels():
 def test_ten_steps_are_torchs(case, backend):
     with tg.backend(backend):
         w, b, optimizer = train(case["name"], case["kwargs"])
-    np.testing.assert_allclose(w.detach().numpy().ravel(), case["w"], rtol=1e-9, atol=1e-11)
-    np.testing.assert_allclose(b.detach().numpy().ravel(), case["b"], rtol=1e-9, atol=1e-11)
+    # Muon rounds to bfloat16 on its way, where a sum in another order may round to the other side.
+    near = 2e-6 if case["name"] == "Muon" else 1e-9
+    np.testing.assert_allclose(w.detach().numpy().ravel(), case["w"], rtol=near, atol=1e-11)
+    np.testing.assert_allclose(b.detach().numpy().ravel(), case["b"], rtol=near, atol=1e-11)
     if "state_dict" in case:
-        roughly(plain(optimizer.state_dict()), case["state_dict"])
+        roughly(plain(optimizer.state_dict()), case["state_dict"], near)
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,17 @@ def test_fold_adds_up_what_unfold_took():
     assert (F.fold(columns, (3, 3), 2) == x * counts).all()
 
 
+def test_layers_of_patches():
+    x = tg.arange(24.0).reshape(1, 2, 3, 4)
+    settings = dict(dilation=(1, 2), padding=(0, 1), stride=2)
+    unfold, fold = tg.nn.Unfold((2, 1), **settings), tg.nn.Fold((3, 4), (2, 1), **settings)
+    columns = unfold(x)
+    assert (columns == F.unfold(x, (2, 1), **settings)).all()
+    assert (fold(columns) == F.fold(columns, (3, 4), (2, 1), **settings)).all()
+    assert repr(unfold) == "Unfold(kernel_size=(2, 1), dilation=(1, 2), padding=(0, 1), stride=2)"
+    assert repr(fold) == repr(unfold).replace("Unfold(", "Fold(output_size=(3, 4), ")
+
+
 def test_triangle_indices():
     np.testing.assert_array_equal(tg.tril_indices(3, 4, 1).numpy(), np.stack(np.tril_indices(3, 1, 4)))
     np.testing.assert_array_equal(tg.triu_indices(4, 3, -1).numpy(), np.stack(np.triu_indices(4, -1, 3)))

@@ -14,7 +14,6 @@ NOT_YET = [
     (r"(adaptive|fractional|lp)?_?(avg|max|lp)?_?(un)?pool[1-3]d(_with_indices)?", "pooling is"),
     (r"(interpolate|upsample.*|grid_sample|affine_grid)", "resampling is"),
     (r"(rnn|lstm|gru)(_?cell|base|cellbase)?|rnn_(tanh|relu)(_cell)?", "recurrent layers are"),
-    (r"(multiheadattention|transformer.*|multi_head_attention_forward)", "attention layers are"),
     (
         r"(complex(32|64|128)?|c(half|float|double)|view_as_(real|complex)|polar|imag|fft|stft|istft)",
         "complex numbers are",
@@ -24,7 +23,7 @@ NOT_YET = [
     (r"sparse(_.*|embedding)?|to_sparse.*", "sparse tensors are"),
     (r"distributions", "distributions are"),
     (r"(jit|compile|compiler|export|fx|onnx|_dynamo)", "compiling a program is"),
-    (r"(distributed|dataparallel)", "training on several machines is"),
+    (r"(distributed|dataparallel|syncbatchnorm)", "training on several machines is"),
     (r"(vmap|jvp|jacfwd|forward_ad)", "batched and forward-mode derivatives are"),
 ]
 

@@ -1,11 +1,25 @@
 """Layers and what belongs to them, under torch.nn's names."""
 
 from tensorgrad.core.names import missing as _missing
-from tensorgrad.nn import functional, init, modules, parameter, utils
+from tensorgrad.nn import attention, functional, init, modules, parameter, utils
 from tensorgrad.nn.modules import *  # noqa: F403 - the names are in its __all__
-from tensorgrad.nn.parameter import Buffer, Parameter
+from tensorgrad.nn.modules.utils import factory_kwargs
+from tensorgrad.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
-__all__ = ["Buffer", "Parameter", "functional", "init", "modules", "parameter", "utils", *modules.__all__]
+__all__ = [
+    "Buffer",
+    "Parameter",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "attention",
+    "factory_kwargs",
+    "functional",
+    "init",
+    "modules",
+    "parameter",
+    "utils",
+    *modules.__all__,
+]
 
 
 def __getattr__(name: str):

@@ -1,11 +1,20 @@
-"""Tensors that a module knows about: Parameter (trained) and Buffer (state that is only kept)."""
+"""Tensors that a module knows about: Parameter (trained) and Buffer (state that is only kept), and those that
+wait for their shape.
+"""
 
 from __future__ import annotations
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 
-__all__ = ["Buffer", "Parameter", "is_lazy"]
+__all__ = [
+    "Buffer",
+    "Parameter",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "UninitializedTensorMixin",
+    "is_lazy",
+]
 
 
 class Parameter(Tensor):
@@ -65,6 +74,118 @@ def _checked(data, what):
     return data
 
 
+# ---- without a shape yet
+
+
+class UninitializedTensorMixin(Tensor):
+    """A parameter or buffer that gets its shape when its module sees the first input.
+
+    It has a dtype, can be converted and told whether it requires a gradient; all else is refused.
+    """
+
+    cls_to_become: type[Tensor]
+
+    def _begin(self, requires_grad, device, dtype):
+        self.data = tg.empty(0, device=device, dtype=dtype)
+        self.requires_grad = requires_grad
+
+    def materialize(self, shape, device=None, dtype=None) -> None:
+        """Becomes an ordinary parameter or buffer of that shape, with any values."""
+        self.data = tg.empty(
+            shape,
+            device=self.device if device is None else device,
+            dtype=self.dtype if dtype is None else dtype,
+        )
+        self.__class__ = self.cls_to_become  # type: ignore[assignment]
+
+    @property
+    def shape(self):  # type: ignore[override]
+        raise RuntimeError(
+            "an uninitialized parameter or buffer has no shape: call its module once. One that has values "
+            "can't be loaded from one that has none"
+        )
+
+    def detach(self):
+        """Itself: there are no values to share."""
+        return self
+
+    def __deepcopy__(self, memo):
+        return memo.setdefault(id(self), self._like(self.dtype))
+
+    def __reduce_ex__(self, protocol):
+        return type(self), (self.requires_grad, None, self.dtype)
+
+    def __repr__(self):
+        return f"<{type(self).__name__}>"
+
+    def _like(self, dtype):
+        return type(self)(self.requires_grad, dtype=dtype)
+
+
+def _refused(name):
+    def refuse(self, *args, **kwargs):
+        raise ValueError(
+            f"{name} of an uninitialized parameter or buffer: call its module once, then it has a shape"
+        )
+
+    return refuse
+
+
+def _converted(name):
+    def convert(self, *args, **kwargs):
+        return self._like(getattr(Tensor, name)(self, *args, **kwargs).dtype)
+
+    return convert
+
+
+_CONVERSIONS = {"bfloat16", "char", "cpu", "double", "float", "half", "int", "long", "short", "to", "type"}
+_COMPARED = {"__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__"}
+_ALLOWED = {"copy_", "get_device", "is_floating_point", "requires_grad_", *dir(object)} - _COMPARED
+for _name in dir(Tensor):
+    if _name in _CONVERSIONS:
+        setattr(UninitializedTensorMixin, _name, _converted(_name))
+    elif callable(getattr(Tensor, _name)) and _name not in {*_ALLOWED, *vars(UninitializedTensorMixin)}:
+        setattr(UninitializedTensorMixin, _name, _refused(_name))
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A parameter that gets its shape later, by `materialize`.
+
+    >>> parameter = nn.UninitializedParameter()
+    >>> parameter
+    <UninitializedParameter>
+    >>> parameter.materialize((2, 3))
+    >>> type(parameter).__name__, parameter.shape
+    ('Parameter', tensorgrad.Size([2, 3]))
+    """
+
+    cls_to_become = Parameter
+
+    def __init__(self, requires_grad: bool = True, device=None, dtype=None):
+        self._begin(requires_grad, device, dtype)
+
+
+class UninitializedBuffer(UninitializedTensorMixin, Buffer):
+    """A buffer that gets its shape later, by `materialize`.
+
+    >>> nn.UninitializedBuffer(dtype=tg.float64).dtype
+    tensorgrad.float64
+    """
+
+    cls_to_become = Buffer
+
+    def __init__(self, requires_grad: bool = False, device=None, dtype=None, persistent: bool = True):
+        self._begin(requires_grad, device, dtype)
+        self.persistent = persistent
+
+    def _like(self, dtype):
+        return type(self)(self.requires_grad, dtype=dtype, persistent=self.persistent)
+
+
 def is_lazy(param) -> bool:
-    """False: every parameter here has its values from the start."""
-    return False
+    """Whether a parameter or buffer waits for its shape.
+
+    >>> nn.parameter.is_lazy(nn.LazyLinear(2).weight)
+    True
+    """
+    return isinstance(param, UninitializedTensorMixin)

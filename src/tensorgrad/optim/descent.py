@@ -172,10 +172,9 @@ class Rprop(Optimizer):
 class Muon(Optimizer):
     r"""Momentum whose step, a matrix, is turned into the nearest orthogonal one.
 
-    So every direction is walked as far.     Five rounds of Newton and Schulz do the turning, :math:`X
-    \leftarrow aX + (bA + cA^2)X` with :math:`A = XX^T`. For the matrices of hidden layers; biases and
-    embeddings are better off with AdamW. Keller Jordan's Muon. The rounds run in the parameter's own dtype,
-    where PyTorch rounds to bfloat16.
+    So every direction is walked as far. Five rounds of Newton and Schulz do the turning, in bfloat16,
+    :math:`X \leftarrow aX + (bA + cA^2)X` with :math:`A = XX^T`. For the matrices of hidden layers; biases
+    and embeddings are better off with AdamW. Keller Jordan's Muon.
 
     >>> w = tg.eye(2, requires_grad=True)
     >>> optimizer = tg.optim.Muon([w])
@@ -233,26 +232,28 @@ class Muon(Optimizer):
         ns_steps,
         adjust_lr_fn,
     ):
-        state.momentum_buffer = grad + momentum * (state.momentum_buffer - grad)
-        step = grad + momentum * (state.momentum_buffer - grad) if nesterov else state.momentum_buffer
+        state.momentum_buffer = state.momentum_buffer.lerp(grad, 1 - momentum)
+        step = grad.lerp(state.momentum_buffer, momentum) if nesterov else state.momentum_buffer
         rows, columns = param.shape
         scale = (
             0.2 * math.sqrt(max(rows, columns))
             if adjust_lr_fn == "match_rms_adamw"
             else math.sqrt(max(1, rows / columns))
         )
-        return param * (1 - lr * weight_decay) - lr * scale * _orthogonal(
-            step, ns_coefficients, ns_steps, eps
-        )
+        turned = _orthogonal(step, ns_coefficients, ns_steps, eps).double()
+        factor = tg.tensor(-lr * scale, dtype=tg.promote_types(param.dtype, tg.float32)).double()
+        # Rounded once, as PyTorch's addition of a multiple is.
+        return ((param * (1 - lr * weight_decay)).double() + factor * turned).to(param.dtype)
 
 
 def _orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], rounds: int, eps: float) -> Tensor:
-    """About the nearest matrix whose singular values are all one."""
+    """About the nearest matrix whose singular values are all one, in bfloat16."""
     a, b, c = coefficients
     tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.mT if tall else matrix
+    x = matrix.bfloat16()
+    x = x.mT if tall else x
     x = x / x.norm().clamp(min=eps)
     for _ in range(rounds):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+        x = tg.addmm(x, tg.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x

@@ -1,5 +1,11 @@
-"""PyTorch's address for the data tools."""
+"""PyTorch's address for the data tools, and checkpoints."""
 
-from . import data
+from tensorgrad.core.names import missing as _missing
 
-__all__ = ["data"]
+from . import checkpoint, data
+
+__all__ = ["checkpoint", "data"]
+
+
+def __getattr__(name: str):
+    raise _missing("module 'tensorgrad.utils'", name, globals())

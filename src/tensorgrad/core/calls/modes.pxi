@@ -9,15 +9,22 @@ cdef extern from *:
     #endif
     static TG_THREAD_LOCAL int tg_grad = 1;
     static TG_THREAD_LOCAL int tg_inference = 0;
-    static TG_THREAD_LOCAL int tg_anomaly = 0;
+    static TG_THREAD_LOCAL int tg_anomaly = 0;      /* what new nodes remember: bits of REMEMBERS */
+    static TG_THREAD_LOCAL unsigned int tg_region = 0;
     static TG_THREAD_LOCAL void *tg_walk = NULL;    /* the backward that runs in this thread; its caller keeps it alive */
     static int tg_kernels = 1;
     """
     int tg_grad
     int tg_inference
     int tg_anomaly
+    unsigned int tg_region
     void *tg_walk
     int tg_kernels
+
+
+cdef enum REMEMBERS:
+    THE_LINE = 1        # of the forward call: anomaly detection
+    THE_REGION = 2      # that they were made in: `_begin_region`
 
 
 cdef inline bint kernels_on() noexcept:
@@ -45,19 +52,19 @@ def is_inference_mode_enabled():
 def _set_modes(grad=None, inference=None, anomaly=None):
     """Sets this thread's modes that are not None and gives (grad, inference, anomaly) as they were."""
     global tg_grad, tg_inference, tg_anomaly
-    before = (bool(tg_grad), bool(tg_inference), bool(tg_anomaly))
+    before = (bool(tg_grad), bool(tg_inference), bool(tg_anomaly & THE_LINE))
     if grad is not None:
         tg_grad = bool(grad)
     if inference is not None:
         tg_inference = bool(inference)
     if anomaly is not None:
-        tg_anomaly = bool(anomaly)
+        tg_anomaly = tg_anomaly & ~THE_LINE | (THE_LINE if anomaly else 0)
     return before
 
 
 def is_anomaly_enabled():
     """Whether this thread looks for NaN gradients and remembers the forward line of every op."""
-    return bool(tg_anomaly)
+    return bool(tg_anomaly & THE_LINE)
 
 
 def get_backend():

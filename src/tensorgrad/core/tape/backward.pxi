@@ -20,7 +20,7 @@ cdef int run_node(Walk walk, Node node) except -1:
         heard_node(walk, node, extra, g)
     else:
         step_back(walk, node, extra, g)
-    if tg_anomaly:
+    if tg_anomaly & THE_LINE:
         look_for_nan(node)
     if not walk.retain:
         release_saved(node)
@@ -413,6 +413,48 @@ def _backward(roots, gradients, retain_graph, create_graph, inputs, collect):
     return run_backward(tuple(roots), tuple(gradients), retain_graph, create_graph, inputs, collect, False)
 
 
+def _begin_region():
+    """From now on this thread's new nodes belong to a region. Gives its number and what `_end_region` takes."""
+    global EPOCH, tg_region, tg_anomaly
+    before = (tg_region, tg_anomaly & THE_REGION)
+    EPOCH += 1          # the number of no walk, and until a walk comes that is where a node keeps it
+    if EPOCH == 0:
+        EPOCH = 1
+    tg_region = EPOCH
+    tg_anomaly |= THE_REGION
+    return tg_region, before
+
+
+def _end_region(tuple before not None):
+    """New nodes belong to the region around the last one again, or to none."""
+    global tg_region, tg_anomaly
+    tg_region = before[0]
+    tg_anomaly = tg_anomaly & ~THE_REGION | <int>before[1]
+
+
+def _sources(tensors, unsigned int region):
+    """The leaves that tensors come from by nodes of a region, and the first node of another on the way, or None."""
+    cdef list left = [edge_of(<Tensor>t) for t in tensors if needs_grad(<Tensor?>t)], leaves = []
+    cdef set seen = set()
+    while left:
+        edge = left.pop()
+        if id(edge) in seen:
+            continue
+        seen.add(id(edge))
+        if type(edge) is not Node:
+            leaves.append(edge)
+        elif (<Node>edge).epoch != region:
+            return leaves, edge
+        else:
+            left += edges_of(<Node>edge)
+    return leaves, None
+
+
+def _hooks_on(Tensor t not None):
+    """The hooks on a tensor's gradient: a dict, or None where there never was one."""
+    return None if t.extra is None else (<TensorExtra>t.extra).hooks
+
+
 def _attach(Tensor saved not None, Node node, int number):
     """An output that a Function kept: a tensor on the same memory that belongs to ``node`` again."""
     cdef Tensor t = alias_of(saved)
@@ -440,6 +482,8 @@ def _make_function_node(context, inputs, outputs, list shared, list dirty):
     cdef Tensor t
     cdef Py_ssize_t i
     node = Node.__new__(Node)
+    if tg_anomaly & THE_REGION:
+        node.epoch = tg_region
     extra = node_extra(node)
     extra.context = context
     extra.edges = []

@@ -263,7 +263,7 @@ cdef Node new_node(Op op, Tensor out, vjp_fn vjp):
     out.requires = True
     out.nr = 0
     if tg_anomaly:
-        remember_line(node)
+        remember(node)
     return node
 
 
@@ -358,10 +358,13 @@ cdef inline Node record_native(Op op, Tensor out, Tensor x, Tensor y, Tensor z, 
     return node
 
 
-cdef int remember_line(Node node) except -1:
+cdef int remember(Node node) except -1:
+    """Notes what this thread wants to know of nodes later."""
     import traceback
-    cdef NodeExtra extra = node_extra(node)
-    extra.traceback = traceback.format_list(traceback.extract_stack())
+    if tg_anomaly & THE_REGION:
+        node.epoch = tg_region
+    if tg_anomaly & THE_LINE:
+        node_extra(node).traceback = traceback.format_list(traceback.extract_stack())
     return 0
 
 

@@ -2,12 +2,14 @@
 
 # ruff: noqa: F403
 from tensorgrad.nn.modules.activation import *
+from tensorgrad.nn.modules.adaptive import *
 from tensorgrad.nn.modules.batchnorm import *
 from tensorgrad.nn.modules.container import *
 from tensorgrad.nn.modules.conv import *
 from tensorgrad.nn.modules.distance import *
 from tensorgrad.nn.modules.dropout import *
 from tensorgrad.nn.modules.flatten import *
+from tensorgrad.nn.modules.fold import *
 from tensorgrad.nn.modules.instancenorm import *
 from tensorgrad.nn.modules.linear import *
 from tensorgrad.nn.modules.loss import *
@@ -16,5 +18,6 @@ from tensorgrad.nn.modules.normalization import *
 from tensorgrad.nn.modules.padding import *
 from tensorgrad.nn.modules.pixelshuffle import *
 from tensorgrad.nn.modules.sparse import *
+from tensorgrad.nn.modules.transformer import *
 
 __all__ = [name for name, value in globals().items() if isinstance(value, type) and issubclass(value, Module)]

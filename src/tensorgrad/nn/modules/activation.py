@@ -7,6 +7,7 @@ import warnings
 import tensorgrad as tg
 from tensorgrad.nn import functional as F
 from tensorgrad.nn import init as initial
+from tensorgrad.nn.modules.attention import MultiheadAttention
 from tensorgrad.nn.modules.module import Module
 from tensorgrad.nn.parameter import Parameter
 
@@ -23,6 +24,7 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "Mish",
+    "MultiheadAttention",
     "PReLU",
     "RReLU",
     "ReLU",

@@ -5,9 +5,18 @@ from __future__ import annotations
 import tensorgrad as tg
 from tensorgrad.nn import functional as F
 from tensorgrad.nn import init
+from tensorgrad.nn.modules.lazy import LazyModuleMixin
 from tensorgrad.nn.modules.normalization import _Scaled
+from tensorgrad.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+]
 
 
 class _NormBase(_Scaled):
@@ -97,6 +106,47 @@ class _BatchNorm(_NormBase):
         )
 
 
+class _LazyNorm(LazyModuleMixin, _NormBase):
+    """A norm that takes `num_features` from its first input."""
+
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device=None,
+        dtype=None,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__(0, eps, momentum, False, False, device, dtype, bias=False)
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        if affine:
+            self.weight = UninitializedParameter(device=device, dtype=dtype)
+            if bias:
+                self.bias = UninitializedParameter(device=device, dtype=dtype)
+        if track_running_stats:
+            self.running_mean = UninitializedBuffer(device=device, dtype=dtype)
+            self.running_var = UninitializedBuffer(device=device, dtype=dtype)
+            self.num_batches_tracked = tg.tensor(0, dtype=tg.int64)
+
+    def reset_parameters(self) -> None:
+        """Factor 1, offset 0, and nothing remembered, once there is a shape."""
+        if not self.has_uninitialized_params() and self.num_features:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input) -> None:
+        """As many channels as the input has."""
+        if self.has_uninitialized_params():
+            self.num_features = input.shape[1]
+            for tensor in (self.weight, self.bias, self.running_mean, self.running_var):
+                if tensor is not None:
+                    tensor.materialize((self.num_features,))
+            self.reset_parameters()
+
+
 class BatchNorm1d(_BatchNorm):
     r"""Each channel's distance from its mean in deviations: :math:`\frac{x - E[x]}{\sqrt{Var[x] +
     \epsilon}} \gamma + \beta`.
@@ -127,3 +177,26 @@ class BatchNorm3d(_BatchNorm):
 
     def _check_input_dim(self, input):
         _refuse(input, 5, 5)
+
+
+class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
+    """A `BatchNorm1d` that takes `num_features` from its first input.
+
+    >>> norm = nn.LazyBatchNorm1d()
+    >>> norm(tg.ones(2, 3, 4)).shape, type(norm).__name__
+    (tensorgrad.Size([2, 3, 4]), 'BatchNorm1d')
+    """
+
+    cls_to_become = BatchNorm1d
+
+
+class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
+    """A `BatchNorm2d` that takes `num_features` from its first input."""
+
+    cls_to_become = BatchNorm2d
+
+
+class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
+    """A `BatchNorm3d` that takes `num_features` from its first input."""
+
+    cls_to_become = BatchNorm3d

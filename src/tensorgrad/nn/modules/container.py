@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from itertools import chain, islice
@@ -13,7 +14,7 @@ from tensorgrad.nn import _module as compiled
 from tensorgrad.nn.modules.module import Module, _addindent
 from tensorgrad.nn.parameter import Parameter
 
-__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
+__all__ = ["Container", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
 
 def _place(index, size):
@@ -79,6 +80,16 @@ def _insert(line, index, module):
     modules = list(line._modules.values())
     modules.insert(index, module)
     line._modules.update((str(i), module) for i, module in enumerate(modules))
+
+
+class Container(Module):
+    """Modules by name, and nothing else: an old name for what `Module` does by itself."""
+
+    def __init__(self, **modules: Module):
+        super().__init__()
+        warnings.warn("nn.Container is an old name: subclass nn.Module", FutureWarning, stacklevel=2)
+        for name, module in modules.items():
+            self.add_module(name, module)
 
 
 class Sequential(_Line):

@@ -5,9 +5,16 @@ from __future__ import annotations
 import warnings
 
 from tensorgrad.nn import functional as F
-from tensorgrad.nn.modules.batchnorm import _NormBase, _refuse
+from tensorgrad.nn.modules.batchnorm import _LazyNorm, _NormBase, _refuse
 
-__all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
+__all__ = [
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+]
 
 
 class _InstanceNorm(_NormBase):
@@ -76,3 +83,26 @@ class InstanceNorm3d(_InstanceNorm):
     """`InstanceNorm1d` for volumes: input `(N, C, D, H, W)` or `(C, D, H, W)`, output the same."""
 
     dimensions = 3
+
+
+class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
+    """A `InstanceNorm1d` that takes `num_features` from its first input.
+
+    >>> norm = nn.LazyInstanceNorm1d()
+    >>> norm(tg.ones(2, 3, 4)).shape, type(norm).__name__
+    (tensorgrad.Size([2, 3, 4]), 'InstanceNorm1d')
+    """
+
+    cls_to_become = InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
+    """A `InstanceNorm2d` that takes `num_features` from its first input."""
+
+    cls_to_become = InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
+    """A `InstanceNorm3d` that takes `num_features` from its first input."""
+
+    cls_to_become = InstanceNorm3d

@@ -7,10 +7,11 @@ import math
 import tensorgrad as tg
 from tensorgrad.nn import functional as F
 from tensorgrad.nn import init
+from tensorgrad.nn.modules.lazy import LazyModuleMixin
 from tensorgrad.nn.modules.module import Module
-from tensorgrad.nn.parameter import Parameter
+from tensorgrad.nn.parameter import Parameter, UninitializedParameter
 
-__all__ = ["Bilinear", "Identity", "Linear"]
+__all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
 
 
 class Identity(Module):
@@ -62,6 +63,51 @@ class Linear(Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
         )
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """`Linear` by the name that it has inside of attention, in PyTorch too."""
+
+
+class LazyLinear(LazyModuleMixin, Linear):
+    """A `Linear` that takes `in_features` from its first input.
+
+    >>> layer = nn.LazyLinear(30)
+    >>> layer(tg.ones(128, 20)).shape, layer.weight.shape
+    (tensorgrad.Size([128, 30]), tensorgrad.Size([30, 20]))
+    """
+
+    cls_to_become = Linear
+    weight: UninitializedParameter
+
+    def __init__(self, out_features: int, bias: bool = True, device=None, dtype=None):
+        super().__init__(0, 0, False)
+        self.out_features = out_features
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        if bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draws first values anew, once there is a shape."""
+        if not self.has_uninitialized_params() and self.in_features:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input) -> None:
+        """As many features as the input has."""
+        features = input.shape[-1]
+        if self.has_uninitialized_params():
+            self.in_features = features
+            self.weight.materialize((self.out_features, features))
+            if self.bias is not None:
+                self.bias.materialize((self.out_features,))
+            self.reset_parameters()
+        elif not self.in_features:  # the weights were loaded
+            if self.weight.shape[-1] != features:
+                raise AssertionError(
+                    f"LazyLinear: the input has {features} features, and the loaded weight is for "
+                    f"{self.weight.shape[-1]}"
+                )
+            self.in_features = features
 
 
 class Bilinear(Module):

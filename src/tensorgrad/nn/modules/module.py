@@ -28,7 +28,7 @@ from tensorgrad.nn.modules._hooks import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
-from tensorgrad.nn.parameter import Parameter
+from tensorgrad.nn.parameter import Parameter, is_lazy
 
 __all__ = [
     "Module",
@@ -63,12 +63,16 @@ def _kept(module):
     """Copies all parameters and buffers of a module; calling the result puts them back."""
     places = [(place, dict(place)) for m in module.modules() for place in (m._parameters, m._buffers)]
     tensors = {id(t): t for _, entries in places for t in entries.values() if t is not None}
-    values = [(t, t.detach().clone()) for t in tensors.values()]
+    waiting = [(t, type(t)) for t in tensors.values() if is_lazy(t)]
+    values = [(t, t.detach().clone()) for t in tensors.values() if not is_lazy(t)]
 
     def restore():
         for place, entries in places:
             place.clear()
             place.update(entries)
+        for t, cls in waiting:
+            t.data = tg.empty(0, dtype=t.dtype)
+            t.__class__ = cls
         with no_grad():
             for t, value in values:
                 t.copy_(value)
@@ -433,9 +437,10 @@ class Module(Converted, Hooked):
                     f"but received {type(new)}"
                 )
                 continue
-            if value.ndim == 0 and tuple(new.shape) == (1,):
+            waits = is_lazy(value)
+            if not waits and value.ndim == 0 and tuple(new.shape) == (1,):
                 new = new[0]
-            if new.shape != value.shape:
+            if not waits and new.shape != value.shape:
                 error_msgs.append(
                     f"size mismatch for {key}: copying a param with shape {new.shape} from checkpoint, the "
                     f"shape in current model is {value.shape}."

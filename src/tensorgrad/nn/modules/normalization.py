@@ -10,7 +10,7 @@ from tensorgrad.nn import init
 from tensorgrad.nn.modules.module import Module
 from tensorgrad.nn.parameter import Parameter
 
-__all__ = ["GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
+__all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
 
 
 def _shape(normalized_shape):
@@ -175,3 +175,21 @@ class LocalResponseNorm(Module):
 
     def extra_repr(self):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(LocalResponseNorm):
+    r"""`LocalResponseNorm` of images `(N, C, H, W)` that looks as far to both sides: of an even `size` the
+    neighbours are one fewer, and the sum is divided by `size` all the same.
+
+    >>> nn.CrossMapLRN2d(3)(tg.ones(1, 3, 2, 2)).shape
+    tensorgrad.Size([1, 3, 2, 2])
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1):
+        super().__init__(size, alpha, beta, k)
+
+    def forward(self, input):
+        if input.ndim != 4:
+            raise ValueError(f"CrossMapLRN2d: the input has to be (N, C, H, W), not {input.ndim}-D")
+        width = self.size - 1 + self.size % 2
+        return F.local_response_norm(input, width, self.alpha * width / self.size, self.beta, self.k)

@@ -1,6 +1,7 @@
-"""Work on all of a model's gradients or parameters at once."""
+"""Work on a model's parameters and gradients: all at once, computed from others, pruned, fused."""
 
-from tensorgrad.nn.utils import rnn
+from tensorgrad.core.names import missing as _missing
+from tensorgrad.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from tensorgrad.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -9,14 +10,40 @@ from tensorgrad.nn.utils.clip_grad import (
     get_total_norm,
 )
 from tensorgrad.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from tensorgrad.nn.utils.fusion import (
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
+    fuse_linear_bn_weights,
+)
+from tensorgrad.nn.utils.init import skip_init
+from tensorgrad.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
+from tensorgrad.nn.utils.weight_norm import remove_weight_norm, weight_norm
 
 __all__ = [
     "clip_grad_norm",
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
+    "fuse_linear_bn_weights",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
+    "prune",
+    "remove_spectral_norm",
+    "remove_weight_norm",
     "rnn",
+    "skip_init",
+    "spectral_norm",
+    "stateless",
     "vector_to_parameters",
+    "weight_norm",
 ]
+
+
+def __getattr__(name: str):
+    raise _missing("module 'tensorgrad.nn.utils'", name, globals())

@@ -269,6 +269,27 @@ def norm(input, p="fro", dim=None, keepdim=False, dtype=None):
 
 
 @composite(
+    samples=lambda: [
+        case(normal(3, 4, 2), name="rows"),
+        case(normal(3, 4), 1, 1, name="columns"),
+        case(normal(3, 4), dim=-1, name="all"),
+    ],
+)
+def norm_except_dim(v, pow=2, dim=0):
+    """The norm, of the order ``pow``, of every slice along ``dim``; of everything if ``dim`` is -1.
+
+    >>> tg.norm_except_dim(tg.tensor([[3.0, 4.0], [6.0, 8.0]]))
+    tensor([[ 5.],
+            [10.]])
+    """
+    check_tensor("norm_except_dim", v)
+    if dim == -1:
+        return vector_norm(v, pow)
+    dim = wrap_dim(dim, v.ndim)
+    return vector_norm(v, pow, tuple(d for d in range(v.ndim) if d != dim), True)
+
+
+@composite(
     single=True,
     samples=lambda: [
         case(normal(3, 4), 2, 0, 1.0, name="rows"),

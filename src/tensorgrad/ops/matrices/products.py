@@ -211,6 +211,7 @@ def mv(input, vec):
 
 
 @composite(
+    single=True,
     method=True,
     inplace=True,
     samples=lambda: [
@@ -231,6 +232,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
 
 
 @composite(
+    single=True,
     method=True,
     inplace=True,
     samples=lambda: [
@@ -280,6 +282,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
 
 
 @composite(
+    single=True,
     method=True,
     inplace=True,
     samples=lambda: [

@@ -1,0 +1,60 @@
+"""Layers that cut images into patches, and add patches up to images."""
+
+from __future__ import annotations
+
+from tensorgrad.nn import functional as F
+from tensorgrad.nn.modules.module import Module
+
+__all__ = ["Fold", "Unfold"]
+
+
+class _Patches(Module):
+    """Which patches are meant. Each setting is one number, or one for height and one for width."""
+
+    def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+        self.padding = padding
+        self.stride = stride
+
+    def extra_repr(self):
+        names = ("kernel_size", "dilation", "padding", "stride")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
+
+
+class Unfold(_Patches):
+    """All patches of images, as columns.
+
+    Shape: input `(N, C, H, W)` or `(C, H, W)`, output `(N, C * patch, patches)` or `(C * patch, patches)`,
+    where `patch` is the number of pixels of one.
+
+    >>> nn.Unfold((2, 3))(tg.ones(2, 5, 3, 4)).shape
+    tensorgrad.Size([2, 30, 4])
+    """
+
+    def forward(self, input):
+        return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
+
+
+class Fold(_Patches):
+    """Columns of patches, added up where they lie in images of `output_size`.
+
+    Shape: input `(N, C * patch, patches)` or `(C * patch, patches)`, output `(N, C, *output_size)` or
+    `(C, *output_size)`.
+
+    >>> nn.Fold(3, 2)(tg.ones(1, 4, 4)).squeeze()
+    tensor([[1., 2., 1.],
+            [2., 4., 2.],
+            [1., 2., 1.]])
+    """
+
+    def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
+        super().__init__(kernel_size, dilation, padding, stride)
+        self.output_size = output_size
+
+    def forward(self, input):
+        return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self):
+        return f"output_size={self.output_size}, {super().extra_repr()}"
