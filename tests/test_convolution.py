@@ -331,6 +331,31 @@ def test_what_is_wrong_is_said(call, error, says):
         call()
 
 
+@pytest.mark.parametrize("name", [f"Conv{kind}{rank}d" for kind in ("", "Transpose") for rank in (1, 2, 3)])
+def test_lazy_layers_take_their_channels_from_the_first_input(name):
+    x = tg.rand(2, 4, *(5,) * int(name[-2]))
+    tg.manual_seed(0)
+    lazy = getattr(nn, "Lazy" + name)(6, 3, 1, padding=1, groups=2)
+    assert lazy.has_uninitialized_params()
+    tg.manual_seed(0)
+    out = lazy(x)
+    assert type(lazy) is getattr(nn, name)
+    tg.manual_seed(0)
+    plain = getattr(nn, name)(4, 6, 3, 1, padding=1, groups=2)
+    assert tg.equal(out, plain(x))
+    assert repr(lazy) == repr(plain)
+    loaded = getattr(nn, "Lazy" + name)(6, 3, 1, padding=1, groups=2)
+    loaded.load_state_dict(plain.state_dict())
+    assert tg.equal(loaded(x), out)
+    assert repr(loaded) == repr(plain)
+    with pytest.raises(ValueError, match="in_channels must be divisible"):
+        getattr(nn, "Lazy" + name)(6, 3, groups=3)(x)
+    with pytest.raises(ValueError, match="out_channels must be divisible"):
+        getattr(nn, "Lazy" + name)(5, 3, groups=3)
+    with pytest.raises(RuntimeError, match="unbatched"):
+        getattr(nn, "Lazy" + name)(6, 3)(x[0, 0])
+
+
 def test_output_size_leaves_nothing_open():
     layer = nn.ConvTranspose2d(4, 2, 3, stride=3, padding=1)
     x = tg.rand(1, 4, 5, 5)
