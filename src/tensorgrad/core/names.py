@@ -11,8 +11,6 @@ NOT_YET = [
         r"(lazy)?_?conv(_transpose|transpose)?[1-3]d|(conv_tbc|convolution)|(un)?fold|channel_norm",
         "convolutions are",
     ),
-    (r"(adaptive|fractional|lp)?_?(avg|max|lp)?_?(un)?pool[1-3]d(_with_indices)?", "pooling is"),
-    (r"(interpolate|upsample.*|grid_sample|affine_grid)", "resampling is"),
     (r"(rnn|lstm|gru)(_?cell|base|cellbase)?|rnn_(tanh|relu)(_cell)?", "recurrent layers are"),
     (r"(multiheadattention|transformer.*|multi_head_attention_forward)", "attention layers are"),
     (
