@@ -274,8 +274,6 @@ def test_several_answers_are_printed_in_lines():
     [
         (lambda: tg.conv2d, "convolutions are not in"),
         (lambda: nn.Conv2d, "convolutions are not in"),
-        (lambda: F.max_pool2d, "pooling is not in"),
-        (lambda: nn.AdaptiveAvgPool2d, "pooling is not in"),
         (lambda: nn.LSTMCell, "recurrent layers are not in"),
         (lambda: nn.GRU, "recurrent layers are not in"),
         (lambda: nn.TransformerEncoderLayer, "attention layers are not in"),

@@ -34,7 +34,7 @@ static void FN(max_each)(const Row *row, const element *plane, int64_t from, int
 /* A block of outputs without padding, whose first window begins at `start` of its rows; what is behind the last that is wanted
    is read, and worth nothing. */
 ALWAYS_INLINE void FN(max_block)(const Row *row, const element *plane, int64_t start, int64_t kernel, int64_t stride,
-                                 int64_t dilation, element *best, place *where)
+                                 int64_t dilation, int64_t taps, element *best, place *where)
 {
     const Axis *axis = row->axis;
     place first = (place)((row->deep.first * axis[1].extent + row->high.first) * axis[2].extent + start);
@@ -46,13 +46,18 @@ ALWAYS_INLINE void FN(max_block)(const Row *row, const element *plane, int64_t s
         for (int64_t h = row->high.first; h < row->high.end; h += axis[1].dilation) {
             place base = (place)((d * axis[1].extent + h) * axis[2].extent + start);
             const element *x = plane + base;
-            for (int64_t k = 0; k < kernel; k++) {
-                place at = (place)(base + (place)(k * dilation));
+            for (int64_t first_tap = 0; first_tap < kernel; first_tap += taps) {
                 for (int l = 0; l < PART; l++) {
-                    element value = x[k * dilation + l * stride];
-                    int better = (value > best[l]) | (value != value);
-                    best[l] = better ? value : best[l];
-                    where[l] = better ? (place)(at + (place)(l * stride)) : where[l];
+                    element largest = best[l];
+                    place found = where[l];
+                    for (int64_t k = first_tap; k < first_tap + taps; k++) {
+                        element value = x[k * dilation + l * stride];
+                        int better = (value > largest) | (value != value);
+                        largest = better ? value : largest;
+                        found = better ? (place)(base + (place)(k * dilation + l * stride)) : found;
+                    }
+                    best[l] = largest;
+                    where[l] = found;
                 }
             }
         }
@@ -78,15 +83,15 @@ static void FN(max_row)(const Row *row, const element *plane, const element *end
             break;
         }
         if (kernel == 2 && stride == 2 && wide->dilation == 1) {
-            FN(max_block)(row, plane, start, 2, 2, 1, best, where);
+            FN(max_block)(row, plane, start, 2, 2, 1, 2, best, where);
         } else if (kernel == 3 && stride == 2 && wide->dilation == 1) {
-            FN(max_block)(row, plane, start, 3, 2, 1, best, where);
+            FN(max_block)(row, plane, start, 3, 2, 1, 3, best, where);
         } else if (kernel == 3 && stride == 1 && wide->dilation == 1) {
-            FN(max_block)(row, plane, start, 3, 1, 1, best, where);
+            FN(max_block)(row, plane, start, 3, 1, 1, 3, best, where);
         } else if (stride == 1) {
-            FN(max_block)(row, plane, start, kernel, 1, wide->dilation, best, where);
+            FN(max_block)(row, plane, start, kernel, 1, wide->dilation, 1, best, where);
         } else {
-            FN(max_block)(row, plane, start, kernel, stride, wide->dilation, best, where);
+            FN(max_block)(row, plane, start, kernel, stride, wide->dilation, 1, best, where);
         }
         int64_t count = to - j < PART ? to - j : PART;
         if (count == PART) {
@@ -190,7 +195,8 @@ static void FN(avg_each)(const KernelArgs *a, const Row *row, const element *pla
 }
 
 /* As max_block. */
-ALWAYS_INLINE void FN(sum_block)(const Row *row, const element *plane, int64_t start, int64_t kernel, int64_t stride, element *sum)
+ALWAYS_INLINE void FN(sum_block)(const Row *row, const element *plane, int64_t start, int64_t kernel, int64_t stride,
+                                 int64_t taps, element *sum)
 {
     const Axis *axis = row->axis;
     for (int l = 0; l < PART; l++) {
@@ -199,9 +205,13 @@ ALWAYS_INLINE void FN(sum_block)(const Row *row, const element *plane, int64_t s
     for (int64_t d = row->deep.first; d < row->deep.end; d++) {
         for (int64_t h = row->high.first; h < row->high.end; h++) {
             const element *x = plane + (d * axis[1].extent + h) * axis[2].extent + start;
-            for (int64_t k = 0; k < kernel; k++) {
+            for (int64_t first = 0; first < kernel; first += taps) {
                 for (int l = 0; l < PART; l++) {
-                    sum[l] += x[k + l * stride];
+                    element total = sum[l];
+                    for (int64_t k = first; k < first + taps; k++) {
+                        total += x[k + l * stride];
+                    }
+                    sum[l] = total;
                 }
             }
         }
@@ -231,13 +241,15 @@ static void FN(avg_row)(const KernelArgs *a, const Row *row, const element *plan
             break;
         }
         if (kernel == 2 && stride == 2) {
-            FN(sum_block)(row, plane, start, 2, 2, sum);
+            FN(sum_block)(row, plane, start, 2, 2, 2, sum);
         } else if (kernel == 3 && stride == 2) {
-            FN(sum_block)(row, plane, start, 3, 2, sum);
+            FN(sum_block)(row, plane, start, 3, 2, 3, sum);
+        } else if (kernel == 3 && stride == 1) {
+            FN(sum_block)(row, plane, start, 3, 1, 3, sum);
         } else if (stride == 1) {
-            FN(sum_block)(row, plane, start, kernel, 1, sum);
+            FN(sum_block)(row, plane, start, kernel, 1, 1, sum);
         } else {
-            FN(sum_block)(row, plane, start, kernel, stride, sum);
+            FN(sum_block)(row, plane, start, kernel, stride, 1, sum);
         }
         for (int l = 0; l < PART; l++) {
             sum[l] /= share;
