@@ -135,7 +135,7 @@ WRONG = {
         lambda: F.grid_sample(X, tg.zeros(1, 1, 1, 2), padding_mode="wrap"), ValueError,
     ),
     "a grid of triples": (lambda: F.grid_sample(X, tg.zeros(1, 1, 1, 3), align_corners=True), RuntimeError),
-    "a grid of two images": (lambda: F.grid_sample(X, tg.zeros(2, 1, 1, 2), align_corners=True), RuntimeError),
+    "a grid of two": (lambda: F.grid_sample(X, tg.zeros(2, 1, 1, 2), align_corners=True), RuntimeError),
     "bicubic volumes": (
         lambda: F.grid_sample(X[None], tg.zeros(1, 1, 1, 1, 3), "bicubic", align_corners=True), RuntimeError,
     ),
@@ -222,7 +222,8 @@ def at_places(image, places, mode, padding, aligned):
         if mode == "nearest":
             found.append(read(*(round(v) for v in xy)))
             continue
-        kernel, reach = (near, range(-1, 3)) if mode == "bicubic" else (lambda v: max(1 - abs(v), 0), range(2))
+        wide = mode == "bicubic"
+        kernel, reach = (near, range(-1, 3)) if wide else (lambda v: max(1 - abs(v), 0), range(2))
         found.append(
             sum(
                 kernel(xy[0] - first[0] - i) * kernel(xy[1] - first[1] - j) * read(first[0] + i, first[1] + j)

@@ -138,9 +138,8 @@ def _wide(extent: int, outputs: int, step: Any, name: str) -> Table:
     return np.where(at < end, at, -1), weight.astype(kind)
 
 
-@lru_cache(maxsize=512)
 def _tables(
-    mode: str, extent: int, outputs: int, align_corners: bool, scale: float | None, antialias: bool,
+    mode: str, extent: int, outputs: int, scale: float | None, align_corners: bool, antialias: bool,
     kind: type,
 ) -> tuple:  # fmt: skip
     """The table of one dimension, and its adjoint."""
@@ -152,6 +151,15 @@ def _tables(
     else:
         at, weight = _between(extent, outputs, step, align_corners, mode == "cubic")
     return (at, weight, *adjoint(at, weight, extent))
+
+
+@lru_cache(maxsize=256)
+def _plan(mode: str, extents: tuple, sizes: tuple, scales: tuple, *settings: Any) -> list[tuple]:
+    """In which order dimensions are resampled, and by which tables: those first that lose most; of those that
+    gain alike the last.
+    """
+    order = sorted(reversed(range(len(sizes))), key=lambda d: sizes[d] / extents[d])
+    return [(d, _tables(mode, extents[d], sizes[d], scales[d], *settings)) for d in order]
 
 
 # ---------------------------------------------------------------------------- interpolate
@@ -261,27 +269,27 @@ def interpolate(
             f"interpolate: Input and output sizes should be greater than 0, but got input "
             f"{list(input.shape)} and output {sizes}"
         )
-    return _resampled(input, kind, sizes, scales, bool(align_corners), bool(antialias))
-
-
-def _resampled(input, kind: str, sizes, scales, align_corners: bool, antialias: bool) -> Tensor:
-    """Along all dimensions, those first that lose most; of those that gain alike the last."""
-    n = len(sizes)
-    extents = tuple(input.shape[2:])
     computed = np.float64 if input.dtype is float64 else np.float32
-    whole = not input.is_floating_point()
-    if whole and kind.startswith("nearest"):
-        for d, (extent, size, scale) in enumerate(zip(extents, sizes, scales)):
-            at = _tables(kind, extent, size, False, scale, False, computed)[0][0]
-            input = indexing.pick(input, d + 2, at)
+    settings = (bool(align_corners), bool(antialias), computed)
+    plan = _plan(kind, tuple(input.shape[2:]), tuple(sizes), tuple(scales), *settings)
+    return _resampled(input, plan) if input.is_floating_point() else _whole(input, kind, plan)
+
+
+def _resampled(input: Tensor, plan: list[tuple]) -> Tensor:
+    for d, tables in plan:
+        input = _resample(input, d + 2, *tables)
+    return input
+
+
+def _whole(input: Tensor, kind: str, plan: list[tuple]) -> Tensor:
+    """Of integers, which are taken as they are; bytes are also averaged, and rounded once."""
+    if kind.startswith("nearest"):
+        for d, tables in plan:
+            input = indexing.pick(input, d + 2, tables[0][0])
         return input
-    if whole and input.dtype is not uint8:
+    if input.dtype is not uint8:
         raise NotImplementedError(f"interpolate: not implemented for {input.dtype}; convert it to a float")
-    made = input.float() if whole else input
-    for d in sorted(reversed(range(n)), key=lambda d: sizes[d] / extents[d]):
-        tables = _tables(kind, extents[d], sizes[d], align_corners, scales[d], antialias, computed)
-        made = _resample(made, d + 2, *tables)
-    return made.round().clamp(0, 255).to(uint8) if whole else made
+    return _resampled(input.float(), plan).round().clamp(0, 255).to(uint8)
 
 
 # ---------------------------------------------------------------------------- its older names
