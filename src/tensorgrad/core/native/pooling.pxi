@@ -328,10 +328,18 @@ cdef int avg_pool_vjp(Node node, Tensor g) except -1:
 
 native("_max_pool", NULL, max_pool_vjp, 0)
 native("_avg_pool", NULL, avg_pool_vjp, 0)
-for _n in range(1, 4):
-    native(f"max_pool{_n}d", hot_max_pool, NULL, _n)
-    native(f"max_pool{_n}d_with_indices", hot_max_pool, NULL, _n + WITH_INDICES)
-    native(f"adaptive_max_pool{_n}d", hot_even_max, NULL, _n)
-    native(f"adaptive_max_pool{_n}d_with_indices", hot_even_max, NULL, _n + WITH_INDICES)
-    native(f"avg_pool{_n}d", hot_avg_pool, NULL, _n)
-    native(f"adaptive_avg_pool{_n}d", hot_even_avg, NULL, _n)
+
+
+cdef int declare_pools() except -1:
+    cdef int n
+    for n in range(1, 4):
+        native(f"max_pool{n}d", hot_max_pool, NULL, n)
+        native(f"max_pool{n}d_with_indices", hot_max_pool, NULL, n + WITH_INDICES)
+        native(f"adaptive_max_pool{n}d", hot_even_max, NULL, n)
+        native(f"adaptive_max_pool{n}d_with_indices", hot_even_max, NULL, n + WITH_INDICES)
+        native(f"avg_pool{n}d", hot_avg_pool, NULL, n)
+        native(f"adaptive_avg_pool{n}d", hot_even_avg, NULL, n)
+    return 0
+
+
+declare_pools()

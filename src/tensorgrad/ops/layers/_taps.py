@@ -164,10 +164,11 @@ def windows_of(
 
 def even_windows(who: str, input: Tensor, n: int, output_size, full: int) -> list[Window]:
     """The windows that part each dimension into so many of nearly one size; None keeps a dimension."""
-    want_planes(who, input, n, full)
+    want_tensors(who, input=input)
     given = tuple(output_size) if is_sequence(output_size) else (output_size,) * n
-    if n > 1 and len(given) >= input.ndim:
+    if n > 1 and is_sequence(output_size) and len(given) >= input.ndim:
         raise ValueError(f"{who}: output_size has {len(given)} numbers, the input {input.ndim} dimensions")
+    want_planes(who, input, n, full)
     if len(given) != n:
         raise RuntimeError(f"{who}: output_size must have {n} numbers, got {len(given)}")
     extents = tuple(input.shape[-n:])

@@ -197,3 +197,27 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         value = where(shaping.unsqueeze(inside, 1), value * shaping.unsqueeze(share, 1), 0.0)
         total = value if total is None else total + value
     return total
+
+
+def _declare_sampler(name: str, n: int):
+    def function(input, grid, interpolation_mode, padding_mode, align_corners):
+        if not (0 <= interpolation_mode < len(MODES) and 0 <= padding_mode < len(PADDINGS)):
+            raise RuntimeError(f"{name}: there is no mode {interpolation_mode} or padding {padding_mode}")
+        if name.endswith(f"{n}d") and input.ndim != n + 2:
+            raise RuntimeError(f"{name}: expected {n + 2}D input, got {list(input.shape)}")
+        return grid_sample(input, grid, MODES[interpolation_mode], PADDINGS[padding_mode], align_corners)
+
+    image, place = (1, 1) + (2,) * n, (1,) * (n + 1) + (n,)
+    function.__name__ = name
+    function.__doc__ = f"""``grid_sample``, whose modes have numbers: bilinear, nearest and bicubic 0, 1, 2;
+    padding by zeros, the border and reflection 0, 1 and 2.
+
+    >>> tg.{name}(tg.ones{image}, tg.zeros{place}, 0, 0, True).sum()
+    tensor(1.)
+    """
+    samples = [case(normal(*image), between(-0.9, 0.9, *place), 0, 0, True, name="plain")]
+    return composite(name=name, samples=lambda: samples)(function)
+
+
+for _name, _n in (("grid_sampler", 2), ("grid_sampler_2d", 2), ("grid_sampler_3d", 3)):
+    _declare_sampler(_name, _n)

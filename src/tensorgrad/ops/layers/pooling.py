@@ -119,9 +119,9 @@ def _declare_max(n: int):
         input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
     ):
         """``max_pool{n}d`` and its indices."""
-        return function(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+        return pool(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
-    def function(
+    def pool(
         input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
     ):
         """The largest of each window of an input (N, C, {shape}) or (C, {shape}).
@@ -138,7 +138,7 @@ def _declare_max(n: int):
 
     line = f">>> F.max_pool{n}d({ones(n, 1)}, 2).shape\ntensorgrad.Size({[1] + [2] * n})"
     places = (TOP, F_)
-    made = family(n, f"max_pool{n}d", places, line, WINDOWED, samples)(function)
+    made = family(n, f"max_pool{n}d", places, line, WINDOWED, samples)(pool)
     line = f">>> F.max_pool{n}d_with_indices({ones(n, 1)}, 4)[1].flatten()\ntensor([0])"
     family(n, f"max_pool{n}d_with_indices", places if n == 1 else F_, line, WINDOWED, samples)(with_indices)
     return made
@@ -153,9 +153,9 @@ def _declare_adaptive_max(n: int):
 
     def with_indices(input, output_size, return_indices=False):
         """``adaptive_max_pool{n}d`` and its indices."""
-        return function(input, output_size, True)
+        return pool(input, output_size, True)
 
-    def function(input, output_size, return_indices=False):
+    def pool(input, output_size, return_indices=False):
         """The largest of each of ``output_size`` parts of the dimensions of an input (N, C, {shape}) or
         (C, {shape}).
 
@@ -169,7 +169,7 @@ def _declare_adaptive_max(n: int):
 
     line = f">>> F.adaptive_max_pool{n}d({ones(n, 1)}, 3).shape\ntensorgrad.Size({[1] + [3] * n})"
     places: Any = (TOP, F_) if n == 1 else F_
-    made = family(n, f"adaptive_max_pool{n}d", places, line, (), samples)(function)
+    made = family(n, f"adaptive_max_pool{n}d", places, line, (), samples)(pool)
     line = f">>> F.adaptive_max_pool{n}d_with_indices({ones(n, 1)}, 1)[1].flatten()\ntensor([0])"
     family(n, f"adaptive_max_pool{n}d_with_indices", F_, line, (), samples)(with_indices)
     return made
@@ -204,9 +204,9 @@ def _declare_fractional(n: int):
         input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
     ):
         """``fractional_max_pool{n}d`` and its indices."""
-        return function(input, kernel_size, output_size, output_ratio, True, _random_samples)
+        return pool(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
-    def function(
+    def pool(
         input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
     ):
         """The largest of each window of an input (N, C, {shape}) or (C, {shape}), where windows begin at
@@ -229,10 +229,11 @@ def _declare_fractional(n: int):
         planes = (1, *input.shape[:1]) if input.ndim == n + 1 else tuple(input.shape[:2])
         if _random_samples is None:
             _random_samples = rand(*planes, n, dtype=input.dtype)
-        elif tuple(_random_samples.shape) != (*planes, n) or _random_samples.dtype is not input.dtype:
+        given = tuple(_random_samples.shape)        # of further images, too
+        if given[1:] != (*planes[1:], n) or given[0] < planes[0] or _random_samples.dtype is not input.dtype:
             raise RuntimeError(
-                f"{who}: Expect _random_samples to be of {input.dtype} and the shape {[*planes, n]}, got "
-                f"{_random_samples.dtype} {list(_random_samples.shape)}"
+                f"{who}: _random_samples have to be of {input.dtype} and the shape {[*planes, n]}, got "
+                f"{_random_samples.dtype} {list(given)}"
             )
         for extent, size, kernel in zip(input.shape[-n:], sizes, kernels):
             if size < 1 or kernel < 1 or size + kernel - 1 > extent:
@@ -240,7 +241,7 @@ def _declare_fractional(n: int):
                     f"{who}: kernel_size {kernel} is too large relative to the input's {extent} for {size} "
                     "outputs"
                 )
-        drawn = shaping.reshape(_random_samples.detach(), (*input.shape[:-n], n))
+        drawn = shaping.reshape(_random_samples.detach()[: planes[0]], (*input.shape[:-n], n))
         taps = []
         for d, (extent, size, kernel) in enumerate(zip(input.shape[-n:], sizes, kernels)):
             starts = _random_starts(extent, size, kernel, drawn[..., d if n == 3 else n - 1 - d])
@@ -248,7 +249,7 @@ def _declare_fractional(n: int):
         return _pooled(input, n, taps, return_indices)
 
     example = f">>> F.fractional_max_pool{n}d({ones(n, 1)}, 2, 3).shape\ntensorgrad.Size({[1] + [3] * n})"
-    made = family(n, who, F_, example, (), samples)(function)
+    made = family(n, who, F_, example, (), samples)(pool)
     example = f">>> F.fractional_max_pool{n}d_with_indices({ones(n, 1)}, 4, 1)[1].flatten()\ntensor([0])"
     family(n, f"{who}_with_indices", F_, example, (), samples)(with_indices)
     return made
@@ -285,7 +286,7 @@ def _declare_unpool(n: int):
         places = np.arange(2**n).reshape((1, 1) + (2,) * n)
         return [case(normal(1, 1, *(2,) * n), _core.from_numpy(places), 2, name="plain")]
 
-    def function(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    def pool(input, indices, kernel_size, stride=None, padding=0, output_size=None):
         """A partial inverse of ``max_pool{n}d``: each element of an input (N, C, {shape}) or (C, {shape}) put
         at its index in planes of zeros.
 
@@ -321,7 +322,7 @@ def _declare_unpool(n: int):
 
     values = "tg.ones(1, " + "1, " * (n - 1) + "1)"
     ask = f">>> F.max_unpool{n}d({values}, {values}.long(), 2).sum()\ntensor(1.)"
-    return family(n, who, F_, ask, WINDOWED, samples)(function)
+    return family(n, who, F_, ask, WINDOWED, samples)(pool)
 
 
 MAX_POOLS = {_n: _declare_max(_n) for _n in (1, 2, 3)}
