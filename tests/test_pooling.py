@@ -128,6 +128,8 @@ def test_integers_are_averaged_towards_zero():
     assert F.avg_pool2d(x, (2, 3)).tolist() == [[[0]]]
     assert F.avg_pool2d(x, (2, 1)).tolist() == [[[-3, 0, 3]]]
     assert F.avg_pool2d(x, (1, 3), divisor_override=-2).tolist() == [[[0], [0]]]
+    least = tg.tensor([[[-(2**63)], [0]]])
+    assert F.avg_pool2d(least, (2, 1)).tolist() == [[[-(2**62)]]]
     with pytest.raises(NotImplementedError):
         F.adaptive_avg_pool2d(x, 1)
 
@@ -146,6 +148,12 @@ def test_parts_of_a_dimension_overlap_where_they_must():
     assert F.adaptive_max_pool1d(x, 3, return_indices=True)[1].tolist() == [[[1, 3, 4]]]
     assert F.adaptive_avg_pool1d(x, 10).tolist() == [[[k // 2 * 1.0 for k in range(10)]]]
     assert F.adaptive_avg_pool2d(x[None], (None, 1)).shape == (1, 1, 1, 1)
+
+
+def test_at_the_top_level_the_adaptive_one_gives_indices_too():
+    values, indices = tg.adaptive_max_pool1d(tg.tensor([[1.0, 3.0, 2.0]]), 1)
+    assert values.tolist() == [[3.0]] and indices.tolist() == [[1]]
+    assert F.adaptive_max_pool1d(tg.tensor([[1.0, 3.0, 2.0]]), 1).tolist() == [[3.0]]
 
 
 def test_lp_pools_are_norms():
@@ -207,6 +215,7 @@ WRONG = {
         lambda: F.fractional_max_pool2d(X, 2, 2, _random_samples=tg.rand(1, 2, 3)),
         RuntimeError,
     ),
+    "samples that are none": (lambda: F.fractional_max_pool2d(X, 2, 2, _random_samples="a"), TypeError),
     "too many outputs": (lambda: F.fractional_max_pool2d(X, 2, 4), RuntimeError),
     "indices of another shape": (lambda: F.max_unpool2d(X, X[0].long(), 2), RuntimeError),
     "indices of floats": (lambda: F.max_unpool2d(X, X, 2), RuntimeError),

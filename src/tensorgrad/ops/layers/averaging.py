@@ -63,7 +63,8 @@ def _avg_pool(input, packed, include_pad, divisor):
     shares = _shares(windows, include_pad, divisor).astype(input.dtype)
     if input.dtype.kind == "f":
         return input / shares
-    return np.sign(input) * (np.abs(input) // np.abs(shares)) * np.sign(shares)
+    down = input // shares
+    return down + ((down * shares != input) & ((input < 0) != (shares < 0)))    # towards 0
 
 
 @primitive(

@@ -7,12 +7,11 @@ What is kept for the way back is where the largest stand, and neither input nor 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, int64
-from tensorgrad.core.declare import between, case, distinct, integers, normal, primitive
+from tensorgrad.core.declare import alias, between, case, distinct, integers, normal, primitive
 from tensorgrad.ops._kinds import not_bool, want_tensors
 from tensorgrad.ops._tools import is_sequence
 from tensorgrad.ops.indices.scattering import _scatter
@@ -168,10 +167,11 @@ def _declare_adaptive_max(n: int):
         return _pooled(input, n, [taps_of(window) for window in windows], return_indices)
 
     line = f">>> F.adaptive_max_pool{n}d({ones(n, 1)}, 3).shape\ntensorgrad.Size({[1] + [3] * n})"
-    places: Any = (TOP, F_) if n == 1 else F_
-    made = family(n, f"adaptive_max_pool{n}d", places, line, (), samples)(pool)
+    made = family(n, f"adaptive_max_pool{n}d", F_, line, (), samples)(pool)
     line = f">>> F.adaptive_max_pool{n}d_with_indices({ones(n, 1)}, 1)[1].flatten()\ntensor([0])"
-    family(n, f"adaptive_max_pool{n}d_with_indices", F_, line, (), samples)(with_indices)
+    both = family(n, f"adaptive_max_pool{n}d_with_indices", F_, line, (), samples)(with_indices)
+    if n == 1:
+        alias(f"adaptive_max_pool{n}d", both, at=TOP)       # at this address it always gives both
     return made
 
 
@@ -229,6 +229,7 @@ def _declare_fractional(n: int):
         planes = (1, *input.shape[:1]) if input.ndim == n + 1 else tuple(input.shape[:2])
         if _random_samples is None:
             _random_samples = rand(*planes, n, dtype=input.dtype)
+        want_tensors(who, _random_samples=_random_samples)
         given = tuple(_random_samples.shape)        # of further images, too
         if given[1:] != (*planes[1:], n) or given[0] < planes[0] or _random_samples.dtype is not input.dtype:
             raise RuntimeError(
