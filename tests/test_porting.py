@@ -273,8 +273,6 @@ def test_several_answers_are_printed_in_lines():
     "ask, says",
     [
         (lambda: nn.LSTM, "recurrent layers are not in"),
-        (lambda: F.max_pool2d, "pooling is not in"),
-        (lambda: nn.AdaptiveAvgPool2d, "pooling is not in"),
         (lambda: nn.LSTMCell, "recurrent layers are not in"),
         (lambda: nn.GRU, "recurrent layers are not in"),
         (lambda: tg.complex64, "complex numbers are not in"),

@@ -119,6 +119,10 @@ REFUSALS = [
     ),
     Excuse("Arguments are read more freely", lenient),
     Excuse(
+        "Arguments are read more freely",
+        lambda s: s.refused("object of type 'float' has no len()") and s.calls(r"fractional_max_pool2d\w*"),
+    ),
+    Excuse(
         "What can't be read as the kind that is wanted is a TypeError",
         lambda s: s.only_refused_here("must be bool, not", "must be Number, not", "must be float, not"),
     ),

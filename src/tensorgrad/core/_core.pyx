@@ -16,6 +16,7 @@ from cpython.buffer cimport (
     PyBUF_STRIDES,
     PyBUF_WRITABLE,
 )
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.pyport cimport PY_SSIZE_T_MAX
@@ -96,5 +97,7 @@ include "native/indexing.pxi"
 include "native/layers.pxi"
 include "native/convolution.pxi"
 include "native/scans.pxi"
+include "native/pooling.pxi"
+include "native/resampling.pxi"
 include "tape/gradients.pxi"
 include "tape/backward.pxi"

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 
 # Families of PyTorch's names that have no nearest name here, because the whole family is not in yet.
 NOT_YET = [
-    (r"(adaptive|fractional|lp)?_?(avg|max|lp)?_?(un)?pool[1-3]d(_with_indices)?", "pooling is"),
-    (r"(interpolate|upsample.*|grid_sample|affine_grid)", "resampling is"),
     (r"(rnn|lstm|gru)(_?cell|base|cellbase)?|rnn_(tanh|relu)(_cell)?", "recurrent layers are"),
     (
         r"(complex(32|64|128)?|c(half|float|double)|view_as_(real|complex)|polar|imag|fft|stft|istft)",

@@ -17,7 +17,9 @@ from tensorgrad.nn.modules.module import Module
 from tensorgrad.nn.modules.normalization import *
 from tensorgrad.nn.modules.padding import *
 from tensorgrad.nn.modules.pixelshuffle import *
+from tensorgrad.nn.modules.pooling import *
 from tensorgrad.nn.modules.sparse import *
 from tensorgrad.nn.modules.transformer import *
+from tensorgrad.nn.modules.upsampling import *
 
 __all__ = [name for name, value in globals().items() if isinstance(value, type) and issubclass(value, Module)]
