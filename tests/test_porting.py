@@ -276,8 +276,6 @@ def test_several_answers_are_printed_in_lines():
         (lambda: nn.Conv2d, "convolutions are not in"),
         (lambda: F.max_pool2d, "pooling is not in"),
         (lambda: nn.AdaptiveAvgPool2d, "pooling is not in"),
-        (lambda: nn.LSTMCell, "recurrent layers are not in"),
-        (lambda: nn.GRU, "recurrent layers are not in"),
         (lambda: nn.TransformerEncoderLayer, "attention layers are not in"),
         (lambda: tg.complex64, "complex numbers are not in"),
         (lambda: tg.float8_e5m2, "8-bit floats are not in"),

@@ -13,7 +13,6 @@ NOT_YET = [
     ),
     (r"(adaptive|fractional|lp)?_?(avg|max|lp)?_?(un)?pool[1-3]d(_with_indices)?", "pooling is"),
     (r"(interpolate|upsample.*|grid_sample|affine_grid)", "resampling is"),
-    (r"(rnn|lstm|gru)(_?cell|base|cellbase)?|rnn_(tanh|relu)(_cell)?", "recurrent layers are"),
     (r"(multiheadattention|transformer.*|multi_head_attention_forward)", "attention layers are"),
     (
         r"(complex(32|64|128)?|c(half|float|double)|view_as_(real|complex)|polar|imag|fft|stft|istft)",

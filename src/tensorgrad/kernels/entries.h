@@ -5,7 +5,8 @@
 #include "level.h"
 
 #define EVERY_LIST(list) \
-    list(map) list(copy) list(reduce) list(reduce_other) list(row) list(channel) list(loss) list(gemm) list(gemm_f64) list(step)
+    list(map) list(copy) list(reduce) list(reduce_other) list(row) list(channel) list(loss) list(gemm) list(gemm_f64) \
+    list(recurrent) list(recurrent_f64) list(step)
 
 #define LIST_OF(name) extern const Kernel LEVEL(name##_entries)[];
 EVERY_LIST(LIST_OF)

@@ -14,6 +14,7 @@ from tensorgrad.nn.modules.module import Module
 from tensorgrad.nn.modules.normalization import *
 from tensorgrad.nn.modules.padding import *
 from tensorgrad.nn.modules.pixelshuffle import *
+from tensorgrad.nn.modules.rnn import *
 from tensorgrad.nn.modules.sparse import *
 
 __all__ = [name for name, value in globals().items() if isinstance(value, type) and issubclass(value, Module)]
