@@ -29,9 +29,8 @@ void GEMM_FACE(pack_lines)(Packed *b, element *memory, int64_t first, const elem
 /* Packs a B whose rows are contiguous, `step` apart; where the tile can read it in place, and it is read only once, it does. */
 void GEMM_FACE(pack_matrix)(Packed *b, element *memory, const element *from, int64_t step, int once);
 
-/* The columns of a panel, and the most rows of a product. */
+/* The columns of a panel. */
 int64_t GEMM_FACE(packed_columns)(void);
-int64_t GEMM_FACE(packed_rows)(void);
 
 /* C = A B, or C += A B. */
 void GEMM_FACE(multiply_packed)(const Packed *b, int64_t rows, const element *a, int64_t a_step, element *c, int64_t c_step,
@@ -51,11 +50,6 @@ int64_t GEMM_FACE(packed_size)(int64_t columns, int64_t depth)
 int64_t GEMM_FACE(packed_columns)(void)
 {
     return TILE_COLUMNS;
-}
-
-int64_t GEMM_FACE(packed_rows)(void)
-{
-    return TILE_ROWS;
 }
 
 static void begin_packed(Packed *b, element *memory)
@@ -177,6 +171,7 @@ static const few_fn few[FEW_ROWS][2] = {{few_1_4, few_1_2}, {few_2_4, few_2_2}, 
 static const few_fn few[FEW_ROWS][2] = {{few_1_4, few_1_2}};
 #endif
 
+/* A panel, by tiles of nearly equal height. */
 static void multiply_panel_packed(const Packed *b, int64_t rows, const element *a, int64_t a_step, element *c, int64_t c_step,
                                   int accumulate, int64_t column)
 {
@@ -185,25 +180,28 @@ static void multiply_panel_packed(const Packed *b, int64_t rows, const element *
     int partial = columns != vectors * LANES;
     Tile tile = {b->depth, a, a_step, b->at + column / TILE_COLUMNS * b->panel, b->step, c + column, c_step, NULL,
                  accumulate ? GEMM_ACCUMULATE : 0, mask_of(columns - (vectors - 1) * LANES)};
+    int64_t count = divide_up(rows, TILE_ROWS);
+    for (int64_t t = 0; t < count; t++) {
+        int64_t height = rows / count + (t < rows % count);
 #if MASKED
-    tiles[rows - 1][0][vectors - 1][partial](&tile);
+        tiles[height - 1][0][vectors - 1][partial](&tile);
 #else
-    if (!partial) {
-        tiles[rows - 1][0][vectors - 1][0](&tile);
-        return;
-    }
-    element edge[TILE_ROWS * TILE_COLUMNS];
-    for (int64_t i = 0; accumulate && i < rows; i++) {
-        memcpy(edge + i * TILE_COLUMNS, tile.c + i * c_step, (size_t)columns * sizeof(element));
-        memset(edge + i * TILE_COLUMNS + columns, 0, (size_t)(TILE_COLUMNS - columns) * sizeof(element));
-    }
-    tile.c = edge;
-    tile.c_step = TILE_COLUMNS;
-    tiles[rows - 1][0][vectors - 1][0](&tile);
-    for (int64_t i = 0; i < rows; i++) {
-        memcpy(c + column + i * c_step, edge + i * TILE_COLUMNS, (size_t)columns * sizeof(element));
-    }
+        element *to = tile.c, edge[TILE_ROWS * TILE_COLUMNS];
+        for (int64_t i = 0; partial && accumulate && i < height; i++) {
+            memcpy(edge + i * TILE_COLUMNS, to + i * c_step, (size_t)columns * sizeof(element));
+            memset(edge + i * TILE_COLUMNS + columns, 0, (size_t)(TILE_COLUMNS - columns) * sizeof(element));
+        }
+        tile.c = partial ? edge : to;
+        tile.c_step = partial ? TILE_COLUMNS : c_step;
+        tiles[height - 1][0][vectors - 1][0](&tile);
+        for (int64_t i = 0; partial && i < height; i++) {
+            memcpy(to + i * c_step, edge + i * TILE_COLUMNS, (size_t)columns * sizeof(element));
+        }
+        tile.c = to;
 #endif
+        tile.a += height * a_step;
+        tile.c += height * c_step;
+    }
 }
 
 void GEMM_FACE(multiply_packed)(const Packed *b, int64_t rows, const element *a, int64_t a_step, element *c, int64_t c_step,

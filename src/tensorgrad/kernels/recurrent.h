@@ -18,12 +18,10 @@
 
 #if ELEMENT_BYTES == 4
 typedef float element;
-#define GRANULE 16      /* hidden units whose curves are computed together */
 #define SIGMOID sigmoid32
 #define TANH tanh32
 #else
 typedef double element;
-#define GRANULE 1
 #define SIGMOID sigmoid64
 #define TANH tanh
 #endif
@@ -33,10 +31,11 @@ typedef double element;
 enum { LSTM, GRU, RNN };
 
 #define GATES(kind) ((kind) == LSTM ? 4 : (kind) == GRU ? 3 : 1)
-#define KEPT(kind) ((kind) == LSTM ? 7 : (kind) == GRU ? 5 : 2)     /* numbers of a hidden unit that the way back needs */
-#define MOST_ROWS 14                    /* of a tile, at any level */
-#define BLOCK 32                        /* hidden units of a block, of a layer with several gates; four times that with one */
-#define BLOCK_SUMS 128
+#define KEPT(kind) ((kind) == LSTM ? 3 : (kind) == GRU ? 2 : 1)     /* numbers of a hidden unit beside its gates for the way back */
+#define WIDE(kind) ((kind) == RNN ? 128 : 32)                       /* hidden units of a block */
+#define BLOCK_SUMS 128                  /* that a row of a block has, at most */
+#define GRANULE 16                      /* numbers whose curves are computed together */
+#define GROUP 48                        /* rows whose sums are made before their curves */
 #define UNPACKED 8                      /* rows of all steps for which packing the weight does not pay */
 #define PADDING (64 / ELEMENT_BYTES)    /* between rows that are a multiple of 4 KiB apart */
 
@@ -82,209 +81,220 @@ static Walk begin_walk(const KernelArgs *a, int64_t from, int64_t to, const int6
     return w;
 }
 
-/* Takes a step; 0 when there is none left. */
+/* Takes the next step in which some rows are mine; 0 when there is none left. */
 static int next_step(Walk *w)
 {
-    if (w->left == 0) {
-        return 0;
+    while (w->left) {
+        int64_t size = w->sizes[w->backwards ? w->left - 1 : w->steps - w->left];
+        w->left--;
+        w->at -= w->backwards ? size : 0;
+        w->row = w->at + w->first;
+        w->rows = smaller(size, w->end) - w->first;
+        w->at += w->backwards ? 0 : size;
+        if (w->rows > 0) {
+            return 1;
+        }
     }
-    int64_t size = w->sizes[w->backwards ? w->left - 1 : w->steps - w->left];
-    w->left--;
-    w->at -= w->backwards ? size : 0;
-    w->row = w->at + w->first;
-    w->rows = smaller(size, w->end) - w->first;
-    w->at += w->backwards ? 0 : size;
-    return 1;
+    return 0;
 }
 
-/* Rows cut into tiles of nearly equal height. */
-#define EACH_TILE(i, height, rows)                                                                                     \
-    for (int64_t i = 0, most_ = GEMM_FACE(packed_rows)(), tiles_ = divide_up(rows, most_), t_ = 0, height = 0;         \
-         t_ < tiles_ && (height = (rows) / tiles_ + (t_ < (rows) % tiles_)); i += height, t_++)
+/* `count` numbers, a multiple of GRANULE: those behind the last one that is meant are there and mean nothing. */
+ALWAYS_INLINE void sigmoid_line(element *at, int64_t count)
+{
+    for (int64_t j = 0; j < count; j += GRANULE) {
+        INDEPENDENT
+        for (int l = 0; l < GRANULE; l++) {
+            at[j + l] = SIGMOID(at[j + l]);
+        }
+    }
+}
 
-/* A granule of a row after a step: `x` and `s` are what the input and the state give to each gate, the gates `step` apart. */
-typedef struct Forward {
-    const element *x, *s, *bias;
-    int64_t x_step, s_step, bias_step;
+ALWAYS_INLINE void tanh_line(element *at, int64_t count)
+{
+    for (int64_t j = 0; j < count; j += GRANULE) {
+        INDEPENDENT
+        for (int l = 0; l < GRANULE; l++) {
+            at[j + l] = TANH(at[j + l]);
+        }
+    }
+}
+
+/* What the state gives to a gate is added to what the input gives; `apart` is from one gate to the next. */
+ALWAYS_INLINE void add_lines(element *s, int64_t lane, const element *x, int64_t apart, int gates, int64_t width)
+{
+    for (int gate = 0; gate < gates; gate++) {
+        INDEPENDENT
+        for (int64_t l = 0; l < width; l++) {
+            s[gate * lane + l] = x[gate * apart + l] + s[gate * lane + l];
+        }
+    }
+}
+
+ALWAYS_INLINE void copy_lines(element *to, int64_t apart, const element *s, int64_t lane, int gates, int64_t width)
+{
+    for (int gate = 0; gate < gates; gate++) {
+        INDEPENDENT
+        for (int64_t l = 0; l < width; l++) {
+            to[gate * apart + l] = s[gate * lane + l];
+        }
+    }
+}
+
+/* A block of hidden units of one row in one step. */
+typedef struct Row {
+    element *gates;             /* what the input gives to them; afterwards what they are, if something is kept */
+    element *sums;              /* what the state gives to them, `lane` apart */
+    const element *bias;        /* of a GRU */
     const element *before;      /* the state, of a GRU */
     element *cell, *output, *kept;
-    int64_t kept_step;
+    int64_t units;
     int rectified;
-} Forward;
+} Row;
 
-ALWAYS_INLINE void curve(const Forward *f, const int kind)
+ALWAYS_INLINE void curve(const Row *row, const int kind, const int64_t width, const int64_t lane)
 {
-    const element *x = f->x, *s = f->s, *bias = f->bias, *before = f->before;
-    element *cell = f->cell, *output = f->output, *kept = f->kept;
-    int64_t xs = f->x_step, ss = f->s_step, bs = f->bias_step, ks = f->kept_step;
-    INDEPENDENT
-    for (int l = 0; l < GRANULE; l++) {
-        if (kind == LSTM) {
-            element in = SIGMOID(x[l] + s[l]);
-            element forget = SIGMOID(x[xs + l] + s[ss + l]);
-            element new = TANH(x[2 * xs + l] + s[2 * ss + l]);
-            element out = SIGMOID(x[3 * xs + l] + s[3 * ss + l]);
-            element old = cell[l];
-            element c = forget * old + in * new;
-            element curved = TANH(c);
-            cell[l] = c;
-            output[l] = out * curved;
-            kept[l] = in;
-            kept[ks + l] = forget;
-            kept[2 * ks + l] = new;
-            kept[3 * ks + l] = out;
-            kept[4 * ks + l] = curved;
-            kept[5 * ks + l] = old;
-        } else if (kind == GRU) {
-            element reset = SIGMOID(x[l] + (s[l] + bias[l]));
-            element update = SIGMOID(x[xs + l] + (s[ss + l] + bias[bs + l]));
-            element seen = s[2 * ss + l] + bias[2 * bs + l];
-            element new = TANH(x[2 * xs + l] + reset * seen);
-            output[l] = new + update * (before[l] - new);
-            kept[l] = reset;
-            kept[ks + l] = update;
-            kept[2 * ks + l] = new;
-            kept[3 * ks + l] = seen;
-        } else {
-            element sum = x[l] + s[l];
-            element y = f->rectified ? (sum < 0 ? 0 : sum) : TANH(sum);
-            output[l] = y;
-            kept[l] = y;
-        }
-    }
-}
-
-/* Copies `count` elements of several lines. */
-ALWAYS_INLINE void copy_lines(element *to, int64_t to_step, const element *from, int64_t from_step, int lines, int64_t count)
-{
-    for (int i = 0; i < lines; i++) {
-        for (int64_t l = 0; l < count; l++) {
-            to[i * to_step + l] = from[i * from_step + l];
-        }
-    }
-}
-
-/* `count` hidden units of a row, the last few in a granule of their own. */
-ALWAYS_INLINE void curve_row(Forward f, int64_t count, const int kind)
-{
-    static const element none[3 * GRANULE] = {0};
-    element spare[KEPT(LSTM) * GRANULE];
-    int has_bias = f.bias != NULL, keeps = f.kept != NULL;
-    if (!has_bias) {
-        f.bias = none;
-        f.bias_step = GRANULE;
-    }
-    if (!keeps) {
-        f.kept = spare;
-        f.kept_step = GRANULE;
-    }
-    for (; count >= GRANULE; count -= GRANULE) {
-        curve(&f, kind);
-        f.x += GRANULE;
-        f.s += GRANULE;
-        f.bias += has_bias ? GRANULE : 0;
-        f.before += kind == GRU ? GRANULE : 0;
-        f.cell += kind == LSTM ? GRANULE : 0;
-        f.output += GRANULE;
-        f.kept += keeps ? GRANULE : 0;
-    }
-    if (count == 0) {
-        return;
-    }
-    const int gates = GATES(kind), last = KEPT(kind) - 1;
-    element x[4 * GRANULE] = {0}, s[4 * GRANULE] = {0}, bias[3 * GRANULE] = {0}, state[GRANULE] = {0}, output[GRANULE];
-    copy_lines(x, GRANULE, f.x, f.x_step, gates, count);
-    copy_lines(s, GRANULE, f.s, f.s_step, gates, count);
-    if (kind == GRU) {
-        copy_lines(bias, GRANULE, f.bias, f.bias_step, gates, count);
-        copy_lines(state, GRANULE, f.before, 0, 1, count);
-    } else if (kind == LSTM) {
-        copy_lines(state, GRANULE, f.cell, 0, 1, count);
-    }
-    Forward part = {x, s, bias, GRANULE, GRANULE, GRANULE, state, state, output, spare, GRANULE, f.rectified};
-    curve(&part, kind);
-    copy_lines(f.output, 0, output, 0, 1, count);
+    element line[BLOCK_SUMS] = {0};
+    element *gates = row->gates, *s = row->sums, *cell = row->cell, *output = row->output, *kept = row->kept;
+    const element *bias = row->bias, *before = row->before;
+    int64_t units = row->units;
     if (kind == LSTM) {
-        copy_lines(f.cell, 0, state, 0, 1, count);
-    }
-    if (keeps) {
-        copy_lines(f.kept, f.kept_step, spare, GRANULE, last, count);
+        add_lines(s, lane, gates, units, 4, width);
+        sigmoid_line(s, 2 * lane);
+        tanh_line(s + 2 * lane, lane);
+        sigmoid_line(s + 3 * lane, lane);
+        INDEPENDENT
+        for (int64_t l = 0; l < width; l++) {
+            line[l] = s[lane + l] * cell[l] + s[l] * s[2 * lane + l];
+        }
+        if (kept) {
+            copy_lines(kept + units, 0, cell, 0, 1, width);
+        }
+        copy_lines(cell, 0, line, 0, 1, width);
+        tanh_line(line, lane);
+        INDEPENDENT
+        for (int64_t l = 0; l < width; l++) {
+            output[l] = s[3 * lane + l] * line[l];
+        }
+        if (kept) {
+            copy_lines(kept, 0, line, 0, 1, width);
+            copy_lines(gates, units, s, lane, 4, width);
+        }
+    } else if (kind == GRU) {
+        for (int gate = 0; bias && gate < 3; gate++) {
+            add_lines(s + gate * lane, 0, bias + gate * units, 0, 1, width);
+        }
+        add_lines(s, lane, gates, units, 2, width);
+        sigmoid_line(s, 2 * lane);
+        INDEPENDENT
+        for (int64_t l = 0; l < width; l++) {
+            line[l] = gates[2 * units + l] + s[l] * s[2 * lane + l];
+        }
+        tanh_line(line, lane);
+        INDEPENDENT
+        for (int64_t l = 0; l < width; l++) {
+            output[l] = line[l] + s[lane + l] * (before[l] - line[l]);
+        }
+        if (kept) {
+            copy_lines(kept, 0, s + 2 * lane, 0, 1, width);
+            copy_lines(gates, units, s, lane, 2, width);
+            copy_lines(gates + 2 * units, 0, line, 0, 1, width);
+        }
+    } else {
+        add_lines(s, lane, gates, units, 1, width);
+        if (row->rectified) {
+            INDEPENDENT
+            for (int64_t l = 0; l < width; l++) {
+                s[l] = s[l] < 0 ? 0 : s[l];
+            }
+        } else {
+            tanh_line(s, lane);
+        }
+        copy_lines(output, 0, s, 0, 1, width);
+        if (kept) {
+            copy_lines(gates, 0, s, 0, 1, width);
+        }
     }
 }
 
-/* data = what the input gives to the gates, the weight of the state, the state (which goes with it), sizes; of an LSTM the cell,
-   which goes with it too, of a GRU the bias beside the weight, or NULL; the state after every step, and what is kept or NULL;
-   integer = rows, whether from the last step to the first, and of one gate whether it is max(0, x) and not tanh. */
+/* data = what the input gives to the gates, which becomes what they are if something is kept; the weight of the state, the state,
+   which goes along, sizes; of an LSTM the cell, which goes along too, of a GRU the bias beside the weight, or NULL; the state after
+   every step, and what is kept or NULL: of an LSTM tanh of the cell, and the cell before; of a GRU what the state gives to the
+   third gate; of all, last, the state before. integer = rows, whether from the last step to the first, and of one gate whether it
+   is max(0, x) and not tanh. */
 ALWAYS_INLINE void forward(const KernelArgs *a, int64_t from, int64_t to, const int kind)
 {
-    const int gates = GATES(kind), kept_lines = KEPT(kind), out = kind == RNN ? 4 : 5;
-    const int64_t units = a->size[1], wide = kind == RNN ? 4 * BLOCK : BLOCK;
+    const int gates = GATES(kind), lines = KEPT(kind), out = kind == RNN ? 4 : 5;
+    const int64_t units = a->size[1], wide = WIDE(kind), blocks = divide_up(units, wide), sums_step = gates * wide;
+    const int64_t block_size = GEMM_FACE(packed_size)(sums_step, units), columns = GEMM_FACE(packed_columns)();
     const element *weight = a->data[1];
-    element *state = a->data[2];
-    element *sums, on_stack[MOST_ROWS * BLOCK_SUMS], *packed = NULL;
-    int64_t state_step = units, blocks = divide_up(units, wide), sums_step = gates * wide;
-    int64_t block_size = GEMM_FACE(packed_size)(gates * wide, units);
+    element on_stack[UNPACKED * BLOCK_SUMS] = {0};
+    element *state = a->data[2], *sums = on_stack, *packed = NULL;
+    int64_t state_step = units, group = UNPACKED;
     Walk w = begin_walk(a, from, to, a->data[3], (int)a->integer[1]);
-    int64_t mine = w.end - w.first;
-    sums = on_stack;
     if (a->integer[0] > UNPACKED) {
-        int64_t step = units + PADDING;
-        packed = pool_scratch((size_t)(blocks * block_size + mine * step) * sizeof(element));
-        if (packed) {
-            state = packed + blocks * block_size - w.first * step;
-            state_step = step;
-            for (int64_t r = w.first; r < w.end; r++) {
-                memcpy(state + r * step, (element *)a->data[2] + r * units, (size_t)units * sizeof(element));
+        int64_t step = units + PADDING, mine = w.end - w.first;
+        packed = pool_scratch((size_t)(blocks * block_size + GROUP * sums_step + mine * step) * sizeof(element));
+    }
+    if (packed) {
+        sums = packed + blocks * block_size;
+        state = sums + GROUP * sums_step - w.first * (units + PADDING);
+        state_step = units + PADDING;
+        group = GROUP;
+        for (int64_t r = w.first; r < w.end; r++) {
+            memcpy(state + r * state_step, (element *)a->data[2] + r * units, (size_t)units * sizeof(element));
+        }
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t width = smaller(wide, units - b * wide), lane = divide_up(width, GRANULE) * GRANULE;
+            Packed p = {NULL, gates * lane, units, 0, 0};
+            if (width != lane) {
+                memset(packed + b * block_size, 0, (size_t)block_size * sizeof(element));
             }
-            for (int64_t b = 0; b < blocks; b++) {
-                int64_t width = smaller(wide, units - b * wide);
-                Packed p = {NULL, gates * width, units, 0, 0};
-                for (int gate = 0; gate < gates; gate++) {
-                    const element *lines = weight + (gate * units + b * wide) * units;
-                    GEMM_FACE(pack_lines)(&p, packed + b * block_size, gate * width, lines, units, width);
-                }
+            for (int gate = 0; gate < gates; gate++) {
+                const element *rows = weight + (gate * units + b * wide) * units;
+                GEMM_FACE(pack_lines)(&p, packed + b * block_size, gate * lane, rows, units, width);
             }
         }
     }
     while (next_step(&w)) {
-        if (w.rows <= 0) {
-            continue;
-        }
-        const element *x = (const element *)a->data[0] + w.row * gates * units;
+        element *x = (element *)a->data[0] + w.row * gates * units;
         element *output = (element *)a->data[out] + w.row * units;
-        element *kept = a->data[out + 1] ? (element *)a->data[out + 1] + w.row * kept_lines * units : NULL;
-        element *mine_state = state + w.first * state_step;
+        element *kept = a->data[out + 1] ? (element *)a->data[out + 1] + w.row * lines * units : NULL;
+        element *mine = state + w.first * state_step;
+        int64_t groups = divide_up(w.rows, group);
         for (int64_t b = 0; b < blocks; b++) {
-            int64_t first = b * wide, width = smaller(wide, units - first);
-            Packed p = {packed + b * block_size, gates * width, units, GEMM_FACE(packed_columns)(), 0};
-            p.panel = p.step * units;
-            EACH_TILE(i, height, w.rows)
-            {
+            int64_t first = b * wide, width = smaller(wide, units - first), lane = divide_up(width, GRANULE) * GRANULE;
+            Packed p = {packed + b * block_size, gates * lane, units, columns, columns * units};
+            for (int64_t g = 0, i = 0, height; g < groups; g++, i += height) {
+                height = w.rows / groups + (g < w.rows % groups);
                 if (packed) {
-                    GEMM_FACE(multiply_packed)(&p, height, mine_state + i * state_step, state_step, sums, sums_step, 0);
+                    GEMM_FACE(multiply_packed)(&p, height, mine + i * state_step, state_step, sums, sums_step, 0);
                 }
                 for (int gate = 0; !packed && gate < gates; gate++) {
-                    GEMM_FACE(multiply_unpacked)(height, width, units, mine_state + i * state_step, state_step,
-                                                 weight + (gate * units + first) * units, 1, units, sums + gate * width,
+                    GEMM_FACE(multiply_unpacked)(height, width, units, mine + i * state_step, state_step,
+                                                 weight + (gate * units + first) * units, 1, units, sums + gate * lane,
                                                  sums_step, 0);
                 }
                 for (int64_t r = i; r < i + height; r++) {
-                    Forward f = {x + r * gates * units + first, sums + (r - i) * sums_step, NULL, units, width, units,
-                                 mine_state + r * state_step + first, NULL, output + r * units + first,
-                                 kept ? kept + r * kept_lines * units + first : NULL, units, (int)a->integer[2]};
+                    Row row = {x + r * gates * units + first, sums + (r - i) * sums_step, NULL, mine + r * state_step + first, NULL,
+                               output + r * units + first, kept ? kept + r * lines * units + first : NULL, units,
+                               (int)a->integer[2]};
                     if (kind == LSTM) {
-                        f.cell = (element *)a->data[4] + (w.first + r) * units + first;
+                        row.cell = (element *)a->data[4] + (w.first + r) * units + first;
                     } else if (kind == GRU && a->data[4]) {
-                        f.bias = (const element *)a->data[4] + first;
+                        row.bias = (const element *)a->data[4] + first;
                     }
-                    curve_row(f, width, kind);
+                    if (width == WIDE(kind)) {
+                        curve(&row, kind, WIDE(kind), WIDE(kind));
+                    } else {
+                        curve(&row, kind, width, lane);
+                    }
                 }
             }
         }
         for (int64_t r = 0; r < w.rows; r++) {
-            element *row = mine_state + r * state_step;
+            element *row = mine + r * state_step;
             if (kept) {
-                memcpy(kept + (r * kept_lines + kept_lines - 1) * units, row, (size_t)units * sizeof(element));
+                memcpy(kept + (r * lines + lines - 1) * units, row, (size_t)units * sizeof(element));
             }
             memcpy(row, output + r * units, (size_t)units * sizeof(element));
         }
@@ -294,147 +304,93 @@ ALWAYS_INLINE void forward(const KernelArgs *a, int64_t from, int64_t to, const 
     }
 }
 
-/* A granule of a row before a step: from the gradients of the outputs and of the state to those of the gates. */
+/* A row before a step: from the gradients of its output and of the state and cell behind it to those of the gates. */
 typedef struct Back {
-    const element *grad;
+    const element *grad, *gates, *kept;
     element *of_state, *of_cell;
-    const element *kept;
-    int64_t kept_step;
-    element *gates, *recurrent;     /* gradients of what input and state give to the gates, of which a GRU has two */
-    int64_t gates_step;
+    element *of_gates, *of_recurrent;       /* of what input and state give to the gates, of which a GRU has two */
+    int64_t units;
     int rectified;
 } Back;
 
-ALWAYS_INLINE void uncurve(const Back *b, const int kind)
+ALWAYS_INLINE void uncurve(const Back *row, const int kind)
 {
-    const element *grad = b->grad, *kept = b->kept;
-    element *of_state = b->of_state, *of_cell = b->of_cell, *gates = b->gates, *recurrent = b->recurrent;
-    int64_t ks = b->kept_step, gs = b->gates_step;
+    const element *grad = row->grad, *gates = row->gates, *kept = row->kept;
+    element *of_state = row->of_state, *of_cell = row->of_cell, *found = row->of_gates, *recurrent = row->of_recurrent;
+    const int64_t units = row->units, second = units, third = 2 * units, fourth = 3 * units;
+    const element zero = 0, one = 1;
     INDEPENDENT
-    for (int l = 0; l < GRANULE; l++) {
+    for (int64_t l = 0; l < units; l++) {
         element h = of_state[l] + grad[l];
         if (kind == LSTM) {
-            element in = kept[l], forget = kept[ks + l], new = kept[2 * ks + l], out = kept[3 * ks + l];
-            element curved = kept[4 * ks + l], old = kept[5 * ks + l];
-            element c = of_cell[l] + h * out * (1 - curved * curved);
-            gates[l] = c * new * in * (1 - in);
-            gates[gs + l] = c * old * forget * (1 - forget);
-            gates[2 * gs + l] = c * in * (1 - new * new);
-            gates[3 * gs + l] = h * curved * out * (1 - out);
+            element in = gates[l], forget = gates[second + l], new = gates[third + l], open = gates[fourth + l];
+            element curved = kept[l], old = kept[second + l];
+            element c = of_cell[l] + h * open * (1 - curved * curved);
+            found[l] = c * new * in * (1 - in);
+            found[second + l] = c * old * forget * (1 - forget);
+            found[third + l] = c * in * (1 - new * new);
+            found[fourth + l] = h * curved * open * (1 - open);
             of_cell[l] = c * forget;
         } else if (kind == GRU) {
-            element reset = kept[l], update = kept[ks + l], new = kept[2 * ks + l], seen = kept[3 * ks + l];
-            element old = kept[4 * ks + l];
+            element reset = gates[l], update = gates[second + l], new = gates[third + l], seen = kept[l], old = kept[second + l];
             element of_new = h * (1 - update) * (1 - new * new);
             element of_reset = of_new * seen * reset * (1 - reset);
             element of_update = h * (old - new) * update * (1 - update);
-            gates[l] = of_reset;
-            gates[gs + l] = of_update;
-            gates[2 * gs + l] = of_new;
-            recurrent[l] = of_reset;
-            recurrent[gs + l] = of_update;
-            recurrent[2 * gs + l] = of_new * reset;
+            found[l] = recurrent[l] = of_reset;
+            found[second + l] = recurrent[second + l] = of_update;
+            found[third + l] = of_new;
+            recurrent[third + l] = of_new * reset;
             of_state[l] = h * update;
         } else {
-            element after = kept[l];
-            gates[l] = h * (b->rectified ? (after > 0 ? (element)1 : (element)0) : 1 - after * after);
+            found[l] = h * (row->rectified ? (gates[l] > 0 ? one : zero) : 1 - gates[l] * gates[l]);
         }
-    }
-}
-
-ALWAYS_INLINE void uncurve_row(Back b, int64_t count, const int kind)
-{
-    const int gates = GATES(kind), lines = KEPT(kind);
-    for (; count >= GRANULE; count -= GRANULE) {
-        uncurve(&b, kind);
-        b.grad += GRANULE;
-        b.of_state += GRANULE;
-        b.of_cell += kind == LSTM ? GRANULE : 0;
-        b.kept += GRANULE;
-        b.gates += GRANULE;
-        b.recurrent += kind == GRU ? GRANULE : 0;
-    }
-    if (count == 0) {
-        return;
-    }
-    element grad[GRANULE] = {0}, of_state[GRANULE] = {0}, of_cell[GRANULE] = {0}, kept[KEPT(LSTM) * GRANULE] = {0};
-    element found[4 * GRANULE], recurrent[3 * GRANULE];
-    copy_lines(grad, 0, b.grad, 0, 1, count);
-    copy_lines(of_state, 0, b.of_state, 0, 1, count);
-    copy_lines(kept, GRANULE, b.kept, b.kept_step, lines, count);
-    if (kind == LSTM) {
-        copy_lines(of_cell, 0, b.of_cell, 0, 1, count);
-    }
-    Back part = {grad, of_state, of_cell, kept, GRANULE, found, recurrent, GRANULE, b.rectified};
-    uncurve(&part, kind);
-    copy_lines(b.gates, b.gates_step, found, GRANULE, gates, count);
-    if (kind == LSTM) {
-        copy_lines(b.of_cell, 0, of_cell, 0, 1, count);
-    } else if (kind == GRU) {
-        copy_lines(b.of_state, 0, of_state, 0, 1, count);
-        copy_lines(b.recurrent, b.gates_step, recurrent, GRANULE, gates, count);
     }
 }
 
 /* data = the gradient of the state after every step, the weight, the gradient of the last state, which becomes that of the first,
-   sizes, what forward() kept, of an LSTM the gradient of the cell, which goes along; the gradients of what the input gives to the
-   gates, and of a GRU of what the state gives to them. */
+   sizes, the gates, what forward() kept (of one gate only the gate), of an LSTM the gradient of the cell, which goes along; the
+   gradients of what the input gives to the gates, and of a GRU of what the state gives to them. */
 ALWAYS_INLINE void back(const KernelArgs *a, int64_t from, int64_t to, const int kind)
 {
-    const int gates = GATES(kind), kept_lines = KEPT(kind), out = kind == LSTM ? 6 : 5;
-    const int64_t units = a->size[1], depth = gates * units, width = 4 * GEMM_FACE(packed_columns)();
-    const int accumulate = kind == GRU, crowded = depth * ELEMENT_BYTES % 4096 == 0;
-    int64_t copy_step = depth + PADDING;
-    int64_t packed_size = GEMM_FACE(packed_size)(units, depth);
+    const int gates = GATES(kind), lines = KEPT(kind), out = kind == LSTM ? 7 : kind == GRU ? 6 : 5, accumulate = kind == GRU;
+    const int64_t units = a->size[1], depth = gates * units;
+    const int64_t packed_size = GEMM_FACE(packed_size)(units, depth), copy_step = depth + PADDING;
+    const int crowded = depth * ELEMENT_BYTES % 4096 == 0;      /* rows of the gates would meet in the same cache sets */
     Walk w = begin_walk(a, from, to, a->data[3], !a->integer[1]);
-    int64_t copied = crowded ? (w.end - w.first) * copy_step : 0;
     Packed whole = {NULL, units, depth, 0, 0};
-    element *memory = NULL;
+    element *memory = NULL, *copy = NULL;
     if (a->integer[0] > UNPACKED) {
+        int64_t copied = crowded ? (w.end - w.first) * copy_step : 0;
         memory = pool_scratch((size_t)(packed_size + copied) * sizeof(element));
     }
     if (memory) {
+        copy = memory + packed_size;
         GEMM_FACE(pack_matrix)(&whole, memory, a->data[1], units, a->size[2] == 1);
     }
     while (next_step(&w)) {
-        if (w.rows <= 0) {
-            continue;
-        }
         element *of_state = (element *)a->data[2] + w.first * units;
         element *found = (element *)a->data[out] + w.row * depth;
-        element *seen = kind == GRU ? (element *)a->data[out + 1] + w.row * depth : found;
+        element *seen = kind == GRU ? (element *)a->data[7] + w.row * depth : found;
         for (int64_t r = 0; r < w.rows; r++) {
-            Back b = {(const element *)a->data[0] + (w.row + r) * units, of_state + r * units, NULL,
-                      (const element *)a->data[4] + (w.row + r) * kept_lines * units, units, found + r * depth,
-                      kind == GRU ? seen + r * depth : NULL, units, (int)a->integer[2]};
-            if (kind == LSTM) {
-                b.of_cell = (element *)a->data[5] + (w.first + r) * units;
+            Back b = {(const element *)a->data[0] + (w.row + r) * units, (const element *)a->data[4] + (w.row + r) * depth, NULL,
+                      of_state + r * units, NULL, found + r * depth, seen + r * depth, units, (int)a->integer[2]};
+            if (kind != RNN) {
+                b.kept = (const element *)a->data[5] + (w.row + r) * lines * units;
             }
-            uncurve_row(b, units, kind);
+            if (kind == LSTM) {
+                b.of_cell = (element *)a->data[6] + (w.first + r) * units;
+            }
+            uncurve(&b, kind);
         }
         if (!memory) {
             GEMM_FACE(multiply_unpacked)(w.rows, units, depth, seen, depth, a->data[1], units, 1, of_state, units, accumulate);
             continue;
         }
-        const element *rows = seen;
-        int64_t rows_step = depth;
-        if (crowded) {
-            for (int64_t r = 0; r < w.rows; r++) {
-                memcpy(memory + packed_size + r * copy_step, seen + r * depth, (size_t)depth * sizeof(element));
-            }
-            rows = memory + packed_size;
-            rows_step = copy_step;
+        int64_t step = crowded ? copy_step : depth;
+        for (int64_t r = 0; crowded && r < w.rows; r++) {
+            memcpy(copy + r * step, seen + r * depth, (size_t)depth * sizeof(element));
         }
-        for (int64_t first = 0; first < units; first += width) {
-            Packed part = whole;
-            part.at += first / GEMM_FACE(packed_columns)() * whole.panel;
-            part.columns = smaller(width, units - first);
-            EACH_TILE(i, height, w.rows)
-            {
-                GEMM_FACE(multiply_packed)(&part, height, rows + i * rows_step, rows_step, of_state + i * units + first, units,
-                                           accumulate);
-            }
-        }
+        GEMM_FACE(multiply_packed)(&whole, w.rows, crowded ? copy : seen, step, of_state, units, accumulate);
     }
 }
 
@@ -451,25 +407,25 @@ KERNEL_OF(lstm_backward, back, LSTM)
 KERNEL_OF(gru_backward, back, GRU)
 KERNEL_OF(rnn_backward, back, RNN)
 
-#define RECURRENT_ENTRIES(dtype, cost_of_unit)                                                                         \
-    {"lstm", dtype, lstm, 4 * cost_of_unit, .inputs = 5, .outputs = 2, .in_place = 1 << 2 | 1 << 4, .coarse = 1,       \
+#define RECURRENT_ENTRIES(dtype, unit)                                                                                 \
+    {"lstm", dtype, lstm, 4 * unit, .inputs = 5, .outputs = 2, .in_place = 1 | 1 << 2 | 1 << 4, .coarse = 1,           \
      .settings = ": rows reverse", .units = units_of_rows,                                                             \
-     .operands = "gates=R4b weight=4bb hidden=ab sizes=i64:c cell=ab output=Rb kept?=R7b"},                            \
-    {"gru", dtype, gru, 3 * cost_of_unit, .inputs = 5, .outputs = 2, .in_place = 1 << 2, .coarse = 1,                  \
+     .operands = "gates=R4b weight=4bb hidden=ab sizes=i64:c cell=ab output=Rb kept?=R3b"},                            \
+    {"gru", dtype, gru, 3 * unit, .inputs = 5, .outputs = 2, .in_place = 1 | 1 << 2, .coarse = 1,                      \
      .settings = ": rows reverse", .units = units_of_rows,                                                             \
-     .operands = "gates=R3b weight=3bb hidden=ab sizes=i64:c bias?=3b output=Rb kept?=R5b"},                           \
-    {"rnn", dtype, rnn, cost_of_unit, .inputs = 4, .outputs = 2, .in_place = 1 << 2, .coarse = 1,                      \
+     .operands = "gates=R3b weight=3bb hidden=ab sizes=i64:c bias?=3b output=Rb kept?=R2b"},                           \
+    {"rnn", dtype, rnn, unit, .inputs = 4, .outputs = 2, .in_place = 1 | 1 << 2, .coarse = 1,                          \
      .settings = ": rows reverse rectified", .units = units_of_rows,                                                   \
-     .operands = "gates=Rb weight=bb hidden=ab sizes=i64:c output=Rb kept?=R2b"},                                      \
-    {"lstm_backward", dtype, lstm_backward, 4 * cost_of_unit, .inputs = 6, .outputs = 1, .in_place = 1 << 2 | 1 << 5,  \
+     .operands = "gates=Rb weight=bb hidden=ab sizes=i64:c output=Rb kept?=Rb"},                                       \
+    {"lstm_backward", dtype, lstm_backward, 4 * unit, .inputs = 7, .outputs = 1, .in_place = 1 << 2 | 1 << 6,          \
      .coarse = 1, .settings = ": rows reverse", .units = units_of_rows,                                                \
-     .operands = "grad=Rb weight=4bb of_hidden=ab sizes=i64:c kept=R7b of_cell=ab of_gates=R4b"},                      \
-    {"gru_backward", dtype, gru_backward, 3 * cost_of_unit, .inputs = 5, .outputs = 2, .in_place = 1 << 2,             \
+     .operands = "grad=Rb weight=4bb of_hidden=ab sizes=i64:c gates=R4b kept=R3b of_cell=ab of_gates=R4b"},            \
+    {"gru_backward", dtype, gru_backward, 3 * unit, .inputs = 6, .outputs = 2, .in_place = 1 << 2,                     \
      .coarse = 1, .settings = ": rows reverse", .units = units_of_rows,                                                \
-     .operands = "grad=Rb weight=3bb of_hidden=ab sizes=i64:c kept=R5b of_gates=R3b of_recurrent=R3b"},                \
-    {"rnn_backward", dtype, rnn_backward, cost_of_unit, .inputs = 5, .outputs = 1, .in_place = 1 << 2,                 \
+     .operands = "grad=Rb weight=3bb of_hidden=ab sizes=i64:c gates=R3b kept=R2b of_gates=R3b of_recurrent=R3b"},      \
+    {"rnn_backward", dtype, rnn_backward, unit, .inputs = 5, .outputs = 1, .in_place = 1 << 2,                         \
      .coarse = 1, .settings = ": rows reverse rectified", .units = units_of_rows,                                      \
-     .operands = "grad=Rb weight=bb of_hidden=ab sizes=i64:c kept=R2b of_gates=Rb"},                                   \
+     .operands = "grad=Rb weight=bb of_hidden=ab sizes=i64:c gates=Rb of_gates=Rb"},                                   \
     {NULL},
 
 #endif

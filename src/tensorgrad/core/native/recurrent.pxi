@@ -7,8 +7,8 @@ cdef enum:
 
 cdef int GATES_OF[3]
 GATES_OF[:] = [4, 3, 1]
-cdef int KEPT_OF[3]                 # numbers of a hidden unit that the way back needs
-KEPT_OF[:] = [7, 5, 2]
+cdef int KEPT_OF[3]                 # numbers of a hidden unit beside its gates that the way back needs
+KEPT_OF[:] = [3, 2, 1]
 
 
 cdef bint steps_fit(Tensor sizes, Py_ssize_t rows, Py_ssize_t most) noexcept:
@@ -130,62 +130,68 @@ cdef object hot_recurrent(Op op, void **args, Py_ssize_t count):
     if recorded:
         give_rows(&a, i + 1, kept)
     launch(op.kernels[x.code], &a)
-    if kept is not None:
-        kept = reshaped_to_three(kept, KEPT_OF[kind])
-    outs = [out, state, cell, kept] if kind == LSTM else [out, state, kept]
+    if not recorded:
+        gates = None
+    elif kind != RNN:
+        gates, kept = in_lines(gates, GATES_OF[kind]), in_lines(kept, KEPT_OF[kind])
+    outs = [out, state, cell, gates, kept] if kind == LSTM else [out, state, gates, kept]
     if recorded:
         record(op, values, values[:7] if kind != RNN else values[:6], None, outs)
     return tuple(outs)
 
 
-cdef Tensor reshaped_to_three(Tensor x, Py_ssize_t middle):
-    """A contiguous matrix whose columns are ``middle`` lines."""
+cdef Tensor in_lines(Tensor x, Py_ssize_t middle):
+    """A contiguous matrix, of which each row is so many lines."""
     cdef Py_ssize_t shape[3]
     shape[0], shape[1], shape[2] = shape_of(x)[0], middle, shape_of(x)[1] // middle
     return reshaped_alias(x, 3, shape)
 
 
 cdef object hot_recurrent_backward(Op op, void **args, Py_ssize_t count):
-    """``_lstm_backward(grad, of_hidden, of_cell, weight, kept, sizes, reverse)``, ``_gru_backward(grad, of_hidden, weight, kept,
-    sizes, reverse)`` and ``_rnn_backward(grad, of_hidden, weight, kept, sizes, reverse, rectified)``.
+    """``_lstm_backward(grad, of_hidden, of_cell, weight, gates, kept, sizes, reverse)``, ``_gru_backward(grad, of_hidden, weight,
+    gates, kept, sizes, reverse)`` and ``_rnn_backward(grad, of_hidden, weight, gates, sizes, reverse, rectified)``.
     """
     cdef KernelArgs a
-    cdef Tensor grad, state, cell = None, weight, kept, sizes, of_gates, of_recurrent = None
-    cdef int kind = op.form, first = 3 if kind == LSTM else 2, i
-    cdef Py_ssize_t units
+    cdef Tensor grad, state, cell = None, weight, gates, kept = None, sizes, of_gates, of_recurrent = None
+    cdef int kind = op.form, first = 3 if kind == LSTM else 2, n = 5 if kind == RNN else first + 4, i = 5
+    cdef Py_ssize_t rows, units
     cdef bint reverse, rectified
-    if count != (6 if kind == GRU else 7) or not tg_kernels:
+    if count != (n + 2 if kind == RNN else n + 1) or not tg_kernels:
         return DECLINED
     values = [<object><PyObject *>args[i] for i in range(count)]
-    for i in range(first + 3):
-        if not isinstance(values[i], Tensor):
+    for each in values[:n]:
+        if not isinstance(each, Tensor):
             return DECLINED
-    reverse = values[first + 3]
-    rectified = kind == RNN and values[6]
-    grad, weight, kept = <Tensor>values[0], <Tensor>values[first], <Tensor>values[first + 1]
+    reverse = values[n]
+    rectified = kind == RNN and values[n + 1]
+    grad, weight, gates = <Tensor>values[0], <Tensor>values[first], <Tensor>values[first + 1]
     if op.kernels[grad.code] is NULL or grad.nd != 2 or not grad.count:
         return DECLINED
-    grad, weight, sizes = contiguous_of(grad), contiguous_of(weight), contiguous_of(<Tensor>values[first + 2])
+    grad, weight, sizes = contiguous_of(grad), contiguous_of(weight), contiguous_of(<Tensor>values[n - 1])
     state = clone_raw(<Tensor>values[1])
     if kind == LSTM:
         cell = clone_raw(<Tensor>values[2])
-    units = shape_of(grad)[1]
-    of_gates = new_matrix(shape_of(grad)[0], GATES_OF[kind] * units, grad.code)
+    if kind != RNN:
+        kept = <Tensor>values[first + 2]
+    rows, units = shape_of(grad)[0], shape_of(grad)[1]
+    of_gates = new_matrix(rows, GATES_OF[kind] * units, grad.code)
     if kind == GRU:
         of_recurrent = new_like(of_gates, grad.code)
     recurrent_args(&a, kind, grad, weight, state, sizes, reverse, rectified)
-    if shape_of(state)[1] != units or kept.code != grad.code or not kept.contiguous or (
-            kept.nd != 3 or kept.count != shape_of(grad)[0] * KEPT_OF[kind] * units) or (
+    if shape_of(state)[1] != units or not row_like(gates, grad, rows * GATES_OF[kind] * units) or (
+            kept is not None and not row_like(kept, grad, rows * KEPT_OF[kind] * units)) or (
             cell is not None and (cell.code != grad.code or not same_shape(cell, state))):
         raise RuntimeError("a tensor that a recurrent layer needs was given another shape or dtype, by a hook or another thread")
-    give_rows(&a, 4, kept)
-    i = 5
-    if kind == LSTM:
-        a.data[5] = cell.at
+    give_rows(&a, 4, gates)
+    if kept is not None:
+        give_rows(&a, 5, kept)
         i = 6
+    if cell is not None:
+        a.data[6] = cell.at
+        i = 7
     give_rows(&a, i, of_gates)
-    if kind == GRU:
-        give_rows(&a, 6, of_recurrent)
+    if of_recurrent is not None:
+        give_rows(&a, 7, of_recurrent)
     launch(op.kernels[grad.code], &a)
     if kind == LSTM:
         return of_gates, state, cell

@@ -33,6 +33,11 @@ def _by_gate(rows, gates):
     return rows.reshape(len(rows), gates, rows.shape[1] // gates)
 
 
+def _flat(gates):
+    """The opposite of `_by_gate`."""
+    return gates.reshape(len(gates), gates.shape[1] * gates.shape[2])
+
+
 # ---------------------------------------------------------------------------- derivatives of every order
 
 
@@ -85,15 +90,15 @@ def _lstm_step(weight, projection, gates, hidden, cell):
 
 
 def _lstm_back(
-    g_0, g_1, g_2, output_3, input, weight_ih, weight_hh, hidden, cell, sizes, bias, reverse
+    g_0, g_1, g_2, output_3, output_4, input, weight_ih, weight_hh, hidden, cell, sizes, bias, reverse
 ):  # fmt: skip
     if is_grad_enabled():
         of_input, of_ih, of_bias, of_hh, _, of_hidden, of_cell = _again(
             _lstm_step, (g_0, g_1, g_2), (input, weight_ih, bias, weight_hh, None), (hidden, cell), sizes, reverse
         )
         return of_input, of_ih, of_hh, of_hidden, of_cell, None, of_bias
-    of_gates, of_hidden, of_cell = _lstm_backward(g_0, g_1, g_2, weight_hh, output_3, sizes, reverse)
-    products = _of_products(of_gates, of_gates, output_3[:, 6], input, weight_ih, weight_hh)
+    of_gates, of_hidden, of_cell = _lstm_backward(g_0, g_1, g_2, weight_hh, output_3, output_4, sizes, reverse)
+    products = _of_products(of_gates, of_gates, output_4[:, 2], input, weight_ih, weight_hh)
     return *products, of_hidden, of_cell, None, None if bias is None else of_gates.sum(0)
 
 
@@ -104,41 +109,41 @@ def _lstm_back(
     grad_name="LstmBackward0",
 )
 def _lstm(input, weight_ih, weight_hh, hidden, cell, sizes, bias=None, reverse=False):
-    """The hidden state after every step; the last hidden state and cell; what the way back needs of every step: the
-    four gates, tanh of the cell, the cell and the hidden state before it.
+    """The hidden state after every step; the last hidden state and cell; and for the way back the four gates of every
+    step, and tanh of the cell, the cell before and the hidden state before.
     """
-    gates = input @ weight_ih.T + (0 if bias is None else bias)
+    gates = _by_gate(input @ weight_ih.T + (0 if bias is None else bias), 4)
     hidden, cell = hidden.copy(), cell.copy()
     output = np.empty((len(input), hidden.shape[1]), gates.dtype)
-    kept = np.empty((len(input), 7, hidden.shape[1]), gates.dtype)
+    kept = np.empty((len(input), 3, hidden.shape[1]), gates.dtype)
     for rows, count in _steps(sizes, reverse):
         h, c = hidden[:count], cell[:count]
-        now = np.moveaxis(kept[rows], 1, 0)
-        now[:4] = np.moveaxis(_by_gate(gates[rows] + h @ weight_hh.T, 4), 1, 0)
-        for gate in (0, 1, 3):
-            now[gate] = _logistic(now[gate])
-        now[2] = np.tanh(now[2])
-        now[5], now[6] = c, h
-        c[:] = now[1] * c + now[0] * now[2]
-        now[4] = np.tanh(c)
-        output[rows] = h[:] = now[3] * now[4]
-    return output, hidden, cell, kept
+        now = gates[rows]
+        now += _by_gate(h @ weight_hh.T, 4)
+        for gate, curve in enumerate((_logistic, _logistic, np.tanh, _logistic)):
+            now[:, gate] = curve(now[:, gate])
+        kept[rows, 1], kept[rows, 2] = c, h
+        c[:] = now[:, 1] * c + now[:, 0] * now[:, 2]
+        kept[rows, 0] = np.tanh(c)
+        output[rows] = h[:] = now[:, 3] * kept[rows, 0]
+    return output, hidden, cell, gates, kept
 
 
-@primitive(nograd=("grad", "of_hidden", "of_cell", "weight", "kept", "sizes"), at=())
-def _lstm_backward(grad, of_hidden, of_cell, weight, kept, sizes, reverse):
+@primitive(nograd=("grad", "of_hidden", "of_cell", "weight", "gates", "kept", "sizes"), at=())
+def _lstm_backward(grad, of_hidden, of_cell, weight, gates, kept, sizes, reverse):
     """The gradients of the gates before their curves, of the first hidden state and of the first cell."""
     of_hidden, of_cell = of_hidden.copy(), of_cell.copy()
-    found = np.empty((len(grad), 4, grad.shape[1]), grad.dtype)
+    found = np.empty_like(gates)
     for rows, count in _steps(sizes, not reverse):
-        i, f, g, o, curved, before, _ = np.moveaxis(kept[rows], 1, 0)
+        i, f, g, o = np.moveaxis(gates[rows], 1, 0)
+        curved, before, _ = np.moveaxis(kept[rows], 1, 0)
         h = of_hidden[:count] + grad[rows]
         c = of_cell[:count] + h * o * (1 - curved * curved)
         parts = [c * g * i * (1 - i), c * before * f * (1 - f), c * i * (1 - g * g), h * curved * o * (1 - o)]
         found[rows] = np.stack(parts, 1)
         of_cell[:count] = c * f
-        of_hidden[:count] = found[rows].reshape(count, 4 * grad.shape[1]) @ weight
-    return found.reshape(len(grad), 4 * grad.shape[1]), of_hidden, of_cell
+        of_hidden[:count] = _flat(found[rows]) @ weight
+    return _flat(found), of_hidden, of_cell
 
 
 # ---------------------------------------------------------------------------- gated recurrent units
@@ -152,14 +157,14 @@ def _gru_step(weight, bias, gates, hidden):
     return (new + z * (hidden - new),)
 
 
-def _gru_back(g_0, g_1, output_2, input, weight_ih, weight_hh, hidden, sizes, bias, bias_hh, reverse):
+def _gru_back(g_0, g_1, output_2, output_3, input, weight_ih, weight_hh, hidden, sizes, bias, bias_hh, reverse):
     if is_grad_enabled():
         of_input, of_ih, of_bias, of_hh, of_bias_hh, of_hidden = _again(
             _gru_step, (g_0, g_1), (input, weight_ih, bias, weight_hh, bias_hh), (hidden,), sizes, reverse
         )
         return of_input, of_ih, of_hh, of_hidden, None, of_bias, of_bias_hh
-    of_gates, of_recurrent, of_hidden = _gru_backward(g_0, g_1, weight_hh, output_2, sizes, reverse)
-    products = _of_products(of_gates, of_recurrent, output_2[:, 4], input, weight_ih, weight_hh)
+    of_gates, of_recurrent, of_hidden = _gru_backward(g_0, g_1, weight_hh, output_2, output_3, sizes, reverse)
+    products = _of_products(of_gates, of_recurrent, output_3[:, 1], input, weight_ih, weight_hh)
     biases = (None if b is None else g.sum(0) for b, g in ((bias, of_gates), (bias_hh, of_recurrent)))
     return *products, of_hidden, None, *biases
 
@@ -171,41 +176,41 @@ def _gru_back(g_0, g_1, output_2, input, weight_ih, weight_hh, hidden, sizes, bi
     grad_name="GruBackward0",
 )
 def _gru(input, weight_ih, weight_hh, hidden, sizes, bias=None, bias_hh=None, reverse=False):
-    """The hidden state after every step; the last one; what the way back needs of every step: the three gates, what
-    the hidden state gives to the third, and the hidden state before it.
+    """The hidden state after every step; the last one; and for the way back the three gates of every step, and what
+    the hidden state gives to the third, and the hidden state before.
     """
     gates = _by_gate(input @ weight_ih.T + (0 if bias is None else bias), 3)
     hidden = hidden.copy()
     output = np.empty((len(input), hidden.shape[1]), gates.dtype)
-    kept = np.empty((len(input), 5, hidden.shape[1]), gates.dtype)
+    kept = np.empty((len(input), 2, hidden.shape[1]), gates.dtype)
     for rows, count in _steps(sizes, reverse):
         h = hidden[:count]
-        now = np.moveaxis(kept[rows], 1, 0)
+        now = gates[rows]
         seen = _by_gate(h @ weight_hh.T + (0 if bias_hh is None else bias_hh), 3)
-        now[0] = _logistic(gates[rows, 0] + seen[:, 0])
-        now[1] = _logistic(gates[rows, 1] + seen[:, 1])
-        now[2] = np.tanh(gates[rows, 2] + now[0] * seen[:, 2])
-        now[3], now[4] = seen[:, 2], h
-        output[rows] = h[:] = now[2] + now[1] * (h - now[2])
-    return output, hidden, kept
+        now[:, :2] = _logistic(now[:, :2] + seen[:, :2])
+        now[:, 2] = np.tanh(now[:, 2] + now[:, 0] * seen[:, 2])
+        kept[rows, 0], kept[rows, 1] = seen[:, 2], h
+        output[rows] = h[:] = now[:, 2] + now[:, 1] * (h - now[:, 2])
+    return output, hidden, gates, kept
 
 
-@primitive(nograd=("grad", "of_hidden", "weight", "kept", "sizes"), at=())
-def _gru_backward(grad, of_hidden, weight, kept, sizes, reverse):
+@primitive(nograd=("grad", "of_hidden", "weight", "gates", "kept", "sizes"), at=())
+def _gru_backward(grad, of_hidden, weight, gates, kept, sizes, reverse):
     """The gradients of the gates before their curves, of what the hidden state gives to them, and of the first
     hidden state.
     """
     of_hidden = of_hidden.copy()
-    found = np.empty((2, len(grad), 3, grad.shape[1]), grad.dtype)
+    found, recurrent = np.empty_like(gates), np.empty_like(gates)
     for rows, count in _steps(sizes, not reverse):
-        r, z, n, seen, before = np.moveaxis(kept[rows], 1, 0)
+        r, z, n = np.moveaxis(gates[rows], 1, 0)
+        seen, before = np.moveaxis(kept[rows], 1, 0)
         h = of_hidden[:count] + grad[rows]
         of_n = h * (1 - z) * (1 - n * n)
-        found[:, rows, 0] = of_n * seen * r * (1 - r)
-        found[:, rows, 1] = h * (before - n) * z * (1 - z)
-        found[0, rows, 2], found[1, rows, 2] = of_n, of_n * r
-        of_hidden[:count] = h * z + found[1, rows].reshape(count, 3 * grad.shape[1]) @ weight
-    return *found.reshape(2, len(grad), 3 * grad.shape[1]), of_hidden
+        parts = [of_n * seen * r * (1 - r), h * (before - n) * z * (1 - z)]
+        found[rows] = np.stack([*parts, of_n], 1)
+        recurrent[rows] = np.stack([*parts, of_n * r], 1)
+        of_hidden[:count] = h * z + _flat(recurrent[rows]) @ weight
+    return _flat(found), _flat(recurrent), of_hidden
 
 
 # ---------------------------------------------------------------------------- one gate
@@ -215,7 +220,7 @@ def _rnn_step(weight, curve, gates, hidden):
     return (curve(gates + hidden @ weight.mT),)
 
 
-def _rnn_back(g_0, g_1, output_2, input, weight_ih, weight_hh, hidden, sizes, bias, reverse, rectified):
+def _rnn_back(g_0, g_1, output_2, output_3, input, weight_ih, weight_hh, hidden, sizes, bias, reverse, rectified):
     if is_grad_enabled():
         curve = relu if rectified else tanh
         of_input, of_ih, of_bias, of_hh, of_hidden = _again(
@@ -224,7 +229,7 @@ def _rnn_back(g_0, g_1, output_2, input, weight_ih, weight_hh, hidden, sizes, bi
         )  # fmt: skip
         return of_input, of_ih, of_hh, of_hidden, None, of_bias
     of_gates, of_hidden = _rnn_backward(g_0, g_1, weight_hh, output_2, sizes, reverse, rectified)
-    products = _of_products(of_gates, of_gates, output_2[:, 1], input, weight_ih, weight_hh)
+    products = _of_products(of_gates, of_gates, output_3, input, weight_ih, weight_hh)
     return *products, of_hidden, None, None if bias is None else of_gates.sum(0)
 
 
@@ -235,30 +240,26 @@ def _rnn_back(g_0, g_1, output_2, input, weight_ih, weight_hh, hidden, sizes, bi
     grad_name="RnnBackward0",
 )
 def _rnn(input, weight_ih, weight_hh, hidden, sizes, bias=None, reverse=False, rectified=False):
-    """The hidden state after every step; the last one; and for the way back, the state after and before every
-    step.
-    """
+    """The hidden state after every step; the last one; and for the way back the gate, and the hidden state before."""
     gates = input @ weight_ih.T + (0 if bias is None else bias)
     hidden = hidden.copy()
-    output = np.empty((len(input), hidden.shape[1]), gates.dtype)
-    kept = np.empty((len(input), 2, hidden.shape[1]), gates.dtype)
+    output, kept = np.empty_like(gates), np.empty_like(gates)
     for rows, count in _steps(sizes, reverse):
         h = hidden[:count]
-        kept[rows, 1] = h
-        gate = gates[rows] + h @ weight_hh.T
-        output[rows] = h[:] = np.maximum(gate, 0) if rectified else np.tanh(gate)
-        kept[rows, 0] = h
-    return output, hidden, kept
+        kept[rows] = h
+        gates[rows] += h @ weight_hh.T
+        gates[rows] = np.maximum(gates[rows], 0) if rectified else np.tanh(gates[rows])
+        output[rows] = h[:] = gates[rows]
+    return output, hidden, gates, kept
 
 
-@primitive(nograd=("grad", "of_hidden", "weight", "kept", "sizes"), at=())
-def _rnn_backward(grad, of_hidden, weight, kept, sizes, reverse, rectified):
+@primitive(nograd=("grad", "of_hidden", "weight", "gates", "sizes"), at=())
+def _rnn_backward(grad, of_hidden, weight, gates, sizes, reverse, rectified):
     """The gradients of the gate before its curve, and of the first hidden state."""
     of_hidden = of_hidden.copy()
     found = np.empty_like(grad)
     for rows, count in _steps(sizes, not reverse):
-        after = kept[rows, 0]
-        slope = after > 0 if rectified else 1 - after * after
+        slope = gates[rows] > 0 if rectified else 1 - gates[rows] * gates[rows]
         found[rows] = (of_hidden[:count] + grad[rows]) * slope
         of_hidden[:count] = found[rows] @ weight
     return found, of_hidden
