@@ -119,7 +119,7 @@ ALWAYS_INLINE void tanh_line(element *at, int64_t count)
     }
 }
 
-/* What the state gives to a gate is added to what the input gives; `apart` is from one gate to the next. */
+/* What the input gives to some gates, `apart` from each other, is added to what the state gives. */
 ALWAYS_INLINE void add_lines(element *s, int64_t lane, const element *x, int64_t apart, int gates, int64_t width)
 {
     for (int gate = 0; gate < gates; gate++) {
@@ -147,27 +147,55 @@ typedef struct Row {
     const element *bias;        /* of a GRU */
     const element *before;      /* the state, of a GRU */
     element *cell, *output, *kept;
-    int64_t units;
+    int64_t units, state_step;
     int rectified;
 } Row;
 
-ALWAYS_INLINE void curve(const Row *row, const int kind, const int64_t width, const int64_t lane)
+/* The gates that need no other. */
+ALWAYS_INLINE void open_gates(const Row *row, const int kind, const int64_t width, const int64_t lane)
 {
-    element line[BLOCK_SUMS] = {0};
-    element *gates = row->gates, *s = row->sums, *cell = row->cell, *output = row->output, *kept = row->kept;
-    const element *bias = row->bias, *before = row->before;
-    int64_t units = row->units;
+    element *s = row->sums;
     if (kind == LSTM) {
-        add_lines(s, lane, gates, units, 4, width);
+        add_lines(s, lane, row->gates, row->units, 4, width);
         sigmoid_line(s, 2 * lane);
         tanh_line(s + 2 * lane, lane);
         sigmoid_line(s + 3 * lane, lane);
+    } else if (kind == GRU) {
+        for (int gate = 0; row->bias && gate < 3; gate++) {
+            add_lines(s + gate * lane, 0, row->bias + gate * row->units, 0, 1, width);
+        }
+        add_lines(s, lane, row->gates, row->units, 2, width);
+        sigmoid_line(s, 2 * lane);
+    } else {
+        add_lines(s, lane, row->gates, row->units, 1, width);
+        if (row->rectified) {
+            for (int64_t l = 0; l < width; l++) {
+                s[l] = s[l] < 0 ? 0 : s[l];
+            }
+        } else {
+            tanh_line(s, lane);
+        }
+    }
+}
+
+/* What the gates make of the state; and what is kept. */
+ALWAYS_INLINE void pass_gates(const Row *row, const int kind, const int64_t width, const int64_t lane)
+{
+    element line[WIDE(LSTM)];
+    element *gates = row->gates, *s = row->sums, *cell = row->cell, *output = row->output, *kept = row->kept;
+    const element *before = row->before;
+    int64_t units = row->units;
+    for (int64_t l = width; kind != RNN && l < lane; l++) {
+        line[l] = 0;
+    }
+    if (kind == LSTM) {
         INDEPENDENT
         for (int64_t l = 0; l < width; l++) {
             line[l] = s[lane + l] * cell[l] + s[l] * s[2 * lane + l];
         }
         if (kept) {
             copy_lines(kept + units, 0, cell, 0, 1, width);
+            copy_lines(gates, units, s, lane, 4, width);
         }
         copy_lines(cell, 0, line, 0, 1, width);
         tanh_line(line, lane);
@@ -177,14 +205,8 @@ ALWAYS_INLINE void curve(const Row *row, const int kind, const int64_t width, co
         }
         if (kept) {
             copy_lines(kept, 0, line, 0, 1, width);
-            copy_lines(gates, units, s, lane, 4, width);
         }
     } else if (kind == GRU) {
-        for (int gate = 0; bias && gate < 3; gate++) {
-            add_lines(s + gate * lane, 0, bias + gate * units, 0, 1, width);
-        }
-        add_lines(s, lane, gates, units, 2, width);
-        sigmoid_line(s, 2 * lane);
         INDEPENDENT
         for (int64_t l = 0; l < width; l++) {
             line[l] = gates[2 * units + l] + s[l] * s[2 * lane + l];
@@ -200,19 +222,46 @@ ALWAYS_INLINE void curve(const Row *row, const int kind, const int64_t width, co
             copy_lines(gates + 2 * units, 0, line, 0, 1, width);
         }
     } else {
-        add_lines(s, lane, gates, units, 1, width);
-        if (row->rectified) {
-            INDEPENDENT
-            for (int64_t l = 0; l < width; l++) {
-                s[l] = s[l] < 0 ? 0 : s[l];
-            }
-        } else {
-            tanh_line(s, lane);
-        }
         copy_lines(output, 0, s, 0, 1, width);
         if (kept) {
             copy_lines(gates, 0, s, 0, 1, width);
         }
+    }
+}
+
+ALWAYS_INLINE Row row_at(Row row, int64_t r, const int kind)
+{
+    row.gates += r * GATES(kind) * row.units;
+    row.sums += r * GATES(kind) * WIDE(kind);
+    row.before += r * row.state_step;
+    row.cell += kind == LSTM ? r * row.units : 0;
+    row.output += r * row.units;
+    row.kept += row.kept ? r * KEPT(kind) * row.units : 0;
+    return row;
+}
+
+/* Some rows, of which no gate waits for another's state. */
+ALWAYS_INLINE void curve_rows(const Row *first, int64_t rows, const int kind, const int64_t width, const int64_t lane)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        Row row = row_at(*first, r, kind);
+        open_gates(&row, kind, width, lane);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        Row row = row_at(*first, r, kind);
+        pass_gates(&row, kind, width, lane);
+    }
+}
+
+/* Where the width is known the compiler leaves no loops inside. */
+ALWAYS_INLINE void curve_block(const Row *row, int64_t rows, const int kind, int64_t width, int64_t lane)
+{
+    if (width == WIDE(kind)) {
+        curve_rows(row, rows, kind, WIDE(kind), WIDE(kind));
+    } else if (kind != RNN && ELEMENT_BYTES == 4 && width == GRANULE) {
+        curve_rows(row, rows, kind, GRANULE, GRANULE);
+    } else {
+        curve_rows(row, rows, kind, width, lane);
     }
 }
 
@@ -274,21 +323,14 @@ ALWAYS_INLINE void forward(const KernelArgs *a, int64_t from, int64_t to, const 
                                                  weight + (gate * units + first) * units, 1, units, sums + gate * lane,
                                                  sums_step, 0);
                 }
-                for (int64_t r = i; r < i + height; r++) {
-                    Row row = {x + r * gates * units + first, sums + (r - i) * sums_step, NULL, mine + r * state_step + first, NULL,
-                               output + r * units + first, kept ? kept + r * lines * units + first : NULL, units,
-                               (int)a->integer[2]};
-                    if (kind == LSTM) {
-                        row.cell = (element *)a->data[4] + (w.first + r) * units + first;
-                    } else if (kind == GRU && a->data[4]) {
-                        row.bias = (const element *)a->data[4] + first;
-                    }
-                    if (width == WIDE(kind)) {
-                        curve(&row, kind, WIDE(kind), WIDE(kind));
-                    } else {
-                        curve(&row, kind, width, lane);
-                    }
+                Row row = {x + i * gates * units + first, sums, NULL, mine + i * state_step + first, NULL, output + i * units + first,
+                           kept ? kept + i * lines * units + first : NULL, units, state_step, (int)a->integer[2]};
+                if (kind == LSTM) {
+                    row.cell = (element *)a->data[4] + (w.first + i) * units + first;
+                } else if (kind == GRU && a->data[4]) {
+                    row.bias = (const element *)a->data[4] + first;
                 }
+                curve_block(&row, height, kind, width, lane);
             }
         }
         for (int64_t r = 0; r < w.rows; r++) {
