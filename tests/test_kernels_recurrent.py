@@ -1,4 +1,4 @@
-"""The kernels of recurrent layers: against the NumPy bodies, over sizes around every edge, forwards and backwards."""
+"""The kernels of recurrent layers: against the NumPy bodies, over sizes around every edge, there and back."""
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ reverses = pytest.mark.parametrize("reverse", [False, True], ids=("forward", "re
 
 # How many rows each step has, and hidden units.
 SHAPES = [
-    ([1], 1), ([1], 40), ([3], 8), ([8], 33), ([1] * 3, 16), ([2, 1], 17), ([1] * 12, 5), ([1] * 12, 130), ([2] * 6, 64),
-    ([3] * 4, 31), ([4, 3, 3, 1], 32), ([9] * 3, 20), ([14, 14], 48), ([15, 2, 1], 100), ([16, 15, 9, 9, 4, 1], 12),
-    ([40] * 2, 65), ([70, 33, 3], 9), ([5] * 3, 256), ([2] * 5, 1024),
+    ([1], 1), ([1], 40), ([3], 8), ([8], 33), ([1] * 3, 16), ([2, 1], 17), ([1] * 12, 5), ([1] * 12, 130),
+    ([2] * 6, 64), ([3] * 4, 31), ([4, 3, 3, 1], 32), ([9] * 3, 20), ([14, 14], 48), ([15, 2, 1], 100),
+    ([16, 15, 9, 9, 4, 1], 12), ([40] * 2, 65), ([70, 33, 3], 9), ([5] * 3, 256), ([2] * 5, 1024),
 ]  # fmt: skip
-shapes = pytest.mark.parametrize("sizes, units", SHAPES, ids=lambda v: str(v) if isinstance(v, int) else f"{v[0]}x{len(v)}")
+shapes = pytest.mark.parametrize("sizes, units", SHAPES, ids=[f"{s[0]}x{len(s)}x{n}" for s, n in SHAPES])
 
 
 def draws(dtype, *shapes, seed=0):
@@ -72,8 +72,8 @@ def test_kernels_agree_with_bodies(kind, sizes, units, dtype, reverse):
         grad, of_hidden, of_cell = draws(dtype, (sum(sizes), units), *[(sizes[0], units)] * 2, seed=1)
         states = [of_hidden, of_cell] if kind == "lstm" else [of_hidden]
         last = [rectified] if kind == "rnn" else []
-        saved = [each.detach() for each in expected[-2:]]
-        back = [grad, *states, given[2], *saved[: 1 if kind == "rnn" else 2], tg.tensor(sizes), reverse, *last]
+        saved = [each.detach() for each in expected[-2:]][: 1 if kind == "rnn" else 2]
+        back = [grad, *states, given[2], *saved, tg.tensor(sizes), reverse, *last]
         near(*both(f"_{kind}_backward", back), dtype)
 
 
@@ -141,7 +141,8 @@ def operands(kind, sizes, units, dtype):
 def test_the_door_runs_them_there_and_back(kind, dtype):
     """The slope of the sum of all outputs, by the kernels, and by differences."""
     given = operands(kind, [3, 2], 5, dtype)
-    given.update({name: value.astype("f8") for name, value in given.items() if name in ("gates", "weight", "hidden", "cell")})
+    for name in {"gates", "weight", "hidden", "cell"} & {*given}:
+        given[name] = given[name].astype("f8")
 
     def total(gates):
         fresh = {name: np.array(value) for name, value in given.items()}
@@ -151,8 +152,8 @@ def test_the_door_runs_them_there_and_back(kind, dtype):
     output, kept = total(gates)
     assert output.shape == (5, 5) and kept.size == 25 * KEPT[kind]
     back = dict(
-        grad=np.ones((5, 5)), weight=given["weight"], of_hidden=np.zeros((3, 5)), sizes=given["sizes"], gates=gates, kept=kept,
-        reverse=0,
+        grad=np.ones((5, 5)), weight=given["weight"], of_hidden=np.zeros((3, 5)), sizes=given["sizes"],
+        gates=gates, kept=kept, reverse=0,
     )  # fmt: skip
     if kind == "lstm":
         back["of_cell"] = np.zeros((3, 5))

@@ -1,4 +1,4 @@
-"""Recurrent layers, cells and packed sequences: against PyTorch's numbers, and what the table of samples can't know."""
+"""Recurrent layers, cells and packed sequences: PyTorch's numbers, and what no table of samples knows."""
 
 import copy
 import json
@@ -222,30 +222,38 @@ REFUSED = {
     "projection of gru": (lambda: nn.GRU(3, 4, proj_size=2), ValueError, "LSTM"),
     "mode": (lambda: nn.RNNBase("x", 3, 4), ValueError, "mode"),
     "curve": (lambda: nn.RNN(3, 4, nonlinearity="x"), ValueError, "nonlinearity"),
-    "curve of cell": (lambda: nn.RNNCell(3, 4, nonlinearity="x")(tg.ones(1, 3)), RuntimeError, "nonlinearity"),
+    "curve of cell": (lambda: nn.RNNCell(3, 4, True, "x")(tg.ones(1, 3)), RuntimeError, "nonlinearity"),
     "dimensions": (lambda: nn.LSTM(3, 4)(tg.ones(3)), ValueError, "2D or 3D"),
     "features": (lambda: nn.LSTM(3, 4)(tg.ones(2, 2)), RuntimeError, "input_size"),
     "dtype": (lambda: nn.LSTM(3, 4)(tg.ones(2, 3, dtype=tg.int64)), ValueError, "dtype"),
     "steps": (lambda: nn.LSTM(3, 4)(tg.ones(0, 2, 3)), RuntimeError, "larger than 0"),
     "state": (lambda: nn.GRU(3, 4)(tg.ones(2, 2, 3), tg.ones(1, 3, 4)), RuntimeError, "hidden size"),
     "state of one": (lambda: nn.GRU(3, 4)(tg.ones(2, 3), tg.ones(1, 1, 4)), RuntimeError, "2-D"),
-    "cell": (lambda: nn.LSTM(3, 4)(tg.ones(2, 3), (tg.ones(1, 4), tg.ones(1, 3))), RuntimeError, r"hidden\[1\]"),
+    "cell": (
+        lambda: nn.LSTM(3, 4)(tg.ones(2, 3), (tg.ones(1, 4), tg.ones(1, 3))), RuntimeError, r"hidden\[1\]"
+    ),
     "cell input": (lambda: nn.GRUCell(3, 4)(tg.ones(2, 2, 3)), ValueError, "1D or 2D"),
     "cell features": (lambda: nn.GRUCell(3, 4)(tg.ones(2, 2)), RuntimeError, "weight_ih"),
     "cell batch": (lambda: nn.GRUCell(3, 4)(tg.ones(2, 3), tg.ones(3, 4)), RuntimeError, "batch"),
-    "cell state": (lambda: tg.lstm_cell(tg.ones(2, 3), tg.ones(2, 4), tg.ones(16, 3), tg.ones(16, 4)), TypeError, "tuple"),
+    "cell state": (
+        lambda: tg.lstm_cell(tg.ones(2, 3), tg.ones(2, 4), tg.ones(16, 3), tg.ones(16, 4)), TypeError, "tuple"
+    ),
     "params": (
-        lambda: tg.gru(tg.ones(2, 2, 3), tg.ones(1, 2, 4), [tg.ones(12, 3)], False, 1, 0.0, False, False, False),
+        lambda: tg.gru(
+            tg.ones(2, 2, 3), tg.ones(1, 2, 4), [tg.ones(12, 3)], False, 1, 0.0, False, False, False
+        ),
         RuntimeError, "2 params",
     ),
     "steps grow": (
         lambda: tg.rnn_tanh(
-            tg.ones(3, 3), tg.tensor([1, 2]), tg.ones(1, 1, 4), [tg.ones(4, 3), tg.ones(4, 4)], False, 1, 0.0, False, False
+            tg.ones(3, 3), tg.tensor([1, 2]), tg.ones(1, 1, 4), [tg.ones(4, 3), tg.ones(4, 4)], False, 1, 0.0,
+            False, False,
         ),
         RuntimeError, "batch_sizes",
     ),
     "mixed dtypes": (
-        lambda: tg.gru_cell(tg.ones(2, 3), tg.ones(2, 4), tg.ones(12, 3).double(), tg.ones(12, 4)), RuntimeError, "float64"
+        lambda: tg.gru_cell(tg.ones(2, 3), tg.ones(2, 4), tg.ones(12, 3).double(), tg.ones(12, 4)),
+        RuntimeError, "float64",
     ),
 }  # fmt: skip
 
@@ -259,7 +267,7 @@ def test_bad_calls_are_refused(what, backend):
 
 
 def test_dropout_of_one_layer_warns():
-    with pytest.warns(UserWarning, match="num_layers"):
+    with pytest.warns(UserWarning, match="one layer"):
         nn.RNN(3, 4, dropout=0.5)
 
 
@@ -318,7 +326,10 @@ def test_a_packed_sequence_is_a_tuple_and_converts():
         (lambda: rnn.pack_padded_sequence(tg.ones(3, 2), [3]), RuntimeError, "batch of 2"),
         (lambda: rnn.pack_padded_sequence(tg.ones(3), [3]), IndexError, "2 dimensions"),
         (lambda: rnn.pack_padded_sequence(tg.ones(3, 2), tg.tensor([[3, 2]])), RuntimeError, "vector"),
-        (lambda: rnn.pad_packed_sequence(rnn.pack_sequence([tg.ones(3)]), total_length=2), ValueError, "total_length"),
+        (
+            lambda: rnn.pad_packed_sequence(rnn.pack_sequence([tg.ones(3)]), total_length=2),
+            ValueError, "total_length",
+        ),
         (lambda: rnn.pad_sequence(5), RuntimeError, "several"),
     ],
 )  # fmt: skip

@@ -92,8 +92,9 @@ cdef object hot_recurrent(Op op, void **args, Py_ssize_t count):
     reverse = values[n]
     rectified = kind == RNN and values[7]
     units = shape_of(hidden)[1] if hidden.nd == 2 else 0
-    if op.kernels[x.code] is NULL or x.nd != 2 or not x.count or not units or hidden.code != x.code or weight_ih.code != x.code or (
-            weight_ih.nd != 2 or shape_of(weight_ih)[1] != shape_of(x)[1] or shape_of(weight_ih)[0] != GATES_OF[kind] * units):
+    if op.kernels[x.code] is NULL or x.nd != 2 or not x.count or not units or hidden.code != x.code or (
+            weight_ih.code != x.code or weight_ih.nd != 2 or shape_of(weight_ih)[1] != shape_of(x)[1] or (
+            shape_of(weight_ih)[0] != GATES_OF[kind] * units)):
         return DECLINED
     rows = shape_of(x)[0]
     weight = contiguous_of(weight)

@@ -55,7 +55,7 @@ class RNNBase(Module):
             raise ValueError(f"dropout should be the probability of a zero, from 0 to 1, but is {dropout!r}")
         if dropout > 0 and num_layers == 1:
             warnings.warn(
-                f"dropout={dropout} is for the outputs of all layers but the last, and num_layers=1 has no other",
+                f"dropout={dropout} is for the outputs of all layers but the last, but there is one layer",
                 stacklevel=3,
             )
         for name, value in dict(bias=bias, batch_first=batch_first).items():
@@ -67,7 +67,7 @@ class RNNBase(Module):
         if proj_size < 0:
             raise ValueError("proj_size must be positive, or zero for no projection")
         if proj_size >= hidden_size:
-            raise ValueError(f"proj_size has to be smaller than hidden_size, but is {proj_size} of {hidden_size}")
+            raise ValueError(f"proj_size must be smaller than hidden_size, {hidden_size}, but is {proj_size}")
         if mode not in GATES:
             raise ValueError(f"Unrecognized RNN mode: {mode}")
         self.mode = mode
@@ -116,11 +116,11 @@ class RNNBase(Module):
         _uniform(self, self.hidden_size)
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
-        """Raises where the layer can't take an input: ValueError for its dtype, RuntimeError for its shape."""
+        """Raises for an input that does not fit: ValueError for its dtype, RuntimeError for its shape."""
         dtype = getattr(self, self._all_weights[0][0]).dtype
         if input.dtype is not dtype:
             raise ValueError(
-                f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}): convert one of them, by "
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}): convert one, by "
                 f"input.to({dtype}) or model.to({input.dtype})"
             )
         ndim = 3 if batch_sizes is None else 2
@@ -138,7 +138,10 @@ class RNNBase(Module):
         return layers, self._batch(input, batch_sizes), self.proj_size or self.hidden_size
 
     def check_hidden_size(
-        self, hx: Tensor, expected_hidden_size: tuple[int, int, int], msg: str = "Expected hidden size {}, got {}"
+        self,
+        hx: Tensor,
+        expected_hidden_size: tuple[int, int, int],
+        msg: str = "Expected hidden size {}, got {}",
     ) -> None:
         """Raises RuntimeError, which says ``msg``, for hidden states of another shape."""
         if tuple(hx.shape) != expected_hidden_size:
@@ -166,7 +169,7 @@ class RNNBase(Module):
         def refuse(state):
             if state.ndim != ndim:
                 kind = "batched 3-D" if ndim == 3 else "unbatched 2-D"
-                raise RuntimeError(f"For {kind} input, hx should also be {ndim}-D, but got {state.ndim}-D tensors")
+                raise RuntimeError(f"For {kind} input, hx should also be {ndim}-D, but got {state.ndim}-D")
 
         self._each(refuse, hx)
 
@@ -174,8 +177,8 @@ class RNNBase(Module):
         function = getattr(tg, self.mode.lower())
         order = () if batch_sizes else (self.batch_first,)
         output, *states = function(
-            input, *batch_sizes, hx, self._flat_weights, self.bias, self.num_layers, self.dropout, self.training,
-            self.bidirectional, *order,
+            input, *batch_sizes, hx, self._flat_weights, self.bias, self.num_layers, self.dropout,
+            self.training, self.bidirectional, *order,
         )  # fmt: skip
         return output, states[0] if len(states) == 1 else tuple(states)
 
@@ -211,7 +214,8 @@ class RNNBase(Module):
 
     def extra_repr(self):
         usual = dict(proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0, bidirectional=False)
-        said = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        have = {name: getattr(self, name) for name in usual}
+        said = [f"{name}={value}" for name, value in have.items() if value != usual[name]]
         return ", ".join([str(self.input_size), str(self.hidden_size), *said])
 
 
@@ -236,9 +240,9 @@ class RNN(RNNBase):
 
     All parameters start evenly distributed in :math:`\pm 1/\sqrt{\text{hidden\_size}}`.
 
-    Shape: input `(steps, batch, input_size)`, or `(steps, input_size)`, or a `PackedSequence`; state `(layers *
-    directions, batch, hidden_size)`, zeros if not given. Gives the outputs of the last layer, `(steps, batch,
-    directions * hidden_size)`, and the last states.
+    Shape: input `(steps, batch, input_size)`, or `(steps, input_size)`, or a `PackedSequence`; state
+    `(layers * directions, batch, hidden_size)`, zeros if not given. Gives the outputs of the last layer,
+    `(steps, batch, directions * hidden_size)`, and the last states.
 
     >>> output, state = nn.RNN(10, 20, 2)(tg.ones(5, 3, 10))
     >>> output.shape, state.shape
@@ -257,9 +261,9 @@ class RNN(RNNBase):
 
 
 class LSTM(RNNBase):
-    r"""Layers of long short-term memory. With the gates :math:`i, f, o = \sigma(W_{ih} x_t + b_{ih} + W_{hh} h +
-    b_{hh})` and :math:`g = \tanh(\ldots)`, each with its own weights, a step makes :math:`c' = f c + i g` and
-    :math:`h' = o \tanh c'` (Hochreiter and Schmidhuber, 1997; Gers and others, 2000).
+    r"""Layers of long short-term memory. With the gates :math:`i, f, o = \sigma(W_{ih} x_t + b_{ih} + W_{hh}
+    h + b_{hh})` and :math:`g = \tanh(\ldots)`, each with its own weights, a step makes :math:`c' = f c + i g`
+    and :math:`h' = o \tanh c'` (Hochreiter and Schmidhuber, 1997; Gers and others, 2000).
 
     The options are those of `RNN`, and `proj_size`: where it is not 0, the hidden state is a projection
     :math:`W_{hr} h'` of so many features (Sak and others, 2014). The state is a pair `(h, c)`.
@@ -278,9 +282,9 @@ class LSTM(RNNBase):
 
     def check_forward_args(self, input: Tensor, hidden: Any, batch_sizes: Tensor | None) -> None:
         self.check_input(input, batch_sizes)
-        wanted = self.get_expected_hidden_size(input, batch_sizes), self.get_expected_cell_size(input, batch_sizes)
-        for k in range(2):
-            self.check_hidden_size(hidden[k], wanted[k], f"Expected hidden[{k}] size {{}}, got {{}}")
+        for k, size in enumerate((self.get_expected_hidden_size, self.get_expected_cell_size)):
+            wanted = size(input, batch_sizes)
+            self.check_hidden_size(hidden[k], wanted, f"Expected hidden[{k}] size {{}}, got {{}}")
 
     def _each(self, change, hx):
         return tuple(change(state) for state in hx)
@@ -292,8 +296,8 @@ class LSTM(RNNBase):
 
 class GRU(RNNBase):
     r"""Layers of gated recurrent units. With the gates :math:`r, z = \sigma(W_{ih} x_t + b_{ih} + W_{hh} h +
-    b_{hh})`, each with its own weights, a step makes :math:`n = \tanh(W_{in} x_t + b_{in} + r (W_{hn} h + b_{hn}))`
-    and :math:`h' = (1 - z) n + z h` (Cho and others, 2014, with `r` behind the product).
+    b_{hh})`, each with its own weights, a step makes :math:`n = \tanh(W_{in} x_t + b_{in} + r (W_{hn} h +
+    b_{hn}))` and :math:`h' = (1 - z) n + z h` (Cho and others, 2014, with `r` behind the product).
 
     The options are those of `RNN`.
 
@@ -310,7 +314,11 @@ class GRU(RNNBase):
 class RNNCellBase(Module):
     """What the cells have in common: their parameters, and how they are called."""
 
-    function = ""  # of `tensorgrad`
+    states = 1
+
+    def _function(self) -> str:
+        """The name of what does a step."""
+        raise NotImplementedError
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device=None, dtype=None
@@ -333,7 +341,8 @@ class RNNCellBase(Module):
 
     def _refuse(self, what, value):
         if value.ndim not in (1, 2):
-            raise ValueError(f"{type(self).__name__}: Expected {what} to be 1D or 2D, got {value.ndim}D instead")
+            name = type(self).__name__
+            raise ValueError(f"{name}: Expected {what} to be 1D or 2D, got {value.ndim}D instead")
 
     def _states(self, hx):
         """The states of ``hx``, of which an LSTM has two."""
@@ -349,14 +358,12 @@ class RNNCellBase(Module):
             states = states and tuple(state.unsqueeze(0) for state in states)
         if states is None:
             states = (tg.zeros(input.shape[0], self.hidden_size, dtype=input.dtype),) * self.states
-        found = getattr(tg, self.function)(
-            input, states[0] if self.states == 1 else states, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        )
+        hx = states[0] if self.states == 1 else states
+        function = getattr(tg, self._function())
+        found = function(input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         if batched:
             return found
         return found.squeeze(0) if self.states == 1 else tuple(state.squeeze(0) for state in found)
-
-    states = 1
 
     def extra_repr(self):
         said = [] if self.bias else [f"bias={self.bias}"]
@@ -364,11 +371,11 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    r"""One step of `RNN`: :math:`h' = \tanh(W_{ih} x + b_{ih} + W_{hh} h + b_{hh})`, or by :math:`\max(0, \cdot)` if
-    `nonlinearity` is "relu".
+    r"""One step of `RNN`: :math:`h' = \tanh(W_{ih} x + b_{ih} + W_{hh} h + b_{hh})`, or by
+    :math:`\max(0, \cdot)` if `nonlinearity` is "relu".
 
-    Shape: input `(batch, input_size)` or `(input_size)`, state `(batch, hidden_size)` or `(hidden_size)`, zeros if not
-    given; the output is the next state.
+    Shape: input `(batch, input_size)` or `(input_size)`, state `(batch, hidden_size)` or `(hidden_size)`,
+    zeros if not given; the output is the next state.
 
     >>> nn.RNNCell(10, 20)(tg.ones(3, 10)).shape
     tensorgrad.Size([3, 20])
@@ -386,8 +393,7 @@ class RNNCell(RNNCellBase):
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
 
-    @property
-    def function(self):
+    def _function(self):
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
         return f"rnn_{self.nonlinearity}_cell"
@@ -405,11 +411,13 @@ class LSTMCell(RNNCellBase):
     (tensorgrad.Size([3, 20]), tensorgrad.Size([3, 20]))
     """
 
-    function = "lstm_cell"
     states = 2
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device=None, dtype=None):
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
+
+    def _function(self):
+        return "lstm_cell"
 
     def _states(self, hx):
         for k, state in enumerate(hx):
@@ -424,7 +432,8 @@ class GRUCell(RNNCellBase):
     tensorgrad.Size([3, 20])
     """
 
-    function = "gru_cell"
-
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device=None, dtype=None):
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)
+
+    def _function(self):
+        return "gru_cell"

@@ -31,12 +31,12 @@ class _Fields(NamedTuple):
 
 
 class PackedSequence(_Fields):
-    """Sequences of different lengths without padding: the first steps of all, then the second steps, and so on,
-    which `pack_sequence` and `pack_padded_sequence` make, and recurrent layers take.
+    """Sequences of different lengths without padding: the first steps of all, then the second steps, and so
+    on. `pack_sequence` and `pack_padded_sequence` make them, recurrent layers take them.
 
-    ``batch_sizes`` says how many sequences reach each step; the longest stands first. Where sequences came in another
-    order, ``sorted_indices`` are their places in that one, and ``unsorted_indices`` the way back. As a conversion
-    of a tensor, one of this converts ``data``.
+    ``batch_sizes`` says how many sequences reach each step; the longest stands first. Where sequences came in
+    another order, ``sorted_indices`` are their places in that one, and ``unsorted_indices`` the way back. Its
+    conversions are those of a tensor, of ``data``.
 
     >>> nn.utils.rnn.pack_sequence([tg.tensor([1, 2, 3]), tg.tensor([4])]).batch_sizes
     tensor([2, 1, 1])
@@ -129,12 +129,14 @@ def pack_padded_sequence(
         lengths = tg.tensor(list(lengths), dtype=tg.int64)
     lengths = lengths.to(tg.int64)
     if lengths.ndim != 1:
-        raise RuntimeError(f"pack_padded_sequence: lengths should be a vector, but have {lengths.ndim} dimensions")
+        raise RuntimeError(f"pack_padded_sequence: lengths should be a vector, but are {lengths.ndim}-D")
     if input.ndim < 2:
-        raise IndexError(f"pack_padded_sequence: input should have at least 2 dimensions, but has {input.ndim}")
+        raise IndexError(f"pack_padded_sequence: input needs 2 dimensions, but has {input.ndim}")
     batch, steps = input.shape[:2] if batch_first else (input.shape[1], input.shape[0])
     if lengths.numel() != batch:
-        raise RuntimeError(f"pack_padded_sequence: a batch of {batch} has as many lengths, but got {lengths.numel()}")
+        raise RuntimeError(
+            f"pack_padded_sequence: a batch of {batch} has as many lengths, but got {lengths.numel()}"
+        )
     sorted_indices = None
     if not enforce_sorted:
         lengths, sorted_indices = tg.sort(lengths, descending=True)
@@ -142,11 +144,13 @@ def pack_padded_sequence(
     many = lengths.numpy()
     if batch == 0 or many.min() < 1 or many.max() > steps:
         raise RuntimeError(
-            f"pack_padded_sequence: lengths should be from 1 to the {steps} steps of the input, but are {many.tolist()}"
+            f"pack_padded_sequence: lengths should be from 1 to the {steps} steps of the input, but are "
+            f"{many.tolist()}"
         )
     if (np.diff(many) > 0).any():
         raise RuntimeError(
-            f"pack_padded_sequence: lengths should fall, but are {many.tolist()}; enforce_sorted=False puts them in order"
+            f"pack_padded_sequence: lengths should fall, but are {many.tolist()}; enforce_sorted=False puts "
+            f"them in order"
         )
     sizes = (many > np.arange(many[0])[:, None]).sum(1)
     rows = _packed_rows(sizes, *((steps, 1) if batch_first else (1, batch)))
@@ -163,7 +167,8 @@ def pad_packed_sequence(
     """Packed sequences in one tensor, filled up with ``padding_value`` to the length of the longest, or to
     ``total_length``; and their lengths.
 
-    >>> nn.utils.rnn.pad_packed_sequence(nn.utils.rnn.pack_sequence([tg.tensor([1, 2]), tg.tensor([3])]), True)
+    >>> packed = nn.utils.rnn.pack_sequence([tg.tensor([1, 2]), tg.tensor([3])])
+    >>> nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
     (tensor([[1, 2],
             [3, 0]]), tensor([2, 1]))
     """
@@ -172,8 +177,8 @@ def pad_packed_sequence(
     steps = len(sizes) if total_length is None else total_length
     if steps < len(sizes):
         raise ValueError(
-            f"pad_packed_sequence: total_length should be at least the length of the longest sequence, {len(sizes)}, but "
-            f"is {total_length}"
+            f"pad_packed_sequence: total_length should be at least the length of the longest sequence, "
+            f"{len(sizes)}, but is {total_length}"
         )
     batch = int(sizes[0])
     shape = (batch, steps) if batch_first else (steps, batch)

@@ -1,16 +1,17 @@
 """Recurrent layers: sequences read step by step, with a state that goes from each step to the next.
 
-A layer in one direction is one op, over rows that are packed: those of step 0, then those of step 1, and so on;
-``sizes`` says how many each step has, which never grows, as sequences end and none begins.
+A layer in one direction is one op, over rows that are packed: those of step 0, then those of step 1, and so
+on; ``sizes`` says how many each step has, which never grows, as sequences end and none begins.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, is_grad_enabled
+from tensorgrad.core import _core, is_grad_enabled
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops._tools import is_sequence
@@ -56,7 +57,7 @@ def _unrolled(step, input, weight_ih, bias, states, sizes, reverse):
 
 
 def _again(step, grads, tensors, states, sizes, reverse):
-    """The gradients of a layer's tensors in ops that are recorded: those of `_unrolled`, of which ``step`` takes
+    """The gradients of a layer's tensors in ops that are recorded: those of `_unrolled`, whose ``step`` takes
     the tensors behind the first three.
     """
     given = [t is not None and t.requires_grad for t in (*tensors, *states)]
@@ -71,7 +72,9 @@ def _again(step, grads, tensors, states, sizes, reverse):
 
 
 def _of_products(of_gates, of_recurrent, before, input, weight_ih, weight_hh):
-    """What the gradients of the gates are for the input and the two weights; ``before``: the states they saw."""
+    """What gradients of the gates make those of the input and the two weights; ``before``: the states that
+    the gates saw.
+    """
     return (
         of_gates @ weight_ih if input.requires_grad else None,
         of_gates.mT @ input if weight_ih.requires_grad else None,
@@ -94,10 +97,13 @@ def _lstm_back(
 ):  # fmt: skip
     if is_grad_enabled():
         of_input, of_ih, of_bias, of_hh, _, of_hidden, of_cell = _again(
-            _lstm_step, (g_0, g_1, g_2), (input, weight_ih, bias, weight_hh, None), (hidden, cell), sizes, reverse
-        )
+            _lstm_step, (g_0, g_1, g_2), (input, weight_ih, bias, weight_hh, None), (hidden, cell), sizes,
+            reverse,
+        )  # fmt: skip
         return of_input, of_ih, of_hh, of_hidden, of_cell, None, of_bias
-    of_gates, of_hidden, of_cell = _lstm_backward(g_0, g_1, g_2, weight_hh, output_3, output_4, sizes, reverse)
+    of_gates, of_hidden, of_cell = _lstm_backward(
+        g_0, g_1, g_2, weight_hh, output_3, output_4, sizes, reverse
+    )
     products = _of_products(of_gates, of_gates, output_4[:, 2], input, weight_ih, weight_hh)
     return *products, of_hidden, of_cell, None, None if bias is None else of_gates.sum(0)
 
@@ -109,8 +115,8 @@ def _lstm_back(
     grad_name="LstmBackward0",
 )
 def _lstm(input, weight_ih, weight_hh, hidden, cell, sizes, bias=None, reverse=False):
-    """The hidden state after every step; the last hidden state and cell; and for the way back the four gates of every
-    step, and tanh of the cell, the cell before and the hidden state before.
+    """The hidden state after every step; the last hidden state and cell; and for the way back the four gates
+    of every step, and tanh of the cell, the cell before and the hidden state before.
     """
     gates = _by_gate(input @ weight_ih.T + (0 if bias is None else bias), 4)
     hidden, cell = hidden.copy(), cell.copy()
@@ -120,8 +126,8 @@ def _lstm(input, weight_ih, weight_hh, hidden, cell, sizes, bias=None, reverse=F
         h, c = hidden[:count], cell[:count]
         now = gates[rows]
         now += _by_gate(h @ weight_hh.T, 4)
-        for gate, curve in enumerate((_logistic, _logistic, np.tanh, _logistic)):
-            now[:, gate] = curve(now[:, gate])
+        now[:, :2], now[:, 3] = _logistic(now[:, :2]), _logistic(now[:, 3])
+        now[:, 2] = np.tanh(now[:, 2])
         kept[rows, 1], kept[rows, 2] = c, h
         c[:] = now[:, 1] * c + now[:, 0] * now[:, 2]
         kept[rows, 0] = np.tanh(c)
@@ -157,7 +163,9 @@ def _gru_step(weight, bias, gates, hidden):
     return (new + z * (hidden - new),)
 
 
-def _gru_back(g_0, g_1, output_2, output_3, input, weight_ih, weight_hh, hidden, sizes, bias, bias_hh, reverse):
+def _gru_back(
+    g_0, g_1, output_2, output_3, input, weight_ih, weight_hh, hidden, sizes, bias, bias_hh, reverse
+):  # fmt: skip
     if is_grad_enabled():
         of_input, of_ih, of_bias, of_hh, of_bias_hh, of_hidden = _again(
             _gru_step, (g_0, g_1), (input, weight_ih, bias, weight_hh, bias_hh), (hidden,), sizes, reverse
@@ -176,8 +184,8 @@ def _gru_back(g_0, g_1, output_2, output_3, input, weight_ih, weight_hh, hidden,
     grad_name="GruBackward0",
 )
 def _gru(input, weight_ih, weight_hh, hidden, sizes, bias=None, bias_hh=None, reverse=False):
-    """The hidden state after every step; the last one; and for the way back the three gates of every step, and what
-    the hidden state gives to the third, and the hidden state before.
+    """The hidden state after every step; the last one; and for the way back the three gates of every step,
+    and what the hidden state gives to the third, and the hidden state before.
     """
     gates = _by_gate(input @ weight_ih.T + (0 if bias is None else bias), 3)
     hidden = hidden.copy()
@@ -196,8 +204,8 @@ def _gru(input, weight_ih, weight_hh, hidden, sizes, bias=None, bias_hh=None, re
 
 @primitive(nograd=("grad", "of_hidden", "weight", "gates", "kept", "sizes"), at=())
 def _gru_backward(grad, of_hidden, weight, gates, kept, sizes, reverse):
-    """The gradients of the gates before their curves, of what the hidden state gives to them, and of the first
-    hidden state.
+    """The gradients of the gates before their curves, of what the hidden state gives to them, and of the
+    first hidden state.
     """
     of_hidden = of_hidden.copy()
     found, recurrent = np.empty_like(gates), np.empty_like(gates)
@@ -220,7 +228,9 @@ def _rnn_step(weight, curve, gates, hidden):
     return (curve(gates + hidden @ weight.mT),)
 
 
-def _rnn_back(g_0, g_1, output_2, output_3, input, weight_ih, weight_hh, hidden, sizes, bias, reverse, rectified):
+def _rnn_back(
+    g_0, g_1, output_2, output_3, input, weight_ih, weight_hh, hidden, sizes, bias, reverse, rectified
+):  # fmt: skip
     if is_grad_enabled():
         curve = relu if rectified else tanh
         of_input, of_ih, of_bias, of_hh, of_hidden = _again(
@@ -240,7 +250,7 @@ def _rnn_back(g_0, g_1, output_2, output_3, input, weight_ih, weight_hh, hidden,
     grad_name="RnnBackward0",
 )
 def _rnn(input, weight_ih, weight_hh, hidden, sizes, bias=None, reverse=False, rectified=False):
-    """The hidden state after every step; the last one; and for the way back the gate, and the hidden state before."""
+    """The hidden state after every step; the last one; and for the way back the gate and the state before."""
     gates = input @ weight_ih.T + (0 if bias is None else bias)
     hidden = hidden.copy()
     output, kept = np.empty_like(gates), np.empty_like(gates)
@@ -278,7 +288,8 @@ def _run_lstm(input, weights, states, sizes, reverse=False):
     bias = _both(bias_ih, bias_hh)
     if projection is None:
         return _lstm(input, weight_ih, weight_hh, *states, sizes, bias, reverse)[:3]
-    return _unrolled(partial(_lstm_step, weight_hh, projection), input, weight_ih, bias, states, sizes, reverse)
+    step = partial(_lstm_step, weight_hh, projection)
+    return _unrolled(step, input, weight_ih, bias, states, sizes, reverse)
 
 
 def _run_gru(input, weights, states, sizes, reverse=False):
@@ -292,7 +303,9 @@ def _run_rnn(rectified, input, weights, states, sizes, reverse=False):
     return _rnn(input, weight_ih, weight_hh, *states, sizes, bias, reverse, rectified)[:2]
 
 
-RUNS = dict(lstm=_run_lstm, gru=_run_gru, rnn_tanh=partial(_run_rnn, False), rnn_relu=partial(_run_rnn, True))
+RUNS: dict[str, Callable] = dict(
+    lstm=_run_lstm, gru=_run_gru, rnn_tanh=partial(_run_rnn, False), rnn_relu=partial(_run_rnn, True)
+)
 GATES = dict(lstm=4, gru=3, rnn_tanh=1, rnn_relu=1)
 
 
@@ -302,8 +315,8 @@ def _check_weights(name, input, weights, units):
     rows = GATES[name] * units
     state = units if projection is None else projection.shape[0]
     wanted = dict(
-        weight_ih=(weight_ih, (rows, input.shape[-1])), weight_hh=(weight_hh, (rows, state)), bias_ih=(bias_ih, (rows,)),
-        bias_hh=(bias_hh, (rows,)), weight_hr=(projection, (state, units)),
+        weight_ih=(weight_ih, (rows, input.shape[-1])), weight_hh=(weight_hh, (rows, state)),
+        bias_ih=(bias_ih, (rows,)), bias_hh=(bias_hh, (rows,)), weight_hr=(projection, (state, units)),
     )  # fmt: skip
     for what, (given, shape) in wanted.items():
         if given is None:
@@ -324,10 +337,13 @@ def _table(sizes, rows):
     """The numbers of rows that steps have, as an array; raises RuntimeError where they are none."""
     array = _core._array_of(sizes)
     if array.dtype.kind != "i" or array.ndim != 1:
-        raise RuntimeError(f"batch_sizes should be a vector of int64, but is {sizes.dtype.name} of {sizes.ndim} dimensions")
+        raise RuntimeError(
+            f"batch_sizes should be a vector of int64, but is {sizes.dtype.name} of {sizes.ndim} dimensions"
+        )
     if array.size == 0 or array[-1] < 1 or (np.diff(array) > 0).any() or array.sum() != rows:
         raise RuntimeError(
-            f"batch_sizes should be positive, not grow, and add up to the {rows} rows of the data, but are {array.tolist()}"
+            f"batch_sizes should be positive, not grow, and add up to the {rows} rows of the data, but are "
+            f"{array.tolist()}"
         )
     return array
 
@@ -349,7 +365,9 @@ def _weights_of(name, params, has_biases, layers, projected):
     want_tensors(name, **{f"params[{k}]": each for k, each in enumerate(params)})
     each = 2 + 2 * bool(has_biases) + projected
     if len(params) != each * layers:
-        raise RuntimeError(f"{name}: {layers} layers and directions have {each * layers} params, but got {len(params)}")
+        raise RuntimeError(
+            f"{name}: {layers} layers and directions have {each * layers} params, but got {len(params)}"
+        )
     groups = [list(params[k : k + each]) for k in range(0, len(params), each)]
     return [
         (*group[:2], *(group[2:4] if has_biases else (None, None)), group[-1] if projected else None)
@@ -368,7 +386,7 @@ def _stacked(name, data, sizes, states, params, has_biases, num_layers, dropout,
         found = []
         for k in range(layer * directions, (layer + 1) * directions):
             _check_weights(name, data, weights[k], units)
-            ran = RUNS[name](data, weights[k], [state[k] for state in states], sizes, reverse=k % directions == 1)
+            ran = RUNS[name](data, weights[k], [state[k] for state in states], sizes, k % directions == 1)
             found.append(ran[0])
             last.append(ran[1:])
         data = found[0] if directions == 1 else joining.cat(found, 1)
@@ -380,7 +398,7 @@ def _stacked(name, data, sizes, states, params, has_biases, num_layers, dropout,
 
 
 def _sequences(name, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
-    """A call of either form; of packed rows all arguments stand one place further left, behind their sizes."""
+    """A call of either form: of packed rows the sizes come second, and all behind them one place later."""
     if is_sequence(has_biases):
         sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional = (
             hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first,
@@ -416,14 +434,15 @@ def _samples(name):
         return (normal(*shape), normal(*shape)) if name == "lstm" else normal(*shape)
 
     def params(*widths):
-        made = ([normal(gates * 3, n), normal(gates * 3, 3), normal(gates * 3), normal(gates * 3)] for n in widths)
+        rows = gates * 3
+        made = ([normal(rows, n), normal(rows, 3), normal(rows), normal(rows)] for n in widths)
         return [each for group in made for each in group]
 
-    both = params(2, 2, 6, 6)
     return [
         case(normal(3, 2, 2), state(1, 2), params(2), True, 1, 0.0, False, False, False, name="plain"),
-        case(normal(2, 3, 2), state(4, 2), both, True, 2, 0.0, False, True, True, name="both-ways"),
-        case(normal(3, 1, 2), state(1, 1), params(2)[:2], False, 1, 0.0, False, False, False, name="no-bias"),
+        case(normal(2, 3, 2), state(2, 2), params(2, 2), True, 1, 0.0, False, True, True, name="both-ways"),
+        case(normal(2, 1, 2), state(2, 1), params(2, 3), True, 2, 0.0, False, False, False, name="layers"),
+        case(normal(2, 1, 2), state(1, 1), params(2)[:2], False, 1, 0.0, False, False, False, name="no-bias"),
     ]
 
 
@@ -439,9 +458,9 @@ def _layer(name, text):
 
 _PARAMS = """
 
-    ``params``: of every layer and direction the weights for its input and for its hidden state, their biases if
-    ``has_biases``{more}. Shapes: input (steps, batch, features), or (batch, steps, features) if ``batch_first``;
-    hx (layers * directions, batch, units). Of packed sequences the call is
+    ``params``: of every layer and direction the weights for its input and for its hidden state, their biases
+    if ``has_biases``{more}. Shapes: input (steps, batch, features), or (batch, steps, features) if
+    ``batch_first``; hx (layers * directions, batch, units). Of packed sequences the call is
     ``(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)``.
 """
 
@@ -449,9 +468,9 @@ lstm = _layer(
     "lstm",
     r"""Layers of long short-term memory: the outputs of all steps, the last hidden states, the last cells.
 
-    With the gates :math:`i, f, o = \sigma(W x_t + U h + b)` and :math:`g = \tanh(W x_t + U h + b)`, each with its
-    own weights, a step makes :math:`c' = f c + i g` and :math:`h' = o \tanh c'` (Hochreiter and Schmidhuber, 1997;
-    Gers and others, 2000)."""
+    With the gates :math:`i, f, o = \sigma(W x_t + U h + b)` and :math:`g = \tanh(W x_t + U h + b)`, each with
+    its own weights, a step makes :math:`c' = f c + i g` and :math:`h' = o \tanh c'` (Hochreiter and
+    Schmidhuber, 1997; Gers and others, 2000)."""
     + _PARAMS.format(more=", and the projection if the two states differ in size")
     + """
     >>> x, state, weights = tg.ones(5, 2, 3), tg.zeros(1, 2, 4), [tg.ones(16, 3), tg.ones(16, 4)]
@@ -475,8 +494,8 @@ gru = _layer(
 for _name, _curve in (("rnn_tanh", "\\tanh"), ("rnn_relu", "\\max(0, \\cdot)")):
     globals()[_name] = _layer(
         _name,
-        f"""Layers that go from step to step by :math:`h' = {_curve}(W x_t + U h + b)`: the outputs of all steps, and the
-    last hidden states (Elman, 1990)."""
+        f"""Layers that go from step to step by :math:`h' = {_curve}(W x_t + U h + b)`: the outputs of all
+    steps, and the last hidden states (Elman, 1990)."""
         + _PARAMS.format(more="")
         + f"""
     >>> x, state, weights = tg.ones(5, 2, 3), tg.zeros(1, 2, 4), [tg.ones(4, 3), tg.ones(4, 4)]
@@ -492,9 +511,9 @@ for _name, _curve in (("rnn_tanh", "\\tanh"), ("rnn_relu", "\\max(0, \\cdot)")):
 def _one_step(name, input, hx, w_ih, w_hh, b_ih, b_hh):
     """The states after one step from those in ``hx``."""
     if name == "lstm" and not is_sequence(hx):
-        raise TypeError(f"lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not {type(hx).__name__}")
+        raise TypeError(f"lstm_cell(): argument 'hx' (position 2) must be tuple, not {type(hx).__name__}")
     states = tuple(hx) if name == "lstm" else (hx,)
-    want_tensors(f"{name}_cell", **{f"hx[{k}]": state for k, state in enumerate(states)}, w_ih=w_ih, w_hh=w_hh)
+    want_tensors(f"{name}_cell", **dict(zip(("hx[0]", "hx[1]"), states)), w_ih=w_ih, w_hh=w_hh)
     if len(states) != (2 if name == "lstm" else 1):
         raise RuntimeError("lstm_cell expects two hidden states")
     units = w_hh.shape[1]
