@@ -1,7 +1,7 @@
-"""A model that writes letter by letter: an LSTM that reads Python's own help texts and guesses what comes next.
+"""A model that writes letter by letter: an LSTM that reads Python's own help texts and guesses the next one.
 
-Loss is in bits a letter. Guessing by how often each letter comes costs about 4.8; a model that has read a small
-part of the text needs less than 3, and writes words that look like the help, and mean nothing.
+Loss is in bits a letter. Guessing by how often each letter comes costs about 4.8; a model that has read a
+small part of the text needs less than 3, and writes words that look like the help, and mean nothing.
 """
 
 import textwrap
