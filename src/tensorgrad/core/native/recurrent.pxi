@@ -114,13 +114,13 @@ cdef object hot_recurrent(Op op, void **args, Py_ssize_t count):
     if cell is not None:
         cell = clone_raw(cell)
     gates = gemm(x, weight_ih, bias, True)
-    out = new_matrix(rows, units, x.code)
+    out = new_matrix(rows, units, gates.code)
     if recorded:
-        kept = new_matrix(rows, KEPT_OF[kind] * units, x.code)
+        kept = new_matrix(rows, KEPT_OF[kind] * units, gates.code)
     recurrent_args(&a, kind, gates, weight, state, sizes, reverse, rectified)
-    if not has_shape(out, x.code, shape_of(gates)[0], shape_of(state)[1]) or (
-            cell is not None and not same_shape(cell, state)) or (
-            bias_hh is not None and not has_shape(bias_hh, x.code, GATES_OF[kind] * units, 0)):
+    if a.size[1] != units or not has_shape(gates, gates.code, rows, GATES_OF[kind] * units) or (
+            cell is not None and (cell.code != gates.code or not same_shape(cell, state))) or (
+            bias_hh is not None and not has_shape(bias_hh, gates.code, GATES_OF[kind] * units, 0)):
         raise RuntimeError("a tensor that a recurrent layer needs was given another shape or dtype, by a hook or another thread")
     i = 4 if kind == RNN else 5
     if kind == LSTM:
@@ -130,7 +130,7 @@ cdef object hot_recurrent(Op op, void **args, Py_ssize_t count):
     give_rows(&a, i, out)
     if recorded:
         give_rows(&a, i + 1, kept)
-    launch(op.kernels[x.code], &a)
+    launch(op.kernels[gates.code], &a)
     if not recorded:
         gates = None
     elif kind != RNN:
