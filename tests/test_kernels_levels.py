@@ -27,7 +27,8 @@ def python(level, *arguments):
 def test_an_older_level_passes_the_same_tests(level):
     if ORDER.index(level) >= ORDER.index(_kernels.level()):
         pytest.skip("this CPU has no higher level")
-    files = [str(HERE / f"test_kernels{part}.py") for part in ("", "_copies", "_math", "_products", "_rows")]
+    parts = ("", "_copies", "_math", "_products", "_recurrent", "_rows")
+    files = [str(HERE / f"test_kernels{part}.py") for part in parts]
     show = "from tensorgrad import _kernels; print(_kernels.level())"
     assert python(level, "-c", show).stdout.strip() == level
     run = python(level, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files)

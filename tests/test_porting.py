@@ -272,9 +272,6 @@ def test_several_answers_are_printed_in_lines():
 @pytest.mark.parametrize(
     "ask, says",
     [
-        (lambda: nn.LSTM, "recurrent layers are not in"),
-        (lambda: nn.LSTMCell, "recurrent layers are not in"),
-        (lambda: nn.GRU, "recurrent layers are not in"),
         (lambda: tg.complex64, "complex numbers are not in"),
         (lambda: tg.float8_e5m2, "8-bit floats are not in"),
         (lambda: tg.compile, "not in tensorgrad yet"),

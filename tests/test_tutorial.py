@@ -12,6 +12,7 @@ import pytest
 import chain_rule
 import finite_differences
 import first_gradient
+import letters
 import vanishing_gradient
 import xor_by_hand
 import xor_seeds
@@ -161,6 +162,21 @@ def test_relu_lets_the_gradient_of_a_positive_number_through_unchanged():
 def test_the_first_gradient_prints_as_promised(capsys):
     first_gradient.main()
     assert capsys.readouterr().out == "tensor([2., 4.])\n"
+
+
+# 6. Letters
+
+
+def test_the_writer_learns_and_its_state_stands_for_what_it_has_read():
+    model, losses = letters.train(steps=60)
+    assert losses[0] > 6 and sum(losses[-10:]) / 10 < 4
+    text = letters.numbers("The objects")[None]
+    whole, _ = model(text)
+    first, state = model(text[:, :5])
+    second, _ = model(text[:, 5:], state)
+    found = letters.tg.cat([first, second], 1).detach()
+    np.testing.assert_allclose(found, whole.detach(), rtol=1e-4, atol=1e-5)
+    assert letters.write(model, "In ", 20).startswith("In ") and len(letters.write(model, "In ", 20)) == 23
 
 
 # All of them

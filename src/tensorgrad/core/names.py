@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 # Families of PyTorch's names that have no nearest name here, because the whole family is not in yet.
 NOT_YET = [
-    (r"(rnn|lstm|gru)(_?cell|base|cellbase)?|rnn_(tanh|relu)(_cell)?", "recurrent layers are"),
     (
         r"(complex(32|64|128)?|c(half|float|double)|view_as_(real|complex)|polar|imag|fft|stft|istft)",
         "complex numbers are",

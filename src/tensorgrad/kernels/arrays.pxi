@@ -216,7 +216,8 @@ cdef int give_array(KernelArgs *a, int i, object array, str where) except -1:
         for d in range(a.ndim - 2, -1, -1):
             a.stride[i][d] = a.stride[i][d + 1] * a.size[d + 1]
     elif where[0] in "@R":
-        a.stride[i][0], a.stride[i][1] = array.strides
+        for d in range(array.ndim):
+            a.stride[i][d] = array.strides[d]
     return 0
 
 

@@ -408,9 +408,11 @@ cdef int clear_buffers(Walk walk, list starts) except -1:
     return 0
 
 
-def _backward(roots, gradients, retain_graph, create_graph, inputs, collect):
-    """The walk for autograd.backward (``collect`` False) and autograd.grad (True)."""
-    return run_backward(tuple(roots), tuple(gradients), retain_graph, create_graph, inputs, collect, False)
+def _backward(roots, gradients, retain_graph, create_graph, inputs, collect, bounded=False):
+    """The walk for autograd.backward (``collect`` False) and autograd.grad (True). ``bounded``: it ends at the inputs, so
+    that what lies before them may be under way in a walk around this one.
+    """
+    return run_backward(tuple(roots), tuple(gradients), retain_graph, create_graph, inputs, collect, bounded)
 
 
 def _begin_region():

@@ -18,6 +18,7 @@ from tensorgrad.nn.modules.normalization import *
 from tensorgrad.nn.modules.padding import *
 from tensorgrad.nn.modules.pixelshuffle import *
 from tensorgrad.nn.modules.pooling import *
+from tensorgrad.nn.modules.rnn import *
 from tensorgrad.nn.modules.sparse import *
 from tensorgrad.nn.modules.transformer import *
 from tensorgrad.nn.modules.upsampling import *
