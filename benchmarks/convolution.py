@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-# images, channels, height, width (height 1: one dimension), filters, kernel, stride, padding, dilation, groups
+# images, channels, height, width (1: one dimension), filters, kernel, stride, padding, dilation, groups
 SHAPES = {
     "digits 1-32 28x28 b64": (64, 1, 28, 28, 32, 3, 1, 1, 1, 1),
     "digits 32-64 14x14 b64": (64, 32, 14, 14, 64, 3, 1, 1, 1, 1),

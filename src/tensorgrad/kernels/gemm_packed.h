@@ -184,7 +184,7 @@ static void multiply_panel_packed(const Packed *b, int64_t rows, const element *
     for (int64_t t = 0; t < count; t++) {
         int64_t height = rows / count + (t < rows % count);
 #if MASKED
-        tiles[height - 1][0][vectors - 1][partial](&tile);
+        TILES[height - 1][0][vectors - 1][partial](&tile);
 #else
         element *to = tile.c, edge[TILE_ROWS * TILE_COLUMNS];
         for (int64_t i = 0; partial && accumulate && i < height; i++) {
@@ -193,7 +193,7 @@ static void multiply_panel_packed(const Packed *b, int64_t rows, const element *
         }
         tile.c = partial ? edge : to;
         tile.c_step = partial ? TILE_COLUMNS : c_step;
-        tiles[height - 1][0][vectors - 1][0](&tile);
+        TILES[height - 1][0][vectors - 1][0](&tile);
         for (int64_t i = 0; partial && i < height; i++) {
             memcpy(to + i * c_step, edge + i * TILE_COLUMNS, (size_t)columns * sizeof(element));
         }
