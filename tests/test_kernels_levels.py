@@ -23,11 +23,12 @@ def python(level, *arguments):
 
 @pytest.mark.skipif(_kernels.level() == "baseline", reason="one level here")
 @pytest.mark.skipif(bool(os.environ.get("TENSORGRAD_CPU")), reason="a level is already asked for")
+@pytest.mark.skipif(os.environ.get("TENSORGRAD_BACKEND") == "numpy", reason="the tests of kernels, run there")
 @pytest.mark.parametrize("level", ["v2", "v3"])
 def test_an_older_level_passes_the_same_tests(level):
     if ORDER.index(level) >= ORDER.index(_kernels.level()):
         pytest.skip("this CPU has no higher level")
-    parts = ("", "_copies", "_math", "_products", "_recurrent", "_rows")
+    parts = ("", "_convolution", "_copies", "_math", "_pooling", "_products", "_recurrent", "_rows", "_scans")
     files = [str(HERE / f"test_kernels{part}.py") for part in parts]
     show = "from tensorgrad import _kernels; print(_kernels.level())"
     assert python(level, "-c", show).stdout.strip() == level

@@ -1,6 +1,7 @@
 """What the scripts in examples/ promise. Each is also run as a whole."""
 
 import importlib
+import os
 import subprocess
 import sys
 from itertools import islice
@@ -70,16 +71,25 @@ def test_biases_mend_it():
     assert not xor_by_hand.is_xor(xor_by_hand.last().output)
 
 
+# Many whole trainings, which take minutes without kernels; the tests above and below train on both backends.
+many_trainings = pytest.mark.skipif(
+    os.environ.get("TENSORGRAD_BACKEND") == "numpy", reason="many trainings, which kernels make in seconds"
+)
+
+
+@many_trainings
 def test_more_starts_come_to_xor_with_biases_than_without():
     assert xor_by_hand.how_many_learn() == (2, 6)  # of 10 seeds
 
 
+@many_trainings
 def test_eight_hidden_units_learn_xor_from_every_start():
     results = xor_seeds.outcomes(8)
     assert [learned for learned, _ in results] == [True] * 20
     assert max(loss for _, loss in results) < 1e-4
 
 
+@many_trainings
 def test_two_hidden_units_learn_xor_from_the_nine_starts_that_pytorch_does():
     results = xor_seeds.outcomes(2)
     assert [seed for seed, (learned, _) in enumerate(results) if learned] == [1, 2, 3, 4, 5, 11, 12, 14, 16]
