@@ -184,3 +184,31 @@ def test_threads_change_no_bit():
     finally:
         _kernels.set_threads(before)
     assert found[:5] == found[5:10] == found[10:]
+
+
+@pytest.mark.parametrize("place, value", [
+    ((1, 0), 12), ((2, 1), 10), ((1, 1), 0), ((2, 2), -1), ((1, 3), 0), ((2, 4), -1), ((2, 5), 0),
+    ((2, 3), 2**40), ((2, 4), 9), ((1, 3), 7),
+])  # fmt: skip
+def test_windows_that_do_not_belong_to_the_planes_are_refused(place, value):
+    x = np.zeros((2, 13 * 17), np.float32)
+    table = windows_of("2x2 of odd extents")[0].astype(np.int64)
+    outputs = int(np.prod(table[:, 1]))
+    out, indices = np.zeros((2, outputs), np.float32), np.zeros((2, outputs), np.int64)
+    _kernels.apply("max_pool", input=x, windows=table, out=out, indices=indices)
+    table[place] = value
+    with pytest.raises(ValueError, match="windows|window lies"):
+        _kernels.apply("max_pool", input=x, windows=table, out=out, indices=indices)
+    with pytest.raises(ValueError, match="windows|window lies"):
+        _kernels.apply("avg_pool", input=x, windows=table, out=out, include_pad=1, divisor=0)
+    with pytest.raises(ValueError, match="windows|window lies"):
+        _kernels.apply("avg_pool_backward", grad=out, windows=table, out=x, include_pad=1, divisor=0)
+
+
+def test_a_table_that_reads_past_its_dimension_is_refused():
+    x = np.arange(6, dtype=np.float32).reshape(1, 6, 1)
+    at = np.array([[0, 5, -1]])
+    assert _kernels.apply("resample", input=x, at=at).ravel().tolist() == [0, 5, 0]
+    for wrong in (6, -2):
+        with pytest.raises(ValueError, match="not in the dimension"):
+            _kernels.apply("resample", input=x, at=np.array([[0, wrong, 1]]))

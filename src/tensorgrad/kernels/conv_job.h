@@ -62,6 +62,82 @@ static void run_tile_on(const element *a, int64_t a_step, int transposed, int64_
 #endif
 }
 
+#if VECTOR_TYPES
+/* A tile that reads its two vectors of places where they lie in the frame: then nothing is packed, and the sums are the same. */
+typedef struct InPlace {
+    int64_t depth;
+    const element *a;
+    int64_t a_step;                         /* from one row to the next, or from one k to the next where A is packed */
+    const element *b[2];
+    const int64_t *offsets;
+    element *c;
+    int64_t c_step;
+    int accumulate;
+} InPlace;
+
+typedef void (*in_place_fn)(const InPlace *);
+
+ALWAYS_INLINE void run_in_place(const InPlace *t, const int rows, const int packed)
+{
+    vector sum[TILE_ROWS][2];
+    const element *third[5];                /* as in gemm_tile.h */
+    UNROLL for (int i = 0; i < rows; i++) {
+        sum[i][0] = sum[i][1] = (vector){0};
+    }
+    UNROLL for (int i = 0; i < 5; i++) {
+        third[i] = packed ? t->a : t->a + 3 * i * t->a_step;
+    }
+    for (int64_t k = 0; k < t->depth; k++) {
+        vector first = load(t->b[0] + t->offsets[k]), second = load(t->b[1] + t->offsets[k]);
+        UNROLL for (int i = 0; i < rows; i++) {
+            vector weight = broadcast(packed ? third[0] + i : third[i / 3] + (i % 3) * t->a_step);
+            sum[i][0] += weight * first;
+            sum[i][1] += weight * second;
+        }
+        if (packed) {
+            third[0] += t->a_step;
+        } else {
+            UNROLL for (int i = 0; 3 * i < rows; i++) {
+                third[i]++;
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++) {
+        element *c = t->c + i * t->c_step;
+        store(c, t->accumulate ? sum[i][0] + load(c) : sum[i][0]);
+        store(c + LANES, t->accumulate ? sum[i][1] + load(c + LANES) : sum[i][1]);
+    }
+}
+
+#define IN_PLACE(rows, packed)                                                                          \
+    static NEVER_INLINE void in_place_##rows##_##packed(const InPlace *t)                               \
+    {                                                                                                   \
+        run_in_place(t, rows, packed);                                                                  \
+    }
+#define IN_PLACE_OF(m) IN_PLACE(m, 0) IN_PLACE(m, 1)
+#define IN_PLACE_LINE(m) {in_place_##m##_0, in_place_##m##_1}
+
+IN_PLACE_OF(1) IN_PLACE_OF(2) IN_PLACE_OF(3) IN_PLACE_OF(4) IN_PLACE_OF(5) IN_PLACE_OF(6)
+#if TILE_ROWS > 6
+IN_PLACE_OF(7) IN_PLACE_OF(8) IN_PLACE_OF(9) IN_PLACE_OF(10) IN_PLACE_OF(11) IN_PLACE_OF(12) IN_PLACE_OF(13) IN_PLACE_OF(14)
+#endif
+
+/* By rows - 1, whether A is packed. */
+static const in_place_fn in_place[TILE_ROWS][2] = {
+    IN_PLACE_LINE(1), IN_PLACE_LINE(2), IN_PLACE_LINE(3), IN_PLACE_LINE(4), IN_PLACE_LINE(5), IN_PLACE_LINE(6),
+#if TILE_ROWS > 6
+    IN_PLACE_LINE(7), IN_PLACE_LINE(8), IN_PLACE_LINE(9), IN_PLACE_LINE(10), IN_PLACE_LINE(11), IN_PLACE_LINE(12),
+    IN_PLACE_LINE(13), IN_PLACE_LINE(14),
+#endif
+};
+#endif
+
+/* Whether a panel is two whole vectors of the frame. */
+static int lies_whole(const Move *moves, int count)
+{
+    return VECTOR_TYPES && count == 2 && TILE_COLUMNS == 2 * LANES && moves[1].to == LANES;
+}
+
 /* Tiles of nearly equal height: 15 rows are 8 + 7, not 14 + 1. */
 static int64_t tile_height(int64_t rows, int64_t tiles, int64_t t)
 {
@@ -102,14 +178,24 @@ static void run_panels(const Job *job, const Frame *f, const element *frame, int
         int flags = k > 0 || job->bias ? GEMM_ACCUMULATE : 0;
         int64_t row = 0;
         for (int64_t j = 0; j < columns; j += TILE_COLUMNS) {
-            int64_t p = j / TILE_COLUMNS;
-            pack_panel(f, moves[p], count[p], smaller(TILE_COLUMNS, columns - j), frame, job->offsets + k, depth,
-                       panels + j * block);
+            int64_t p = j / TILE_COLUMNS, wide = smaller(TILE_COLUMNS, columns - j);
+            if (wide < TILE_COLUMNS || !lies_whole(moves[p], count[p])) {
+                pack_panel(f, moves[p], count[p], wide, frame, job->offsets + k, depth, panels + j * block);
+            }
         }
         for (int64_t t = 0; t < tiles; t++) {
             int64_t rows = tile_height(job->rows, tiles, t);
             const element *a = job->a + row * job->depth + (job->packed ? k * rows : k);
             for (int64_t j = 0; j < columns; j += TILE_COLUMNS) {
+#if VECTOR_TYPES
+                const Move *whole = moves[j / TILE_COLUMNS];
+                if (columns - j >= TILE_COLUMNS && lies_whole(whole, count[j / TILE_COLUMNS])) {
+                    InPlace tile = {depth, a, job->packed ? rows : job->depth, {frame + whole[0].from, frame + whole[1].from},
+                                    job->offsets + k, c + row * c_step + j, c_step, flags & GEMM_ACCUMULATE};
+                    in_place[rows - 1][job->packed](&tile);
+                    continue;
+                }
+#endif
                 run_tile_on(a, job->packed ? rows : job->depth, job->packed, rows, depth, panels + j * block,
                             smaller(TILE_COLUMNS, columns - j), c + row * c_step + j, c_step, flags);
             }

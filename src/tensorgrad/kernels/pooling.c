@@ -51,6 +51,33 @@ typedef struct Row {
     Reach deep, high, inner;
 } Row;
 
+/* What a caller by names may have wrong: windows that do not belong to such planes. */
+static const char *refuse_windows(const KernelArgs *a)
+{
+    const Axis *axis = a->data[1];
+    int64_t inputs = 1, outputs = 1, most = 1 << 30;
+    for (int d = 0; d < 3; d++, axis++) {
+        int64_t least = axis->stride < axis->dilation ? axis->stride : axis->dilation;
+        int64_t largest = axis->kernel > axis->stride ? axis->kernel : axis->stride;
+        largest = largest > axis->dilation ? largest : axis->dilation;
+        largest = largest > axis->extent ? largest : axis->extent;
+        if (axis->extent < 1 || axis->outputs < 1 || axis->kernel < 0 || least < 1 || axis->padding < 0 || largest >= most ||
+            axis->padding >= most || axis->outputs >= most) {
+            return "a row of the windows (extent, outputs, kernel, stride, padding, dilation) is none";
+        }
+        if (axis->kernel && (axis->padding > (axis->kernel - 1) * axis->dilation ||
+                             (axis->outputs - 1) * axis->stride >= axis->extent + axis->padding)) {
+            return "a window lies outside of its plane";
+        }
+        inputs *= axis->extent;
+        outputs *= axis->outputs;
+        if (inputs >= most || outputs >= most) {
+            return "the windows are of more than 2^30 elements";
+        }
+    }
+    return a->size[1] == outputs && a->size[3] == inputs ? NULL : "the windows do not fit the planes";
+}
+
 #define MOST_SHARES 64                  /* shares of outputs that are spread at once */
 
 /* Whether a plane had an index that is not in it is a word of the workspace. */
@@ -83,12 +110,13 @@ static void join_wrong(const KernelArgs *a, int64_t units)
 #include "pooling_loops.h"
 
 const Kernel LEVEL(pooling_entries)[] = {
-    BOTH_FLOATS(max_pool, 0.3f, 0.4f, .inputs = 2, .outputs = 2, .operands = "input=ad windows=i64:36 out=ab indices=i64:ab")
+    BOTH_FLOATS(max_pool, 0.3f, 0.4f, .inputs = 2, .outputs = 2, .refuse = refuse_windows,
+                .operands = "input=ad windows=i64:36 out=ab indices=i64:ab")
     BOTH_FLOATS(max_pool_backward, 0.4f, 0.4f, .inputs = 2, .outputs = 2,
                 .operands = "grad=ab indices=i64:ab out=ad wrong=i64:1", .workspace = word_each, .finish = join_wrong)
-    BOTH_FLOATS(avg_pool, 0.2f, 0.3f, .inputs = 2, .outputs = 1, .settings = ": include_pad divisor",
+    BOTH_FLOATS(avg_pool, 0.2f, 0.3f, .inputs = 2, .outputs = 1, .settings = ": include_pad divisor", .refuse = refuse_windows,
                 .operands = "input=ad windows=i64:36 out=ab")
     BOTH_FLOATS(avg_pool_backward, 0.2f, 0.3f, .inputs = 2, .outputs = 1, .settings = ": include_pad divisor",
-                .operands = "grad=ab windows=i64:36 out=ad")
+                .refuse = refuse_windows, .operands = "grad=ab windows=i64:36 out=ad")
     {NULL},
 };

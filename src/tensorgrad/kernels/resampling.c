@@ -8,6 +8,18 @@ static int64_t lines_made(const KernelArgs *a)
     return a->size[3] == 1 ? a->size[0] : a->size[0] * a->size[1];
 }
 
+/* What a caller by names may have wrong: a table that reads past its dimension. */
+static const char *refuse_table(const KernelArgs *a)
+{
+    const int64_t *at = a->data[1];
+    for (int64_t i = 0; i < a->size[1] * a->size[2]; i++) {
+        if (at[i] < -1 || at[i] >= a->size[4]) {
+            return "a position of the table is not in the dimension";
+        }
+    }
+    return NULL;
+}
+
 #define RESAMPLE(T, type)                                                                                              \
     /* Outputs that lie side by side, as their inputs do. */                                                           \
     static void resample_row_##T(const KernelArgs *a, const type *x, type *out)                                        \
@@ -107,6 +119,6 @@ RESAMPLE(f64, double)
 
 const Kernel LEVEL(resampling_entries)[] = {
     BOTH_FLOATS(resample, 0.15f, 0.25f, .inputs = 3, .outputs = 1, .operands = "input=aed at=i64:cb weight?=cb out=abd",
-                .units = lines_made)
+                .units = lines_made, .refuse = refuse_table)
     {NULL},
 };
