@@ -13,12 +13,21 @@ import pytest
 import chain_rule
 import finite_differences
 import first_gradient
-import letters
 import vanishing_gradient
 import xor_by_hand
 import xor_seeds
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+
+# What takes minutes without kernels; all else trains on both backends.
+many_trainings = pytest.mark.skipif(
+    os.environ.get("TENSORGRAD_BACKEND") == "numpy", reason="many steps, which kernels make in seconds"
+)
+LONG = {"xor_seeds", "letters_by_attention"}
+SCRIPTS = [
+    pytest.param(path.stem, marks=many_trainings if path.stem in LONG else ())
+    for path in sorted(EXAMPLES.glob("*.py"))
+]
 
 
 # 1. XOR by hand
@@ -69,12 +78,6 @@ def test_biases_mend_it():
     assert xor_by_hand.is_xor(output)
     assert abs(output - xor_by_hand.Y).max() < 0.02
     assert not xor_by_hand.is_xor(xor_by_hand.last().output)
-
-
-# Many whole trainings, which take minutes without kernels; the tests above and below train on both backends.
-many_trainings = pytest.mark.skipif(
-    os.environ.get("TENSORGRAD_BACKEND") == "numpy", reason="many trainings, which kernels make in seconds"
-)
 
 
 @many_trainings
@@ -177,22 +180,10 @@ def test_the_first_gradient_prints_as_promised(capsys):
 # 6. Letters
 
 
-def test_the_writer_learns_and_its_state_stands_for_what_it_has_read():
-    model, losses = letters.train(steps=60)
-    assert losses[0] > 6 and sum(losses[-10:]) / 10 < 4
-    text = letters.numbers("The objects")[None]
-    whole, _ = model(text)
-    first, state = model(text[:, :5])
-    second, _ = model(text[:, 5:], state)
-    found = letters.tg.cat([first, second], 1).detach()
-    np.testing.assert_allclose(found, whole.detach(), rtol=1e-4, atol=1e-5)
-    assert letters.write(model, "In ", 20).startswith("In ") and len(letters.write(model, "In ", 20)) == 23
-
-
 # All of them
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted(EXAMPLES.glob("*.py"))])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_script_prints_something_worth_reading(name, capsys):
     importlib.import_module(name).main()
     out, err = capsys.readouterr()
