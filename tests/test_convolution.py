@@ -267,6 +267,19 @@ def test_what_is_not_finite_stays_where_a_kernel_meets_it(value, groups):
     assert (~x.grad.isfinite()).sum() == 4 * (8 if groups == 1 else 1)
 
 
+@pytest.mark.parametrize("groups, stride", [(1, 1), (1, 2), (4, 1), (4, 2)])
+def test_weights_that_are_not_finite_reach_the_pixels_that_they_meet(groups, stride):
+    """Of the gradient of the input, and of a transposed convolution: there is no padding to be multiplied."""
+    x, w = tg.ones(2, 4, 4, 4), tg.ones(4, 4 // groups, 3, 3)
+    w[:, :, 2, 2] = math.inf
+    found = F.conv_transpose2d(x, w, stride=stride, groups=groups)
+    met = F.conv_transpose2d(x, (w == math.inf).float(), stride=stride, groups=groups) > 0
+    assert tg.equal(found == math.inf, met)
+    w[:, :, 2, 2] = 0
+    plain = F.conv_transpose2d(x, w, stride=stride, groups=groups)
+    assert tg.equal(found[~met], plain[~met])
+
+
 def test_convolution_by_its_long_name():
     x, w = tg.rand(1, 4, 6, 6), tg.rand(4, 2, 3, 3)
     found = tg.convolution(x, w, None, [2, 2], [1, 1], [1, 1], False, [0, 0], 2)

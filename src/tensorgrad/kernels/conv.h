@@ -281,6 +281,67 @@ static void spread(const Conv *s, const Class *c, int64_t first, int64_t columns
     }
 }
 
+/* Where pixel i reads the gradient by tap k, or -1 where it does not. */
+static int64_t read_by(const Dim *m, int64_t i, int64_t k)
+{
+    int64_t t = i + m->pad - k * m->dilation;
+    return t >= 0 && t % m->stride == 0 && t / m->stride < m->out ? t / m->stride : -1;
+}
+
+/* A pixel's sum over the places that meet it and no others: around them a product of 0 with infinity would be NaN. */
+static element sum_of_pixel(const Conv *s, const element *gradient, const element *weight, int64_t z, int64_t y, int64_t x)
+{
+    const Dim *m = s->dim;
+    element sum = 0;
+    for (int64_t k = 0; k < s->taps; k++) {
+        int64_t a = read_by(&m[0], z, k / m[2].kernel / m[1].kernel), b = read_by(&m[1], y, k / m[2].kernel % m[1].kernel);
+        int64_t c = read_by(&m[2], x, k % m[2].kernel);
+        for (int64_t o = 0; o < s->filters && a >= 0 && b >= 0 && c >= 0; o++) {
+            sum += weight[o * s->channels * s->taps + k] * gradient[((o * m[0].out + a) * m[1].out + b) * m[2].out + c];
+        }
+    }
+    return sum;
+}
+
+/* A band of an image pixel by pixel, slowly: for weights that are not all finite. */
+static void sum_pixels(const Conv *s, const Cut *cut, int64_t band, const element *gradient, const element *weight,
+                       const Job *job, element *image)
+{
+    int64_t from[SPACE] = {0}, to[SPACE];
+    for (int d = 0; d < SPACE; d++) {
+        to[d] = s->dim[d].in;
+    }
+    from[cut->axis] = band * cut->length * s->dim[cut->axis].stride;
+    to[cut->axis] = smaller(to[cut->axis], from[cut->axis] + cut->length * s->dim[cut->axis].stride);
+    for (int64_t r = 0; r < job->rows; r++) {
+        for (int64_t z = from[0]; z < to[0]; z++) {
+            for (int64_t y = from[1]; y < to[1]; y++) {
+                for (int64_t x = from[2]; x < to[2]; x++) {
+                    element sum = sum_of_pixel(s, gradient, weight + r * s->taps, z, y, x) + (job->bias ? job->bias[r] : 0);
+                    image[r * s->in_pixels + (z * s->dim[1].in + y) * s->dim[2].in + x] = sum;
+                }
+            }
+        }
+    }
+}
+
+static int all_finite(const element *x, int64_t count)
+{
+    element wrong[LANES] = {0}, all = 0;
+    for (int64_t i = 0; i + LANES <= count; i += LANES) {
+        for (int l = 0; l < LANES; l++) {
+            wrong[l] += x[i + l] * 0;
+        }
+    }
+    for (int64_t i = count / LANES * LANES; i < count; i++) {
+        all += x[i] * 0;
+    }
+    for (int l = 0; l < LANES; l++) {
+        all += wrong[l];
+    }
+    return all == 0;
+}
+
 static const char *refuse_conv_input(const KernelArgs *a)
 {
     const char *error = refuse_geometry(a, a->data[3]);
@@ -344,6 +405,7 @@ static void conv_input(const KernelArgs *a, int64_t from, int64_t to)
     int64_t strides[SPACE] = {s.dim[0].stride, s.dim[1].stride, s.dim[2].stride};
     int64_t count = strides[0] * strides[1] * strides[2], least[SPACE], all = s.filters * s.taps;
     int64_t known_band = -1, known_rows = -1, wide = GROUP_COLUMNS;
+    int finite = 1;
     Frame f;
     Room room;
     frame_gradient(&s, &cut, 0, &f, least);
@@ -379,11 +441,19 @@ static void conv_input(const KernelArgs *a, int64_t from, int64_t to)
             }
             weights += job->depth * job->rows;
         }
-        known_rows = rows;
+        if (rows != known_rows) {
+            finite = all_finite(room.weights, weights - room.weights);
+            known_rows = rows;
+        }
         for (int64_t n = block * cut.images; n < smaller(s.images, (block + 1) * cut.images); n++) {
             const element *image = (const element *)a->data[0] + (n * s.groups + g) * s.filters * s.out_pixels;
             element *out = (element *)a->data[4] + ((n * s.groups + g) * s.channels + row) * s.in_pixels;
             int64_t first = classes[0].first[cut.axis] * behind(&cut);
+            if (!finite) {
+                const element *weight = (const element *)a->data[1] + (g * s.filters * s.channels + row) * s.taps;
+                sum_pixels(&s, &cut, band, image, weight, &classes[0].job, out);
+                continue;
+            }
             const element *frame = frame_image(&f, &s, f.in_place ? image + first : image, room.frame);
             for (int64_t i = 0; i < count; i++) {
                 if (count == 1) {
