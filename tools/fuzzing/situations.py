@@ -268,7 +268,7 @@ def constant_where_recorded(s: Situation) -> bool:
     return s.kind == "requires_grad" and isinstance(found, Seen) and (
         not found.array.any()
         or s.calls("pad", "prod", "cumprod", r"var\w*", r"std\w*", r"\w*norm", "square", "pow", "prelu")
-        or s.calls(r"\w*_pool[123]d\w*", "interpolate", r"upsample\w*")
+        or s.calls(r"\w*_pool[123]d\w*", "interpolate", r"upsample\w*", r"conv\w*")
         or "(0,)" in s.lines[0]
     )  # fmt: skip
 
