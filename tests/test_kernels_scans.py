@@ -9,7 +9,7 @@ from kernel_calls import Guarded
 from tensorgrad import _kernels
 
 ROWS = [(1, 1, 1), (3, 5, 1), (8, 40, 1), (17, 9, 1)]
-SHAPES = [*ROWS, (1, 5, 3), (2, 7, 64), (3, 4, 65), (2, 3, 150), (0, 4, 2)]
+SHAPES = [*ROWS, (4, 3, 1), (1, 5, 3), (2, 7, 64), (3, 4, 65), (2, 3, 150), (0, 4, 2)]
 REFERENCES = {
     "cumsum": lambda x: np.cumsum(x, 1),
     "reversed_cumsum": lambda x: np.cumsum(x[:, ::-1], 1)[:, ::-1],

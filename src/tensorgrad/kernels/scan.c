@@ -2,7 +2,7 @@
  * rounded once; every line is on its own. */
 #include "entries.h"
 
-#define ABREAST 8       /* rows at a time: one alone waits for each sum */
+#define ABREAST 4       /* rows at a time: one alone waits for each sum, and more fall on one set of the cache */
 #define COLUMNS 64      /* lines side by side of a unit */
 
 static int64_t scan_units(const KernelArgs *a)
