@@ -32,6 +32,11 @@ def numbers(text):
     return tg.tensor([place[letter] for letter in text])
 
 
+def pieces(text, count, length):
+    """So many pieces of the text, each of so many letters and the one behind them, from anywhere."""
+    return text[tg.randint(0, len(text) - length, (count, 1)) + tg.arange(length + 1)]
+
+
 def train(steps=STEPS, seed=0):
     """The model, and the loss of each step in bits a letter."""
     tg.manual_seed(seed)
@@ -40,8 +45,7 @@ def train(steps=STEPS, seed=0):
     text = numbers(TEXT)
     losses = []
     for _ in range(steps):
-        starts = tg.randint(0, len(text) - LENGTH, (BATCH, 1))
-        piece = text[starts + tg.arange(LENGTH + 1)]
+        piece = pieces(text, BATCH, LENGTH)
         guess, _ = model(piece[:, :-1])
         loss = nn.functional.cross_entropy(guess.flatten(0, 1), piece[:, 1:].flatten())
         optimizer.zero_grad()

@@ -48,8 +48,7 @@ def train(steps=STEPS, seed=0):
     text = letters.numbers(letters.TEXT)
     losses = []
     for _ in range(steps):
-        starts = tg.randint(0, len(text) - LENGTH, (BATCH, 1))
-        piece = text[starts + tg.arange(LENGTH + 1)]
+        piece = letters.pieces(text, BATCH, LENGTH)
         guess = model(piece[:, :-1])
         loss = nn.functional.cross_entropy(guess.flatten(0, 1), piece[:, 1:].flatten())
         optimizer.zero_grad()

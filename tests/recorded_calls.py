@@ -37,6 +37,11 @@ def fractions(shape):
     return (np.arange(count) * 37 % 23 / 8 - 1.25).reshape(shape)
 
 
+def floats(*shape, seed=0):
+    """A float64 tensor on both sides of 0."""
+    return tg.tensor(np.random.default_rng(seed).standard_normal(shape))
+
+
 def hold(call, expected, dtype):
     """Holds a call, and the gradient of 1, 2, 3, ..., to what was recorded."""
     name, shape, args, kwargs = call

@@ -31,23 +31,23 @@ CASES = [
 ]
 
 
-def geometry_of(size, kernel, stride, padding, dilation):
-    rows = [(1, 1, 1, 0, 1, 1)] * (3 - len(size))
+def windows_of(size, kernel, stride, padding, dilation):
+    rows = [(1, 1, 1, 1, 0, 1)] * (3 - len(size))
     for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
-        rows.append((n, k, s, p, d, (n + 2 * p - d * (k - 1) - 1) // s + 1))
+        rows.append((n, (n + 2 * p - d * (k - 1) - 1) // s + 1, k, s, p, d))
     return np.array(rows, "i8")
 
 
 def operands(case, dtype):
     images, groups, channels, filters, size, kernel, *settings = case
-    geometry = geometry_of(size, kernel, *settings)
+    windows = windows_of(size, kernel, *settings)
     rng = np.random.default_rng(0)
     shapes = (
         (images, groups * channels, *size),
         (groups * filters, channels, *kernel),
-        (images, groups * filters, *geometry[3 - len(size) :, 5]),
+        (images, groups * filters, *windows[3 - len(size) :, 1]),
     )
-    return [rng.integers(-5, 6, shape).astype(dtype) for shape in shapes], geometry, settings
+    return [rng.integers(-5, 6, shape).astype(dtype) for shape in shapes], windows, settings
 
 
 def flat(input, weight, grad):
@@ -62,7 +62,7 @@ def flat(input, weight, grad):
 @types
 @pytest.mark.parametrize("case", CASES)
 def test_they_agree_with_the_bodies_and_stay_in_their_memory(case, dtype):
-    (input, weight, grad), geometry, (stride, padding, dilation) = operands(case, dtype)
+    (input, weight, grad), windows, (stride, padding, dilation) = operands(case, dtype)
     groups = case[1]
     x, w, g = flat(input, weight, grad)
     filters, channels = (np.arange(n).astype(dtype) for n in (len(weight), input.shape[1]))
@@ -80,14 +80,14 @@ def test_they_agree_with_the_bodies_and_stay_in_their_memory(case, dtype):
     ]
     for (name, like, given), exact in zip(calls, expected, strict=True):
         out = Guarded(like.shape, dtype)
-        _kernels.apply(name, **given, geometry=geometry, out=out.array)
+        _kernels.apply(name, **given, windows=windows, out=out.array)
         np.testing.assert_array_equal(out.array.ravel(), exact.ravel(), err_msg=name)
         out.check()
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_any_number_of_threads_gives_the_same_bytes(case):
-    (input, weight, grad), geometry, _ = operands(case, "f4")
+    (input, weight, grad), windows, _ = operands(case, "f4")
     x, w, g = flat(*(each + np.float32(0.1) for each in (input, weight, grad)))
     before = _kernels.threads()
     found = []
@@ -96,7 +96,7 @@ def test_any_number_of_threads_gives_the_same_bytes(case):
             _kernels.set_threads(number)
             found.append(
                 b"".join(
-                    _kernels.apply(name, **given, geometry=geometry, out=np.empty_like(like)).tobytes()
+                    _kernels.apply(name, **given, windows=windows, out=np.empty_like(like)).tobytes()
                     for name, like, given in (
                         ("convolution", g, {"input": x, "weight": w}),
                         ("convolution_input", x, {"grad": g, "weight": w}),
@@ -114,27 +114,28 @@ def test_what_lies_behind_a_line_is_not_read_into_a_sum():
     x = np.zeros((1, 2 * 4 * 5), "f4")
     x[0, 20:] = np.inf
     g = np.ones((1, 2, 20), "f4")
-    geometry = geometry_of((4, 5), (1, 1), (1, 1), (0, 0), (1, 1))
+    windows = windows_of((4, 5), (1, 1), (1, 1), (0, 0), (1, 1))
     out = np.empty((2, 1), "f4")
-    found = _kernels.apply("convolution_weight", grad=g, input=x, geometry=geometry, out=out)
+    found = _kernels.apply("convolution_weight", grad=g, input=x, windows=windows, out=out)
     assert found.ravel().tolist() == [0, np.inf]
 
 
-def test_a_geometry_that_does_not_fit_is_refused():
+def test_windows_that_does_not_fit_is_refused():
     case = CASES[1]
-    (input, weight, grad), geometry, _ = operands(case, "f4")
+    (input, weight, grad), windows, _ = operands(case, "f4")
     x, w, g = flat(input, weight, grad)
     for row, column, value in [
-        (1, 0, 8), (2, 1, 2), (2, 2, 0), (1, 3, -1), (2, 4, 2), (1, 5, 10), (0, 0, 2), (2, 0, 2**40),
+        (1, 0, 8), (2, 2, 2), (2, 3, 0), (1, 4, -1), (2, 5, 2), (1, 1, 10), (0, 0, 2), (2, 0, 2**40),
+        (2, 3, 2**62), (1, 4, 2**62), (2, 2, 2**62), (0, 2, 2),
     ]:  # fmt: skip
-        wrong = geometry.copy()
+        wrong = windows.copy()
         wrong[row, column] = value
-        with pytest.raises(ValueError, match="geometry"):
-            _kernels.apply("convolution", input=x, weight=w, geometry=wrong, out=np.empty_like(g))
-        with pytest.raises(ValueError, match="geometry"):
-            _kernels.apply("convolution_input", grad=g, weight=w, geometry=wrong, out=np.empty_like(x))
-        with pytest.raises(ValueError, match="geometry"):
-            _kernels.apply("convolution_weight", grad=g, input=x, geometry=wrong, out=np.empty_like(w))
+        with pytest.raises(ValueError, match="windows"):
+            _kernels.apply("convolution", input=x, weight=w, windows=wrong, out=np.empty_like(g))
+        with pytest.raises(ValueError, match="windows"):
+            _kernels.apply("convolution_input", grad=g, weight=w, windows=wrong, out=np.empty_like(x))
+        with pytest.raises(ValueError, match="windows"):
+            _kernels.apply("convolution_weight", grad=g, input=x, windows=wrong, out=np.empty_like(w))
     with pytest.raises(ValueError, match="bias"):
         bias = np.zeros(4, "f4")
-        _kernels.apply("convolution_input", grad=g, weight=w, bias=bias, geometry=geometry, out=x)
+        _kernels.apply("convolution_input", grad=g, weight=w, bias=bias, windows=windows, out=x)

@@ -1,6 +1,7 @@
 """The same tests on the levels of older CPUs, and how a level is chosen."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +48,15 @@ def test_a_kernel_that_is_not_there_is_said_so():
     assert not _kernels.has("nonesuch", F32)
     with pytest.raises(KeyError, match=f"there is no kernel 'nonesuch' for element type {F32}"):
         _kernels.call("nonesuch", F32, [], (1,), [])
+
+
+SOURCES = HERE.parent / "src" / "tensorgrad" / "kernels"
+
+
+@pytest.mark.skipif(not (shutil.which("cc") and SOURCES.exists()), reason="needs a compiler and the sources")
+def test_kernels_compile_where_compilers_have_no_vector_types():
+    """As with Microsoft's: plain C stands beside what needs them."""
+    files = sorted(SOURCES.glob("*.c"))
+    line = ["cc", "-DPLAIN_C", "-Wall", "-Werror", "-fsyntax-only", f"-I{SOURCES}", *map(str, files)]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert files and done.returncode == 0, done.stderr

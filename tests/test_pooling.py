@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from recorded_calls import hold, recorded, titles
+from recorded_calls import floats, hold, recorded, titles
 
 import tensorgrad as tg
 import tensorgrad.nn as nn
@@ -18,10 +18,6 @@ RECORDED = recorded("pooling")
 def both_backends(request):
     with tg.backend(request.param):
         yield
-
-
-def floats(*shape, seed=0):
-    return tg.tensor(np.random.default_rng(seed).standard_normal(shape))
 
 
 @pytest.mark.parametrize("dtype", [tg.float32, tg.float64], ids=["f32", "f64"])

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from recorded_calls import hold, recorded, titles
+from recorded_calls import floats, hold, recorded, titles
 
 import tensorgrad as tg
 import tensorgrad.nn as nn
@@ -19,10 +19,6 @@ RECORDED = recorded("resampling")
 def both_backends(request):
     with tg.backend(request.param):
         yield
-
-
-def floats(*shape, seed=0):
-    return tg.tensor(np.random.default_rng(seed).standard_normal(shape))
 
 
 # ---------------------------------------------------------------------------- interpolate

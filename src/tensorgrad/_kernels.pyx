@@ -100,7 +100,7 @@ def call(str name, int dtype, addresses, size, strides, scalar=(), integer=(), i
         for _r in range(repeat):
             failed |= kernel_run(kernel, &a, kernel_cost(kernel, &a))
     if failed:
-        raise MemoryError(f"{name}: no memory for what it sums apart")
+        raise MemoryError(f"{name}: no memory to work in")
 
 
 def threads():

@@ -249,5 +249,5 @@ cdef int launch(const Kernel *kernel, KernelArgs *a) except -1:
     if event is not None:
         end_event(event)
     if short_of_memory:
-        raise MemoryError(f"{kernel.name.decode()}: no memory for what it sums apart")
+        raise MemoryError(f"{kernel.name.decode()}: no memory to work in")
     return 0

@@ -17,7 +17,7 @@ static Cut cut_forward(const Conv *s)
 {
     int64_t places[SPACE], step[SPACE], reach[SPACE];
     for (int d = 0; d < SPACE; d++) {
-        places[d] = s->dim[d].out;
+        places[d] = s->dim[d].outputs;
         step[d] = s->dim[d].stride;
         reach[d] = (s->dim[d].kernel - 1) * s->dim[d].dilation + 1;
     }
@@ -28,7 +28,7 @@ static int is_pointwise(const Conv *s)
 {
     int plain = s->taps == 1;
     for (int d = 0; d < SPACE; d++) {
-        plain = plain && s->dim[d].stride == 1 && s->dim[d].pad == 0;
+        plain = plain && s->dim[d].stride == 1 && s->dim[d].padding == 0;
     }
     return plain;
 }
@@ -38,10 +38,10 @@ static void frame_input(const Conv *s, const Cut *cut, int64_t band, Frame *f, i
 {
     *f = (Frame){.channels = s->channels, .in_place = is_pointwise(s), .plane = s->in_pixels};
     for (int d = 0; d < SPACE; d++) {
-        const Dim *m = &s->dim[d];
+        const Window *m = &s->dim[d];
         int64_t first = d == cut->axis ? band * cut->length : 0;
-        count[d] = d == cut->axis ? smaller(cut->length, m->out - first) : m->out;
-        f->axis[d] = (Axis){m->in, m->pad - first * m->stride, m->stride,
+        count[d] = d == cut->axis ? smaller(cut->length, m->outputs - first) : m->outputs;
+        f->axis[d] = (Axis){m->extent, m->padding - first * m->stride, m->stride,
                             (count[d] - 1) * m->stride + (m->kernel - 1) * m->dilation + 1};
     }
     if (f->in_place) {
@@ -52,8 +52,8 @@ static void frame_input(const Conv *s, const Cut *cut, int64_t band, Frame *f, i
     }
 }
 
-/* The offsets of channel c, tap by tap; gives where the next channel's go. */
-static int64_t *input_offsets(const Conv *s, const Frame *f, int64_t *to)
+/* The offsets of a patch, channel by channel and tap by tap. */
+static void input_offsets(const Conv *s, const Frame *f, int64_t *to)
 {
     for (int64_t c = 0; c < s->channels; c++) {
         for (int64_t z = 0; z < s->dim[0].kernel; z++) {
@@ -64,7 +64,6 @@ static int64_t *input_offsets(const Conv *s, const Frame *f, int64_t *to)
             }
         }
     }
-    return to;
 }
 
 /* Places for one of the dimension that is cut. */
@@ -79,20 +78,23 @@ static int64_t behind(const Cut *cut)
 
 static const char *refuse_conv(const KernelArgs *a)
 {
-    return refuse_geometry(a, a->data[3]);
+    return refuse_windows(a, a->data[3]);
+}
+
+/* Of a batch; none without images. */
+static int64_t units_of(const Conv *s, const Cut *cut)
+{
+    return s->images ? s->groups * cut->parts * cut->bands * cut->blocks : 0;
 }
 
 static int64_t conv_units(const KernelArgs *a)
 {
-    if (a->size[2] == 0) {
-        return 0;
-    }
     Conv s = conv_of(a, a->data[3]);
     Cut cut = cut_forward(&s);
-    return s.groups * cut.parts * cut.bands * cut.blocks;
+    return units_of(&s, &cut);
 }
 
-/* data = input, weight, bias or NULL, geometry, out. Images of a block are the fastest of the units, for they share a frame. */
+/* data = input, weight, bias or NULL, windows, out. Images of a block are the fastest of the units, for they share a frame. */
 static void conv(const KernelArgs *a, int64_t from, int64_t to)
 {
     Conv s = conv_of(a, a->data[3]);
@@ -133,22 +135,22 @@ static void conv(const KernelArgs *a, int64_t from, int64_t to)
 /* ---- to the input */
 
 /* Whether tap k meets the pixels that are equal to r mod stride; `at` says where in the gradient, from pixel r / stride on. */
-static int meets(const Dim *m, int64_t r, int64_t k, int64_t *at)
+static int meets(const Window *m, int64_t r, int64_t k, int64_t *at)
 {
-    int64_t t = r + m->pad - k * m->dilation;
+    int64_t t = r + m->padding - k * m->dilation;
     *at = t / m->stride;
     return t % m->stride == 0;
 }
 
 /* The least and the largest of them, over all taps and classes. */
-static void reach_of(const Dim *m, int64_t *least, int64_t *most)
+static void reach_of(const Window *m, int64_t *least, int64_t *most)
 {
     *least = INT64_MAX;
     *most = INT64_MIN;
     for (int64_t k = 0; k < m->kernel; k++) {
-        int64_t t = m->pad - k * m->dilation;
+        int64_t t = m->padding - k * m->dilation;
         int64_t r = ((-t) % m->stride + m->stride) % m->stride;
-        if (r < m->in) {
+        if (r < m->extent) {
             int64_t at = (t + r) / m->stride;
             *least = at < *least ? at : *least;
             *most = at > *most ? at : *most;
@@ -164,7 +166,7 @@ static Cut cut_input(const Conv *s)
     int64_t places[SPACE], step[SPACE], reach[SPACE], least, most;
     for (int d = 0; d < SPACE; d++) {
         reach_of(&s->dim[d], &least, &most);
-        places[d] = divide_up(s->dim[d].in, s->dim[d].stride);
+        places[d] = divide_up(s->dim[d].extent, s->dim[d].stride);
         step[d] = 1;
         reach[d] = most - least + 1;
     }
@@ -179,7 +181,7 @@ static void frame_gradient(const Conv *s, const Cut *cut, int64_t band, Frame *f
         int64_t most, first = d == cut->axis ? band * cut->length : 0;
         int64_t count = d == cut->axis ? smaller(cut->length, cut->places[d] - first) : cut->places[d];
         reach_of(&s->dim[d], &least[d], &most);
-        f->axis[d] = (Axis){s->dim[d].out, -(first + least[d]), 1, count + most - least[d]};
+        f->axis[d] = (Axis){s->dim[d].outputs, -(first + least[d]), 1, count + most - least[d]};
     }
     if (!f->in_place) {
         measure_frame(f);
@@ -202,8 +204,8 @@ static void begin_class(const Conv *s, const Cut *cut, int64_t band, const Frame
     c->job.offsets = to;
     c->job.packed = 1;
     for (int d = 0; d < SPACE; d++) {
-        const Dim *m = &s->dim[d];
-        int64_t count = m->in > c->r[d] ? divide_up(m->in - c->r[d], m->stride) : 0;
+        const Window *m = &s->dim[d];
+        int64_t count = m->extent > c->r[d] ? divide_up(m->extent - c->r[d], m->stride) : 0;
         c->first[d] = d == cut->axis ? band * cut->length : 0;
         c->job.count[d] = d == cut->axis ? smaller(cut->length, count - c->first[d]) : count;
         c->job.count[d] = c->job.count[d] < 0 ? 0 : c->job.count[d];
@@ -263,9 +265,9 @@ static void spread(const Conv *s, const Class *c, int64_t first, int64_t columns
     int64_t at[GROUP_COLUMNS], z, y, x;
     coordinates(first, c->job.count, &z, &y, &x);
     for (int64_t i = 0; i < columns; i++) {
-        int64_t line = ((z + c->first[0]) * s->dim[0].stride + c->r[0]) * s->dim[1].in;
+        int64_t line = ((z + c->first[0]) * s->dim[0].stride + c->r[0]) * s->dim[1].extent;
         line += (y + c->first[1]) * s->dim[1].stride + c->r[1];
-        at[i] = line * s->dim[2].in + (x + c->first[2]) * s->dim[2].stride + c->r[2];
+        at[i] = line * s->dim[2].extent + (x + c->first[2]) * s->dim[2].stride + c->r[2];
         if (++x == c->job.count[2]) {
             x = 0;
             if (++y == c->job.count[1]) {
@@ -282,22 +284,23 @@ static void spread(const Conv *s, const Class *c, int64_t first, int64_t columns
 }
 
 /* Where pixel i reads the gradient by tap k, or -1 where it does not. */
-static int64_t read_by(const Dim *m, int64_t i, int64_t k)
+static int64_t read_by(const Window *m, int64_t i, int64_t k)
 {
-    int64_t t = i + m->pad - k * m->dilation;
-    return t >= 0 && t % m->stride == 0 && t / m->stride < m->out ? t / m->stride : -1;
+    int64_t t = i + m->padding - k * m->dilation;
+    return t >= 0 && t % m->stride == 0 && t / m->stride < m->outputs ? t / m->stride : -1;
 }
 
 /* A pixel's sum over the places that meet it and no others: around them a product of 0 with infinity would be NaN. */
 static element sum_of_pixel(const Conv *s, const element *gradient, const element *weight, int64_t z, int64_t y, int64_t x)
 {
-    const Dim *m = s->dim;
+    const Window *m = s->dim;
     element sum = 0;
     for (int64_t k = 0; k < s->taps; k++) {
         int64_t a = read_by(&m[0], z, k / m[2].kernel / m[1].kernel), b = read_by(&m[1], y, k / m[2].kernel % m[1].kernel);
         int64_t c = read_by(&m[2], x, k % m[2].kernel);
+        int64_t at = (a * m[1].outputs + b) * m[2].outputs + c;
         for (int64_t o = 0; o < s->filters && a >= 0 && b >= 0 && c >= 0; o++) {
-            sum += weight[o * s->channels * s->taps + k] * gradient[((o * m[0].out + a) * m[1].out + b) * m[2].out + c];
+            sum += weight[o * s->channels * s->taps + k] * gradient[o * s->out_pixels + at];
         }
     }
     return sum;
@@ -309,7 +312,7 @@ static void sum_pixels(const Conv *s, const Cut *cut, int64_t band, const elemen
 {
     int64_t from[SPACE] = {0}, to[SPACE];
     for (int d = 0; d < SPACE; d++) {
-        to[d] = s->dim[d].in;
+        to[d] = s->dim[d].extent;
     }
     from[cut->axis] = band * cut->length * s->dim[cut->axis].stride;
     to[cut->axis] = smaller(to[cut->axis], from[cut->axis] + cut->length * s->dim[cut->axis].stride);
@@ -318,7 +321,7 @@ static void sum_pixels(const Conv *s, const Cut *cut, int64_t band, const elemen
             for (int64_t y = from[1]; y < to[1]; y++) {
                 for (int64_t x = from[2]; x < to[2]; x++) {
                     element sum = sum_of_pixel(s, gradient, weight + r * s->taps, z, y, x) + (job->bias ? job->bias[r] : 0);
-                    image[r * s->in_pixels + (z * s->dim[1].in + y) * s->dim[2].in + x] = sum;
+                    image[r * s->in_pixels + (z * s->dim[1].extent + y) * s->dim[2].extent + x] = sum;
                 }
             }
         }
@@ -344,7 +347,7 @@ static int all_finite(const element *x, int64_t count)
 
 static const char *refuse_conv_input(const KernelArgs *a)
 {
-    const char *error = refuse_geometry(a, a->data[3]);
+    const char *error = refuse_windows(a, a->data[3]);
     Conv s;
     if (error || !a->data[2]) {
         return error;
@@ -361,8 +364,8 @@ static void spread_lines(const Conv *s, const Class *c, const element *from, ele
         for (int64_t z = 0; z < count[0]; z++) {
             for (int64_t y = 0; y < count[1]; y++) {
                 element *to = image + r * s->in_pixels + (c->first[2] * s->dim[2].stride + c->r[2]) +
-                              (((z + c->first[0]) * s->dim[0].stride + c->r[0]) * s->dim[1].in +
-                               (y + c->first[1]) * s->dim[1].stride + c->r[1]) * s->dim[2].in;
+                              (((z + c->first[0]) * s->dim[0].stride + c->r[0]) * s->dim[1].extent +
+                               (y + c->first[1]) * s->dim[1].stride + c->r[1]) * s->dim[2].extent;
                 for (int64_t x = 0; x < count[2]; x++) {
                     to[x * s->dim[2].stride] = from[x];
                 }
@@ -389,15 +392,12 @@ static void run_class(const Conv *s, const Class *c, const Frame *f, const eleme
 
 static int64_t conv_input_units(const KernelArgs *a)
 {
-    if (a->size[2] == 0) {
-        return 0;
-    }
     Conv s = conv_of(a, a->data[3]);
     Cut cut = cut_input(&s);
-    return s.groups * cut.parts * cut.bands * cut.blocks;
+    return units_of(&s, &cut);
 }
 
-/* data = gradient, weight, bias of the channels or NULL, geometry, out. */
+/* data = gradient, weight, bias of the channels or NULL, windows, out. */
 static void conv_input(const KernelArgs *a, int64_t from, int64_t to)
 {
     Conv s = conv_of(a, a->data[3]);

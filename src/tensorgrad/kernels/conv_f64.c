@@ -4,11 +4,11 @@
 
 const Kernel LEVEL(conv_f64_entries)[] = {
     {"convolution", DT_F64, conv, .cost = 0.04f, .inputs = 4, .outputs = 1, .units = conv_units, .refuse = refuse_conv,
-     .operands = "input=ce weight=ab bias?=a geometry=i64:36 out=cad"},
+     .operands = "input=ce weight=ab bias?=a windows=i64:36 out=cad"},
     {"convolution_input", DT_F64, conv_input, .cost = 0.04f, .inputs = 4, .outputs = 1, .coarse = 1, .units = conv_input_units,
-     .refuse = refuse_conv_input, .operands = "grad=cad weight=ab bias?=f geometry=i64:36 out=ce"},
+     .refuse = refuse_conv_input, .operands = "grad=cad weight=ab bias?=f windows=i64:36 out=ce"},
     {"convolution_weight", DT_F64, conv_weight, .cost = 0.04f, .inputs = 3, .outputs = 1, .units = conv_weight_units,
-     .refuse = refuse_conv_weight, .operands = "grad=cad input=ce geometry=i64:36 out=ab", .workspace = conv_weight_workspace,
+     .refuse = refuse_conv_weight, .operands = "grad=cad input=ce windows=i64:36 out=ab", .workspace = conv_weight_workspace,
      .finish = conv_weight_finish},
     {NULL},
 };

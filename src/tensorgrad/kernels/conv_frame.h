@@ -10,30 +10,24 @@
 
 #include "gemm_vector.h"
 #include "pool.h"
-
-#define SPACE 3                             /* dimensions of an image; what it has not are of extent 1, in front */
-
-/* A row of `geometry`: an input of `in` pixels, a kernel, the places where it is laid. */
-typedef struct Dim {
-    int64_t in, kernel, stride, pad, dilation, out;
-} Dim;
+#include "windows.h"
 
 typedef struct Conv {
     int64_t images, groups;
     int64_t channels, filters;              /* of a group */
     int64_t taps, in_pixels, out_pixels;
-    Dim dim[SPACE];
+    Window dim[SPACE];
 } Conv;
 
 /* size = {filters, channels of a group * taps, images, places, channels * pixels}. */
-static Conv conv_of(const KernelArgs *a, const void *geometry)
+static Conv conv_of(const KernelArgs *a, const void *windows)
 {
     Conv s = {.images = a->size[2], .taps = 1, .in_pixels = 1, .out_pixels = 1};
-    memcpy(s.dim, geometry, sizeof s.dim);
+    memcpy(s.dim, windows, sizeof s.dim);
     for (int d = 0; d < SPACE; d++) {
         s.taps *= s.dim[d].kernel;
-        s.in_pixels *= s.dim[d].in;
-        s.out_pixels *= s.dim[d].out;
+        s.in_pixels *= s.dim[d].extent;
+        s.out_pixels *= s.dim[d].outputs;
     }
     s.channels = a->size[1] / s.taps;
     s.groups = a->size[4] / s.in_pixels / s.channels;
@@ -42,22 +36,27 @@ static Conv conv_of(const KernelArgs *a, const void *geometry)
 }
 
 /* What a caller by names may have wrong. */
-static inline const char *refuse_geometry(const KernelArgs *a, const void *geometry)
+static inline const char *refuse_windows(const KernelArgs *a, const void *windows)
 {
+    const int64_t most = 1 << 30;
     int64_t taps = 1, pixels = 1, places = 1;
     for (int d = 0; d < SPACE; d++) {
-        Dim m = ((const Dim *)geometry)[d];
-        int64_t least = smaller(smaller(smaller(m.in, m.kernel), m.stride), smaller(m.dilation, m.out));
-        if (least < 1 || m.pad < 0 || (m.in + 2 * m.pad - m.dilation * (m.kernel - 1) - 1) / m.stride + 1 != m.out) {
-            return "a row of the geometry (in, kernel, stride, pad, dilation, out) is no convolution";
+        Window m = ((const Window *)windows)[d];
+        int64_t least = smaller(smaller(smaller(m.extent, m.kernel), m.stride), smaller(m.dilation, m.outputs));
+        int fits = least > 0 && m.padding >= 0 && m.kernel <= smaller(a->size[1] / taps, most) &&
+                   m.extent <= a->size[4] / pixels && m.outputs <= a->size[3] / places &&
+                   m.stride < most && m.dilation < most && m.padding < most;
+        int64_t room = fits ? m.extent + 2 * m.padding - m.dilation * (m.kernel - 1) - 1 : -1;
+        if (room < 0 || room / m.stride + 1 != m.outputs) {
+            return "a row of the windows (extent, outputs, kernel, stride, padding, dilation) is no convolution of such operands";
         }
         taps *= m.kernel;
-        pixels *= m.in;
-        places *= m.out;
+        pixels *= m.extent;
+        places *= m.outputs;
     }
     int64_t channels = a->size[1] / taps, all = a->size[4] / pixels;
     int fits = a->size[3] == places && a->size[4] % pixels == 0 && a->size[1] % taps == 0 && channels > 0 && all > 0;
-    return fits && all % channels == 0 && a->size[0] % (all / channels) == 0 ? NULL : "the geometry does not fit the shapes";
+    return fits && all % channels == 0 && a->size[0] % (all / channels) == 0 ? NULL : "the windows do not fit the shapes";
 }
 
 typedef struct Axis {
@@ -97,7 +96,7 @@ static int64_t place(const Frame *f, int64_t z, int64_t y, int64_t x)
 }
 
 /* Whether a tap of this kernel ever reads what lies at `residue` mod stride. */
-static int is_read(const Dim *m, int64_t step, int64_t residue)
+static int is_read(const Window *m, int64_t step, int64_t residue)
 {
     for (int64_t k = 0; k < m->kernel && step > 1; k++) {
         if (k * m->dilation % step == residue) {

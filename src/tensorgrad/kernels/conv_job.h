@@ -5,7 +5,9 @@
 #define TENSORGRAD_CONV_JOB_H
 
 #include "conv_frame.h"
+#if VECTOR_TYPES
 #include "gemm_pack.h"
+#endif
 
 #if MASKED
 #define PANEL_DEPTH 1024
@@ -28,27 +30,8 @@ static void run_tile_on(const element *a, int64_t a_step, int transposed, int64_
                         int64_t columns, element *c, int64_t c_step, int flags)
 {
 #if VECTOR_TYPES
-    int vectors = columns > LANES ? 2 : 1;
-    int partial = columns != vectors * LANES;
-    Tile tile = {depth, a, a_step, panel, TILE_COLUMNS, c, c_step, NULL, flags, mask_of(columns - (vectors - 1) * LANES)};
-#if MASKED
-    TILES[rows - 1][transposed][vectors - 1][partial](&tile);
-#else
-    element edge[TILE_ROWS * TILE_COLUMNS];
-    if (!partial) {
-        TILES[rows - 1][transposed][vectors - 1][0](&tile);
-        return;
-    }
-    tile.c = edge;
-    tile.c_step = TILE_COLUMNS;
-    for (int64_t r = 0; r < rows && (flags & GEMM_ACCUMULATE); r++) {
-        memcpy(edge + r * TILE_COLUMNS, c + r * c_step, (size_t)columns * sizeof(element));
-    }
-    TILES[rows - 1][transposed][vectors - 1][0](&tile);
-    for (int64_t r = 0; r < rows; r++) {
-        memcpy(c + r * c_step, edge + r * TILE_COLUMNS, (size_t)columns * sizeof(element));
-    }
-#endif
+    Tile tile = {depth, a, a_step, panel, TILE_COLUMNS, c, c_step, NULL, flags, 0};
+    run_columns(tile, rows, columns, transposed);
 #else
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t j = 0; j < columns; j++) {
@@ -135,7 +118,7 @@ static const in_place_fn in_place[TILE_ROWS][2] = {
 /* Whether a panel is two whole vectors of the frame. */
 static int lies_whole(const Move *moves, int count)
 {
-    return VECTOR_TYPES && count == 2 && TILE_COLUMNS == 2 * LANES && moves[1].to == LANES;
+    return VECTOR_TYPES && count == 2 && moves[1].to == LANES;
 }
 
 /* Tiles of nearly equal height: 15 rows are 8 + 7, not 14 + 1. */
@@ -299,7 +282,7 @@ typedef struct Room {
     element *frame, *panel, *weights, *turned;
 } Room;
 
-/* NULL where there is none. */
+/* 0 where there is none. */
 static int make_room(Room *room, const Frame *f, int64_t depth, int64_t classes, int64_t weights, int64_t turned)
 {
     int64_t frame = frame_elements(f) * ELEMENT_BYTES;

@@ -101,7 +101,7 @@ static void add_sums(const Sums *t, int64_t rows, int64_t columns)
 
 static const char *refuse_conv_weight(const KernelArgs *a)
 {
-    return refuse_geometry(a, a->data[2]);
+    return refuse_windows(a, a->data[2]);
 }
 
 #if VECTOR_TYPES
@@ -165,7 +165,7 @@ static void add_dots(Sums *t, const element *gradient, int64_t depth, const int6
 }
 #else
 #define FEW_FILTERS 0
-#define add_dots(t, gradient, depth, offsets, to) ((void)0)
+#define add_dots(t, gradient, depth, offsets, to) ((void)(to))
 #endif
 
 /* How the sums are cut. Small ones: the bands of all images, one after the other, are added up in a few parts, each in order.
@@ -201,12 +201,15 @@ static void turn_gradient(const element *from, int64_t filters, int64_t step, in
 {
     for (int64_t o = 0; o < filters; o += TILE_COLUMNS) {
         int64_t columns = smaller(TILE_COLUMNS, filters - o);
+#if VECTOR_TYPES
         pack_columns(from + o * step, step, places, columns, to);
-        for (int64_t p = 0; p < places && columns % LANES; p++) {
-            for (int64_t j = columns; j % LANES; j++) {
-                to[p * TILE_COLUMNS + j] = 0;
+#else
+        for (int64_t p = 0; p < places; p++) {
+            for (int64_t j = 0; j < columns; j++) {
+                to[p * TILE_COLUMNS + j] = from[(o + j) * step + p];
             }
         }
+#endif
         to += places * TILE_COLUMNS;
     }
 }
@@ -219,10 +222,11 @@ static void sum_up(const KernelArgs *a, const Conv *s, const Cut *cut, Room *roo
     int64_t known = -1;
     Sums t;
     Frame f;
-    if (s->filters <= FEW_FILTERS) {
+    if (s->filters <= FEW_FILTERS) {        /* whose sums are made where they belong */
         memset(weight + (g * s->filters + first_filter) * depth, 0, (size_t)(filters * depth) * sizeof(element));
+    } else {
+        memset(room->weights, 0, (size_t)(panels * depth * TILE_COLUMNS) * sizeof(element));
     }
-    memset(room->weights, 0, (size_t)(panels * depth * TILE_COLUMNS) * sizeof(element));
     for (int64_t item = first_item; item < end; item++) {
         int64_t band = item % cut->bands, n = item / cut->bands;
         int64_t first = band * cut->length * behind(cut);
@@ -268,7 +272,7 @@ static void sum_up(const KernelArgs *a, const Conv *s, const Cut *cut, Room *roo
     }
 }
 
-/* data = gradient, input, geometry, out. */
+/* data = gradient, input, windows, out. */
 static void conv_weight(const KernelArgs *a, int64_t from, int64_t to)
 {
     Conv s = conv_of(a, a->data[2]);

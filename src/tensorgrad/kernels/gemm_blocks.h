@@ -179,19 +179,16 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
 {
     int transposed = p->a_column != 1;
     int64_t columns = smaller(TILE_COLUMNS, p->columns - column);
-    int vectors = columns > LANES ? 2 : 1;
-    int partial = columns != vectors * LANES;
     const element *a = transposed ? p->a + rows->first + k * p->a_column : p->a + rows->first * p->a_row + k;
     Tile tile = {depth, a, transposed ? p->a_column : p->a_row, b, b_step, NULL, p->c_row,
-                 p->bias ? p->bias + column : NULL, flags, mask_of(columns - (vectors - 1) * LANES)};
+                 p->bias ? p->bias + column : NULL, flags, 0};
     if (packing->a) {
         a = packing->a_memory;
         tile.a_step = transposed ? TILE_ROWS : depth + ROW_PADDING;
     }
 #if !MASKED
     element bias[TILE_COLUMNS] = {0};
-    element edge[TILE_ROWS * TILE_COLUMNS];
-    if (partial && tile.bias) {
+    if (columns < TILE_COLUMNS && tile.bias) {
         memcpy(bias, tile.bias, (size_t)columns * sizeof(element));
         tile.bias = bias;
     }
@@ -206,28 +203,7 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
             tile.a = a + i * tile.a_step;
         }
         tile.c = c;
-#if MASKED
-        TILES[height - 1][transposed][vectors - 1][partial](&tile);
-#else
-        if (partial) {
-            /* Whole vectors are written beside C, and what exists of them is copied. */
-            if (flags & GEMM_ACCUMULATE) {
-                for (int64_t r = 0; r < height; r++) {
-                    memcpy(edge + r * TILE_COLUMNS, c + r * p->c_row, (size_t)columns * sizeof(element));
-                    memset(edge + r * TILE_COLUMNS + columns, 0, (size_t)(TILE_COLUMNS - columns) * sizeof(element));
-                }
-            }
-            tile.c = edge;
-            tile.c_step = TILE_COLUMNS;
-            TILES[height - 1][transposed][vectors - 1][0](&tile);
-            tile.c_step = p->c_row;
-            for (int64_t r = 0; r < height; r++) {
-                memcpy(c + r * p->c_row, edge + r * TILE_COLUMNS, (size_t)columns * sizeof(element));
-            }
-        } else {
-            TILES[height - 1][transposed][vectors - 1][0](&tile);
-        }
-#endif
+        run_columns(tile, height, columns, transposed);
         i += height;
     }
 }

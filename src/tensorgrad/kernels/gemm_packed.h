@@ -77,11 +77,11 @@ void GEMM_FACE(pack_lines)(Packed *b, element *memory, int64_t first, const elem
     int64_t end = first + count;
     for (int64_t j = first; j < end;) {
         int64_t lane = j % TILE_COLUMNS;
-        int64_t room = smaller(end - j, TILE_COLUMNS - lane);
         element *to = memory + j / TILE_COLUMNS * b->panel + lane;
         const element *line = from + (j - first) * step;
         int64_t wide = 1, k = 0;
 #if VECTOR_TYPES
+        int64_t room = smaller(end - j, TILE_COLUMNS - lane);
         if (room >= LANES) {
             wide = LANES;
             k = pack_full_columns(line, step, b->depth, to);
@@ -176,29 +176,12 @@ static void multiply_panel_packed(const Packed *b, int64_t rows, const element *
                                   int accumulate, int64_t column)
 {
     int64_t columns = smaller(TILE_COLUMNS, b->columns - column);
-    int vectors = columns > LANES ? 2 : 1;
-    int partial = columns != vectors * LANES;
     Tile tile = {b->depth, a, a_step, b->at + column / TILE_COLUMNS * b->panel, b->step, c + column, c_step, NULL,
-                 accumulate ? GEMM_ACCUMULATE : 0, mask_of(columns - (vectors - 1) * LANES)};
+                 accumulate ? GEMM_ACCUMULATE : 0, 0};
     int64_t count = divide_up(rows, TILE_ROWS);
     for (int64_t t = 0; t < count; t++) {
         int64_t height = rows / count + (t < rows % count);
-#if MASKED
-        TILES[height - 1][0][vectors - 1][partial](&tile);
-#else
-        element *to = tile.c, edge[TILE_ROWS * TILE_COLUMNS];
-        for (int64_t i = 0; partial && accumulate && i < height; i++) {
-            memcpy(edge + i * TILE_COLUMNS, to + i * c_step, (size_t)columns * sizeof(element));
-            memset(edge + i * TILE_COLUMNS + columns, 0, (size_t)(TILE_COLUMNS - columns) * sizeof(element));
-        }
-        tile.c = partial ? edge : to;
-        tile.c_step = partial ? TILE_COLUMNS : c_step;
-        TILES[height - 1][0][vectors - 1][0](&tile);
-        for (int64_t i = 0; partial && i < height; i++) {
-            memcpy(to + i * c_step, edge + i * TILE_COLUMNS, (size_t)columns * sizeof(element));
-        }
-        tile.c = to;
-#endif
+        run_columns(tile, height, columns, 0);
         tile.a += height * a_step;
         tile.c += height * c_step;
     }
@@ -211,7 +194,8 @@ void GEMM_FACE(multiply_packed)(const Packed *b, int64_t rows, const element *a,
     if (rows <= FEW_ROWS) {
         for (int panels = FEW_PANELS; panels > 1; panels /= 2) {
             for (; column + panels * TILE_COLUMNS <= b->columns; column += panels * TILE_COLUMNS) {
-                few[rows - 1][panels == 2](b, b->at + column / TILE_COLUMNS * b->panel, a, a_step, c + column, c_step, accumulate);
+                const element *at = b->at + column / TILE_COLUMNS * b->panel;
+                few[rows - 1][panels == 2](b, at, a, a_step, c + column, c_step, accumulate);
             }
         }
     }

@@ -3,6 +3,8 @@
 #ifndef TENSORGRAD_GEMM_VECTOR_H
 #define TENSORGRAD_GEMM_VECTOR_H
 
+#include <string.h>
+
 #include "level.h"
 
 #if defined(__SSE2__)
@@ -142,6 +144,31 @@ typedef void (*tile_fn)(const Tile *);
 
 /* By rows - 1, whether A is transposed, vectors - 1, whether the last vector is masked (gemm_tile.h). */
 extern const tile_fn TILES[TILE_ROWS][2][2][2];
+
+/* A tile of so many rows and columns, whose mask this sets. Where there are no masks and the last vector exists in part, whole
+   ones are written beside C, and what exists of them is copied. */
+ALWAYS_INLINE void run_columns(Tile tile, int64_t rows, int64_t columns, int transposed)
+{
+    int vectors = columns > LANES ? 2 : 1;
+    int partial = columns != vectors * LANES;
+    tile.mask = mask_of(columns - (vectors - 1) * LANES);
+    if (MASKED || !partial) {
+        TILES[rows - 1][transposed][vectors - 1][MASKED && partial](&tile);
+        return;
+    }
+    element *c = tile.c, edge[TILE_ROWS * TILE_COLUMNS];
+    int64_t c_step = tile.c_step;
+    for (int64_t r = 0; r < rows && (tile.flags & GEMM_ACCUMULATE); r++) {
+        memcpy(edge + r * TILE_COLUMNS, c + r * c_step, (size_t)columns * sizeof(element));
+        memset(edge + r * TILE_COLUMNS + columns, 0, (size_t)(TILE_COLUMNS - columns) * sizeof(element));
+    }
+    tile.c = edge;
+    tile.c_step = TILE_COLUMNS;
+    TILES[rows - 1][transposed][vectors - 1][0](&tile);
+    for (int64_t r = 0; r < rows; r++) {
+        memcpy(c + r * c_step, edge + r * TILE_COLUMNS, (size_t)columns * sizeof(element));
+    }
+}
 #else
 #define LANES 8
 #define TILE_ROWS 8

@@ -48,8 +48,14 @@
 #define ONE_BY_ONE
 #endif
 
-#if defined(__GNUC__)
+/* Whether the compiler has vectors as types. PLAIN_C builds as where it has not, which is how that is tried. */
+#if defined(__GNUC__) && !defined(PLAIN_C)
 #define VECTOR_TYPES 1
+#else
+#define VECTOR_TYPES 0
+#endif
+
+#if defined(__GNUC__)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NEVER_INLINE __attribute__((noinline))
 #define LIKELY(x) __builtin_expect(!!(x), 1)

@@ -3,17 +3,14 @@
    unit is a plane. */
 #include "entries.h"
 #include "part.h"
-
-typedef struct Axis {
-    int64_t extent, outputs, kernel, stride, padding, dilation;     /* kernel 0: parts of nearly one size */
-} Axis;
+#include "windows.h"
 
 /* The positions of a window that are not padding are from `first` on, before `end`. */
 typedef struct Reach {
     int64_t first, end, counted;        /* counted: with the padding that an average may count */
 } Reach;
 
-ALWAYS_INLINE Reach reach_of(const Axis *axis, int64_t output)
+ALWAYS_INLINE Reach reach_of(const Window *axis, int64_t output)
 {
     Reach reach;
     if (axis->kernel == 0) {
@@ -32,7 +29,7 @@ ALWAYS_INLINE Reach reach_of(const Axis *axis, int64_t output)
 }
 
 /* The outputs of an axis whose windows have no padding, from `first` on, before `end`. */
-ALWAYS_INLINE Reach inner_of(const Axis *axis)
+ALWAYS_INLINE Reach inner_of(const Window *axis)
 {
     Reach inner = {0, 0, 0};
     int64_t room = axis->extent + axis->padding - (axis->kernel - 1) * axis->dilation - 1;
@@ -47,14 +44,14 @@ ALWAYS_INLINE Reach inner_of(const Axis *axis)
 
 /* A row of outputs: what its windows reach in the outer two dimensions. */
 typedef struct Row {
-    const Axis *axis;                   /* three */
+    const Window *axis;                   /* three */
     Reach deep, high, inner;
 } Row;
 
 /* What a caller by names may have wrong: windows that do not belong to such planes. */
 static const char *refuse_windows(const KernelArgs *a)
 {
-    const Axis *axis = a->data[1];
+    const Window *axis = a->data[1];
     int64_t inputs = 1, outputs = 1, most = 1 << 30;
     for (int d = 0; d < 3; d++, axis++) {
         int64_t least = axis->stride < axis->dilation ? axis->stride : axis->dilation;

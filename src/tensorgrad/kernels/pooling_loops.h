@@ -9,7 +9,7 @@
 /* Outputs one by one. */
 static void FN(max_each)(const Row *row, const element *plane, int64_t from, int64_t to, element *out, int64_t *indices)
 {
-    const Axis *axis = row->axis;
+    const Window *axis = row->axis;
     for (int64_t j = from; j < to; j++) {
         Reach wide = reach_of(&axis[2], j);
         int64_t at = (row->deep.first * axis[1].extent + row->high.first) * axis[2].extent + wide.first;
@@ -36,7 +36,7 @@ static void FN(max_each)(const Row *row, const element *plane, int64_t from, int
 ALWAYS_INLINE void FN(max_block)(const Row *row, const element *plane, int64_t start, int64_t kernel, int64_t stride,
                                  int64_t dilation, int64_t taps, element *best, place *where)
 {
-    const Axis *axis = row->axis;
+    const Window *axis = row->axis;
     place first = (place)((row->deep.first * axis[1].extent + row->high.first) * axis[2].extent + start);
     for (int l = 0; l < PART; l++) {
         best[l] = -(element)INFINITY;
@@ -66,7 +66,7 @@ ALWAYS_INLINE void FN(max_block)(const Row *row, const element *plane, int64_t s
 
 static void FN(max_row)(const Row *row, const element *plane, const element *end, element *out, int64_t *indices)
 {
-    const Axis *wide = &row->axis[2];
+    const Window *wide = &row->axis[2];
     int64_t from = row->inner.first, to = row->inner.end, kernel = wide->kernel, stride = wide->stride;
     int64_t last = ((row->deep.end - 1) * row->axis[1].extent + row->high.end - 1) * wide->extent;
     int64_t needs = (PART - 1) * stride + (kernel - 1) * wide->dilation + 1;
@@ -112,7 +112,7 @@ static void FN(max_row)(const Row *row, const element *plane, const element *end
 /* data = x, windows, largest, where they stand in their planes */
 static void FN(max_pool)(const KernelArgs *a, int64_t from, int64_t to)
 {
-    Row row = {.axis = a->data[1], .inner = inner_of((const Axis *)a->data[1] + 2)};
+    Row row = {.axis = a->data[1], .inner = inner_of((const Window *)a->data[1] + 2)};
     const element *end = (const element *)a->data[0] + a->size[0] * a->size[3];
     for (int64_t u = from; u < to; u++) {
         const element *plane = (const element *)a->data[0] + u * a->size[3];
@@ -178,7 +178,7 @@ ALWAYS_INLINE int FN(reaches)(const Row *row, Reach wide)
 
 static void FN(avg_each)(const KernelArgs *a, const Row *row, const element *plane, int64_t from, int64_t to, element *out)
 {
-    const Axis *axis = row->axis;
+    const Window *axis = row->axis;
     for (int64_t j = from; j < to; j++) {
         Reach wide = reach_of(&axis[2], j);
         element sum = 0;
@@ -198,7 +198,7 @@ static void FN(avg_each)(const KernelArgs *a, const Row *row, const element *pla
 ALWAYS_INLINE void FN(sum_block)(const Row *row, const element *plane, int64_t start, int64_t kernel, int64_t stride,
                                  int64_t taps, element *sum)
 {
-    const Axis *axis = row->axis;
+    const Window *axis = row->axis;
     for (int l = 0; l < PART; l++) {
         sum[l] = 0;
     }
@@ -220,7 +220,7 @@ ALWAYS_INLINE void FN(sum_block)(const Row *row, const element *plane, int64_t s
 
 static void FN(avg_row)(const KernelArgs *a, const Row *row, const element *plane, const element *end, element *out)
 {
-    const Axis *wide = &row->axis[2];
+    const Window *wide = &row->axis[2];
     int64_t from = row->inner.first, to = row->inner.end, kernel = wide->kernel, stride = wide->stride;
     int64_t last = ((row->deep.end - 1) * row->axis[1].extent + row->high.end - 1) * wide->extent;
     int64_t needs = (PART - 1) * stride + kernel;
@@ -262,7 +262,7 @@ static void FN(avg_row)(const KernelArgs *a, const Row *row, const element *plan
 /* data = x, windows, means; integer = whether padding counts, what to divide by, or 0 */
 static void FN(avg_pool)(const KernelArgs *a, int64_t from, int64_t to)
 {
-    Row row = {.axis = a->data[1], .inner = inner_of((const Axis *)a->data[1] + 2)};
+    Row row = {.axis = a->data[1], .inner = inner_of((const Window *)a->data[1] + 2)};
     const element *end = (const element *)a->data[0] + a->size[0] * a->size[3];
     for (int64_t u = from; u < to; u++) {
         const element *plane = (const element *)a->data[0] + u * a->size[3];
@@ -300,7 +300,7 @@ ALWAYS_INLINE void FN(spread)(element *x, const element *shares, int64_t count, 
 
 static void FN(avg_row_back)(const KernelArgs *a, const Row *row, const element *g, element *plane)
 {
-    const Axis *axis = row->axis;
+    const Window *axis = row->axis;
     int64_t outputs = axis[2].outputs, kernel = axis[2].kernel, stride = axis[2].stride;
     element shares[MOST_SHARES];
     for (int64_t from = 0, to; from < outputs; from = to) {
@@ -338,7 +338,7 @@ static void FN(avg_row_back)(const KernelArgs *a, const Row *row, const element 
 /* data = g, windows, gradient of x; integer as of avg_pool */
 static void FN(avg_pool_backward)(const KernelArgs *a, int64_t from, int64_t to)
 {
-    Row row = {.axis = a->data[1], .inner = inner_of((const Axis *)a->data[1] + 2)};
+    Row row = {.axis = a->data[1], .inner = inner_of((const Window *)a->data[1] + 2)};
     for (int64_t u = from; u < to; u++) {
         const element *g = (const element *)a->data[0] + u * a->size[1];
         element *plane = (element *)a->data[2] + u * a->size[3];

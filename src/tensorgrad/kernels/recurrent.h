@@ -13,15 +13,14 @@
 
 #include "activations.h"
 #include "entries.h"
+#include "gemm_vector.h"
 #include "math64.h"
 #include "pool.h"
 
 #if ELEMENT_BYTES == 4
-typedef float element;
 #define SIGMOID sigmoid32
 #define TANH tanh32
 #else
-typedef double element;
 #define SIGMOID sigmoid64
 #define TANH tanh
 #endif
@@ -31,7 +30,7 @@ typedef double element;
 enum { LSTM, GRU, RNN };
 
 #define GATES(kind) ((kind) == LSTM ? 4 : (kind) == GRU ? 3 : 1)
-#define KEPT(kind) ((kind) == LSTM ? 3 : (kind) == GRU ? 2 : 1)     /* numbers of a hidden unit beside its gates for the way back */
+#define KEPT(kind) ((kind) == LSTM ? 3 : (kind) == GRU ? 2 : 1)     /* numbers of a hidden unit, kept for the way back */
 #define WIDE(kind) ((kind) == RNN ? 128 : 32)                       /* hidden units of a block */
 #define BLOCK_SUMS 128                  /* that a row of a block has, at most */
 #define GRANULE 16                      /* numbers whose curves are computed together */
@@ -49,11 +48,6 @@ static int64_t rows_of_unit(const KernelArgs *a)
 static int64_t units_of_rows(const KernelArgs *a)
 {
     return divide_up(a->size[0], rows_of_unit(a));
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* The sequences of a piece, and its way along the steps. */
@@ -266,10 +260,10 @@ ALWAYS_INLINE void curve_block(const Row *row, int64_t rows, const int kind, int
 }
 
 /* data = what the input gives to the gates, which becomes what they are if something is kept; the weight of the state, the state,
-   which goes along, sizes; of an LSTM the cell, which goes along too, of a GRU the bias beside the weight, or NULL; the state after
-   every step, and what is kept or NULL: of an LSTM tanh of the cell, and the cell before; of a GRU what the state gives to the
-   third gate; of all, last, the state before. integer = rows, whether from the last step to the first, and of one gate whether it
-   is max(0, x) and not tanh. */
+   which goes along, sizes; of an LSTM the cell, which goes along too, of a GRU the bias beside the weight, or NULL; the state
+   after every step, and what is kept or NULL: of an LSTM tanh of the cell, and the cell before; of a GRU what the state gives to
+   the third gate; of all, last, the state before. integer = rows, whether from the last step to the first, and of one gate
+   whether it is max(0, x) and not tanh. */
 ALWAYS_INLINE void forward(const KernelArgs *a, int64_t from, int64_t to, const int kind)
 {
     const int gates = GATES(kind), lines = KEPT(kind), out = kind == RNN ? 4 : 5;
@@ -323,8 +317,9 @@ ALWAYS_INLINE void forward(const KernelArgs *a, int64_t from, int64_t to, const 
                                                  weight + (gate * units + first) * units, 1, units, sums + gate * lane,
                                                  sums_step, 0);
                 }
-                Row row = {x + i * gates * units + first, sums, NULL, mine + i * state_step + first, NULL, output + i * units + first,
-                           kept ? kept + i * lines * units + first : NULL, units, state_step, (int)a->integer[2]};
+                Row row = {x + i * gates * units + first, sums, NULL, mine + i * state_step + first, NULL,
+                           output + i * units + first, kept ? kept + i * lines * units + first : NULL, units, state_step,
+                           (int)a->integer[2]};
                 if (kind == LSTM) {
                     row.cell = (element *)a->data[4] + (w.first + i) * units + first;
                 } else if (kind == GRU && a->data[4]) {

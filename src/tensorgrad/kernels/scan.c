@@ -30,10 +30,9 @@ static int64_t scan_units(const KernelArgs *a)
         }                                                                                                              \
     }
 
-#define SCAN(name, T, type, backwards)                                                                                 \
-    static void backwards##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                                   \
+#define SCAN(kernel, name, T, type, turned)                                                                            \
+    static void kernel##_##T(const KernelArgs *a, int64_t from, int64_t to)                                            \
     {                                                                                                                  \
-        const int turned = sizeof #backwards > 1;                                                                      \
         int64_t length = a->size[1], inner = a->size[2], blocks = inner == 1 ? 1 : divide_up(inner, COLUMNS);          \
         int64_t start = turned ? (length - 1) * inner : 0, step = turned ? -inner : inner;                             \
         for (int64_t u = from; u < to; u++) {                                                                          \
@@ -62,9 +61,9 @@ static int64_t scan_units(const KernelArgs *a)
 #define SCANS(T, type)                                                                                                 \
     SCAN_LINES(cumsum, T, type, 0, +)                                                                                  \
     SCAN_LINES(cumprod, T, type, 1, *)                                                                                 \
-    SCAN(cumsum, T, type, )                                                                                            \
-    SCAN(cumsum, T, type, reversed_)                                                                                   \
-    SCAN(cumprod, T, type, )
+    SCAN(cumsum, cumsum, T, type, 0)                                                                                   \
+    SCAN(reversed_cumsum, cumsum, T, type, 1)                                                                          \
+    SCAN(cumprod, cumprod, T, type, 0)
 
 SCANS(f32, float)
 SCANS(f64, double)

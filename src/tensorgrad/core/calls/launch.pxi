@@ -21,7 +21,7 @@ cdef int launch(const Kernel *kernel, KernelArgs *a) except -1:
     return launch_large(kernel, a, cost)
 
 
-cdef int launch_counting(const Kernel *kernel, KernelArgs *a) except -1:
+cdef int launch_checked(const Kernel *kernel, KernelArgs *a) except -1:
     """The same for a kernel that needs memory of its own, however little there is to do: it is asked whether it got it."""
     cdef double cost = kernel_cost(kernel, a)
     return launch_heard(kernel, a, cost) if LISTENING[0] else launch_large(kernel, a, cost)
@@ -38,7 +38,7 @@ cdef int launch_large(const Kernel *kernel, KernelArgs *a, double cost) except -
             failed = run_kernel(kernel, a, cost)
         end_unlocked()
     if failed:
-        raise MemoryError(f"{kernel.name.decode()}: no memory for what it sums apart")
+        raise MemoryError(f"{kernel.name.decode()}: no memory to work in")
     return 0
 
 

@@ -1,13 +1,5 @@
 # Convolutions: the three sums of products of ops/layers/convolution.py, by their kernels.
 
-cdef struct Dimension:          # a row of the kernels' geometry
-    int64_t size
-    int64_t kernel
-    int64_t stride
-    int64_t pad
-    int64_t dilation
-    int64_t out
-
 cdef enum:
     MOST_DIMENSIONS = 3
     FARTHEST = 1 << 30          # sizes and settings past it are left to Python's own integers
@@ -23,39 +15,39 @@ cdef bint is_listed(object values, int rank) except -1:
     return True
 
 
-cdef bint lay_out(Dimension *dims, int rank, const Py_ssize_t *size, const Py_ssize_t *kernel, object stride, object padding,
+cdef bint lay_out(Window *dims, int rank, const Py_ssize_t *size, const Py_ssize_t *kernel, object stride, object padding,
                   object dilation) except -1:
     """The geometry, in front dimensions of one pixel where there are less than three; False where it is none."""
-    cdef Dimension *d
-    cdef int i
+    cdef Window *d
+    cdef int i, setting
     if not 1 <= rank <= MOST_DIMENSIONS or not is_listed(stride, rank) or not is_listed(padding, rank) or (
             not is_listed(dilation, rank)):
         return False
     for i in range(MOST_DIMENSIONS):
         d = &dims[i]
-        d.size = d.kernel = d.stride = d.dilation = d.out = 1
-        d.pad = 0
+        d.extent = d.kernel = d.stride = d.dilation = d.outputs = 1
+        d.padding = 0
         if i < MOST_DIMENSIONS - rank:
             continue
         setting = i - (MOST_DIMENSIONS - rank)
         if not (0 <= padding[setting] < FARTHEST and 0 < stride[setting] < FARTHEST and 0 < dilation[setting] < FARTHEST):
             return False
-        d.size, d.kernel = size[<int>setting], kernel[<int>setting]
-        d.stride, d.pad, d.dilation = stride[setting], padding[setting], dilation[setting]
-        if not (0 < d.size < FARTHEST and 0 < d.kernel < FARTHEST) or d.dilation * (d.kernel - 1) >= d.size + 2 * d.pad:
+        d.extent, d.kernel = size[setting], kernel[setting]
+        d.stride, d.padding, d.dilation = stride[setting], padding[setting], dilation[setting]
+        if not (0 < d.extent < FARTHEST and 0 < d.kernel < FARTHEST) or d.dilation * (d.kernel - 1) >= d.extent + 2 * d.padding:
             return False
-        d.out = (d.size + 2 * d.pad - d.dilation * (d.kernel - 1) - 1) // d.stride + 1
+        d.outputs = (d.extent + 2 * d.padding - d.dilation * (d.kernel - 1) - 1) // d.stride + 1
     return True
 
 
-cdef inline void convolution_args(KernelArgs *a, const Dimension *dims, int64_t images, int64_t channels, int64_t filters,
+cdef inline void convolution_args(KernelArgs *a, const Window *dims, int64_t images, int64_t channels, int64_t filters,
                                   int64_t groups) noexcept:
     begin(a, 4)
     a.size[0] = filters
     a.size[1] = channels // groups * dims[0].kernel * dims[1].kernel * dims[2].kernel
     a.size[2] = images
-    a.size[3] = dims[0].out * dims[1].out * dims[2].out
-    a.size[4] = channels * dims[0].size * dims[1].size * dims[2].size
+    a.size[3] = dims[0].outputs * dims[1].outputs * dims[2].outputs
+    a.size[4] = channels * dims[0].extent * dims[1].extent * dims[2].extent
     a.size[5] = channels
 
 
@@ -74,7 +66,7 @@ cdef inline bint is_bias(Tensor bias, int code, int64_t count) noexcept:
 
 cdef Tensor convolved(Tensor x, Tensor w, Tensor b, object stride, object padding, object dilation, object groups):
     """The result off the tape, of contiguous operands; None where there is no kernel for it."""
-    cdef Dimension dims[MOST_DIMENSIONS]
+    cdef Window dims[MOST_DIMENSIONS]
     cdef Py_ssize_t shape[2 + MOST_DIMENSIONS]
     cdef KernelArgs a
     cdef Tensor out
@@ -86,21 +78,21 @@ cdef Tensor convolved(Tensor x, Tensor w, Tensor b, object stride, object paddin
     convolution_args(&a, dims, shape_of(x)[0], shape_of(x)[1], shape_of(w)[0], groups)
     shape[0], shape[1] = shape_of(x)[0], shape_of(w)[0]
     for i in range(rank):
-        shape[2 + i] = dims[MOST_DIMENSIONS - rank + i].out
+        shape[2 + i] = dims[MOST_DIMENSIONS - rank + i].outputs
     out = new_tensor(x.nd, shape, x.code)
     a.data[0] = x.at
     a.data[1] = w.at
     a.data[2] = NULL if b is None else b.at
     a.data[3] = dims
     a.data[4] = out.at
-    launch_counting(OP_CONVOLUTION.kernels[x.code], &a)
+    launch_checked(OP_CONVOLUTION.kernels[x.code], &a)
     return out
 
 
 cdef Tensor convolved_back(Tensor g, Tensor w, Tensor b, object size, object stride, object padding, object dilation,
                            object groups):
     """What the input gets back, or what a transposed convolution gives."""
-    cdef Dimension dims[MOST_DIMENSIONS]
+    cdef Window dims[MOST_DIMENSIONS]
     cdef Py_ssize_t shape[2 + MOST_DIMENSIONS]
     cdef KernelArgs a
     cdef Tensor out
@@ -119,7 +111,7 @@ cdef Tensor convolved_back(Tensor g, Tensor w, Tensor b, object size, object str
             lay_out(dims, rank, shape + 2, shape_of(w) + 2, stride, padding, dilation)):
         return None
     for i in range(rank):
-        if dims[MOST_DIMENSIONS - rank + i].out != shape_of(g)[2 + i]:
+        if dims[MOST_DIMENSIONS - rank + i].outputs != shape_of(g)[2 + i]:
             return None
     convolution_args(&a, dims, shape[0], shape[1], shape_of(w)[0], groups)
     out = new_tensor(g.nd, shape, g.code)
@@ -128,13 +120,13 @@ cdef Tensor convolved_back(Tensor g, Tensor w, Tensor b, object size, object str
     a.data[2] = NULL if b is None else b.at
     a.data[3] = dims
     a.data[4] = out.at
-    launch_counting(OP_CONVOLUTION_INPUT.kernels[g.code], &a)
+    launch_checked(OP_CONVOLUTION_INPUT.kernels[g.code], &a)
     return out
 
 
 cdef Tensor convolved_weight(Tensor g, Tensor x, object kernel, object stride, object padding, object dilation, object groups):
     """What the weight gets back."""
-    cdef Dimension dims[MOST_DIMENSIONS]
+    cdef Window dims[MOST_DIMENSIONS]
     cdef Py_ssize_t shape[2 + MOST_DIMENSIONS]
     cdef KernelArgs a
     cdef Tensor out
@@ -153,7 +145,7 @@ cdef Tensor convolved_weight(Tensor g, Tensor x, object kernel, object stride, o
             lay_out(dims, rank, shape_of(x) + 2, shape + 2, stride, padding, dilation)):
         return None
     for i in range(rank):
-        if dims[MOST_DIMENSIONS - rank + i].out != shape_of(g)[2 + i]:
+        if dims[MOST_DIMENSIONS - rank + i].outputs != shape_of(g)[2 + i]:
             return None
     convolution_args(&a, dims, shape_of(x)[0], shape_of(x)[1], shape[0], groups)
     out = new_tensor(x.nd, shape, x.code)
@@ -161,7 +153,7 @@ cdef Tensor convolved_weight(Tensor g, Tensor x, object kernel, object stride, o
     a.data[1] = x.at
     a.data[2] = dims
     a.data[3] = out.at
-    launch_counting(OP_CONVOLUTION_WEIGHT.kernels[x.code], &a)
+    launch_checked(OP_CONVOLUTION_WEIGHT.kernels[x.code], &a)
     return out
 
 

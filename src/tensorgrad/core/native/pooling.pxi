@@ -5,7 +5,7 @@ cdef enum:
     MOST_INPUTS = 1 << 30       # of a plane whose positions a kernel counts in 32 bits
     MOST_STRIDE = 1 << 25
 
-ctypedef struct Axis:           # as kernels/pooling.c has it
+ctypedef struct Window:         # as kernels/windows.h has it
     int64_t extent
     int64_t outputs
     int64_t kernel              # 0: parts of nearly one size
@@ -14,7 +14,7 @@ ctypedef struct Axis:           # as kernels/pooling.c has it
     int64_t dilation
 
 ctypedef struct Windows:
-    Axis axis[3]                # the dimensions of a plane, which come last
+    Window axis[3]                # the dimensions of a plane, which come last
     int64_t planes
     int64_t outputs             # of a plane
     int64_t inputs
@@ -71,7 +71,7 @@ cdef bint read_windows(Windows *w, Op op, void **args, Py_ssize_t count, Tensor 
     cdef int64_t dilation[3]
     cdef int64_t room, gap
     cdef int i
-    cdef Axis *axis
+    cdef Window *axis
     cdef bint ceil
     step = given_or_default(op, args, count, 2)
     rounds = given_or_default(op, args, count, 4 + dilates)
@@ -105,7 +105,7 @@ cdef bint read_even(Windows *w, object sizes, Tensor x, int n) except -1:
     """The windows that part each dimension evenly, as ``output_size`` says."""
     cdef int64_t parts
     cdef int i
-    cdef Axis *axis
+    cdef Window *axis
     if type(sizes) is int:
         sizes = (sizes,) * n
     if (type(sizes) is not tuple and type(sizes) is not list) or len(sizes) != n or not begin_windows(w, x, n):
@@ -254,7 +254,7 @@ cdef object averaged(Tensor x, Tensor data, Windows *w, int n, bint include_pad,
         launch(OP_AVG_POOL.kernels[data.code], &a)
     if tg_grad and needs_grad(x):
         node = record_one(OP_AVG_POOL, out, x, 0)
-        packed = PyBytes_FromStringAndSize(<char *>&w.axis[3 - n], n * sizeof(Axis))
+        packed = PyBytes_FromStringAndSize(<char *>&w.axis[3 - n], n * sizeof(Window))
         node.settings = [None, packed, include_pad, divisor, shape_tuple(data)]
     return out
 
@@ -301,7 +301,7 @@ cdef int avg_pool_vjp(Node node, Tensor g) except -1:
     cdef Tensor out
     cdef KernelArgs a
     cdef bytes packed = node.settings[1]
-    cdef int i, n = <int>(len(packed) // <Py_ssize_t>sizeof(Axis)), nd = read_dims(node.settings[4], shape, node.op.__name__)
+    cdef int i, n = <int>(len(packed) // <Py_ssize_t>sizeof(Window)), nd = read_dims(node.settings[4], shape, node.op.__name__)
     cdef const Kernel *fn = node.op.backward_kernels[g.code]
     if fn is NULL or g.count == 0 or nd != g.nd:
         return formula_vjp(node, g)
@@ -309,7 +309,7 @@ cdef int avg_pool_vjp(Node node, Tensor g) except -1:
     out = new_tensor(nd, shape, g.code)
     if (nd != n + 1 and nd != n + 2) or not begin_windows(&w, out, n):
         return formula_vjp(node, g)
-    memcpy(&w.axis[3 - n], <const char *>packed, n * sizeof(Axis))
+    memcpy(&w.axis[3 - n], <const char *>packed, n * sizeof(Window))
     end_windows(&w)
     for i in range(n):
         if w.axis[3 - n + i].extent != shape[nd - n + i] or w.axis[3 - n + i].outputs != shape_of(g)[nd - n + i]:

@@ -11,6 +11,7 @@ from tensorgrad.nn.modules.lazy import LazyModuleMixin
 from tensorgrad.nn.modules.module import Module
 from tensorgrad.nn.modules.utils import _ntuple
 from tensorgrad.nn.parameter import Parameter, UninitializedParameter
+from tensorgrad.ops.layers.convolution import same_padding
 
 __all__ = [
     "Conv1d",
@@ -106,10 +107,11 @@ class _ConvNd(Module):
         """The padding as `F.pad` takes it: before and after, from the last dimension backwards."""
         if self.padding == "valid":
             return (0,) * (2 * self.rank)
-        if self.padding != "same":
-            return tuple(p for p in reversed(self.padding) for _ in range(2))
-        whole = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=False)]
-        return tuple(side for n in reversed(whole) for side in (n // 2, n - n // 2))
+        if self.padding == "same":
+            sides = same_padding(self.kernel_size, self.dilation)
+        else:
+            sides = [(p, p) for p in self.padding]
+        return tuple(each for side in reversed(sides) for each in side)
 
     def extra_repr(self):
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"

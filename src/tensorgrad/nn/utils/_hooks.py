@@ -27,6 +27,11 @@ def take_out(module: Module, kind: type, name: str) -> Module:
     found = hooks_on(module, kind, name)
     if not found:
         raise ValueError(f"{name!r} of {type(module).__name__} has no {kind.__name__}")
+    return end_first(module, found)
+
+
+def end_first(module: Module, found: dict[int, Any]) -> Module:
+    """Has the first of some hooks leave its parameter as it was, and removes it; gives back the module."""
     number, hook = next(iter(found.items()))
     hook.remove(module)
     del module._forward_pre_hooks[number]

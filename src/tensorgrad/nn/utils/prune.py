@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.nn.modules.module import Module
+from tensorgrad.nn.utils._hooks import end_first
 from tensorgrad.nn.utils.convert_parameters import parameters_to_vector
 
 __all__ = [
@@ -445,10 +446,7 @@ def remove(module: Module, name: str) -> Module:
     found = _hooks_on(module, name)
     if not found:
         raise ValueError(f"{name!r} of {type(module).__name__} is not pruned")
-    number, method = next(iter(found.items()))
-    method.remove(module)
-    del module._forward_pre_hooks[number]
-    return module
+    return end_first(module, found)
 
 
 def is_pruned(module: Module) -> bool:

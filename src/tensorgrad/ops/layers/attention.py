@@ -76,17 +76,17 @@ def scaled_dot_product_attention(
     scores = products.matmul(query * scale, key.mT)
     if is_causal:
         attn_mask = creation.ones(scores.shape[-2:], dtype=bool_).tril()
-    hidden = None  # the queries that see no key
-    if attn_mask is None:
-        pass
-    elif attn_mask.dtype is bool_:
+    hidden = None  # the queries that see no key, if there are any
+    if attn_mask is not None and not is_causal:
+        seen = attn_mask if attn_mask.dtype is bool_ else attn_mask != -math.inf
+        blind = ~seen.any(-1, keepdim=True)
+        hidden = blind if blind.any() else None
+    if attn_mask is not None and attn_mask.dtype is bool_:
         scores = scores.masked_fill(~attn_mask, -math.inf)
-        hidden = None if is_causal else ~attn_mask.any(-1, keepdim=True)
-    else:
-        hidden = (attn_mask == -math.inf).all(-1, keepdim=True)
-        scores = scores + (attn_mask.masked_fill(hidden, 0.0) if hidden.any() else attn_mask)
+    elif attn_mask is not None:
+        scores = scores + (attn_mask if hidden is None else attn_mask.masked_fill(hidden, 0.0))
     weights = scores.softmax(-1)
-    if hidden is not None and hidden.any():
+    if hidden is not None:
         weights = weights.masked_fill(hidden, 0.0)
     if dropout_p > 0:
         weights = dropout(weights, dropout_p, True)

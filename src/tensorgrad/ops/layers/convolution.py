@@ -8,51 +8,30 @@ every order is there. A transposed convolution is ``_convolution_input``.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.ops._kinds import want_tensors
+from tensorgrad.ops.layers._taps import F_, TOP, WINDOWED, family, of_dims, ones
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.shapes import padding as edges
-from tensorgrad.ops.shapes import shaping
+from tensorgrad.ops.shapes import patches, shaping
 
-BOTH = ("tensorgrad", "tensorgrad.nn.functional")
+BOTH = (TOP, F_)
 
 
 # ---- the three sums of products
 
 
-def _windows(input, kernel, stride, padding, dilation, out):
-    """The pixels that each tap meets: a view (batch, channels, *kernel, *out) of the padded input."""
-    padded = np.pad(input, ((0, 0), (0, 0), *((p, p) for p in padding)))
-    batch, channels, *steps = padded.strides
-    return np.lib.stride_tricks.as_strided(
-        padded,
-        (*input.shape[:2], *kernel, *out),
-        (
-            batch,
-            channels,
-            *(step * d for step, d in zip(steps, dilation, strict=True)),
-            *(step * s for step, s in zip(steps, stride, strict=True)),
-        ),
-    )
-
-
-def _patches(input, kernel, stride, padding, dilation, groups, out):
-    """The same as columns: (batch, groups, channels of a group * kernel, pixels)."""
-    windows = _windows(input, kernel, stride, padding, dilation, out)
+def _columns(input, kernel, stride, padding, dilation, groups):
+    """The patches as (batch, groups, channels of a group * kernel, places), and how many places each
+    dimension has.
+    """
+    found = patches.patches(input, kernel, dilation, padding, stride)
+    places = found.shape[2 + len(kernel) :]
     depth = input.shape[1] // groups * math.prod(kernel)
-    return windows.reshape(input.shape[0], groups, depth, math.prod(out))
-
-
-def _sizes(size, kernel, stride, padding, dilation):
-    """How many places a kernel has along each dimension."""
-    return [
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
-    ]
+    return found.reshape(input.shape[0], groups, depth, math.prod(places)), places
 
 
 def _sum_but_channels(g):
@@ -82,9 +61,7 @@ def _convolution(input, weight, stride, padding, dilation, groups, bias=None):
     """Sums of products of (batch, channels, *size) with (filters, channels / groups, *kernel), and a bias for
     each filter.
     """
-    kernel = weight.shape[2:]
-    out = _sizes(input.shape[2:], kernel, stride, padding, dilation)
-    columns = _patches(input, kernel, stride, padding, dilation, groups, out)
+    columns, out = _columns(input, weight.shape[2:], stride, padding, dilation, groups)
     found = np.matmul(weight.reshape(groups, weight.shape[0] // groups, -1), columns)
     found = found.reshape(input.shape[0], weight.shape[0], *out)
     return found if bias is None else found + bias.reshape(-1, *(1,) * len(out))
@@ -116,15 +93,7 @@ def _convolution_input(grad, weight, size, stride, padding, dilation, groups, bi
         weight.reshape(groups, weight.shape[0] // groups, -1).swapaxes(1, 2),
         grad.reshape(batch, groups, weight.shape[0] // groups, math.prod(out)),
     ).reshape(batch, channels, *kernel, *out)
-    full = np.zeros((batch, channels, *(n + 2 * p for n, p in zip(size, padding, strict=True))), grad.dtype)
-    for tap in np.ndindex(*kernel):
-        places: tuple[Any, ...] = tuple(
-            slice(t * d, t * d + s * (n - 1) + 1, s)
-            for t, d, s, n in zip(tap, dilation, stride, out, strict=True)
-        )
-        full[(..., *places)] += columns[(slice(None), slice(None), *tap)]
-    inside: tuple[Any, ...] = tuple(slice(p, p + n) for p, n in zip(padding, size, strict=True))
-    found = full[(..., *inside)]
+    found = patches.add_patches(columns, size, kernel, dilation, padding, stride)
     return np.ascontiguousarray(found) if bias is None else found + bias.reshape(-1, *(1,) * len(size))
 
 
@@ -147,7 +116,7 @@ def _convolution_input(grad, weight, size, stride, padding, dilation, groups, bi
 )
 def _convolution_weight(input, grad, kernel, stride, padding, dilation, groups):
     """What every tap gets back: the sums over all pixels that it meets, in all of the batch."""
-    columns = _patches(input, kernel, stride, padding, dilation, groups, grad.shape[2:])
+    columns, _ = _columns(input, kernel, stride, padding, dilation, groups)
     filters = grad.shape[1] // groups
     batch, _, depth, places = columns.shape
     rows = grad.reshape(batch, groups, filters, places).transpose(1, 2, 0, 3)
@@ -161,26 +130,13 @@ def _convolution_weight(input, grad, kernel, stride, padding, dilation, groups):
 # ---- what a call may say
 
 
-def _listed(name: str, value, rank: int) -> tuple[int, ...]:
-    """A setting for each dimension, from a number, or a list of one or as many."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if not all(isinstance(v, (int, np.integer)) for v in values):
-        raise TypeError(f"convolution(): argument '{name}' must be tuple of ints, not {value!r}")
-    if len(values) not in (1, rank):
-        raise RuntimeError(
-            f"expected {name} to be a single integer value or a list of {rank} values to match the "
-            f"convolution dimensions, but got {name}={list(values)}"
-        )
-    return tuple(int(v) for v in values) * (rank if len(values) == 1 else 1)
-
-
-def _settings(rank, groups, **given):
+def _settings(name, rank, groups, **given):
     """The settings, each as a tuple; RuntimeError for what no convolution can have."""
-    found = {name: _listed(name, value, rank) for name, value in given.items()}
-    for name, values in found.items():
-        signed = "padding" in name
+    found = {key: of_dims(name, key, value, rank) for key, value in given.items()}
+    for key, values in found.items():
+        signed = "padding" in key
         if min(values) < (0 if signed else 1):
-            raise RuntimeError(f"{'negative' if signed else 'non-positive'} {name} is not supported")
+            raise RuntimeError(f"{'negative' if signed else 'non-positive'} {key} is not supported")
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
     return found.values()
@@ -231,19 +187,25 @@ def _batched(name, input, rank):
     return (input, True) if input.ndim == rank + 2 else (shaping.unsqueeze(input, 0), False)
 
 
+def same_padding(kernel, dilation):
+    """What keeps the size, (before, after) in each dimension: where it is odd, there is one more behind."""
+    whole = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    return [(n // 2, n - n // 2) for n in whole]
+
+
 def _by_words(input, kernel, stride, padding, dilation):
-    """The input and the padding for 'same' and 'valid'; what 'same' has more at the end is put on first."""
+    """The input and the padding for 'same' and 'valid'; what 'same' has more behind is put on first."""
     if padding not in ("same", "valid"):
         raise RuntimeError(f"Invalid padding string: {padding!r}")
     if padding == "valid":
         return input, (0,) * len(kernel)
     if max(stride) > 1:
         raise RuntimeError("padding='same' is not supported for strided convolutions")
-    whole = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-    odd = [n % 2 for n in whole]
-    if any(odd):
-        input = edges.constant_pad_nd(input, [side for n in reversed(odd) for side in (0, n)])
-    return input, tuple(n // 2 for n in whole)
+    sides = same_padding(kernel, dilation)
+    if any(before != after for before, after in sides):
+        more = [each for before, after in reversed(sides) for each in (0, after - before)]
+        input = edges.constant_pad_nd(input, more)
+    return input, tuple(before for before, _ in sides)
 
 
 def _convolve(name, rank, input, weight, bias, stride, padding, dilation, groups):
@@ -251,7 +213,7 @@ def _convolve(name, rank, input, weight, bias, stride, padding, dilation, groups
     input, batched = _batched(name, input, rank)
     words = isinstance(padding, str)
     stride, padded, dilation = _settings(
-        rank, groups, stride=stride, padding=0 if words else padding, dilation=dilation
+        name, rank, groups, stride=stride, padding=0 if words else padding, dilation=dilation
     )
     _check_operands(input, weight, bias, rank, groups, False)
     kernel = tuple(weight.shape[2:])
@@ -276,7 +238,7 @@ def _convolve_transposed(
         raise TypeError(f"{name}(): argument 'padding' must be tuple of ints, not str")
     input, batched = _batched(name, input, rank)
     stride, padding, extra, dilation = _settings(
-        rank, groups, stride=stride, padding=padding, output_padding=output_padding, dilation=dilation
+        name, rank, groups, stride=stride, padding=padding, output_padding=output_padding, dilation=dilation
     )
     _check_operands(input, weight, bias, rank, groups, True)
     if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation, strict=True)):
@@ -301,32 +263,20 @@ def _convolve_transposed(
 
 # ---- by number of dimensions
 
-SIZES = ("L", "H, W", "D, H, W")
 PLAIN = r"""Sums of products of a small kernel with the input under it, at each place, and an offset:
-    :math:`y_o = b_o + \sum_c w_{{oc}} \star x_c` over {rank} dimension{s}.
+:math:`y_o = b_o + \sum_c w_{{oc}} \star x_c`, in {n}-d.
 
-    Shapes: input :math:`(N, C, {size})` or without batch, weight :math:`(O, C / groups, *kernel)`, output
-    :math:`(N, O, \lfloor (L + 2\,padding - dilation\,(kernel - 1) - 1) / stride \rfloor + 1)` in each
-    dimension. ``padding``: zeros put on at both ends, or "same" (the size stays, stride 1 only), or "valid"
-    (none). With ``groups`` each of as many parts of the filters sees its part of the channels.
+Shapes: input :math:`(N, C, {shape})` or without batch, weight :math:`(O, C / groups, *kernel)`, output
+:math:`(N, O, \lfloor (L + 2\,padding - dilation\,(kernel - 1) - 1) / stride \rfloor + 1)` in each dimension.
+``padding``: zeros put on at both ends, or "same" (the size stays, stride 1 only), or "valid" (none). With
+``groups`` each of as many parts of the filters sees its part of the channels.
+"""
+TRANSPOSED = r"""The gradient of `conv{n}d` for its input, as a map of its own: each pixel puts a copy of the
+kernel, times itself, into the output, where copies add up.
 
-    >>> F.conv{rank}d(tg.ones(1, 1, {ones}), tg.ones(1, 1, {ones}), padding=1).sum()
-    tensor({total}.)
-    """
-TRANSPOSED = r"""The gradient of `conv{rank}d` for its input, as a map of its own: each pixel puts a copy of
-    the kernel, times itself, into the output, where copies add up.
-
-    Shapes: input :math:`(N, C, {size})` or without batch, weight :math:`(C, O / groups, *kernel)`, output
-    :math:`(L - 1)\,stride - 2\,padding + dilation\,(kernel - 1) + output\_padding + 1` in each dimension.
-
-    >>> F.conv_transpose{rank}d(tg.ones(1, 1, {ones}), tg.ones(1, 1, {ones})).sum()
-    tensor({total}.)
-    """
-
-
-def _documented(text, rank, total):
-    ones = ", ".join("2" * rank)
-    return text.format(rank=rank, s="" if rank == 1 else "s", size=SIZES[rank - 1], ones=ones, total=total)
+Shapes: input :math:`(N, C, {shape})` or without batch, weight :math:`(C, O / groups, *kernel)`, output
+:math:`(L - 1)\,stride - 2\,padding + dilation\,(kernel - 1) + output\_padding + 1` in each dimension.
+"""
 
 
 def _samples(rank, transposed):
@@ -353,12 +303,14 @@ def _declared(rank):
             turned, rank, input, weight, bias, stride, padding, output_padding, groups, dilation
         )
 
-    conv.__doc__ = _documented(PLAIN, rank, 2 ** (2 * rank))
-    conv_transpose.__doc__ = _documented(TRANSPOSED, rank, 2 ** (2 * rank))
-    others = ("stride", "padding", "dilation", "output_padding")
+    conv.__doc__, conv_transpose.__doc__ = PLAIN, TRANSPOSED
+    one = ones(rank, 1, 1)
+    plain = f">>> F.{name}({one}, {one}, padding=3).sum()\ntensor({16**rank}.)"
+    back = f">>> F.{turned}({one}, {one}).sum()\ntensor({16**rank}.)"
+    others = (*WINDOWED, "stride", "output_padding")
     return (
-        composite(name=name, at=BOTH, samples=_samples(rank, False), others=others)(conv),
-        composite(name=turned, at=BOTH, samples=_samples(rank, True), others=others)(conv_transpose),
+        family(rank, name, BOTH, plain, others, _samples(rank, False))(conv),
+        family(rank, turned, BOTH, back, others, _samples(rank, True))(conv_transpose),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -104,11 +105,47 @@ def _pair(value) -> tuple[int, int]:
     return pair * 2 if len(pair) == 1 else pair
 
 
-def _patch_counts(size, kernel, dilation, padding, stride):
+def patch_counts(size, kernel, dilation, padding, stride):
+    """How many places a kernel has along each dimension."""
     return [
         (n + 2 * p - d * (k - 1) - 1) // s + 1
         for n, k, d, p, s in zip(size, kernel, dilation, padding, stride, strict=True)
     ]
+
+
+def patches(input, kernel, dilation, padding, stride):
+    """A view of an array (batch, channels, *size) that is padded with zeros: what each tap of a kernel meets,
+    (batch, channels, *kernel, *places).
+    """
+    padded = np.pad(input, ((0, 0), (0, 0), *((p, p) for p in padding)))
+    batch, channels, *steps = padded.strides
+    return np.lib.stride_tricks.as_strided(
+        padded,
+        (*input.shape[:2], *kernel, *patch_counts(input.shape[2:], kernel, dilation, padding, stride)),
+        (
+            batch,
+            channels,
+            *(step * d for step, d in zip(steps, dilation, strict=True)),
+            *(step * s for step, s in zip(steps, stride, strict=True)),
+        ),
+    )
+
+
+def add_patches(columns, size, kernel, dilation, padding, stride):
+    """The adjoint of `patches`: (batch, channels, *kernel, *places) added up where each tap lies in arrays of
+    ``size``.
+    """
+    places = columns.shape[2 + len(size) :]
+    around = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
+    full = np.zeros((*columns.shape[:2], *around), columns.dtype)
+    for tap in np.ndindex(*kernel):
+        under: tuple[Any, ...] = tuple(
+            slice(t * d, t * d + s * (n - 1) + 1, s)
+            for t, d, s, n in zip(tap, dilation, stride, places, strict=True)
+        )
+        full[(..., *under)] += columns[(slice(None), slice(None), *tap)]
+    inside: tuple[Any, ...] = tuple(slice(p, p + n) for p, n in zip(padding, size, strict=True))
+    return full[(..., *inside)]
 
 
 @primitive(
@@ -122,15 +159,9 @@ def _patch_counts(size, kernel, dilation, padding, stride):
 )
 def _im2col(input, kernel, dilation, padding, stride):
     """Patches of images (batch, channels, height, width) as columns (batch, channels * patch, patches)."""
-    padded = np.pad(input, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
-    rows, columns = _patch_counts(input.shape[2:], kernel, dilation, padding, stride)
-    a, b, c, d = padded.strides
-    windows = np.lib.stride_tricks.as_strided(
-        padded,
-        (*input.shape[:2], *kernel, rows, columns),
-        (a, b, c * dilation[0], d * dilation[1], c * stride[0], d * stride[1]),
-    )
-    return windows.reshape(input.shape[0], input.shape[1] * math.prod(kernel), rows * columns)
+    found = patches(input, kernel, dilation, padding, stride)
+    depth, places = input.shape[1] * math.prod(kernel), math.prod(found.shape[4:])
+    return found.reshape(input.shape[0], depth, places)
 
 
 @primitive(
@@ -142,23 +173,10 @@ def _im2col(input, kernel, dilation, padding, stride):
 )
 def _col2im(input, size, kernel, dilation, padding, stride):
     """The adjoint of ``_im2col``: columns added up where their patches lie in an image of ``size``."""
-    rows, columns = _patch_counts(size, kernel, dilation, padding, stride)
     channels = input.shape[1] // math.prod(kernel)
-    windows = input.reshape(input.shape[0], channels, *kernel, rows, columns)
-    full = np.zeros(
-        (input.shape[0], channels, size[0] + 2 * padding[0], size[1] + 2 * padding[1]), input.dtype
-    )
-    for i in range(kernel[0]):
-        top = i * dilation[0]
-        for j in range(kernel[1]):
-            left = j * dilation[1]
-            full[
-                :,
-                :,
-                top : top + stride[0] * (rows - 1) + 1 : stride[0],
-                left : left + stride[1] * (columns - 1) + 1 : stride[1],
-            ] += windows[:, :, i, j]
-    return full[:, :, padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
+    counts = patch_counts(size, kernel, dilation, padding, stride)
+    columns = input.reshape(input.shape[0], channels, *kernel, *counts)
+    return add_patches(columns, size, kernel, dilation, padding, stride)
 
 
 def _check_patches(who: str, **settings):
@@ -186,7 +204,7 @@ def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1) -> Tenso
             f"Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions "
             f"for input, but got: {list(input.shape)}"
         )
-    counts = _patch_counts(input.shape[-2:], kernel, dilation, padding, stride)
+    counts = patch_counts(input.shape[-2:], kernel, dilation, padding, stride)
     if min(counts) < 1:
         raise RuntimeError(
             f"Given input with spatial size {tuple(input.shape[-2:])}, kernel_size={kernel}, "
@@ -221,7 +239,7 @@ def fold(input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=
             "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
             f"input.size(1)={columns} and kernel_size={kernel}."
         )
-    counts = _patch_counts(size, kernel, dilation, padding, stride)
+    counts = patch_counts(size, kernel, dilation, padding, stride)
     if math.prod(counts) != patches or min(counts) < 1:
         raise RuntimeError(
             f"Given output_size={size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, "
