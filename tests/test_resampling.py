@@ -10,6 +10,7 @@ import tensorgrad as tg
 import tensorgrad.nn as nn
 import tensorgrad.nn.functional as F
 from tensorgrad.autograd import gradcheck, gradgradcheck
+from tensorgrad.core.declare import registry
 from tensorgrad.ops.layers.resampling import adjoint
 
 RECORDED = recorded("resampling")
@@ -283,3 +284,13 @@ def test_where_corners_are_is_to_be_said():
 def test_empty_batches():
     assert F.interpolate(tg.ones(0, 2, 3, 3), 4, None, "bilinear").shape == (0, 2, 4, 4)
     assert F.grid_sample(tg.ones(0, 2, 3, 3), tg.ones(0, 4, 5, 2), align_corners=True).shape == (0, 2, 4, 5)
+
+
+def test_a_table_that_reads_past_its_dimension_is_no_crash():
+    """The private op, whose kernel goes by the table."""
+    op = registry["_resample"]
+    x = floats(2, 3)
+    weight = np.ones((1, 2))
+    for at in (np.array([[0, 3]]), np.array([[10**12, 0]])):
+        with pytest.raises(IndexError):
+            op(x, 1, at, weight, at, weight)

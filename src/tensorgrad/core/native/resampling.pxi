@@ -1,7 +1,7 @@
 # Sums by a table along one dimension, of float32 and float64.
 
 cdef object hot_resample(Op op, void **args, Py_ssize_t count):
-    """``_resample(input, dim, at, weight, back_at, back_weight)``, whose tables are right."""
+    """``_resample(input, dim, at, weight, back_at, back_weight)``; what its table has wrong the body refuses."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Tensor x, data, out
     cdef Node node
@@ -28,9 +28,11 @@ cdef object hot_resample(Op op, void **args, Py_ssize_t count):
     a.size[0] = data.count // (a.size[3] * a.size[4])
     a.size[1] = shape[dim] = cnp.PyArray_DIM(at, 1)
     a.size[2] = cnp.PyArray_DIM(at, 0)
+    a.data[1] = cnp.PyArray_DATA(at)
+    if op.kernels[data.code].refuse(&a) is not NULL or (weight is not None and cnp.PyArray_SIZE(weight) != cnp.PyArray_SIZE(at)):
+        return DECLINED
     out = new_tensor(data.nd, shape, data.code)
     a.data[0] = data.at
-    a.data[1] = cnp.PyArray_DATA(at)
     a.data[2] = NULL if weight is None else cnp.PyArray_DATA(weight)
     a.data[3] = out.at
     launch(op.kernels[data.code], &a)
