@@ -86,7 +86,7 @@ LEVELS = {"v2": V2 + FOR_SIZE, "v3": V3, "v4": V4} if X86_LEVELS else {"baseline
 ONCE = [f"{KERNELS}/{name}.c" for name in ("dispatch", "launch", "pool")]
 PER_LEVEL = sorted(set(glob(f"{KERNELS}/*.c")) - set(ONCE))
 # Files whose loops wait for memory, not for arithmetic: v4 has v3's (entries.h).
-NARROW = ("channels", "copies", "pooling", "reduce_other", "resampling", "scan", "step")
+NARROW = ("channels", "copies", "pooling", "reduce_other", "resampling", "scan", "step", "systems")
 UP_TO_V3 = [f"{KERNELS}/{name}.c" for name in NARROW]
 
 # The modules, and what their sources include or cimport beside the kernels' face.

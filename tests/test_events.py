@@ -161,8 +161,8 @@ EVENTS = {
         "sgd": 6, "sum": 2,
     },
     "transformer": {
-        "adam": 14, "add": 5, "add_scalar": 14, "body bitwise_not": 1, "body logical_not": 1,
-        "body tril": 1, "cast_f32": 2, "copy": 9, "cross_entropy": 1, "cross_entropy_backward": 1, "fill": 4,
+        "adam": 14, "add": 5, "add_scalar": 14, "arange": 1, "body bitwise_not": 1, "body logical_not": 1,
+        "body tril": 1, "cast_f32": 2, "copy": 8, "cross_entropy": 1, "cross_entropy_backward": 1, "fill": 4,
         "gather_rows": 2, "gelu": 1, "gelu_backward": 1, "layer_norm": 1, "layer_norm_backward": 1,
         "matmul": 21, "mul_scalar": 2, "number number": 2, "scatter_add_rows": 2, "softmax": 1,
         "softmax_backward": 1, "sum": 6, "where": 2,
