@@ -372,8 +372,12 @@ cdef int recompute_vjp(Node node, Tensor g) except -1:
     if node.settings is not None:
         values = list(node.settings)
     for slot, i in enumerate(op.tensor_index):
+        if slot > 2:                    # without a gradient
+            if node.state & NODE_GENERAL and (<NodeExtra>node.more).saved is not None:
+                values[i] = (<NodeExtra>node.more).saved[slot - 3]
+            continue
         kept = node.s0 if slot == 0 else node.s1 if slot == 1 else node.s2
-        if slot < 3 and kept is not None:
+        if kept is not None:
             values[i] = kept
             if edge_at(node, slot) is not None:
                 numbers.append(slot)
