@@ -19,6 +19,7 @@ from tensorgrad.core import modes as _modes
 from tensorgrad.core import text as _text
 from tensorgrad.core.device import (
     channels_last,
+    channels_last_3d,
     contiguous_format,
     device,
     layout,

@@ -20,6 +20,7 @@ torch does.
         fill_exponential(out, rate=1)                         any float, as the next two
         fill_cauchy(out, median=0, sigma=1)   fill_log_normal(out, mean=1, std=2)
         fill_geometric(out, p)                                every dtype but bool
+        poisson(rate)   binomial(count, p)                    new float64 arrays, a number for each element
         multinomial(weights, count, replacement=False)        a new int64 array
     default_generator                                         the one used where none is given
 
@@ -497,6 +498,47 @@ cdef class Generator:
         if not plain(out):
             return filled(out, self.fill_geometric, (p,))
         self.raw_reals(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), GEOMETRIC, p, 0.0)
+        return out
+
+    def poisson(self, rate):
+        """A number of the Poisson distribution of each of the rates, as float64.
+
+        Errors: `RuntimeError` if a rate is negative or NaN.
+
+        >>> tg.Generator().manual_seed(0).poisson(np.array([0.5, 4.0, 100.0]))
+        array([ 2.,  5., 94.])
+        """
+        out = np.array(rate, np.float64, order="C")
+        if not np.all(out >= 0.0):
+            raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+        return self.counts("poisson", out, None)
+
+    def binomial(self, count, p):
+        """How many of `count` tries succeed, each with probability `p`: a number for each element, as float64.
+
+        A count below 0 counts as 0, and so does `p`; from 1 on all tries succeed. NaN gives NaN.
+
+        Errors: `ValueError` if the arrays are not of one shape.
+        """
+        out, each = np.array(count, np.float64, order="C"), np.array(p, np.float64, order="C")
+        if out.shape != each.shape:
+            raise ValueError(f"binomial: wanted count and p of one shape, got {out.shape} and {each.shape}")
+        return self.counts("binomial", out, each)
+
+    cdef object counts(self, str name, object out, object p):
+        """`out`, of float64, where it lies in order, with a number for each element in place of what it is drawn from."""
+        cdef double *to = <double *>cnp.PyArray_DATA(out)
+        cdef double *each = NULL if p is None else <double *>cnp.PyArray_DATA(p)
+        cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+        cdef bint outside
+        self.enter(name, F64, to, n)
+        outside = goes_outside(n)
+        if outside:
+            with nogil:
+                counts_each(&self.engine, to, each, n)
+        else:
+            counts_each(&self.engine, to, each, n)
+        self.leave(outside)
         return out
 
     def fill_cauchy(self, cnp.ndarray out not None, double median=0.0, double sigma=1.0):

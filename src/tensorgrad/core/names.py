@@ -16,7 +16,7 @@ NOT_YET = [
     (r"sparse(_.*|embedding)?|to_sparse.*", "sparse tensors are"),
     (r"distributions", "distributions are"),
     (r"(jit|compile|compiler|export|fx|onnx|_dynamo)", "compiling a program is"),
-    (r"(distributed|dataparallel|syncbatchnorm)", "training on several machines is"),
+    (r"distributed.*", "training on several machines is"),
     (r"(vmap|jvp|jacfwd|forward_ad)", "batched and forward-mode derivatives are"),
 ]
 
