@@ -22,18 +22,25 @@
 #include "gemm_pack.h"
 #endif
 
+/* e^x for x <= 0. Of float32 by a few steps less than exp_of_negative (vmath.h): what is less than 2^-125 is 0. */
 #if ELEMENT_BYTES == 4
-#define EXP_OF_NEGATIVE exp_of_negative
 #define MOST FLT_MAX
+INLINE_MATH float exp_of_score(float x)
+{
+    float shifted = x * 1.44269504f + ROUNDER, n = shifted - ROUNDER;
+    float r = x - n * LN2_HIGH - n * LN2_LOW;
+    float e = ((exp_core(r) * r + 1.0f) * r + 1.0f) * of_bits((int32_t)((uint32_t)(bits_of(shifted) - bits_of(ROUNDER) + 127) << 23));
+    return x < -86.0f ? 0.0f : e;
+}
 #else
-#define EXP_OF_NEGATIVE exp
 #define MOST DBL_MAX
+#define exp_of_score exp
 #endif
 
 #define LOWEST (-(element)INFINITY)
-#define QUERIES 64          /* of a block */
-#define KEYS 84             /* of a block: whole tiles of 6 and of 14 rows */
-#define LANE TILE_COLUMNS   /* queries of a panel */
+#define LANE TILE_COLUMNS                   /* queries of a panel */
+#define QUERIES (LANE > 16 ? 64 : 48)       /* of a block: whole panels, and whole tiles where they have 6 rows */
+#define KEYS 96                             /* of a block, at most */
 
 /* Extents, as the kernels are told them; and the setting. */
 typedef struct Shape {
@@ -121,6 +128,12 @@ ALWAYS_INLINE int64_t larger(int64_t a, int64_t b)
 ALWAYS_INLINE int64_t whole_vectors(int64_t count)
 {
     return divide_up(count, LANES) * LANES;
+}
+
+/* How many keys a block has, so that none of some keys is much smaller than others. */
+static int64_t keys_of_block(int64_t keys)
+{
+    return divide_up(divide_up(keys, divide_up(keys, KEYS)), TILE_ROWS) * TILE_ROWS;
 }
 
 /* C[rows][columns] (+)= A B, where B has whole vectors of columns. A is [depth][rows] where it is turned. */
@@ -302,13 +315,13 @@ static NEVER_INLINE void weigh(element *scores, int64_t keys, element *top, elem
         top[l] = most[l];
     }
     for (int l = 0; l < LANE; l++) {
-        factor[l] = EXP_OF_NEGATIVE(factor[l]);
+        factor[l] = exp_of_score(factor[l]);
     }
     for (int64_t k = 0; k < keys; k++) {
         element *row = scores + k * QUERIES;
         INDEPENDENT
         for (int l = 0; l < LANE; l++) {
-            element e = EXP_OF_NEGATIVE(row[l] - shift[l]);
+            element e = exp_of_score(row[l] - shift[l]);
             row[l] = e;
             sum[l] += e;
         }
@@ -378,7 +391,7 @@ static void attention(const KernelArgs *a, int64_t from, int64_t to)
 {
     enum { TURNED, SCORES, SIGHT, SUMS, VALUES, PARTS };
     Shape s = shape_of(a);
-    int64_t wide = whole_vectors(s.width), blocks = divide_up(s.queries, QUERIES), known = -1;
+    int64_t wide = whole_vectors(s.width), blocks = divide_up(s.queries, QUERIES), block = keys_of_block(s.keys), known = -1;
     int64_t sizes[PARTS] = {QUERIES * s.depth, KEYS * QUERIES, 2 * KEYS * LANE, QUERIES * wide, wide == s.width ? 0 : KEYS * wide};
     element *room[PARTS], top[QUERIES], total[QUERIES], factor[QUERIES];
     int skips = 0;
@@ -402,8 +415,8 @@ static void attention(const KernelArgs *a, int64_t from, int64_t to)
             total[r] = 0;
         }
         int64_t end = seen_keys(i + rows - 1, 0, s.keys, skips);
-        for (int64_t j = 0; j < end; j += KEYS) {
-            int64_t count = smaller(KEYS, end - j), seen[QUERIES / LANE];
+        for (int64_t j = 0; j < end; j += block) {
+            int64_t count = smaller(block, end - j), seen[QUERIES / LANE];
             int whole = 1, flags = j ? GEMM_ACCUMULATE : 0;
             for (int64_t r = 0; r < rows; r += LANE) {
                 int64_t lanes = smaller(LANE, rows - r);
