@@ -22,18 +22,39 @@
 #include "gemm_pack.h"
 #endif
 
+/* e^x for x <= 0, where it is 0 from about the least normal number on. Of float32 by a few steps less than exp_of_negative
+   (vmath.h); of float64, where C's function would take as long as all products, by Taylor's sum up to r^13 / 13!. 1.5 ULP. */
 #if ELEMENT_BYTES == 4
-#define EXP_OF_NEGATIVE exp_of_negative
 #define MOST FLT_MAX
+INLINE_MATH float exp_of_score(float x)
+{
+    float shifted = x * 1.44269504f + ROUNDER, n = shifted - ROUNDER;
+    float r = x - n * LN2_HIGH - n * LN2_LOW;
+    float e = ((exp_core(r) * r + 1.0f) * r + 1.0f) * of_bits((int32_t)((uint32_t)(bits_of(shifted) - bits_of(ROUNDER) + 127) << 23));
+    return x < -86.0f ? 0.0f : e;
+}
 #else
-#define EXP_OF_NEGATIVE exp
 #define MOST DBL_MAX
+INLINE_MATH double exp_of_score(double x)
+{
+    double shifted = x * 1.44269504088896340736 + 0x1.8p52, n = shifted - 0x1.8p52;
+    double r = x - n * 6.93147180369123816490e-01 - n * 1.90821492927058770002e-10;
+    double e = r * (1.0 / 6227020800) + 1.0 / 479001600, power;
+    e = ((((e * r + 1.0 / 39916800) * r + 1.0 / 3628800) * r + 1.0 / 362880) * r + 1.0 / 40320) * r + 1.0 / 5040;
+    e = ((((e * r + 1.0 / 720) * r + 1.0 / 120) * r + 1.0 / 24) * r + 1.0 / 6) * r + 0.5;
+    e = (e * r + 1.0) * r + 1.0;
+    int64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);       /* of 1.5 2^52 the lowest are 0 */
+    bits = (int64_t)((uint64_t)(bits + 1023) << 52);
+    memcpy(&power, &bits, sizeof power);
+    return x < -707.0 ? 0.0 : e * power;
+}
 #endif
 
 #define LOWEST (-(element)INFINITY)
-#define QUERIES 64          /* of a block */
-#define KEYS 84             /* of a block: whole tiles of 6 and of 14 rows */
-#define LANE TILE_COLUMNS   /* queries of a panel */
+#define LANE TILE_COLUMNS                   /* queries of a panel */
+#define QUERIES (LANE > 16 ? 64 : 48)       /* of a block: whole panels, and whole tiles where they have 6 rows */
+#define KEYS 96                             /* of a block, at most */
 
 /* Extents, as the kernels are told them; and the setting. */
 typedef struct Shape {
@@ -104,9 +125,13 @@ static Sight sight_of(const KernelArgs *a, int mask, int64_t head)
 
 static int sees_nothing(const Sight *s, int64_t query, int64_t keys)
 {
-    const char *mask = s->mask + query * s->query_step, *bias = s->bias + query * s->query_step;
-    for (int64_t j = 0; j < keys; j++) {
-        if (s->mask ? mask[j * s->key_step] != 0 : !s->bias || *(const element *)(bias + j * s->key_step) != LOWEST) {
+    const char *at = s->mask ? s->mask : s->bias;
+    if (!at) {
+        return 0;
+    }
+    at += query * s->query_step;
+    for (int64_t j = 0; j < keys; j++, at += s->key_step) {
+        if (s->mask ? *at != 0 : *(const element *)at != LOWEST) {
             return 0;
         }
     }
@@ -121,6 +146,12 @@ ALWAYS_INLINE int64_t larger(int64_t a, int64_t b)
 ALWAYS_INLINE int64_t whole_vectors(int64_t count)
 {
     return divide_up(count, LANES) * LANES;
+}
+
+/* How many keys a block has, so that none of some keys is much smaller than others. */
+static int64_t keys_of_block(int64_t keys)
+{
+    return divide_up(divide_up(keys, divide_up(keys, KEYS)), TILE_ROWS) * TILE_ROWS;
 }
 
 /* C[rows][columns] (+)= A B, where B has whole vectors of columns. A is [depth][rows] where it is turned. */
@@ -302,13 +333,13 @@ static NEVER_INLINE void weigh(element *scores, int64_t keys, element *top, elem
         top[l] = most[l];
     }
     for (int l = 0; l < LANE; l++) {
-        factor[l] = EXP_OF_NEGATIVE(factor[l]);
+        factor[l] = exp_of_score(factor[l]);
     }
     for (int64_t k = 0; k < keys; k++) {
         element *row = scores + k * QUERIES;
         INDEPENDENT
         for (int l = 0; l < LANE; l++) {
-            element e = EXP_OF_NEGATIVE(row[l] - shift[l]);
+            element e = exp_of_score(row[l] - shift[l]);
             row[l] = e;
             sum[l] += e;
         }
@@ -378,7 +409,7 @@ static void attention(const KernelArgs *a, int64_t from, int64_t to)
 {
     enum { TURNED, SCORES, SIGHT, SUMS, VALUES, PARTS };
     Shape s = shape_of(a);
-    int64_t wide = whole_vectors(s.width), blocks = divide_up(s.queries, QUERIES), known = -1;
+    int64_t wide = whole_vectors(s.width), blocks = divide_up(s.queries, QUERIES), block = keys_of_block(s.keys), known = -1;
     int64_t sizes[PARTS] = {QUERIES * s.depth, KEYS * QUERIES, 2 * KEYS * LANE, QUERIES * wide, wide == s.width ? 0 : KEYS * wide};
     element *room[PARTS], top[QUERIES], total[QUERIES], factor[QUERIES];
     int skips = 0;
@@ -402,8 +433,8 @@ static void attention(const KernelArgs *a, int64_t from, int64_t to)
             total[r] = 0;
         }
         int64_t end = seen_keys(i + rows - 1, 0, s.keys, skips);
-        for (int64_t j = 0; j < end; j += KEYS) {
-            int64_t count = smaller(KEYS, end - j), seen[QUERIES / LANE];
+        for (int64_t j = 0; j < end; j += block) {
+            int64_t count = smaller(block, end - j), seen[QUERIES / LANE];
             int whole = 1, flags = j ? GEMM_ACCUMULATE : 0;
             for (int64_t r = 0; r < rows; r += LANE) {
                 int64_t lanes = smaller(LANE, rows - r);

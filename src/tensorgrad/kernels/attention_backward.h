@@ -6,14 +6,20 @@
 
 #include "attention.h"
 
-#define CHUNK (3 * KEYS)    /* keys whose sums stay in the second cache while all queries pass */
+#define CHUNK 288           /* keys, about, whose sums stay in the second cache while all queries pass */
 #define MOST_UNITS 8        /* from so many heads on their keys are not cut */
 
 enum { GRAD, QUERY, KEY, VALUE, MASK, BIAS, OUT, STATS, OF_QUERY, OF_KEY, OF_VALUE };
 
+static int64_t keys_of_chunk(int64_t keys)
+{
+    int64_t chunks = larger(1, (keys + CHUNK / 2) / CHUNK);
+    return divide_up(divide_up(keys, chunks), TILE_ROWS) * TILE_ROWS;
+}
+
 static int64_t parts_of(const KernelArgs *a)
 {
-    return smaller(divide_up(MOST_UNITS, a->size[0] * a->size[1]), divide_up(a->size[4], CHUNK));
+    return smaller(divide_up(MOST_UNITS, a->size[0] * a->size[1]), divide_up(a->size[4], keys_of_chunk(a->size[4])));
 }
 
 static int64_t back_units(const KernelArgs *a)
@@ -66,8 +72,14 @@ static void known_of(const KernelArgs *a, const Shape *s, int64_t head, int64_t 
     for (int64_t r = 0; r < rows; r++) {
         const element *g = grad.at + r * grad.step, *y = out.at + r * out.step;
         double lane[4] = {0};
-        for (int64_t c = 0; c < s->width; c++) {
-            lane[c % 4] += (double)g[c] * (double)y[c];
+        int64_t c = 0;
+        for (; c + 4 <= s->width; c += 4) {
+            for (int l = 0; l < 4; l++) {
+                lane[l] += (double)g[c + l] * (double)y[c + l];
+            }
+        }
+        for (; c < s->width; c++) {
+            lane[0] += (double)g[c] * (double)y[c];
         }
         known->top[r] = stats[r];
         known->share[r] = stats[s->batch * s->heads * s->shared * s->queries + r];
@@ -94,7 +106,7 @@ static NEVER_INLINE void unweigh(element *scores, element *slopes, int64_t keys,
         for (int l = 0; l < LANE; l++) {
             int is_hidden = row[l] == hidden, is_blind = by[l] == 0;
             element score = is_hidden ? LOWEST : row[l];
-            element weight = EXP_OF_NEGATIVE(score - first[l]) * by[l];
+            element weight = exp_of_score(score - first[l]) * by[l];
             element found = weight * (slope[l] - apart[l]) * scale;
             row[l] = is_blind ? 0 : weight;
             slope[l] = is_hidden | is_blind ? 0 : found;
@@ -179,13 +191,16 @@ static void put_sums(const element *sums, int64_t rows, int64_t width, Rows to, 
     for (int64_t r = 0; r < rows; r++) {
         const element *from = sums + r * wide;
         element *row = to.at + r * to.step;
-        if (!add) {
-            memcpy(row, from, (size_t)width * sizeof(element));
-            continue;
-        }
-        INDEPENDENT
-        for (int64_t c = 0; c < width; c++) {
-            row[c] += from[c];
+        if (add) {
+            INDEPENDENT
+            for (int64_t c = 0; c < width; c++) {
+                row[c] += from[c];
+            }
+        } else {
+            INDEPENDENT
+            for (int64_t c = 0; c < width; c++) {
+                row[c] = from[c];
+            }
         }
     }
 }
@@ -196,7 +211,7 @@ static void add_chunk(Back *b, int64_t group, int64_t first_key, int64_t keys, i
     const Shape *s = b->s;
     const KernelArgs *a = b->a;
     element **room = b->room;
-    int64_t wide = whole_vectors(s->depth);
+    int64_t wide = whole_vectors(s->depth), block = keys_of_block(keys);
     for (int64_t head = group * s->shared; head < (group + 1) * s->shared; head++) {
         Rows of_query = {NULL, s->depth};
         b->sight = sight_of(a, MASK, head);
@@ -218,8 +233,8 @@ static void add_chunk(Back *b, int64_t group, int64_t first_key, int64_t keys, i
                 b->queries = in_whole_vectors(queries, b->rows, s->depth, room[QUERY_ROWS]);
                 b->grads = in_whole_vectors(grads, b->rows, s->width, room[GRAD_ROWS]);
             }
-            for (int64_t k = 0; k < seen; k += KEYS) {
-                add_block(b, first_key + k, k, smaller(KEYS, seen - k));
+            for (int64_t k = 0; k < seen; k += block) {
+                add_block(b, first_key + k, k, smaller(block, seen - k));
             }
             if (of_query.at && (seen || !add)) {
                 put_sums(room[SUMS], b->rows, s->depth, rows_from(of_query, b->i), add);
@@ -234,7 +249,7 @@ static void attention_backward(const KernelArgs *a, int64_t from, int64_t to)
 {
     Shape s = shape_of(a);
     int64_t wide = whole_vectors(s.depth), wide_value = whole_vectors(s.width), parts = parts_of(a);
-    int64_t chunks = divide_up(s.keys, CHUNK), most = smaller(s.keys, CHUNK);
+    int64_t most = keys_of_chunk(s.keys), chunks = divide_up(s.keys, most);
     int64_t copied = wide == s.depth ? 0 : 1, copied_value = wide_value == s.width ? 0 : 1;
     int64_t sizes[PARTS] = {
         QUERIES * s.depth, QUERIES * s.width, KEYS * QUERIES, KEYS * QUERIES, 2 * KEYS * LANE, copied * QUERIES * wide,
@@ -258,7 +273,7 @@ static void attention_backward(const KernelArgs *a, int64_t from, int64_t to)
                       all_finite(rows_of_query_head(a, GRAD, head), s.queries, s.width);
         }
         for (int64_t c = start; c < (part + 1) * chunks / parts; c++) {
-            int64_t first = c * CHUNK, count = smaller(CHUNK, s.keys - first);
+            int64_t first = c * most, count = smaller(most, s.keys - first);
             b.keys = rows_from(keys, first);
             b.values = rows_from(values, first);
             b.whole_keys = in_whole_vectors(b.keys, count, s.depth, room[KEY_ROWS]);
