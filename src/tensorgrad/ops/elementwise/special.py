@@ -56,7 +56,7 @@ def erfc(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, output: mul(g, sub(mul(mul(input, output), 2), 2 / ROOT_PI))),
+    vjp=dict(input=lambda g, input: mul(g, sub(mul(mul(input, erfcx(input)), 2), 2 / ROOT_PI))),
     at=SPECIAL,
     method=False,
     inplace=False,
@@ -171,16 +171,33 @@ def entr(input):
     ).astype(input.dtype)
 
 
-def _log_odds_slope(g, input, eps):
-    if eps is None or eps < 0:
-        inside = logical_and(input >= 0, input <= 1)
-        return _where(inside, div(g, mul(input, sub(1, input))), mul(_zero(g), math.nan))
-    return _keep(div(g, mul(input, sub(1, input))), ~((input < eps) | (input > 1 - eps)))
+def _log_odds_slope(g, input, low, high):
+    inside = logical_and(input >= 0, input <= 1)
+    slope = _where(inside, div(g, mul(input, sub(1, input))), mul(_zero(g), math.nan))
+    return _keep(slope, ~((input < low) | (input > high)))
 
 
 @unary(
     vjp=dict(input=_log_odds_slope),
+    at=(),
+    method=False,
+    inplace=False,
+    grad_name="LogitBackward0",
+    samples=lambda: [
+        case(between(0.2, 0.8, 3, 4), -math.inf, math.inf, name="plain"),
+        case(between(0.2, 0.8, 3), 0.1, 0.9, name="bounds"),
+    ],
+)
+def _logit(input, low, high):
+    """`logit` of the input kept in [low, high]."""
+    input = np.clip(input, input.dtype.type(low), input.dtype.type(high))
+    return np.log(input / (1 - input))
+
+
+@composite(
     at=SHARED,
+    method=True,
+    inplace=True,
     samples=lambda: [
         case(between(0.2, 0.8, 3, 4), name="plain"),
         case(between(0.2, 0.8, 3), 0.1, name="eps"),
@@ -194,9 +211,10 @@ def logit(input, eps=None):
     >>> tg.logit(tg.tensor([0.5, 0.9]))
     tensor([0.0000, 2.1972])
     """
-    if eps is not None:
-        input = np.clip(input, input.dtype.type(eps), input.dtype.type(1 - eps))
-    return np.log(input / (1 - input))
+    want_tensors("logit", input=input)
+    if eps is None or eps < 0:
+        return _logit(input, -math.inf, math.inf)
+    return _logit(input, eps, 1 - eps)
 
 
 @binary(
@@ -415,7 +433,7 @@ def i0(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, output: mul(g, sub(i1e(input), mul(sign(input), output)))),
+    vjp=dict(input=lambda g, input: mul(g, sub(i1e(input), mul(sign(input), i0e(input))))),
     at=SPECIAL,
     method=False,
     inplace=False,
@@ -437,7 +455,7 @@ def _over(output, input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, output: mul(g, sub(i0(input), _over(output, input)))),
+    vjp=dict(input=lambda g, input: mul(g, sub(i0(input), _over(i1(input), input)))),
     at=SPECIAL,
     method=False,
     inplace=False,
@@ -454,8 +472,8 @@ def i1(input):
 
 @unary(
     vjp=dict(
-        input=lambda g, input, output: mul(
-            g, sub(i0e(input), add(mul(sign(input), output), _over(output, input)))
+        input=lambda g, input: mul(
+            g, sub(i0e(input), add(mul(sign(input), i1e(input)), _over(i1e(input), input)))
         )
     ),
     at=SPECIAL,
