@@ -154,6 +154,12 @@ static NEVER_INLINE void through_double(span_fn wide, int operands, void *const 
 #define WIDE_SLOPE(name, cost, wide)                                                                    \
     SPAN_OF_2(name, f64, double, double, GRANULE_f64, g, v, wide)                                       \
     SPAN_THROUGH_DOUBLE(name, 3)
+#define WIDE_OR_FAR1(name, cost, is_far, wide, far)                                                     \
+    SPAN_OR_FAR(name, f64, double, 2, unused, x, is_far, wide, far)                                     \
+    SPAN_THROUGH_DOUBLE(name, 2)
+#define WIDE_OR_FAR_SLOPE(name, cost, is_far, wide, far)                                                \
+    SPAN_OR_FAR(name, f64, double, 3, g, v, is_far, wide, far)                                          \
+    SPAN_THROUGH_DOUBLE(name, 3)
 #define POINT1_SET(name, cost, settings, single, wide)                                                  \
     SPAN_OF_1(name, f32, float, GRANULE_f32, x, single)                                                 \
     SPAN_OF_1(name, f64, double, GRANULE_f64, x, wide)
@@ -449,6 +455,8 @@ DROPOUT(f64, double)
 #define WIDE1(name, cost, wide) FLOAT_LINES(name, 1, cost, NULL, OF_ONE)
 #define WIDE2(name, cost, wide) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
 #define WIDE_SLOPE(name, cost, wide) FLOAT_LINES(name, 2, cost, NULL, OF_SLOPE)
+#define WIDE_OR_FAR1(name, cost, is_far, wide, far) FLOAT_LINES(name, 1, cost, NULL, OF_ONE)
+#define WIDE_OR_FAR_SLOPE(name, cost, is_far, wide, far) FLOAT_LINES(name, 2, cost, NULL, OF_SLOPE)
 #define INTEGERS(name) LINE(name, DT_I64, i64, 2, LIGHT, NULL, OF_TWO)
 #define TRUTH(name, CODE, T) LINE(name, CODE, T, 2, LIGHT, NULL, "input=* other=* out=bool:*")
 #define OF_KIND "input=* out=bool:*"

@@ -9,6 +9,7 @@
  * SLOPE(name, cost, single, wide)            backward: of the gradient g and the value v that the tape saved (input or output)
  * ANGLE_SLOPE(name, cost, single, wide, ...) the same, with two more as above
  * WIDE1, WIDE2, WIDE_SLOPE(name, cost, wide) in double for both types: float32 comes and goes through a buffer
+ * WIDE_OR_FAR1, .._SLOPE(name, cost, is_far, wide, far) the same, with `far` for a granule of which one is so
  *
  * The cost is LIGHT where memory is as slow as the formula, HEAVY for a polynomial, SLOW or LONG for more: map.c has the figures.
  * Where PyTorch chose something at a tie, an end or a NaN, so does this.
@@ -57,12 +58,12 @@ POINT1(erfinv, HEAVY, erfinv32(x), erfinv64(x))
 POINT1(ndtr, HEAVY, normal32(x).below, normal64(x).below)
 POINT1(entr, HEAVY, entr32(x), entr64(x))
 ANGLE1(sinc, HEAVY, sinc32(x), sinc64(x), sinf(x * 3.14159265f) / (x * 3.14159265f), sin(x * PI_HIGH64) / (x * PI_HIGH64))
-POINT1_SET(logit, HEAVY, "low high", logit32(between32(x, s0, s1)), logit64(between64(x, s0, s1)))
+POINT1_SET(logit, HEAVY, "eps", logit32(between32(x, s0, 1.0f - s0)), logit64(between64(x, s0, 1.0 - s0)))
 WIDE1(erfcx, SLOW, erfcx64(x))
 WIDE1(log_ndtr, SLOW, log_ndtr64(x))
 WIDE1(ndtri, SLOW, ndtri64(x))
-WIDE1(lgamma, LONG, lgamma64(x))
-WIDE1(digamma, LONG, digamma64(x))
+WIDE_OR_FAR1(lgamma, LONG, x <= 0.0, lgamma_of_positive(x), lgamma64(x))
+WIDE_OR_FAR1(digamma, LONG, x <= 0.0, digamma_of_positive(x), digamma64(x))
 WIDE1(i0, SLOW, i0_64(x))
 WIDE1(i1, SLOW, i1_64(x))
 WIDE1(i0e, SLOW, i0e64(x))
@@ -140,14 +141,14 @@ SLOPE(ndtr_backward, HEAVY, g * ndtr_slope32(v), g * ndtr_slope64(v))
 SLOPE(entr_backward, HEAVY, g * (-log32(v) - 1.0f), g * (-log64(v) - 1.0))
 ANGLE_SLOPE(sinc_backward, SLOW, (float)((double)g * sinc_slope_of((double)v)), g * sinc_slope_of(v),
             (float)((double)g * sinc_slope_far((double)v)), g * sinc_slope_far(v))
-SLOPE_SET(logit_backward, LIGHT, "low high",
-          ((v < s0) | (v > s1)) ? 0.0f : ((v < 0.0f) | (v > 1.0f)) ? NAN32 : g / (v * (1.0f - v)),
-          ((v < s0) | (v > s1)) ? 0.0 : ((v < 0.0) | (v > 1.0)) ? NAN64 : g / (v * (1.0 - v)))
+SLOPE_SET(logit_backward, LIGHT, "eps",
+          ((v < s0) | (v > 1.0f - s0)) ? 0.0f : ((v < 0.0f) | (v > 1.0f)) ? NAN32 : g / (v * (1.0f - v)),
+          ((v < s0) | (v > 1.0 - s0)) ? 0.0 : ((v < 0.0) | (v > 1.0)) ? NAN64 : g / (v * (1.0 - v)))
 WIDE_SLOPE(erfcx_backward, SLOW, g * (2.0 * v * erfcx64(v) - 2.0 / ROOT_PI))
 WIDE_SLOPE(log_ndtr_backward, SLOW, g * log_ndtr_slope64(v))
 WIDE_SLOPE(ndtri_backward, SLOW, g * (ROOT_2_PI * exp_of_positive_square64(ROOT_HALF * v)))
-WIDE_SLOPE(lgamma_backward, LONG, g * digamma64(v))
-WIDE_SLOPE(digamma_backward, LONG, g * trigamma64(v))
+WIDE_OR_FAR_SLOPE(lgamma_backward, LONG, v <= 0.0, g * digamma_of_positive(v), g * digamma64(v))
+WIDE_OR_FAR_SLOPE(digamma_backward, LONG, v <= 0.0, g * trigamma_of_positive(v), g * trigamma64(v))
 WIDE_SLOPE(i0_backward, SLOW, g * i1_64(v))
 WIDE_SLOPE(i1_backward, SLOW, g * i1_slope64(v))
 WIDE_SLOPE(i0e_backward, SLOW, g * i0e_slope64(v))
@@ -186,3 +187,5 @@ SLOPE_SET(hardtanh_backward, LIGHT, "min_val max_val", ((v <= s0) | (v >= s1)) ?
 #undef WIDE1
 #undef WIDE2
 #undef WIDE_SLOPE
+#undef WIDE_OR_FAR1
+#undef WIDE_OR_FAR_SLOPE

@@ -137,49 +137,48 @@ INLINE_MATH64 Turn turn64(double r)
 INLINE_MATH64 double lgamma_near(double less)
 {
     double u = 2.0 * less - 1.0;
-    double p = -3.803618166622364e-12;
-    p = p * u + 1.1586115295157278e-11;
-    p = p * u - 1.539574800642079e-11;
-    p = p * u + 5.0258222095609345e-11;
-    p = p * u - 2.087462069397109e-10;
-    p = p * u + 6.566403819263111e-10;
-    p = p * u - 2.016947955623982e-09;
-    p = p * u + 6.430260727636965e-09;
-    p = p * u - 2.0621027431854287e-08;
-    p = p * u + 6.6238780772653e-08;
-    p = p * u - 2.138632338411552e-07;
-    p = p * u + 6.948428064186312e-07;
-    p = p * u - 2.2742474102383936e-06;
-    p = p * u + 7.511391855641884e-06;
-    p = p * u - 2.5094328668947195e-05;
-    p = p * u + 8.51009037349943e-05;
-    p = p * u - 0.0002945507015196472;
-    p = p * u + 0.00104981866445474;
-    p = p * u - 0.003913560937626182;
-    p = p * u + 0.015727850268641094;
-    p = p * u - 0.07297994795715304;
-    p = p * u + 0.4831289505409809;
+    double u2 = u * u;
+    double even = 1.1586115295157278e-11;
+    even = even * u2 + 5.0258222095609345e-11;
+    even = even * u2 + 6.566403819263111e-10;
+    even = even * u2 + 6.430260727636965e-09;
+    even = even * u2 + 6.6238780772653e-08;
+    even = even * u2 + 6.948428064186312e-07;
+    even = even * u2 + 7.511391855641884e-06;
+    even = even * u2 + 8.51009037349943e-05;
+    even = even * u2 + 0.00104981866445474;
+    even = even * u2 + 0.015727850268641094;
+    even = even * u2 + 0.4831289505409809;
+    double odd = -3.803618166622364e-12;
+    odd = odd * u2 - 1.539574800642079e-11;
+    odd = odd * u2 - 2.087462069397109e-10;
+    odd = odd * u2 - 2.016947955623982e-09;
+    odd = odd * u2 - 2.0621027431854287e-08;
+    odd = odd * u2 - 2.138632338411552e-07;
+    odd = odd * u2 - 2.2742474102383936e-06;
+    odd = odd * u2 - 2.5094328668947195e-05;
+    odd = odd * u2 - 0.0002945507015196472;
+    odd = odd * u2 - 0.003913560937626182;
+    odd = odd * u2 - 0.07297994795715304;
+    double p = even + u * odd;
     return less * (less - 1.0) * p;
 }
 
-/* The logarithm of the gamma function's size: up to 8 by its values from 1 to 2, then by Stirling, below 1/2 by reflection. */
-INLINE_MATH64 double lgamma64(double x)
+/* lgamma for a > 0: up to 8 by its values from 1 to 2, then by Stirling. */
+INLINE_MATH64 double lgamma_of_positive(double a)
 {
-    int reflected = x < 0.5;
-    double a = reflected ? 1.0 - x : x;
     int far = a >= 8.0;
     double t = far ? 1.5 : a;
     double factor = 1.0;
+    int high;
 #define STEP_DOWN                                                                                       \
     high = t >= 2.0;                                                                                    \
     t = high ? t - 1.0 : t;                                                                             \
     factor = high ? factor * t : factor;
-    int high;
     STEP_DOWN STEP_DOWN STEP_DOWN STEP_DOWN STEP_DOWN STEP_DOWN
 #undef STEP_DOWN
     int low = t < 1.0;
-    double less = low ? t : t - 1.0;
-    double inner = lgamma_near(less);
+    double inner = lgamma_near(low ? t : t - 1.0);
     double log = log64(far ? a : low ? t : factor);
     double over = 1.0 / a;
     double z = over * over;
@@ -192,7 +191,14 @@ INLINE_MATH64 double lgamma64(double x)
     tail = tail * z + 8.33333333333333333333e-2;
     double stirling = (a - 0.5) * log - a + (0.91893853320467274178 + tail * over);
     double y = far ? stirling : inner + (low ? -log : log);
-    y = a == INF64 ? INF64 : y;
+    return a == INF64 ? INF64 : y;
+}
+
+/* The logarithm of the gamma function's size: below 0 by reflection. */
+INLINE_MATH64 double lgamma64(double x)
+{
+    int reflected = x <= 0.0;
+    double y = lgamma_of_positive(reflected ? 1.0 - x : x);
     double size = fabs(x);
     double sine = turn64(fabs(x - rint(x))).sin;
     int tiny = size < 1e-9;
@@ -201,11 +207,9 @@ INLINE_MATH64 double lgamma64(double x)
     return (reflected & (x == floor(x))) ? INF64 : y;
 }
 
-/* The slope of that: steps up to 10 or more, whose sum of 1 / y is kept as a fraction, then its series. */
-INLINE_MATH64 double digamma64(double x)
+/* The slope of lgamma for y > 0: steps up to 10 or more, whose sum of 1 / y is kept as a fraction, then its series. */
+INLINE_MATH64 double digamma_of_positive(double y)
 {
-    int reflected = x < 0.5;
-    double y = reflected ? 1.0 - x : x;
     double p = 0.0;
     double q = 1.0;
     int low;
@@ -225,7 +229,13 @@ INLINE_MATH64 double digamma64(double x)
     tail = tail * z + 3.96825396825396825397e-3;
     tail = tail * z - 8.33333333333333333333e-3;
     tail = tail * z + 8.33333333333333333333e-2;
-    double value = log64(y) - (0.5 * over + z * tail) - p / q;
+    return log64(y) - (0.5 * over + z * tail) - p / q;
+}
+
+INLINE_MATH64 double digamma64(double x)
+{
+    int reflected = x < 0.0;
+    double value = digamma_of_positive(reflected ? 1.0 - x : x);
     double r = x - rint(x);
     Turn turn = turn64(fabs(r));
     double mirrored = value - copysign(PI_HIGH64 * turn.cos, r) / turn.sin;
@@ -235,10 +245,8 @@ INLINE_MATH64 double digamma64(double x)
 }
 
 /* And the slope of that. */
-INLINE_MATH64 double trigamma64(double x)
+INLINE_MATH64 double trigamma_of_positive(double y)
 {
-    int reflected = x < 0.5;
-    double y = reflected ? 1.0 - x : x;
     double p = 0.0;
     double q = 1.0;
     int low;
@@ -258,10 +266,15 @@ INLINE_MATH64 double trigamma64(double x)
     tail = tail * z + 2.38095238095238095238e-2;
     tail = tail * z - 3.33333333333333333333e-2;
     tail = tail * z + 1.66666666666666666667e-1;
-    double value = p / q + (over + z * (0.5 + over * tail));
-    double sine = turn64(fabs(x - rint(x))).sin;
-    double mirrored = PI_HIGH64 / sine;
-    return reflected ? mirrored * mirrored - value : value;
+    return p / q + (over + z * (0.5 + over * tail));
+}
+
+INLINE_MATH64 double trigamma64(double x)
+{
+    int reflected = x < 0.0;
+    double value = trigamma_of_positive(reflected ? 1.0 - x : x);
+    double mirrored = PI_HIGH64 / turn64(fabs(x - rint(x))).sin;
+    return reflected ? mirrored * mirrored - value : x == 0.0 ? INF64 : value;
 }
 
 /* ---- modified Bessel functions ------------------------------------------------------------------------------------ */
@@ -269,7 +282,7 @@ INLINE_MATH64 double trigamma64(double x)
 /* A Chebyshev series by Clenshaw's recurrence. */
 #define TERM(c)                                                                                         \
     {                                                                                                   \
-        double sum = twice * one - two + (c);                                                           \
+        double sum = twice * one + ((c) - two);                                                           \
         two = one;                                                                                      \
         one = sum;                                                                                      \
     }
@@ -379,16 +392,18 @@ INLINE_MATH64 double i1e_slope64(double x)
 /* Its slope for |t| < 1 over t, of z = t^2. */
 INLINE_MATH64 double sinc_slope_near(double z)
 {
-    double p = 3.9145882126782523e-19;
-    p = p * z - 1.4797143443923793e-16;
-    p = p * z + 4.498331606952833e-14;
-    p = p * z - 1.0706029224547743e-11;
-    p = p * z + 1.9270852604185937e-09;
-    p = p * z - 2.505210838544172e-07;
-    p = p * z + 2.2045855379188714e-05;
-    p = p * z - 0.0011904761904761906;
-    p = p * z + 0.03333333333333333;
-    p = p * z - 0.3333333333333333;
+    double z2 = z * z;
+    double even = -1.4797143443923793e-16;
+    even = even * z2 - 1.0706029224547743e-11;
+    even = even * z2 - 2.505210838544172e-07;
+    even = even * z2 - 0.0011904761904761906;
+    even = even * z2 - 0.3333333333333333;
+    double odd = 3.9145882126782523e-19;
+    odd = odd * z2 + 4.498331606952833e-14;
+    odd = odd * z2 + 1.9270852604185937e-09;
+    odd = odd * z2 + 2.2045855379188714e-05;
+    odd = odd * z2 + 0.03333333333333333;
+    double p = even + z * odd;
     return p;
 }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, bool_, result_type
@@ -355,25 +353,6 @@ alias("clip", clamp)
 @unary(
     vjp=dict(input=lambda g, input: _keep(g, isfinite(input))),
     rule="free",
-    at=(),
-    method=False,
-    inplace=False,
-    grad_name="NanToNumBackward0",
-    samples=lambda: [case(normal(3), 1.0, 2.0, 3.0, name="plain")],
-)
-def _nan_to_num(input, nan, posinf, neginf):
-    """`nan_to_num`, every number given."""
-    if input.dtype.kind != "f":
-        return input.copy()
-    value = input.dtype.type
-    out = np.where(np.isnan(input), value(nan), input)
-    out = np.where(input == np.inf, value(posinf), out)
-    return np.where(input == -np.inf, value(neginf), out)
-
-
-@composite(
-    method=True,
-    inplace=True,
     samples=lambda: [case(normal(3, 4), name="plain"), case(normal(3), 1.0, 2.0, 3.0, name="all")],
 )
 def nan_to_num(input, nan=None, posinf=None, neginf=None):
@@ -382,10 +361,10 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None):
     >>> tg.nan_to_num(tg.tensor([1.0, float("nan"), float("inf")]), posinf=9.0)
     tensor([1., 0., 9.])
     """
-    want_tensors("nan_to_num", input=input)
-    if not input.dtype.is_floating_point:
-        return _nan_to_num(input, 0.0, 0.0, 0.0)
-    edge = finfo(input.dtype).max
-    above, below = edge if posinf is None else posinf, -edge if neginf is None else neginf
-    given = (0.0 if nan is None else nan, above, below)
-    return _nan_to_num(input, *(value if abs(value) <= edge else value * math.inf for value in given))
+    if input.dtype.kind != "f":
+        return input.copy()
+    edge = finfo(_core.dtype_in_body(input))
+    value = lambda given, otherwise: input.dtype.type(otherwise if given is None else given)
+    out = np.where(np.isnan(input), value(nan, 0), input)
+    out = np.where(input == np.inf, value(posinf, edge.max), out)
+    return np.where(input == -np.inf, value(neginf, edge.min), out)
