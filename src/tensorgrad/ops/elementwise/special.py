@@ -56,7 +56,7 @@ def erfc(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, output: mul(g, sub(mul(mul(input, output), 2), 2 / ROOT_PI))),
+    vjp=dict(input=lambda g, input: mul(g, sub(mul(mul(input, erfcx(input)), 2), 2 / ROOT_PI))),
     at=SPECIAL,
     method=False,
     inplace=False,
@@ -415,7 +415,7 @@ def i0(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, output: mul(g, sub(i1e(input), mul(sign(input), output)))),
+    vjp=dict(input=lambda g, input: mul(g, sub(i1e(input), mul(sign(input), i0e(input))))),
     at=SPECIAL,
     method=False,
     inplace=False,
@@ -437,7 +437,7 @@ def _over(output, input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, output: mul(g, sub(i0(input), _over(output, input)))),
+    vjp=dict(input=lambda g, input: mul(g, sub(i0(input), _over(i1(input), input)))),
     at=SPECIAL,
     method=False,
     inplace=False,
@@ -454,8 +454,8 @@ def i1(input):
 
 @unary(
     vjp=dict(
-        input=lambda g, input, output: mul(
-            g, sub(i0e(input), add(mul(sign(input), output), _over(output, input)))
+        input=lambda g, input: mul(
+            g, sub(i0e(input), add(mul(sign(input), i1e(input)), _over(i1e(input), input)))
         )
     ),
     at=SPECIAL,
