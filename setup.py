@@ -70,7 +70,7 @@ FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
 COMPACT = ("attention.c", "attention_f64.c", "copies.c", "map.c", "reduce_other.c", "step.c")
 # A copy of every loop for each of its questions doubles a file that asks many, and makes it no faster.
 ONE_COPY = [] if WINDOWS or not accepts("-fno-unswitch-loops") else ["-fno-unswitch-loops"]
-ASKING = ("channels.c",)
+ASKING = ("channels.c", "lines.c")
 
 FLAGS = os.environ.get("TENSORGRAD_FLAGS", "").split()
 

@@ -334,7 +334,7 @@ def call_the_rest():
     for dtype in tg.core.all_dtypes:
         x = tg.zeros(3, 4).to(dtype)
         tg.zeros(2, dtype=dtype).fill_(1)
-        x.t().contiguous(), x[tg.tensor([2, 0])]
+        x.t().contiguous(), x[tg.tensor([2, 0])], tg.where(tg.ones(3, 4) > 0, x, x)
         for other in tg.core.all_dtypes:
             x.to(other)
     for dtype in (tg.float32, tg.float64):

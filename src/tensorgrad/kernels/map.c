@@ -400,8 +400,41 @@ KINDS(f64, double)
         LEVEL(walk)(a, &span, from, to);                                                                \
     }
 
+WHERE(8, uint8_t)
+WHERE(16, uint16_t)
 WHERE(32, uint32_t)
 WHERE(64, uint64_t)
+
+/* Three operands of one dtype: x, y and z. */
+#define LOOP_OF_3(name, T, type, GRANULE, expression)                                                   \
+    static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
+    {                                                                                                   \
+        const type *first = data[0], *second = data[1], *third = data[2];                               \
+        type *out = data[3];                                                                            \
+        const type s0 = (type)scalar[0];                                                                \
+        (void)s0;                                                                                       \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < (count & -(int64_t)(GRANULE)); i++) {                                   \
+            const type x = first[i], y = second[i], z = third[i];                                       \
+            out[i] = expression;                                                                        \
+        }                                                                                               \
+    }                                                                                                   \
+    static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
+    {                                                                                                   \
+        static const Span span = {span_##name##_##T, 4, GRANULE, {sizeof(type), sizeof(type), sizeof(type), sizeof(type)}};\
+        LEVEL(walk)(a, &span, from, to);                                                                \
+    }
+#define POINT3(name, expression)                                                                        \
+    LOOP_OF_3(name, f32, float, WALK_GRANULE, expression)                                               \
+    LOOP_OF_3(name, f64, double, 1, expression)
+
+/* A lerp starts from the end that is nearer; of a clamp the upper bound wins, and a NaN bound makes NaN. */
+#define LERP(x, y, w) (((w) < 0.5f) & ((w) > -0.5f) ? (x) + (w) * ((y) - (x)) : (y) - ((y) - (x)) * (1 - (w)))
+#define RAISED(x, low) (((x) < (low)) | ((low) != (low)) ? (low) : (x))
+POINT3(addcmul, x + s0 * y * z)
+POINT3(addcdiv, x + s0 * y / z)
+POINT3(lerp, LERP(x, y, z))
+POINT3(clamp_tensors, ((RAISED(x, y) > z) | (z != z)) ? z : RAISED(x, y))
 
 /* data = x, kept (bytes), out: x times scalar[0] where it is kept, times 0 elsewhere. */
 #define DROPOUT(T, type)                                                                                \
@@ -429,6 +462,8 @@ DROPOUT(f64, double)
 #define LIGHT_f32 0.1f
 #define LIGHT_f64 0.2f
 #define LIGHT_i64 0.2f
+#define LIGHT_u8 0.05f
+#define LIGHT_u16 0.1f
 #define HEAVY_f32 0.25f
 #define HEAVY_f64 1.0f
 #define SLOW_f32 2.0f
@@ -444,6 +479,7 @@ DROPOUT(f64, double)
     LINE(name, DT_F32, f32, of, cost, settings, where) LINE(name, DT_F64, f64, of, cost, settings, where)
 #define OF_ONE "input=* out=*"
 #define OF_TWO "input=* other=* out=*"
+#define OF_THREE "input=* tensor1=* tensor2=* out=*"
 #define OF_SLOPE "grad=* saved=* out=*"
 #define POINT1_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 1, cost, settings, OF_ONE)
 #define POINT2_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 2, cost, settings, OF_TWO)
@@ -489,5 +525,16 @@ const Kernel LEVEL(map_entries)[] = {
     CHOICE(DT_F32, f32, 32)
     CHOICE(DT_F64, f64, 64)
     CHOICE(DT_I64, i64, 64)
+    CHOICE(DT_BOOL, u8, 8)
+    CHOICE(DT_U8, u8, 8)
+    CHOICE(DT_I8, u8, 8)
+    CHOICE(DT_I16, u16, 16)
+    CHOICE(DT_F16, u16, 16)
+    CHOICE(DT_BF16, u16, 16)
+    CHOICE(DT_I32, f32, 32)
+    FLOAT_LINES(addcmul, 3, LIGHT, "value", OF_THREE)
+    FLOAT_LINES(addcdiv, 3, LIGHT, "value", OF_THREE)
+    FLOAT_LINES(lerp, 3, LIGHT, NULL, "input=* end=* weight=* out=*")
+    FLOAT_LINES(clamp_tensors, 3, LIGHT, NULL, "input=* min=* max=* out=*")
     {NULL},
 };

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, int64
-from tensorgrad.core.declare import between, case, composite, distinct, integers, normal
+from tensorgrad.core.declare import between, case, composite, distinct, fused, integers, normal
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.elementwise import activations, choosing
 from tensorgrad.ops.layers.losses import F_, REDUCTIONS, _floats, reduce_loss, reduction_of
@@ -15,8 +15,8 @@ from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.shapes import shaping
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("input", "target"),
     at=F_,
     samples=lambda: [
         case(distinct(3, 4), integers(0, 2, 3, 4), name="mean", margin=1.3),
@@ -36,8 +36,8 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     return reduce_loss(missing + choosing.where(target != -1, input, 0), reduction)
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("input1", "input2", "target"),
     at=F_,
     samples=lambda: [
         case(distinct(3, 4), normal(3, 4), distinct(3, 4), name="mean", margin=0.3),
