@@ -5,7 +5,7 @@
 #include "level.h"
 
 #define EVERY_LIST(list) \
-    list(map) list(copy) list(reduce) list(reduce_other) list(row) list(channel) list(pooling) list(resampling) list(loss) \
+    list(map) list(copy) list(index) list(order) list(moving) list(reduce) list(reduce_other) list(row) list(channel) list(pooling) list(resampling) list(loss) \
     list(gemm) list(gemm_f64) list(conv) list(conv_f64) list(recurrent) list(recurrent_f64) list(scan) \
     list(step)
 
