@@ -67,7 +67,10 @@ else:
         FOR_MODULES.append(STORED)
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
-COMPACT = ("attention.c", "attention_f64.c", "copies.c", "map.c", "reduce_other.c", "step.c")
+COMPACT = (
+    "attention.c", "attention_f64.c", "copies.c", "indices.c", "map.c", "moving.c", "reduce_other.c",
+    "sorting.c", "step.c",
+)  # fmt: skip
 # A copy of every loop for each of its questions doubles a file that asks many, and makes it no faster.
 ONE_COPY = [] if WINDOWS or not accepts("-fno-unswitch-loops") else ["-fno-unswitch-loops"]
 ASKING = ("channels.c", "lines.c")
@@ -86,7 +89,10 @@ LEVELS = {"v2": V2 + FOR_SIZE, "v3": V3, "v4": V4} if X86_LEVELS else {"baseline
 ONCE = [f"{KERNELS}/{name}.c" for name in ("dispatch", "launch", "pool")]
 PER_LEVEL = sorted(set(glob(f"{KERNELS}/*.c")) - set(ONCE))
 # Files whose loops wait for memory, not for arithmetic: v4 has v3's (entries.h).
-NARROW = ("channels", "copies", "pooling", "reduce_other", "resampling", "scan", "step", "systems")
+NARROW = (
+    "channels", "copies", "indices", "moving", "pooling", "reduce_other", "resampling", "scan", "sorting",
+    "step", "systems",
+)  # fmt: skip
 UP_TO_V3 = [f"{KERNELS}/{name}.c" for name in NARROW]
 
 # The modules, and what their sources include or cimport beside the kernels' face.

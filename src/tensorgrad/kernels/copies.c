@@ -1,4 +1,4 @@
-/* Kernels that move values: copy, fill, conversions between element types, rows gathered and added up. */
+/* Kernels that move values: copy, fill, conversions between element types. */
 #include <string.h>
 
 #include "entries.h"
@@ -145,112 +145,6 @@ CAST_FROM_FLOAT(bf16, i32_of_single, half_of_float(float_of_brain(in[i])), in[i]
 CAST_FROM_FLOAT(f32, i32_of_single, half_of_float(in[i]), brain_of_float(in[i]))
 CAST_FROM_FLOAT(f64, i32_of, half_of_double(in[i]), brain_of_float((float)in[i]))
 
-/* The row that an index names, or -1. It is read once: whoever else holds the array may write there at any time. */
-ALWAYS_INLINE int64_t row_of(const void *index, int64_t at, int64_t rows, int64_t from_end)
-{
-    int64_t row = ((const volatile int64_t *)index)[at];
-    row = row < 0 && from_end && row >= -rows ? row + rows : row;
-    return row < rows ? row : -1;
-}
-
-/* data = table, index (int64), out, wrong; size = {rows to gather, elements of a row}; integer = rows of the table, whether
-   negative indices count from its end; stride[0][0] = bytes between rows of the table. wrong[0] becomes 1 where an index names
-   no row, whose place in `out` is left as it was. A unit is a segment, which says so in the workspace if there are several. */
-#define GATHERED 4096           /* elements of a segment, at least */
-
-static int64_t rows_gathered_at_once(const KernelArgs *a)
-{
-    return a->size[1] ? GATHERED / a->size[1] + 1 : a->size[0] + 1;
-}
-
-static int64_t segments_to_gather(const KernelArgs *a)
-{
-    int64_t rows = rows_gathered_at_once(a);
-    return a->size[0] > rows ? divide_up(a->size[0], rows) : 1;
-}
-
-static size_t word_each(const KernelArgs *a, int64_t units)
-{
-    (void)a;
-    return (size_t)units * sizeof(int64_t);
-}
-
-static void join_wrong(const KernelArgs *a, int64_t units)
-{
-    const int64_t *parts = a->workspace;
-    int64_t *wrong = a->data[3];
-    for (int64_t u = 0; u < units; u++) {
-        wrong[0] |= parts[u];
-    }
-}
-
-#define GATHER(bits, type)                                                                              \
-    static int64_t gather_segment_##bits(const KernelArgs *a, int64_t from, int64_t to)                 \
-    {                                                                                                   \
-        const char *table = a->data[0];                                                                 \
-        int64_t width = a->size[1];                                                                     \
-        int64_t wrong = 0;                                                                              \
-        type *out = (type *)a->data[2] + from * width;                                                  \
-        for (int64_t r = from; r < to; r++) {                                                           \
-            int64_t row = row_of(a->data[1], r, a->integer[0], a->integer[1]);                          \
-            if (row < 0) {                                                                              \
-                wrong = 1;                                                                              \
-            } else if (width == 1) {                                                                    \
-                *out = *(const type *)(table + row * a->stride[0][0]);                                  \
-            } else {                                                                                    \
-                memcpy(out, table + row * a->stride[0][0], (size_t)width * sizeof(type));               \
-            }                                                                                           \
-            out += width;                                                                               \
-        }                                                                                               \
-        return wrong;                                                                                   \
-    }                                                                                                   \
-    static void gather_rows_##bits(const KernelArgs *a, int64_t from, int64_t to)                       \
-    {                                                                                                   \
-        int64_t rows = rows_gathered_at_once(a);                                                              \
-        int64_t count = a->size[0];                                                                     \
-        int64_t *wrong = count > rows ? a->workspace : a->data[3];                                      \
-        for (int64_t u = from; u < to; u++) {                                                           \
-            wrong[u] = gather_segment_##bits(a, u * rows, count - u * rows < rows ? count : (u + 1) * rows);\
-        }                                                                                               \
-    }
-
-GATHER(8, uint8_t)
-GATHER(16, uint16_t)
-GATHER(32, uint32_t)
-GATHER(64, uint64_t)
-
-/* data = rows to add, index (int64), table, wrong; size = {rows, elements of a row}; integer = rows of the table, one of them that
-   nothing is added to (or -1), whether negative indices count from the end; stride[2][0] = bytes between rows of the table. Rows
-   are added in their order, so the result is always the same. At an index that names no row the kernel stops and says which
-   one it was, and what stood there. */
-#define SCATTER(T, type)                                                                                \
-    static void scatter_add_rows_##T(const KernelArgs *a, int64_t from, int64_t to)                     \
-    {                                                                                                   \
-        const type *in = a->data[0];                                                                    \
-        int64_t width = a->size[1];                                                                     \
-        (void)from;                                                                                     \
-        (void)to;                                                                                       \
-        for (int64_t r = 0; r < a->size[0]; r++) {                                                      \
-            int64_t row = row_of(a->data[1], r, a->integer[0], a->integer[2]);                          \
-            if (row < 0) {                                                                              \
-                int64_t *wrong = a->data[3];                                                            \
-                wrong[0] = r;                                                                           \
-                wrong[1] = ((const int64_t *)a->data[1])[r];                                            \
-                return;                                                                                 \
-            }                                                                                           \
-            type *out = (type *)((char *)a->data[2] + row * a->stride[2][0]);                           \
-            int64_t added = row == a->integer[1] ? 0 : width;                                           \
-            INDEPENDENT                                                                                 \
-            for (int64_t i = 0; i < added; i++) {                                                       \
-                out[i] += in[i];                                                                        \
-            }                                                                                           \
-            in += width;                                                                                \
-        }                                                                                               \
-    }
-
-SCATTER(f32, float)
-SCATTER(f64, double)
-
 /* scalar[0] + i * scalar[1], rounded twice in double and then once, as the body does: in two loops, for one would be fused. */
 #define ARANGE_FLOAT(T, type)                                                                           \
     static void arange_##T(const KernelArgs *a, int64_t from, int64_t to)                               \
@@ -286,22 +180,13 @@ static void arange_i64(const KernelArgs *a, int64_t from, int64_t to)
 
 #define LINES(code, T, bits, digits)                                                                    \
     {"copy", DT_##code, copy_##bits, .cost = 0.01f * bits / 8, .inputs = 1, .outputs = 1, .operands = "input=* out=*"},              \
-    {"gather_rows", DT_##code, gather_rows_##bits, .cost = 0.02f * bits / 8, .inputs = 2, .outputs = 2, \
-     .settings = ": rows from_end", .operands = "table=Rb index=i64:a out=ab wrong=i64:1", .units = segments_to_gather, .workspace = word_each, .finish = join_wrong},\
     {"fill", DT_##code, fill_##T, .cost = 0.005f * bits / 8, .outputs = 1, .settings = "value", .operands = "out=*"},        \
     CAST_LINE(code, T, bool) CAST_LINE(code, T, u8) CAST_LINE(code, T, i8) CAST_LINE(code, T, i16)      \
     CAST_LINE(code, T, i32) CAST_LINE(code, T, i64) CAST_LINE(code, T, f16) CAST_LINE(code, T, bf16) CAST_LINE(code, T, f32)\
     CAST_LINE(code, T, f64)
 
-/* Rows are added in their order, which one thread keeps. */
-#define SCATTER_LINE(code, T)                                                                           \
-    {"scatter_add_rows", code, scatter_add_rows_##T, .cost = 0.3f, .inputs = 2, .outputs = 2, .settings = ": rows skipped from_end",\
-     .operands = "rows_to_add=ab index=i64:a table=Rb wrong=i64:2", .units = one_unit},
-
 const Kernel LEVEL(copy_entries)[] = {
     EVERY_DTYPE(LINES)
-    SCATTER_LINE(DT_F32, f32)
-    SCATTER_LINE(DT_F64, f64)
     BOTH_FLOATS(arange, 0.3f, 0.3f, .outputs = 1, .settings = "start step", .operands = "out=a")
     {"arange", DT_I64, arange_i64, .cost = 0.3f, .outputs = 1, .settings = ": start step", .operands = "out=a"},
     {NULL},

@@ -1,5 +1,7 @@
 /* Running sums and products along the middle of {outer, length, inner}. They are added up in double, as the body does, so each is
  * rounded once; every line is on its own. */
+#include <math.h>
+
 #include "entries.h"
 
 #define ABREAST 4       /* rows at a time: one alone waits for each sum, and more fall on one set of the cache */
@@ -58,6 +60,38 @@ static int64_t scan_units(const KernelArgs *a)
         }                                                                                                              \
     }
 
+/* Logarithms of running sums of exponentials: the largest so far, and the sum relative to it. */
+#define LOG_LINES(T, type)                                                                                             \
+    ALWAYS_INLINE void logcumsumexp_lines_##T(const type *x, type *out, int64_t length, int64_t step, int64_t apart, int lines) \
+    {                                                                                                                  \
+        double largest[COLUMNS], sum[COLUMNS];                                                                         \
+        for (int l = 0; l < lines; l++) {                                                                              \
+            largest[l] = -INFINITY;                                                                                    \
+            sum[l] = 0;                                                                                                \
+        }                                                                                                              \
+        for (int64_t i = 0; i < length; i++) {                                                                         \
+            for (int l = 0; l < lines; l++) {                                                                          \
+                double each = (double)x[l * apart], top = largest[l];                                                  \
+                if (each == top) {                                                                                     \
+                    sum[l] += 1;                                                                                       \
+                } else if (each < top) {                                                                               \
+                    sum[l] += exp(each - top);                                                                         \
+                } else {                                                                                               \
+                    sum[l] = sum[l] * exp(top - each) + 1;                                                             \
+                    largest[l] = top = each;                                                                           \
+                }                                                                                                      \
+                out[l * apart] = (type)(top + log(sum[l]));                                                            \
+            }                                                                                                          \
+            x += step;                                                                                                 \
+            out += step;                                                                                               \
+        }                                                                                                              \
+    }
+
+LOG_LINES(f32, float)
+LOG_LINES(f64, double)
+SCAN(logcumsumexp, logcumsumexp, f32, float, 0)
+SCAN(logcumsumexp, logcumsumexp, f64, double, 0)
+
 #define SCANS(T, type)                                                                                                 \
     SCAN_LINES(cumsum, T, type, 0, +)                                                                                  \
     SCAN_LINES(cumprod, T, type, 1, *)                                                                                 \
@@ -74,5 +108,6 @@ const Kernel LEVEL(scan_entries)[] = {
     BOTH_FLOATS(cumsum, 0.5f, 0.5f, LINES)
     BOTH_FLOATS(reversed_cumsum, 0.5f, 0.5f, LINES)
     BOTH_FLOATS(cumprod, 0.5f, 0.5f, LINES)
+    BOTH_FLOATS(logcumsumexp, 20, 20, LINES)
     {NULL},
 };

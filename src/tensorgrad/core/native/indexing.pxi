@@ -11,10 +11,43 @@ cdef object get_item(Tensor x, object index):
         return select(x, 0, position + extent if position < 0 else position)
     if isinstance(index, Tensor) and (<Tensor>index).nd and (<Tensor>index).code in (I64, I32) and x.nd:
         return OP_GATHER_ROWS(x, index)
+    if isinstance(index, Tensor) and (<Tensor>index).code == BOOL:
+        chosen = masked_item(x, <Tensor>index)
+        return OP_INDEX(x, index) if chosen is None else chosen
     parts = plain_parts(index)
     if parts is None:
-        return OP_INDEX(x, index)
+        picked = None if type(index) is not tuple else picked_item(x, index)
+        return OP_INDEX(x, index) if picked is None else picked
     return basic_view(x, parts)
+
+
+cdef object picked_item(Tensor x, tuple index):
+    """``x[index]`` of one tensor of integers among plain parts; None for any other index, and where it names nothing."""
+    cdef Py_ssize_t at = -1, i
+    cdef Tensor each = None, view
+    cdef int dim = 0, behind = 0
+    for i, part in enumerate(index):
+        if isinstance(part, Tensor) and (<Tensor>part).nd:
+            if each is not None or not are_indices(<Tensor>part):
+                return None
+            each, at = <Tensor>part, i
+        elif not is_plain(part):
+            return None
+    if each is None:
+        return None
+    view = basic_view(x, index[:at] + (slice(None),) + index[at + 1:])
+    if Ellipsis in [part for part in index[:at] if part is Ellipsis]:
+        for part in index[at + 1:]:
+            behind += part is None or isinstance(part, slice)
+        dim = view.nd - 1 - behind
+    else:
+        for part in index[:at]:
+            dim += part is None or isinstance(part, slice)
+    shape = shape_tuple(view)
+    out = pick_along(view, dim, each, True)
+    if out is not None:
+        record_pick(out, view, each, dim, shape)
+    return out
 
 
 cdef object heard_item(Tensor x, object index, object value=MISSING):
@@ -112,6 +145,10 @@ cdef inline object whole(object bound):
 cdef int set_item(Tensor x, object index, object value) except -1:
     """``x[index] = value``."""
     cdef Tensor target, source
+    if isinstance(index, Tensor) and (<Tensor>index).code == BOOL and IS_FLOAT[x.code] and (<Tensor>index).nd and (
+            type(value) in (int, float)) and same_shape(x, <Tensor>index):
+        CORE_OPS["masked_fill_"](x, index, value)
+        return 0
     parts = plain_parts(index)
     if parts is None or not (isinstance(value, Tensor) or is_number(value)):
         CORE_OPS["_index_put_"](x, index, value)
@@ -219,20 +256,22 @@ cdef object hot_gather_rows(Op op, void **args, Py_ssize_t count):
 
 
 cdef object hot_index_select(Op op, void **args, Py_ssize_t count):
-    """Along the first dimension."""
     cdef Tensor x, index, out
+    cdef int dim
     if count < 3 or type(<object><PyObject *>args[1]) is not int or (count > 3 and <object><PyObject *>args[3] is not None):
         return DECLINED
     if not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[2], Tensor):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
     index = <Tensor><PyObject *>args[2]
-    if index.nd != 1 or wrap_dim(<object><PyObject *>args[1], x.nd) != 0:
+    if index.nd != 1 or x.nd == 0:
         return DECLINED
-    out = pick_rows(x, index, False)
+    dim = wrap_dim(<object><PyObject *>args[1], x.nd)
+    shape = shape_tuple(x)
+    out = pick_along(x, dim, index, False)
     if out is None:
         return DECLINED
-    record_rows(OP_GATHER_ROWS, out, x, index, [None, None])
+    record_pick(out, x, index, dim, shape)
     return out
 
 

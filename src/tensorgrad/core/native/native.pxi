@@ -6,7 +6,7 @@ ctypedef struct Native:
     int form                    # which one it is of the ops that share the two
 
 cdef enum:
-    MOST_NATIVE = 192
+    MOST_NATIVE = 320
 
 cdef Native NATIVE[MOST_NATIVE]
 cdef dict NATIVE_ROWS = {}      # the row of an op's name

@@ -27,3 +27,4 @@ cdef object hot_scan(Op op, void **args, Py_ssize_t count):
 native("_cumsum", hot_scan, NULL, 0)
 native("_reversed_cumsum", hot_scan, NULL, 0)
 native("_cumprod", hot_scan, NULL, 0)
+native("_logcumsumexp", hot_scan, NULL, 0)

@@ -16,6 +16,11 @@ _pairs = lambda: [
 ]
 
 
+def reaches(input, output):
+    """Where the elements are the output, NaN counting as itself."""
+    return (input == output) | ((input != input) & (output != output))
+
+
 @binary(numbers="other", rule="bool", samples=_pairs, smooth=False)
 def eq(input, other, *, out=None):
     """Whether the elements are equal, as ``==``.

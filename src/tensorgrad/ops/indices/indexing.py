@@ -17,6 +17,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, bfloat16, bool_, int32, int64, uint8
 from tensorgrad.core.declare import case, composite, integers, normal, primitive, truths
 from tensorgrad.ops import _data
+from tensorgrad.ops.making import creation
 from tensorgrad.ops.shapes import shaping
 
 INDEX_TYPES = (int64, int32)
@@ -76,23 +77,25 @@ def add_at(shape, dim: int, index: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 @primitive(
     vjp=dict(input=lambda g, dim, index, input_shape: _unpick(g, input_shape, dim, index)),
+    nograd=("index",),
     at=(),
     grad_name="IndexBackward0",
-    samples=lambda: [case(normal(2, 3), 1, np.array([[2, 0], [2, 2]]), name="plain")],
+    samples=lambda: [case(normal(2, 3), 1, integers(-3, 3, 2, 2), name="plain")],
 )
 def _pick(input, dim, index):
-    """The positions ``index`` (an int64 array of any shape, checked) of one dimension, in its place."""
-    return np.take(input, index, dim, mode="clip")
+    """The positions ``index``, of any shape, of one dimension, in its place."""
+    return np.take(input, positions(index, input.shape[dim], dim), dim, mode="clip")
 
 
 @primitive(
     vjp=dict(g=lambda g, dim, index: _pick(g, dim, index)),
+    nograd=("index",),
     at=(),
-    samples=lambda: [case(normal(2, 2, 2), (2, 3), 1, np.array([[2, 0], [2, 2]]), name="plain")],
+    samples=lambda: [case(normal(2, 2, 2), (2, 3), 1, integers(0, 3, 2, 2), name="plain")],
 )
 def _unpick(g, shape, dim, index):
     """Zeros of ``shape`` to which ``g`` is added at positions of one dimension."""
-    return add_at(shape, dim, index, g)
+    return add_at(shape, dim, positions(index, shape[dim], dim), g)
 
 
 @primitive(
@@ -102,23 +105,32 @@ def _unpick(g, shape, dim, index):
         ),
         value=lambda g, dim, index: _pick(g, dim, index),
     ),
+    nograd=("index",),
     at=(),
     grad_name="IndexPutBackward0",
     samples=lambda: [
-        case(normal(2, 3), 1, np.array([2, 0]), normal(2, 2), False, name="plain"),
-        case(normal(2, 3), 1, np.array([2, 2]), normal(2, 2), True, name="accumulate"),
+        case(normal(2, 3), 1, creation.tensor([2, 0]), normal(2, 2), False, name="plain"),
+        case(normal(2, 3), 1, integers(0, 3, 4), normal(2, 4), True, name="accumulate"),
     ],
 )
 def _put(input, dim, index, value, accumulate):
     """``input`` with ``value`` at positions of one dimension, or added there."""
     full = np.array(input, order="C")
+    index = positions(index, full.shape[dim], dim)
     if accumulate:
         return full + add_at(full.shape, dim, index, value)
     full[(slice(None),) * dim + (index,)] = value
     return full
 
 
-pick = _pick
+def pick(input: Tensor, dim: int, index: np.ndarray) -> Tensor:
+    """``_pick`` by an array of positions."""
+    return _pick(input, dim, _core.from_numpy(index))
+
+
+def put(input: Tensor, dim: int, index: np.ndarray, value: Tensor, accumulate: bool) -> Tensor:
+    """``_put`` by an array of positions."""
+    return _put(input, dim, _core.from_numpy(index), value, accumulate)
 
 
 @primitive(
@@ -351,7 +363,7 @@ def _index(input, index):
     if _is_tuple_in_disguise(index):
         return input[tuple(index)]
     plan = Plan(input, index)
-    return _pick(plan.merged(plan.view), plan.dim, plan.index)
+    return pick(plan.merged(plan.view), plan.dim, plan.index)
 
 
 def _as_value(value, like: Tensor) -> Tensor:
@@ -385,7 +397,7 @@ def _is_mask(index) -> bool:
 
 def _put_at(plan: Plan, x: Tensor, value: Tensor, accumulate: bool) -> Tensor:
     """``x``, of the plan's view's shape, with the value put in."""
-    done = _put(plan.merged(x), plan.dim, plan.index, plan.fitted(value), accumulate)
+    done = put(plan.merged(x), plan.dim, plan.index, plan.fitted(value), accumulate)
     return done if plan.span == 1 else shaping.reshape(done, plan.view.shape)
 
 
@@ -426,6 +438,9 @@ def _index_put_(x, index, value, accumulate=False):
     recorded = _core.is_grad_enabled() and (value.requires_grad or view.requires_grad or x.requires_grad)
     if recorded or (accumulate and x.dtype is bfloat16):  # NumPy can't add these
         _core._write(view, _put_at(plan, view, value, accumulate), True)
+        return x
+    fitted = plan.fitted(value)
+    if _core._put_in_place(view, plan.dim, plan.span, _core.from_numpy(plan.index), fitted, accumulate):
         return x
     array, where = _core._memory_of(view), plan.numpy_index()
     values = _core._memory_of(value if value.ndim == 0 else plan.fitted(value))

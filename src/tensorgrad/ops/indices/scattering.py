@@ -11,9 +11,9 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, int32, int64, uint8
 from tensorgrad.core.declare import case, composite, integers, normal, primitive
 from tensorgrad.ops._tools import wrap_dim
+from tensorgrad.ops.elementwise.comparison import reaches
 from tensorgrad.ops.indices import indexing
 from tensorgrad.ops.making import creation
-from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.shapes import shaping
 
 
@@ -89,7 +89,7 @@ def _at_least_vector(*arrays):
 
 
 @primitive(
-    vjp=dict(input=lambda g, dim, index, input_shape: _scatter_add(g.new_zeros(input_shape), dim, index, g)),
+    vjp=dict(input=lambda g, dim, index, input_shape: _ungather(g, input_shape, dim, index)),
     nograd=("index",),
     at=(),
     grad_name="GatherBackward0",
@@ -200,6 +200,17 @@ def _scatter_add(input, dim, index, src):
     else:
         np.add.at(full.reshape(-1), flat, values.reshape(-1))
     return out
+
+
+@primitive(
+    vjp=dict(g=lambda g, dim, index: _gather(g, dim, index)),
+    nograd=("index",),
+    at=(),
+    samples=lambda: [case(normal(3, 2), (3, 4), 1, integers(0, 4, 3, 2), name="plain")],
+)
+def _ungather(g, shape, dim, index):
+    """Zeros of ``shape`` to which ``g`` is added where `gather` found its elements."""
+    return _scatter_add.body(np.zeros(shape, g.dtype), dim, index, g)
 
 
 @primitive(
@@ -327,8 +338,8 @@ def _reduce_vjp(g, output, input, dim, index, src, reduce, include_self):
         rest = _scatter_reduce(input, dim, index, src * (1 - alone) + alone, "prod", include_self)
         to_src = alone * spread(g * rest) + (1 - alone) * spread(g * output) / (src * (1 - zero) + zero)
     else:
-        mine = reductions.reaches(input, output).to(number)
-        theirs = reductions.reaches(src, spread(output)).to(number)
+        mine = reaches(input, output).to(number)
+        theirs = reaches(src, spread(output)).to(number)
         equals = counted(theirs) + (mine if include_self else 0)
         share = g / (equals + (equals == 0).to(number))
         to_input, to_src = share * mine, spread(share) * theirs

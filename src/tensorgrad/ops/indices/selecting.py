@@ -9,7 +9,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, bool_
 from tensorgrad.core.declare import case, composite, integers, normal, primitive, truths
 from tensorgrad.ops.elementwise import choosing
-from tensorgrad.ops.indices.indexing import _pick, _put, into_out
+from tensorgrad.ops.indices.indexing import into_out, pick, put
 from tensorgrad.ops.shapes import shaping, slicing, striding
 
 # ---- masks
@@ -39,7 +39,7 @@ def masked_select(input, mask, *, out=None):
     shape = shaping.broadcast_shapes(input.shape, _mask_of(mask, "masked_select").shape)
     where = np.flatnonzero(np.broadcast_to(_core._array_of(mask), shape))
     return into_out(
-        _pick(shaping.reshape(shaping.expand(input, shape), (math.prod(shape),)), 0, where), out, input, mask
+        pick(shaping.reshape(shaping.expand(input, shape), (math.prod(shape),)), 0, where), out, input, mask
     )
 
 
@@ -71,7 +71,7 @@ def masked_scatter(input, mask, source):
         )
     flat = shaping.reshape(shaping.expand(input, shape), (math.prod(shape),))
     values = slicing.narrow(shaping.reshape(source, (source.numel(),)), 0, 0, where.size)
-    return shaping.reshape(_put(flat, 0, where, values, False), shape)
+    return shaping.reshape(put(flat, 0, where, values, False), shape)
 
 
 @primitive(

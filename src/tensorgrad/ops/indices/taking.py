@@ -10,7 +10,8 @@ from tensorgrad.core import Tensor, _core, int64
 from tensorgrad.core.declare import case, composite, integers, normal
 from tensorgrad.ops._kinds import as_tensor
 from tensorgrad.ops._tools import wrap_dim
-from tensorgrad.ops.indices.indexing import INDEX_TYPES, _pick, _put, into_out, positions
+from tensorgrad.ops.indices import indexing
+from tensorgrad.ops.indices.indexing import INDEX_TYPES, into_out, pick, positions
 from tensorgrad.ops.making import creation
 from tensorgrad.ops.shapes import shaping
 
@@ -47,7 +48,7 @@ def index_select(input, dim, index, *, out=None):
     where = _vector(index, "index_select")
     where = positions(where, input.shape[dim] if input.ndim else 1, dim, negative=False)
     if input.ndim:
-        return into_out(_pick(input, dim, where), out, input, index)
+        return into_out(pick(input, dim, where), out, input, index)
     if where.size != 1:
         raise RuntimeError(
             f"index_select(): Index to scalar can have only 1 value, got {where.size} value(s)"
@@ -86,7 +87,7 @@ def _put_vector(who: str, input, dim: int, index, source, accumulate: bool):
     dim = wrap_dim(dim, input.ndim)
     where = positions(_vector(index, who), input.shape[dim] if input.ndim else 1, dim, negative=False)
     source = _check_source(who, input, dim, where, source)
-    done = _put(_one_dim(input), dim, where, source, accumulate)
+    done = indexing.put(_one_dim(input), dim, where, source, accumulate)
     return done if input.ndim else shaping.reshape(done, ())
 
 
@@ -157,7 +158,7 @@ def index_fill(input, dim, index, value):
         value = _core._number_tensor(value, input.dtype)
     x = _one_dim(input)
     shape = (*x.shape[:dim], where.size, *x.shape[dim + 1 :])
-    done = _put(x, dim, where, shaping.expand(value, shape), False)
+    done = indexing.put(x, dim, where, shaping.expand(value, shape), False)
     return done if input.ndim else shaping.reshape(done, ())
 
 
@@ -180,7 +181,7 @@ def take(input, index, *, out=None):
             f"a tensor of {extent} elements."
         )
     return into_out(
-        _pick(shaping.reshape(input, (extent,)), 0, positions(where, extent, 0)), out, input, index
+        pick(shaping.reshape(input, (extent,)), 0, positions(where, extent, 0)), out, input, index
     )
 
 
@@ -212,7 +213,7 @@ def put(input, index, source, accumulate=False):
     if extent == 0 and index.numel():
         raise IndexError("put_(): Expected self to be non-empty when index is")
     where = positions(np.array(_core._array_of(index)).reshape(-1), extent, 0)
-    done = _put(
+    done = indexing.put(
         shaping.reshape(input, (extent,)), 0, where, shaping.reshape(source, (where.size,)), accumulate
     )
     return shaping.reshape(done, input.shape)

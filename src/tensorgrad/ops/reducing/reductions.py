@@ -14,6 +14,8 @@ from tensorgrad.core import Tensor, is_grad_enabled
 from tensorgrad.core.declare import between, case, composite, distinct, normal, primitive, reduction, truths
 from tensorgrad.ops._tools import wrap_dim, wrap_dims
 from tensorgrad.ops.elementwise import arithmetic
+from tensorgrad.ops.elementwise.comparison import reaches
+from tensorgrad.ops.indices import scattering
 from tensorgrad.ops.shapes import shaping
 
 
@@ -58,7 +60,7 @@ def picked_gradient(g, dim, index, keepdim, input_shape):
         return shaping.reshape(g, ())
     if not keepdim:
         g, index = shaping.unsqueeze(g, dim), shaping.unsqueeze(index, dim)
-    return g.new_zeros(input_shape).scatter(dim, index, g)
+    return scattering._ungather(g, input_shape, dim, index)
 
 
 def pick(array, index, dim, keepdim):
@@ -265,11 +267,6 @@ def logsumexp(input, dim, keepdim=False):
 
 
 # ---------------------------------------------------------------------------- extremes
-
-
-def reaches(input, output):
-    """Where the elements are the output, NaN counting as itself."""
-    return (input == output) | ((input != input) & (output != output))
 
 
 def shared(g, reached, dim):

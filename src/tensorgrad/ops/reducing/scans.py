@@ -18,6 +18,7 @@ from tensorgrad.core.declare import between, case, composite, distinct, normal, 
 from tensorgrad.core.limits import finfo
 from tensorgrad.ops._tools import is_sequence, wrap_dim, wrap_dims
 from tensorgrad.ops.elementwise import arithmetic, choosing
+from tensorgrad.ops.indices import scattering
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.reducing.reductions import cast, check_tensor, named, without_one
 from tensorgrad.ops.shapes import joining, shaping
@@ -184,7 +185,7 @@ def logcumsumexp(input, dim):
 def _gather_back(g, output_1, dim, input_shape):
     if not input_shape:
         return g
-    return g.new_zeros(input_shape).scatter_add(dim, output_1, g)
+    return scattering._ungather(g, input_shape, dim, output_1)
 
 
 def _running(result, extreme, input, dim):
@@ -207,6 +208,9 @@ def _cummax(input, dim):
 def _cummin(input, dim):
     """Running minima and where they are."""
     return _running(Cummin, np.minimum, input, dim)
+
+
+_cummax.answer, _cummin.answer = Cummax, Cummin  # what a hot path makes of the two
 
 
 @composite(samples=_scan_samples(distinct), method=True)

@@ -61,6 +61,9 @@ def _sort(input, dim, descending):
     return Sort(*pick(input, _order(input, dim, descending), dim, True))
 
 
+_sort.answer = Sort  # what a hot path makes of the two
+
+
 def _sort_settings(name, input, dim, descending, stable):
     """``(dim, descending)`` and ``(*, stable, dim, descending)``; the order is stable either way."""
     check_tensor(name, input)
@@ -124,13 +127,10 @@ def _topk(input, k, dim, largest, sorted):
     """The k largest or smallest elements, in order, and where they are."""
     if input.ndim == 0:
         return Topk(np.array(input), np.zeros((), np.int64))
-    size = input.shape[dim]
-    if 0 < k < size:
-        parted = np.argpartition(input, size - k if largest else k - 1, axis=dim)
-        among = np.sort(np.take(parted, range(size - k, size) if largest else range(k), axis=dim), axis=dim)
-        few = np.take_along_axis(input, among, dim)
-        return Topk(*pick(input, np.take_along_axis(among, _order(few, dim, largest), dim), dim, True))
     return Topk(*pick(input, np.take(_order(input, dim, largest), range(k), axis=dim), dim, True))
+
+
+_topk.answer = Topk
 
 
 @composite(

@@ -1,0 +1,233 @@
+# Copies of elements in other places: flips, rolls, repeats, constant pads, triangles; most by `copy` and `fill` with strides.
+
+cdef object hot_flip(Op op, void **args, Py_ssize_t count):
+    """``flip(input, *dims)``."""
+    cdef Py_ssize_t dims[MAX_DIMS]
+    cdef uint8_t mask[MAX_DIMS]
+    cdef Tensor x = tensor_at(args, count)
+    cdef Tensor out
+    cdef int i, d, n
+    if x is None or not tg_kernels or x.nd == 0 or x.count == 0:
+        return DECLINED
+    wanted = rest_of(args, count)
+    for each in wanted:
+        if type(each) is not int:
+            return DECLINED
+    n = read_dims(wanted, dims, op.__name__)
+    memset(mask, 0, MAX_DIMS)
+    for i in range(n):
+        d = wrap_dim(wanted[i], x.nd)
+        if mask[d]:
+            return DECLINED
+        mask[d] = 1
+    out = new_like(x, x.code)
+    copy_into(out, flipped(x, mask))
+    if tg_grad and IS_FLOAT[x.code] and needs_grad(x):
+        record(op, [x, wanted], [x], out, None)
+    return out
+
+
+cdef Tensor flipped(Tensor x, const uint8_t *mask):
+    """A view that runs backwards along some dimensions, as no tensor of a user's does."""
+    cdef Py_ssize_t strides[MAX_DIMS]
+    cdef char *at = x.at
+    cdef int d
+    for d in range(x.nd):
+        strides[d] = strides_of(x)[d]
+        if mask[d]:
+            at += strides[d] * (shape_of(x)[d] - 1)
+            strides[d] = -strides[d]
+    return view_of(x, x.nd, shape_of(x), strides, at)
+
+
+cdef object hot_roll(Op op, void **args, Py_ssize_t count):
+    """``roll(input, shifts, dims)`` along one dimension, or of all elements as one line."""
+    cdef Py_ssize_t extent, shift, step
+    cdef Tensor x = tensor_at(args, count)
+    cdef Tensor out, line, to
+    cdef int dim = 0
+    cdef bint flat
+    if x is None or not tg_kernels or count < 2 or count > 3 or x.nd == 0 or x.count == 0:
+        return DECLINED
+    moved = only(<object><PyObject *>args[1])
+    wanted = given_or_default(op, args, count, 2)
+    flat = wanted is None or wanted == ()
+    wanted = 0 if flat else only(wanted)
+    if type(moved) is not int or type(wanted) is not int or not -(1 << 62) < moved < 1 << 62 or (flat and not op.form):
+        return DECLINED
+    x = contiguous_of(x) if flat else x
+    out = new_like(x, x.code)
+    line, to = x, out
+    if flat:
+        extent, step = x.count, ITEMSIZE[x.code]
+        line = view_of(x, 1, &extent, &step, x.at)
+        to = view_of(out, 1, &extent, &step, out.at)
+    else:
+        dim = wrap_dim(wanted, x.nd)
+        extent = shape_of(x)[dim]
+    shift = moved % extent
+    shift += extent if shift < 0 else 0
+    copy_into(slice_raw(to, dim, shift, extent - shift, 1), slice_raw(line, dim, 0, extent - shift, 1))
+    if shift:
+        copy_into(slice_raw(to, dim, 0, shift, 1), slice_raw(line, dim, extent - shift, shift, 1))
+    given = <Tensor><PyObject *>args[0]
+    if tg_grad and IS_FLOAT[x.code] and needs_grad(<Tensor>given):
+        if flat:
+            return DECLINED
+        record(<Op>CORE_OPS["_roll"], [given, (moved,), (dim,)], [given], out, None)
+    return out
+
+
+cdef inline object only(object value):
+    """The one of a sequence of one."""
+    return value[0] if (type(value) is tuple or type(value) is list) and len(value) == 1 else value
+
+
+cdef object hot_repeat(Op op, void **args, Py_ssize_t count):
+    """``repeat(input, *repeats)``."""
+    cdef Py_ssize_t times_of[MAX_DIMS]
+    cdef Py_ssize_t whole[MAX_DIMS]
+    cdef Py_ssize_t shape[2 * MAX_DIMS]
+    cdef Py_ssize_t from_steps[2 * MAX_DIMS]
+    cdef Py_ssize_t to_steps[2 * MAX_DIMS]
+    cdef Tensor x = tensor_at(args, count)
+    cdef Tensor out
+    cdef int d, own, n
+    if x is None or not tg_kernels or x.count == 0:
+        return DECLINED
+    repeats = rest_of(args, count)
+    for each in repeats:
+        if type(each) is not int or each < 1:
+            return DECLINED
+    n = read_dims(repeats, times_of, op.__name__)
+    memset(whole, 0, MAX_DIMS * sizeof(Py_ssize_t))
+    if n < x.nd or 2 * n > MAX_DIMS:
+        return DECLINED
+    for d in range(n):
+        own = d - (n - x.nd)
+        whole[d] = times(times_of[d], 1 if own < 0 else shape_of(x)[own])
+    out = new_tensor(n, whole, x.code)
+    for d in range(n):
+        own = d - (n - x.nd)
+        shape[2 * d] = times_of[d]
+        shape[2 * d + 1] = 1 if own < 0 else shape_of(x)[own]
+        from_steps[2 * d] = 0
+        from_steps[2 * d + 1] = 0 if own < 0 else strides_of(x)[own]
+        to_steps[2 * d] = shape[2 * d + 1] * strides_of(out)[d]
+        to_steps[2 * d + 1] = strides_of(out)[d]
+    copy_into(view_of(out, 2 * n, shape, to_steps, out.at), view_of(x, 2 * n, shape, from_steps, x.at))
+    if tg_grad and IS_FLOAT[x.code] and needs_grad(x):
+        record(op, [x, repeats], [x], out, None)
+    return out
+
+
+cdef int fill_view(Tensor t, double value) except -1:
+    """Sets every element of a view of few loops."""
+    cdef KernelArgs a
+    begin(&a, 1)
+    if t.count == 0:
+        return 0
+    if not map_args(&a, NULL, 0, t):
+        raise RuntimeError("a view of too many loops")
+    a.scalar[0] = value
+    return launch(FILL[t.code], &a)
+
+
+cdef enum:                      # the forms of a constant pad
+    PADS = 0                    # _pad_constant and constant_pad_nd
+    PADS_BY_MODE = 1            # pad
+
+
+cdef object hot_pad(Op op, void **args, Py_ssize_t count):
+    """``pad(input, pad, mode, value)`` and ``constant_pad_nd(input, pad, value)`` of at most six dimensions."""
+    cdef Py_ssize_t sides[2 * MAX_DIMS]
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Tensor x = tensor_at(args, count)
+    cdef Tensor out, to
+    cdef Py_ssize_t low, high
+    cdef int d, i, n
+    cdef bint any_side = False
+    if x is None or not tg_kernels or count < 2 or x.nd > KERNEL_DIMS or x.count == 0:
+        return DECLINED
+    given = <object><PyObject *>args[1]
+    if type(given) is not tuple and type(given) is not list:
+        return DECLINED
+    given = tuple(given)
+    value = given_or_default(op, args, count, 2 + (op.form == PADS_BY_MODE))
+    if op.form == PADS_BY_MODE:
+        if given_or_default(op, args, count, 2) != "constant":
+            return DECLINED
+        value = 0 if value is None else value
+    if (type(value) is not int and type(value) is not float) or len(given) % 2 or len(given) > 2 * x.nd:
+        return DECLINED
+    if not IS_FLOAT[x.code] and not (type(value) is int and 0 <= value < 2):
+        return DECLINED
+    if type(value) is int and not -EXACT < value < EXACT:
+        return DECLINED
+    value = fitting(value, x.code, False)
+    n = <int>len(given)
+    for i in range(n):
+        if type(given[i]) is not int or not -(1 << 40) < given[i] < 1 << 40:
+            return DECLINED
+        sides[i] = given[i]
+        any_side = any_side or sides[i] != 0
+    if not any_side and op.__name__ != "_pad_constant":
+        return DECLINED
+    for d in range(x.nd):
+        i = 2 * (x.nd - 1 - d)
+        shape[d] = shape_of(x)[d] + (sides[i] + sides[i + 1] if i < n else 0)
+        if shape[d] <= 0 or (i < n and (-sides[i] >= shape_of(x)[d] or -sides[i + 1] >= shape_of(x)[d])):
+            return DECLINED
+    out = new_tensor(x.nd, shape, x.code)
+    to, inner = out, x
+    for d in range(x.nd):
+        i = 2 * (x.nd - 1 - d)
+        low = sides[i] if i < n else 0
+        high = sides[i + 1] if i < n else 0
+        if low > 0:
+            fill_view(slice_raw(to, d, 0, low, 1), value)
+        if high > 0:
+            fill_view(slice_raw(to, d, shape[d] - high, high, 1), value)
+        to = slice_raw(to, d, max(low, 0), shape[d] - max(low, 0) - max(high, 0), 1)
+        inner = slice_raw(<Tensor>inner, d, max(-low, 0), shape_of(<Tensor>inner)[d] - max(-low, 0) - max(-high, 0), 1)
+    copy_into(to, <Tensor>inner)
+    if tg_grad and IS_FLOAT[x.code] and needs_grad(x):
+        record(<Op>CORE_OPS["_pad_constant"], [x, given, value], [x], out, None)
+    return out
+
+
+cdef object hot_triangle(Op op, void **args, Py_ssize_t count):
+    """``tril`` and ``triu``."""
+    cdef Tensor x = tensor_at(args, count)
+    cdef Tensor whole, out
+    cdef const Kernel *kernel
+    cdef KernelArgs a
+    diagonal = given_or_default(op, args, count, 1)
+    if x is None or not tg_kernels or x.nd < 2 or x.count == 0 or count > 2 or type(diagonal) is not int or (
+            not -EXACT < diagonal < EXACT):
+        return DECLINED
+    whole = contiguous_of(x)
+    if whole.nd < 2 or whole.count == 0:
+        return DECLINED
+    out = new_like(whole, whole.code)
+    kernel = find(b"triangle", whole.code)
+    line_args(&a, whole, whole.nd - 2)
+    a.integer[0] = diagonal
+    a.integer[1] = op.form
+    a.data[0] = whole.at
+    a.data[1] = out.at
+    launch(kernel, &a)
+    if tg_grad and IS_FLOAT[x.code] and needs_grad(x):
+        record(op, [x, diagonal], [x], out, None)
+    return out
+
+
+native("flip", hot_flip, NULL, 0)
+native("_roll", hot_roll, NULL, 0)
+native("roll", hot_roll, NULL, 1)
+native("repeat", hot_repeat, NULL, 0)
+native("_pad_constant", hot_pad, NULL, PADS)
+native("constant_pad_nd", hot_pad, NULL, PADS)
+native("pad", hot_pad, NULL, PADS_BY_MODE)
+native("tril", hot_triangle, NULL, 0)
+native("triu", hot_triangle, NULL, 1)
