@@ -373,6 +373,8 @@ def linear(input, weight, bias=None):
     made = np.matmul(input, weight.T)
     if bias is None:
         return made
+    if made.ndim == bias.ndim == 0:
+        return made + bias.astype(made.dtype)
     if bias.dtype != made.dtype:
         raise RuntimeError(
             f"linear: the bias must have the dtype of the input, but got {bias.dtype} and {made.dtype}"
