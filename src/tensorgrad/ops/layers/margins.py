@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, int64
@@ -34,10 +36,12 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     return _hinge_embedding(input, target, _core._fitting(margin, input.dtype), reduction)
 
 
-@_core.InSingle
-def _hinge_embedding(input, target, margin, reduction):
+def _hinge_embedding_in_single(input, target, margin, reduction):
     missing = choosing.where(target != 1, (creation.full_like(input, margin) - input).clamp(min=0), 0)
     return reduce_loss(missing + choosing.where(target != -1, input, 0), reduction)
+
+
+_hinge_embedding: Any = _core.InSingle(_hinge_embedding_in_single)
 
 
 @composite(
