@@ -79,3 +79,43 @@ def test_an_encoder_takes_any_module_for_a_layer():
     assert len(list(encoder.parameters())) == 3 * 5
     with pytest.raises(TypeError, match="Module"):
         nn.TransformerEncoder(lambda x: x, 2)
+
+
+SHARES = [(False, 10, 3), (True, 10, 3), (False, 2, 5), (True, 9, 3)]
+
+
+@pytest.mark.parametrize("drop_last, size, replicas", SHARES)
+def test_processes_share_a_dataset(drop_last, size, replicas):
+    def parts(epoch):
+        found = []
+        for rank in range(replicas):
+            sampler = tg.utils.data.DistributedSampler(
+                range(size), replicas, rank, seed=3, drop_last=drop_last
+            )
+            sampler.set_epoch(epoch)
+            found.append(list(sampler))
+            assert len(sampler) == len(found[-1])
+        return found
+
+    first = parts(0)
+    order = tg.randperm(size, generator=tg.Generator().manual_seed(3)).tolist()
+    together = [each for row in zip(*first) for each in row]
+    assert together[:size] == order[: len(together)] and len(set(map(len, first))) == 1
+    assert set(together) <= set(range(size)) and (drop_last or set(together) == set(range(size)))
+    assert size < 9 or parts(1) != first
+
+
+def test_a_sampler_without_others_has_all():
+    sampler = tg.utils.data.distributed.DistributedSampler(range(4), shuffle=False)
+    assert list(sampler) == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="Invalid rank"):
+        tg.utils.data.DistributedSampler(range(4), 2, 2)
+
+
+def test_questions_about_devices_are_answered():
+    assert tg.version.cuda is None and not tg.accelerator.is_available()
+    assert tg.accelerator.current_accelerator() is None and tg.accelerator.device_count() == 0
+    assert not tg.cuda.is_bf16_supported() and tg.cuda.max_memory_allocated() == 0
+    for ask in (tg.cuda.set_device, tg.cuda.get_device_name, tg.cuda.mem_get_info):
+        with pytest.raises(RuntimeError, match="no CUDA device"):
+            ask(0)

@@ -9,7 +9,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, result_type
 from tensorgrad.core.declare import alias, between, binary, case, composite, in_place, unary
 from tensorgrad.core.limits import finfo
-from tensorgrad.ops._kinds import as_tensor, floats_only, want_tensors
+from tensorgrad.ops._kinds import as_tensor, floats_only, stored, want_tensors
 from tensorgrad.ops.elementwise import _curves
 from tensorgrad.ops.elementwise.arithmetic import _keep, _zero, add, div, mul, neg, sign, square, sub
 from tensorgrad.ops.elementwise.choosing import _where
@@ -189,13 +189,15 @@ def _log_odds_slope(g, input, eps):
 def logit(input, eps=None):
     """The log odds ``log(input / (1 - input))``, the inverse of `sigmoid`.
 
-    With ``eps`` the input is first kept in [eps, 1 - eps].
+    With ``eps`` the input is first kept in [eps, 1 - eps]; what is below an ``eps`` past 1/2 becomes that.
 
     >>> tg.logit(tg.tensor([0.5, 0.9]))
     tensor([0.0000, 2.1972])
     """
     if eps is not None:
-        input = np.clip(input, input.dtype.type(eps), input.dtype.type(1 - eps))
+        stored(eps, input)          # raises where it does not fit
+        low, high = input.dtype.type(eps), input.dtype.type(1 - eps)
+        input = np.where(input < low, low, np.where(input > high, high, input))
     return np.log(input / (1 - input))
 
 

@@ -520,4 +520,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
             f"soft_margin_loss: output with shape {list(input.shape)} doesn't match the broadcast shape "
             f"{list(shape)}"
         )
+    if target.dtype.name == "bool":
+        raise RuntimeError("soft_margin_loss: targets are 1 and -1, which bool does not hold")
+    target = shaping._cast(target, input.dtype)     # unsigned integers have no -1
     return reduce_loss(powers.log1p(powers.exp(-target * input)), reduction)

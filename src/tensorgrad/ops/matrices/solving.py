@@ -30,8 +30,10 @@ PUBLIC = {LINALG: (LinAlgError,)}
 # ---------------------------------------------------------------------------- what all share
 
 
-def check_matrices(name: str, A: Any, *, square: bool = False, argument: str = "A") -> None:
-    """Raises unless ``A`` is a stack of float matrices (of square ones)."""
+def check_matrices(
+    name: str, A: Any, *, square: bool = False, argument: str = "A", narrow: bool = False
+) -> None:
+    """Raises unless ``A`` is a stack of float matrices (of square ones, of narrow floats too)."""
     want_tensors(name, **{argument: A})
     if A.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor {argument} must have at least 2 dimensions.")
@@ -44,7 +46,7 @@ def check_matrices(name: str, A: Any, *, square: bool = False, argument: str = "
         raise RuntimeError(
             f"{name}: Expected a floating point or complex tensor as input. Got {A.dtype.name}"
         )
-    if A.dtype not in (float32, float64):
+    if not narrow and A.dtype not in (float32, float64):
         raise RuntimeError(
             f"{name}: Low precision dtypes not supported. Got {A.dtype.name}; convert with .float()"
         )

@@ -438,6 +438,8 @@ def _area_dtype(y, x):
 def _dx(name, x, dx):
     if x is not None and dx is not None:
         raise TypeError(f"{name}() takes either x or dx, not both")
+    if isinstance(dx, bool):
+        raise RuntimeError(f"{name}: Currently, we only support dx as a real number.")
     return 1 if dx is None else dx
 
 
@@ -468,7 +470,7 @@ def trapz(y, x=None, *, dx=None, dim=-1):
     >>> tg.trapz(tg.tensor([1.0, 4.0, 2.0]))
     tensor(5.5000)
     """
-    return trapezoid(y, x, dx=dx, dim=dim)
+    return trapezoid(y, x, dx=float(dx) if isinstance(dx, int) else dx, dim=dim)
 
 
 @composite(single=True, samples=_CURVES)
