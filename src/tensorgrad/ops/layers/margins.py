@@ -19,6 +19,7 @@ from tensorgrad.ops.shapes import shaping
 
 @fused(
     tensors=("input", "target"),
+    single=False,
     at=F_,
     samples=lambda: [
         case(distinct(3, 4), integers(0, 2, 3, 4), name="mean", margin=1.3),
