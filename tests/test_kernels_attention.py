@@ -5,7 +5,7 @@ import pytest
 from kernel_calls import Guarded
 
 import tensorgrad as tg
-from tensorgrad import _kernels
+from tensorgrad import _kernels, nn
 from tensorgrad.core.declare import registry
 
 NAMES = ("scaled_dot_product_attention", "scaled_dot_product_attention_backward")
@@ -165,6 +165,21 @@ def test_heads_cut_from_a_projection_are_joined_without_a_copy():
     out = OP(q, k, v)
     assert out.transpose(1, 2).is_contiguous()
     assert OP(q.contiguous(), k, v).is_contiguous()
+
+
+@kernels_only
+def test_layers_that_give_no_weights_run_the_kernel():
+    x = tg.randn(9, 2, 8)
+    attention = nn.MultiheadAttention(8, 2)
+    seen = nn.Transformer.generate_square_subsequent_mask(9)
+    for work in (
+        lambda: attention(x, x, x, need_weights=False),
+        lambda: attention(x, x, x, need_weights=False, attn_mask=seen, is_causal=True),
+        lambda: attention(x, x, x, tg.zeros(2, 9, dtype=tg.bool), need_weights=False, attn_mask=seen),
+        lambda: nn.TransformerEncoderLayer(8, 2, 8, 0.0)(x),
+    ):
+        assert events(work).count(NAMES[0]) == 1
+    assert events(lambda: nn.TransformerDecoderLayer(8, 2, 8, 0.0)(x, x)).count(NAMES[0]) == 2
 
 
 def test_keys_that_are_repeated_get_all_their_gradients():

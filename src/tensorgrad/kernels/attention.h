@@ -30,7 +30,8 @@ INLINE_MATH float exp_of_score(float x)
 {
     float shifted = x * 1.44269504f + ROUNDER, n = shifted - ROUNDER;
     float r = x - n * LN2_HIGH - n * LN2_LOW;
-    float e = ((exp_core(r) * r + 1.0f) * r + 1.0f) * of_bits((int32_t)((uint32_t)(bits_of(shifted) - bits_of(ROUNDER) + 127) << 23));
+    uint32_t power = (uint32_t)bits_of(shifted) - (uint32_t)bits_of(ROUNDER) + 127;
+    float e = ((exp_core(r) * r + 1.0f) * r + 1.0f) * of_bits((int32_t)(power << 23));
     return x < -86.0f ? 0.0f : e;
 }
 #else
@@ -43,9 +44,9 @@ INLINE_MATH double exp_of_score(double x)
     e = ((((e * r + 1.0 / 39916800) * r + 1.0 / 3628800) * r + 1.0 / 362880) * r + 1.0 / 40320) * r + 1.0 / 5040;
     e = ((((e * r + 1.0 / 720) * r + 1.0 / 120) * r + 1.0 / 24) * r + 1.0 / 6) * r + 0.5;
     e = (e * r + 1.0) * r + 1.0;
-    int64_t bits;
+    uint64_t bits;
     memcpy(&bits, &shifted, sizeof bits);       /* of 1.5 2^52 the lowest are 0 */
-    bits = (int64_t)((uint64_t)(bits + 1023) << 52);
+    bits = (bits + 1023) << 52;
     memcpy(&power, &bits, sizeof power);
     return x < -707.0 ? 0.0 : e * power;
 }
@@ -155,8 +156,8 @@ static int64_t keys_of_block(int64_t keys)
 }
 
 /* C[rows][columns] (+)= A B, where B has whole vectors of columns. A is [depth][rows] where it is turned. */
-static NEVER_INLINE void multiply(int64_t rows, int64_t columns, int64_t depth, const element *a, int64_t a_step, int turned, const element *b,
-                     int64_t b_step, element *c, int64_t c_step, int flags)
+static NEVER_INLINE void multiply(int64_t rows, int64_t columns, int64_t depth, const element *a, int64_t a_step, int turned,
+                                  const element *b, int64_t b_step, element *c, int64_t c_step, int flags)
 {
     int64_t tiles = divide_up(rows, TILE_ROWS);
     for (int64_t j = 0; j < columns; j += TILE_COLUMNS) {
@@ -410,7 +411,8 @@ static void attention(const KernelArgs *a, int64_t from, int64_t to)
     enum { TURNED, SCORES, SIGHT, SUMS, VALUES, PARTS };
     Shape s = shape_of(a);
     int64_t wide = whole_vectors(s.width), blocks = divide_up(s.queries, QUERIES), block = keys_of_block(s.keys), known = -1;
-    int64_t sizes[PARTS] = {QUERIES * s.depth, KEYS * QUERIES, 2 * KEYS * LANE, QUERIES * wide, wide == s.width ? 0 : KEYS * wide};
+    int64_t sizes[PARTS] = {QUERIES * s.depth, KEYS * QUERIES, 2 * KEYS * LANE, QUERIES * wide,
+                            wide == s.width ? 0 : KEYS * wide};
     element *room[PARTS], top[QUERIES], total[QUERIES], factor[QUERIES];
     int skips = 0;
     if (!make_room(room, sizes, PARTS)) {

@@ -243,8 +243,8 @@ static void add_chunk(Back *b, int64_t group, int64_t first_key, int64_t keys, i
     }
 }
 
-/* data = gradient, query, key, value, mask or NULL, bias or NULL, what attention() gave; the gradients of query, key and value, or
-   NULL. */
+/* data = gradient, query, key, value, mask or NULL, bias or NULL, what attention() gave; the gradients of query, key and value,
+   or NULL. */
 static void attention_backward(const KernelArgs *a, int64_t from, int64_t to)
 {
     Shape s = shape_of(a);
