@@ -112,12 +112,12 @@ static double gamma_front(double a, double x)
 }
 
 /* The lower function by its power series, for x up to about a. */
-static double gamma_series(double a, double x)
+static double gamma_series(double a, double x, double exact)
 {
     double term = 1.0;
     double total = 1.0;
     double up = a;
-    for (int i = 0; i < 2000 && term > 1e-17 * total; i++) {
+    for (int i = 0; i < 2000 && term > 0.1 * exact * total; i++) {
         up += 1.0;
         term *= x / up;
         total += term;
@@ -126,7 +126,7 @@ static double gamma_series(double a, double x)
 }
 
 /* The upper function by its continued fraction (Lentz), for x past a and 1. */
-static double gamma_fraction(double a, double x)
+static double gamma_fraction(double a, double x, double exact)
 {
     double b = x + 1.0 - a;
     double c = 1e300;
@@ -140,7 +140,7 @@ static double gamma_fraction(double a, double x)
         c = b + an / c;
         c = c == 0.0 ? 1e-300 : c;
         h *= d * c;
-        if (fabs(d * c - 1.0) <= 1e-16) {
+        if (fabs(d * c - 1.0) <= exact) {
             break;
         }
     }
@@ -189,9 +189,11 @@ static double gamma_near(double a, double x, int upper)
     return upper ? 0.5 * erfc(half) + rest : 0.5 * erfc(-half) - rest;
 }
 
-/* The regularised incomplete gamma function of order a, the lower or the upper one. */
-static NEVER_INLINE double incomplete_gamma(double a, double x, int upper)
+/* The regularised incomplete gamma function of order a, the lower or the upper one; `rough` is how near it has to be, 0 for all
+   that a double holds. */
+static NEVER_INLINE double incomplete_gamma(double a, double x, int upper, double rough)
 {
+    double exact = rough > 0.0 ? rough : 1e-16;
     double lower = NAN64;
     if (!(a > 0.0 && x > 0.0 && a < INF64 && x < INF64)) {
         lower = x == 0.0 && !(a <= 0.0) ? 0.0 : a == 0.0 && x > 0.0 ? 1.0 : lower;
@@ -206,10 +208,10 @@ static NEVER_INLINE double incomplete_gamma(double a, double x, int upper)
         if (upper && x <= 1.1 && (x <= 0.5 ? a * log(x) >= -0.4 : x * 1.1 >= a)) {
             return gamma_rest(a, x);
         }
-        lower = gamma_series(a, x);
+        lower = gamma_series(a, x, exact);
         return upper ? 1.0 - lower : lower;
     }
-    double above = gamma_fraction(a, x);
+    double above = gamma_fraction(a, x, exact);
     return upper ? above : 1.0 - above;
 }
 
