@@ -291,6 +291,22 @@ def test_an_element_does_not_depend_on_its_neighbours_or_its_place(name, dtype):
     np.testing.assert_array_equal(run_map(name, [x[::-1]], np.empty_like(x), (2.5,))[::-1], whole)
 
 
+FAR = {"sin": 3e8, "cos": 3e8, "tan": 3e8, "sinc": 3e8, "lgamma": -2.5, "digamma": -2.5}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("name", FAR)
+def test_an_element_does_not_depend_on_neighbours_that_go_another_way(name, dtype):
+    x = np.random.default_rng(0).uniform(0.1, 12, 97).astype(dtype)
+    whole = run_map(name, [x], np.empty_like(x))
+    mixed = x.copy()
+    mixed[5::7] = FAR[name]
+    found = run_map(name, [mixed], np.empty_like(x))
+    np.testing.assert_array_equal(found[mixed == x], whole[mixed == x])
+    alone = run_map(name, [np.full(16, FAR[name], dtype)], np.empty(16, dtype))
+    assert (found[mixed != x] == alone[0]).all()
+
+
 def remainder(x, y):
     """NumPy's, but that a zero has the sign of x, as PyTorch's has."""
     rest = np.fmod(x, y)

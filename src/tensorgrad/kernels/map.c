@@ -75,8 +75,8 @@
     KERNEL_OF_2(name, T, type, type, GRANULE, number_##name##_##T, name##_number_##T)
 
 /* Sines reduce their argument by so many bits of pi, which holds up to a limit; so does a quotient whose rest is asked for.
-   A granule with a larger one in it is done by C's own functions; that is found out in the vector loop, at the cost of one
-   maximum. */
+   Larger ones are done by C's own functions; that there are some in a granule is found out in the vector loop, at the cost
+   of one maximum. So negative numbers are for the gamma functions, which reflect them. */
 #define SPAN_OR_FAR(name, T, type, operands, x, y, is_far, expression, far)                             \
     static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
     {                                                                                                   \
@@ -97,7 +97,7 @@
                     const type x = ((const type *)data[0])[first + i];                                  \
                     const type y = ((const type *)data[operands - 2])[first + i];                       \
                     (void)x;                                                                            \
-                    result[i] = far;                                                                    \
+                    result[i] = is_far ? far : result[i];                                               \
                 }                                                                                       \
             }                                                                                           \
             memcpy(out + first, result, sizeof result);                                                 \

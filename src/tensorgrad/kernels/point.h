@@ -10,7 +10,7 @@
  * ANGLE_SLOPE(name, cost, single, wide, ...) the same, with two more as above
  * WIDE1, WIDE2, WIDE_SLOPE(name, cost, wide) in double for both types: float32 comes and goes through a buffer, and has in s0
  *     how near a result has to be
- * WIDE_OR_FAR1, .._SLOPE(name, cost, is_far, wide, far) the same, with `far` for a granule of which one is so
+ * WIDE_OR_FAR1, .._SLOPE(name, cost, is_far, wide, far) the same, with `far` for those which are so
  *
  * The cost is LIGHT where memory is as slow as the formula, HEAVY for a polynomial, SLOW or LONG for more: map.c has the figures.
  * Where PyTorch chose something at a tie, an end or a NaN, so does this.
