@@ -145,6 +145,8 @@ BINARY = {
     "fmod": (np.fmod, (-9, 9), ()),
     "remainder": (np.remainder, (-9, 9), ()),
     "floor_divide": (np.floor_divide, (0.5, 9), ()),
+    "div_floor": (np.floor_divide, (0.5, 9), ()),
+    "div_trunc": (lambda x, y: np.trunc(x / y), (0.5, 9), ()),
     # Backward: of the gradient g and the saved value.
     "exp_backward": (lambda g, y: g * y, (-3, 3), ()),
     "sigmoid_backward": (lambda g, y: g * y * (1 - y), (0, 0.9), ()),

@@ -291,6 +291,22 @@ def test_an_element_does_not_depend_on_its_neighbours_or_its_place(name, dtype):
     np.testing.assert_array_equal(run_map(name, [x[::-1]], np.empty_like(x), (2.5,))[::-1], whole)
 
 
+FAR = {"sin": 3e8, "cos": 3e8, "tan": 3e8, "sinc": 3e8, "lgamma": -2.5, "digamma": -2.5}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("name", FAR)
+def test_an_element_does_not_depend_on_neighbours_that_go_another_way(name, dtype):
+    x = np.random.default_rng(0).uniform(0.1, 12, 97).astype(dtype)
+    whole = run_map(name, [x], np.empty_like(x))
+    mixed = x.copy()
+    mixed[5::7] = FAR[name]
+    found = run_map(name, [mixed], np.empty_like(x))
+    np.testing.assert_array_equal(found[mixed == x], whole[mixed == x])
+    alone = run_map(name, [np.full(16, FAR[name], dtype)], np.empty(16, dtype))
+    assert (found[mixed != x] == alone[0]).all()
+
+
 def remainder(x, y):
     """NumPy's, but that a zero has the sign of x, as PyTorch's has."""
     rest = np.fmod(x, y)
@@ -300,23 +316,25 @@ def remainder(x, y):
 QUOTIENTS = {"fmod": np.fmod, "remainder": remainder, "floor_divide": np.floor_divide}
 
 
-@pytest.mark.parametrize("name", QUOTIENTS)
-def test_divisions_with_a_rest_are_numpys_to_the_last_bit(name):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("name", [*QUOTIENTS, "div_floor"])
+def test_divisions_with_a_rest_are_numpys_to_the_last_bit(name, dtype):
     """Of all magnitudes, whole quotients, huge ones, zeros, infinities and NaN: the rest is exact."""
     rng = np.random.default_rng(0)
-    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 1e-45, 3e38, 0.1, 3, 7], np.float32)
-    whole = rng.integers(-50, 50, 4096).astype(np.float32)
-    wide = (rng.standard_normal(4096) * 10.0 ** rng.integers(-30, 30, 4096)).astype(np.float32)
-    near = (rng.standard_normal(4096) * 10.0 ** rng.integers(-3, 4, 4096)).astype(np.float32)
+    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 1e-45, 3e38, 0.1, 3, 7], dtype)
+    whole = rng.integers(-50, 50, 4096).astype(dtype)
+    wide = (rng.standard_normal(4096) * 10.0 ** rng.integers(-30, 30, 4096)).astype(dtype)
+    near = (rng.standard_normal(4096) * 10.0 ** rng.integers(-3, 4, 4096)).astype(dtype)
     for x, y in [
         *([np.repeat(special, len(special)), np.tile(special, len(special))],),
         (whole, rng.permutation(whole)),
-        (whole * np.float32(0.1), np.full(4096, 0.1, np.float32)),
+        (whole * dtype(0.1), np.full(4096, 0.1, dtype)),
         (wide, rng.permutation(wide)),
         (near, rng.permutation(near)),
+        (near * dtype(1 / np.finfo(dtype).eps), rng.permutation(near)),
     ]:
         with np.errstate(all="ignore"):
-            expected = QUOTIENTS[name](x, y)
+            expected = QUOTIENTS["floor_divide" if name == "div_floor" else name](x, y)
         found = run_map(name, [x, y], np.empty_like(x))
         same = (found == expected) & (np.signbit(found) == np.signbit(expected))
         assert (same | (np.isnan(found) & np.isnan(expected))).all()

@@ -75,8 +75,8 @@
     KERNEL_OF_2(name, T, type, type, GRANULE, number_##name##_##T, name##_number_##T)
 
 /* Sines reduce their argument by so many bits of pi, which holds up to a limit; so does a quotient whose rest is asked for.
-   A granule with a larger one in it is done by C's own functions; that is found out in the vector loop, at the cost of one
-   maximum. */
+   Larger ones are done by C's own functions; that there are some in a granule is found out in the vector loop, at the cost
+   of one maximum. So negative numbers are for the gamma functions, which reflect them. */
 #define SPAN_OR_FAR(name, T, type, operands, x, y, is_far, expression, far)                             \
     static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
     {                                                                                                   \
@@ -97,7 +97,7 @@
                     const type x = ((const type *)data[0])[first + i];                                  \
                     const type y = ((const type *)data[operands - 2])[first + i];                       \
                     (void)x;                                                                            \
-                    result[i] = far;                                                                    \
+                    result[i] = is_far ? far : result[i];                                               \
                 }                                                                                       \
             }                                                                                           \
             memcpy(out + first, result, sizeof result);                                                 \
@@ -134,10 +134,13 @@ static NEVER_INLINE void through_double(span_fn wide, int operands, void *const 
     }
 }
 
-#define SPAN_THROUGH_DOUBLE(name, operands)                                                             \
+static const double NEAR_ENOUGH[KERNEL_SCALARS] = {1e-10};
+
+#define SPAN_THROUGH_DOUBLE(name, operands, settings)                                                   \
     static void span_##name##_f32(void *const *data, int64_t count, const double *scalar)               \
     {                                                                                                   \
-        through_double(span_##name##_f64, operands, data, count, scalar);                               \
+        (void)scalar;                                                                                   \
+        through_double(span_##name##_f64, operands, data, count, settings);                             \
     }                                                                                                   \
     static void kernel_##name##_f32(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
@@ -147,19 +150,19 @@ static NEVER_INLINE void through_double(span_fn wide, int operands, void *const 
 
 #define WIDE1(name, cost, wide)                                                                         \
     SPAN_OF_1(name, f64, double, GRANULE_f64, x, wide)                                                  \
-    SPAN_THROUGH_DOUBLE(name, 2)
+    SPAN_THROUGH_DOUBLE(name, 2, scalar)
 #define WIDE2(name, cost, wide)                                                                         \
     SPAN_OF_2(name, f64, double, double, GRANULE_f64, x, y, wide)                                       \
-    SPAN_THROUGH_DOUBLE(name, 3)
+    SPAN_THROUGH_DOUBLE(name, 3, NEAR_ENOUGH)
 #define WIDE_SLOPE(name, cost, wide)                                                                    \
     SPAN_OF_2(name, f64, double, double, GRANULE_f64, g, v, wide)                                       \
-    SPAN_THROUGH_DOUBLE(name, 3)
+    SPAN_THROUGH_DOUBLE(name, 3, scalar)
 #define WIDE_OR_FAR1(name, cost, is_far, wide, far)                                                     \
     SPAN_OR_FAR(name, f64, double, 2, unused, x, is_far, wide, far)                                     \
-    SPAN_THROUGH_DOUBLE(name, 2)
+    SPAN_THROUGH_DOUBLE(name, 2, scalar)
 #define WIDE_OR_FAR_SLOPE(name, cost, is_far, wide, far)                                                \
     SPAN_OR_FAR(name, f64, double, 3, g, v, is_far, wide, far)                                          \
-    SPAN_THROUGH_DOUBLE(name, 3)
+    SPAN_THROUGH_DOUBLE(name, 3, scalar)
 #define POINT1_SET(name, cost, settings, single, wide)                                                  \
     SPAN_OF_1(name, f32, float, GRANULE_f32, x, single)                                                 \
     SPAN_OF_1(name, f64, double, GRANULE_f64, x, wide)
@@ -169,9 +172,9 @@ static NEVER_INLINE void through_double(span_fn wide, int operands, void *const 
 #define POINT2_SET(name, cost, settings, single, wide)                                                  \
     SPAN_OF_2(name, f32, float, float, GRANULE_f32, x, y, single)                                       \
     SPAN_OF_2(name, f64, double, double, GRANULE_f64, x, y, wide)
-#define QUOTIENT2(name, cost, single, wide, far)                                                        \
+#define QUOTIENT2(name, cost, single, wide, far, far_wide)                                              \
     SPAN_OR_FAR(name, f32, float, 3, x, y, is_far_quotient(x, y), single, far)                          \
-    SPAN_OF_2(name, f64, double, double, GRANULE_f64, x, y, wide)
+    SPAN_OR_FAR(name, f64, double, 3, x, y, is_far_quotient64(x, y), wide, far_wide)
 #define SLOPE_SET(name, cost, settings, single, wide)                                                   \
     SPAN_OF_2(name, f32, float, float, GRANULE_f32, g, v, single)                                       \
     SPAN_OF_2(name, f64, double, double, GRANULE_f64, g, v, wide)
@@ -350,7 +353,7 @@ static void kernel_polygamma_f64(const KernelArgs *a, int64_t from, int64_t to)
     LEVEL(walk)(a, &span, from, to);
 }
 
-SPAN_THROUGH_DOUBLE(polygamma, 2)
+SPAN_THROUGH_DOUBLE(polygamma, 2, scalar)
 
 /* What kind of number it is. */
 #define KIND_OF_1(name, T, type, expression)                                                            \
@@ -485,7 +488,7 @@ DROPOUT(f64, double)
 #define POINT2_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 2, cost, settings, OF_TWO)
 #define SLOPE_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 2, cost, settings, OF_SLOPE)
 #define ARITHMETIC2(name, cost, single, wide) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
-#define QUOTIENT2(name, cost, single, wide, far) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
+#define QUOTIENT2(name, cost, single, wide, far, far_wide) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
 #define ANGLE1(name, cost, single, wide, far, far_wide) FLOAT_LINES(name, 1, cost, NULL, OF_ONE)
 #define ANGLE_SLOPE(name, cost, single, wide, far, far_wide) FLOAT_LINES(name, 2, cost, NULL, OF_SLOPE)
 #define WIDE1(name, cost, wide) FLOAT_LINES(name, 1, cost, NULL, OF_ONE)
@@ -509,6 +512,8 @@ const Kernel LEVEL(map_entries)[] = {
     FLOAT_LINES(polygamma, 1, LONG, "n", OF_ONE)
     FLOAT_LINES(nan_to_num, 1, LIGHT, "nan posinf neginf", OF_ONE)
     FLOAT_LINES(nan_to_num_backward, 2, LIGHT, NULL, OF_SLOPE)
+    {"div_floor", DT_F32, kernel_floor_divide_f32, .cost = HEAVY_f32, .inputs = 2, .outputs = 1, .operands = OF_TWO},
+    {"div_floor", DT_F64, kernel_floor_divide_f64, .cost = HEAVY_f64, .inputs = 2, .outputs = 1, .operands = OF_TWO},
     KIND(isnan)
     KIND(isinf)
     KIND(isfinite)

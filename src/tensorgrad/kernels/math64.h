@@ -128,6 +128,36 @@ INLINE_MATH64 double logaddexp2_64(double x, double y)
     return ((x != x) | (y != y)) ? NAN64 : sum;
 }
 
+/* x - y trunc(x / y), by one fused multiplication and addition where that is exact: for a quotient below 2^53, which the division
+   may have rounded up to a whole number. Without the instruction by C's function, whose answer is the same. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+INLINE_MATH64 double rest64(double x, double y)
+{
+    double a = fabs(x), b = fabs(y);
+    double rest = fma(-trunc(a / b), b, a);
+    rest = rest < 0.0 ? rest + b : rest;
+    return copysign(rest, x);
+}
+
+INLINE_MATH64 int is_far_quotient64(double x, double y)
+{
+    double a = fabs(x), b = fabs(y);
+    return !((a < 0x1p53 * b) & (b < INF64));
+}
+#else
+INLINE_MATH64 double rest64(double x, double y)
+{
+    return fmod(x, y);
+}
+
+INLINE_MATH64 int is_far_quotient64(double x, double y)
+{
+    (void)x;
+    (void)y;
+    return 0;
+}
+#endif
+
 /* Of the rest of a division rounded towards 0: that of one rounded down, and its quotient, both as Python has them. */
 INLINE_MATH64 double remainder64(double x, double y, double rest)
 {

@@ -5,11 +5,12 @@
  * ANGLE1(name, cost, single, wide, ...)      of x; then the same two for arguments past TRIGONOMETRY_LIMIT, of float64 its own
  * POINT2(name, cost, single, wide)           of x and y
  * ARITHMETIC2(name, cost, single, wide)      of x and y, one of which may be a single number: loops of their own for that
- * QUOTIENT2(name, cost, single, wide, far)   of x and y; `far` for float32 where the quotient is large or there is none
+ * QUOTIENT2(name, cost, single, wide, ...)   of x and y; then the same two where the quotient is large or there is none
  * SLOPE(name, cost, single, wide)            backward: of the gradient g and the value v that the tape saved (input or output)
  * ANGLE_SLOPE(name, cost, single, wide, ...) the same, with two more as above
- * WIDE1, WIDE2, WIDE_SLOPE(name, cost, wide) in double for both types: float32 comes and goes through a buffer
- * WIDE_OR_FAR1, .._SLOPE(name, cost, is_far, wide, far) the same, with `far` for a granule of which one is so
+ * WIDE1, WIDE2, WIDE_SLOPE(name, cost, wide) in double for both types: float32 comes and goes through a buffer, and has in s0
+ *     how near a result has to be
+ * WIDE_OR_FAR1, .._SLOPE(name, cost, is_far, wide, far) the same, with `far` for those which are so
  *
  * The cost is LIGHT where memory is as slow as the formula, HEAVY for a polynomial, SLOW or LONG for more: map.c has the figures.
  * Where PyTorch chose something at a tie, an end or a NaN, so does this.
@@ -114,12 +115,15 @@ POINT2(logaddexp2, HEAVY, logaddexp2_32(x, y), logaddexp2_64(x, y))
 POINT2(xlogy, HEAVY, xlogy32(x, y), xlogy64(x, y))
 POINT2(xlog1py, HEAVY, xlog1py32(x, y), xlog1py64(x, y))
 WIDE2(zeta, SERIES, zeta64(x, y))
-WIDE2(igamma, SERIES, incomplete_gamma(x, y, 0))
-WIDE2(igammac, SERIES, incomplete_gamma(x, y, 1))
+WIDE2(igamma, SERIES, incomplete_gamma(x, y, 0, s0))
+WIDE2(igammac, SERIES, incomplete_gamma(x, y, 1, s0))
+POINT2(div_trunc, LIGHT, truncf(x / y), trunc(x / y))
 POINT2(pow, SLOW, pow32(x, y), pow64(x, y))
-QUOTIENT2(fmod, HEAVY, rest32(x, y), fmod(x, y), fmodf(x, y))
-QUOTIENT2(remainder, HEAVY, remainder32(x, y, rest32(x, y)), remainder64(x, y, fmod(x, y)), remainder32(x, y, fmodf(x, y)))
-QUOTIENT2(floor_divide, HEAVY, floored32(x, y, rest32(x, y)), floored64(x, y, fmod(x, y)), floored32(x, y, fmodf(x, y)))
+QUOTIENT2(fmod, HEAVY, rest32(x, y), rest64(x, y), fmodf(x, y), fmod(x, y))
+QUOTIENT2(remainder, HEAVY, remainder32(x, y, rest32(x, y)), remainder64(x, y, rest64(x, y)),
+          remainder32(x, y, fmodf(x, y)), remainder64(x, y, fmod(x, y)))
+QUOTIENT2(floor_divide, HEAVY, floored32(x, y, rest32(x, y)), floored64(x, y, rest64(x, y)),
+          floored32(x, y, fmodf(x, y)), floored64(x, y, fmod(x, y)))
 
 SLOPE(exp_backward, LIGHT, g * v, g * v)
 SLOPE(sigmoid_backward, LIGHT, g * (1.0f - v) * v, g * (1.0 - v) * v)

@@ -110,25 +110,8 @@ INLINE_MATH64 Turn turn64(double r)
     int steep = r > 0.25;
     double v = PI_HIGH64 * (steep ? 0.5 - r : r);
     double z = v * v;
-    double sine, cosine;
-    {
-        double p = 1.5896679903169484e-10;
-        p = p * z - 2.5050756254229215e-08;
-        p = p * z + 2.75573136810045e-06;
-        p = p * z - 0.00019841269829779464;
-        p = p * z + 0.008333333333322382;
-        p = p * z - 0.16666666666666632;
-        sine = v + v * z * p;
-    }
-    {
-        double p = -1.1359558928620059e-11;
-        p = p * z + 2.087572162742579e-09;
-        p = p * z - 2.75573143408023e-07;
-        p = p * z + 2.480158728944452e-05;
-        p = p * z - 0.0013888888888874068;
-        p = p * z + 0.0416666666666666;
-        cosine = 1.0 - 0.5 * z + z * z * p;
-    }
+    double sine = v + v * z * sin_core64(z);
+    double cosine = 1.0 - 0.5 * z + z * z * cos_core64(z);
     Turn turn = {steep ? cosine : sine, steep ? sine : cosine};
     return turn;
 }

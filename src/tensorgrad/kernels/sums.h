@@ -70,7 +70,7 @@ static NEVER_INLINE double zeta64(double s, double q)
 /* The n-th slope of digamma, n >= 1. */
 static NEVER_INLINE double polygamma64(double n, double x)
 {
-    double factorial = exp(lgamma64(n + 1.0));
+    double factorial = exp(lgamma_of_positive(n + 1.0));
     return (fmod(n, 2.0) == 0.0 ? -factorial : factorial) * zeta64(n + 1.0, x);
 }
 
@@ -108,16 +108,16 @@ static double gamma_front(double a, double x)
     if (a >= 10.0) {
         return exp(-a * from_log((x - a) / a) - stirling_rest(a)) / sqrt(2.0 * PI_HIGH64 * a);
     }
-    return exp(a * log(x) - x - lgamma64(a + 1.0));
+    return exp(a * log(x) - x - lgamma_of_positive(a + 1.0));
 }
 
 /* The lower function by its power series, for x up to about a. */
-static double gamma_series(double a, double x)
+static double gamma_series(double a, double x, double exact)
 {
     double term = 1.0;
     double total = 1.0;
     double up = a;
-    for (int i = 0; i < 2000 && term > 1e-17 * total; i++) {
+    for (int i = 0; i < 2000 && term > 0.1 * exact * total; i++) {
         up += 1.0;
         term *= x / up;
         total += term;
@@ -125,26 +125,38 @@ static double gamma_series(double a, double x)
     return gamma_front(a, x) * total;
 }
 
-/* The upper function by its continued fraction (Lentz), for x past a and 1. */
-static double gamma_fraction(double a, double x)
+/* The upper function by its continued fraction, for x past a and 1: numerators and denominators by recurrence, compared every few
+   steps and made smaller in time. */
+static double gamma_fraction(double a, double x, double exact)
 {
     double b = x + 1.0 - a;
-    double c = 1e300;
-    double d = 1.0 / b;
-    double h = d;
+    double above = 0.0, above_next = 1.0;
+    double below = 1.0, below_next = b;
+    double value = 1.0 / b;
     for (int i = 1; i < 2000; i++) {
-        double an = -i * (i - a);
+        double factor = -i * (i - a);
         b += 2.0;
-        d = an * d + b;
-        d = 1.0 / (d == 0.0 ? 1e-300 : d);
-        c = b + an / c;
-        c = c == 0.0 ? 1e-300 : c;
-        h *= d * c;
-        if (fabs(d * c - 1.0) <= 1e-16) {
-            break;
+        double p = b * above_next + factor * above;
+        double q = b * below_next + factor * below;
+        above = above_next;
+        below = below_next;
+        above_next = p;
+        below_next = q;
+        if ((i & 3) == 0) {
+            double last = value;
+            value = p / q;
+            if (fabs(value - last) <= exact * fabs(value)) {
+                break;
+            }
+            if (fabs(q) > 0x1p500) {
+                above *= 0x1p-500;
+                below *= 0x1p-500;
+                above_next *= 0x1p-500;
+                below_next *= 0x1p-500;
+            }
         }
     }
-    return gamma_front(a, x) * a * h;
+    return gamma_front(a, x) * a * value;
 }
 
 /* The upper function for a and x near 0 or 1, where 1 less the lower one would cancel. */
@@ -156,7 +168,7 @@ static double gamma_rest(double a, double x)
         term *= -x / n;
         total += term / (a + n);
     }
-    double power = a * log(x) - (a <= 1.0 ? lgamma_near(a) : lgamma64(a + 1.0));
+    double power = a * log(x) - (a <= 1.0 ? lgamma_near(a) : lgamma_of_positive(a + 1.0));
     return -expm1(power) - a * exp(power) * total;
 }
 
@@ -189,9 +201,11 @@ static double gamma_near(double a, double x, int upper)
     return upper ? 0.5 * erfc(half) + rest : 0.5 * erfc(-half) - rest;
 }
 
-/* The regularised incomplete gamma function of order a, the lower or the upper one. */
-static NEVER_INLINE double incomplete_gamma(double a, double x, int upper)
+/* The regularised incomplete gamma function of order a, the lower or the upper one; `rough` is how near it has to be, 0 for all
+   that a double holds. */
+static NEVER_INLINE double incomplete_gamma(double a, double x, int upper, double rough)
 {
+    double exact = rough > 0.0 ? rough : 1e-16;
     double lower = NAN64;
     if (!(a > 0.0 && x > 0.0 && a < INF64 && x < INF64)) {
         lower = x == 0.0 && !(a <= 0.0) ? 0.0 : a == 0.0 && x > 0.0 ? 1.0 : lower;
@@ -206,10 +220,10 @@ static NEVER_INLINE double incomplete_gamma(double a, double x, int upper)
         if (upper && x <= 1.1 && (x <= 0.5 ? a * log(x) >= -0.4 : x * 1.1 >= a)) {
             return gamma_rest(a, x);
         }
-        lower = gamma_series(a, x);
+        lower = gamma_series(a, x, exact);
         return upper ? 1.0 - lower : lower;
     }
-    double above = gamma_fraction(a, x);
+    double above = gamma_fraction(a, x, exact);
     return upper ? above : 1.0 - above;
 }
 

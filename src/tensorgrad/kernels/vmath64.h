@@ -422,6 +422,29 @@ INLINE_MATH64 double pow64(double x, double y)
 /* Up to here the reduction below holds; map.c leaves larger arguments to C's functions. */
 #define TRIGONOMETRY_LIMIT64 0x1p17
 
+/* sin(r) / r - 1 over r^2, and cos(r) - 1 + r^2 / 2 over r^4, for |r| <= pi / 4, of z = r^2. */
+INLINE_MATH64 double sin_core64(double z)
+{
+    double p = 1.5896679903169484e-10;
+    p = p * z - 2.5050756254229215e-08;
+    p = p * z + 2.75573136810045e-06;
+    p = p * z - 0.00019841269829779464;
+    p = p * z + 0.008333333333322382;
+    p = p * z - 0.16666666666666632;
+    return p;
+}
+
+INLINE_MATH64 double cos_core64(double z)
+{
+    double p = -1.1359558928620059e-11;
+    p = p * z + 2.087572162742579e-09;
+    p = p * z - 2.75573143408023e-07;
+    p = p * z + 2.480158728944452e-05;
+    p = p * z - 0.0013888888888874068;
+    p = p * z + 0.0416666666666666;
+    return p;
+}
+
 /* x = quadrant pi / 2 + r + low. pi / 2 in three parts, the first two of 36 bits, so that their products are exact. */
 typedef struct Angle64 {
     double sin, cos;        /* of r + low */
@@ -442,28 +465,12 @@ INLINE_MATH64 Angle64 reduce_angle64(double x)
     low -= sum - r;
     r = sum;
     double z = r * r;
+    double half = 0.5 * z;
+    double one = 1.0 - half;
+    double sine = r + (r * z * sin_core64(z) + low);
+    angle.sin = z == 0.0 ? x : sine;        /* the sums would take the sign from -0 */
+    angle.cos = one + (((1.0 - one) - half) + (z * z * cos_core64(z) - r * low));
     angle.quadrant = integer_in(shifted);
-    {
-        double p = 1.5896679903169484e-10;
-        p = p * z - 2.5050756254229215e-08;
-        p = p * z + 2.75573136810045e-06;
-        p = p * z - 0.00019841269829779464;
-        p = p * z + 0.008333333333322382;
-        p = p * z - 0.16666666666666632;
-        double sine = r + (r * z * p + low);
-        angle.sin = z == 0.0 ? x : sine;        /* the sums would take the sign from -0 */
-    }
-    {
-        double p = -1.1359558928620059e-11;
-        p = p * z + 2.087572162742579e-09;
-        p = p * z - 2.75573143408023e-07;
-        p = p * z + 2.480158728944452e-05;
-        p = p * z - 0.0013888888888874068;
-        p = p * z + 0.0416666666666666;
-        double half = 0.5 * z;
-        double one = 1.0 - half;
-        angle.cos = one + (((1.0 - one) - half) + (z * z * p - r * low));
-    }
     return angle;
 }
 
