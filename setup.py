@@ -64,7 +64,7 @@ else:
         FOR_MODULES.append(STORED)
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
-COMPACT = ("copies.c", "map.c", "reduce_other.c", "step.c")
+COMPACT = ("copies.c", "distances.c", "map.c", "reduce_other.c", "step.c")
 # A copy of every loop for each of its questions doubles a file that asks many, and makes it no faster.
 ONE_COPY = [] if WINDOWS or not accepts("-fno-unswitch-loops") else ["-fno-unswitch-loops"]
 ASKING = ("channels.c", "lines.c")

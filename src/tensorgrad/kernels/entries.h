@@ -6,7 +6,7 @@
 
 #define EVERY_LIST(list) \
     list(map) list(copy) list(reduce) list(reduce_other) list(row) list(channel) list(pooling) list(resampling) list(loss) \
-    list(point_loss) list(line) list(gemm) list(gemm_f64) list(conv) list(conv_f64) list(recurrent) list(recurrent_f64) list(scan) \
+    list(point_loss) list(line) list(distance) list(gemm) list(gemm_f64) list(conv) list(conv_f64) list(recurrent) list(recurrent_f64) list(scan) \
     list(step)
 
 #define LIST_OF(name) extern const Kernel LEVEL(name##_entries)[];
