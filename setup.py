@@ -68,8 +68,8 @@ else:
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
 COMPACT = (
-    "attention.c", "attention_f64.c", "copies.c", "indices.c", "map.c", "moving.c", "reduce_other.c",
-    "sorting.c", "step.c",
+    "attention.c", "attention_f64.c", "copies.c", "distances.c", "indices.c", "map.c", "moving.c",
+    "reduce_other.c", "sorting.c", "step.c",
 )  # fmt: skip
 # A copy of every loop for each of its questions doubles a file that asks many, and makes it no faster.
 ONE_COPY = [] if WINDOWS or not accepts("-fno-unswitch-loops") else ["-fno-unswitch-loops"]

@@ -169,6 +169,27 @@ def test_where_moves_elements_of_any_width(dtype):
     np.testing.assert_array_equal(out, np.where(condition, x, y))
 
 
+@BOTH
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.5, np.inf])
+def test_cdist(p, dtype):
+    for stack, rows, others, length in ((1, 1, 1, 1), (2, 9, 70, 3), (1, 20, 64, 100), (3, 8, 5, 33)):
+        x = sample((stack, rows, length), dtype)
+        y = sample((stack, others, length), dtype, 1)
+        x[0, 0] = y[0, 0]
+        apart = abs(x[:, :, None].astype("f8") - y[:, None].astype("f8"))
+        if p in (0, np.inf):
+            expected = (apart != 0).sum(-1) if p == 0 else apart.max(-1)
+        else:
+            expected = (apart**p).sum(-1) ** (1 / p)
+        out = Guarded((stack, rows, others), dtype)
+        _kernels.apply("cdist", x1=x, x2=y, out=out.array, p=p)
+        near(out.array, expected, dtype)
+        assert out.array[0, 0, 0] == 0
+        out.check()
+    x = np.array([[[1.0], [np.nan]]], dtype)
+    assert np.isnan(_kernels.apply("cdist", x1=x, x2=x[:, :1], p=p)[0, 1, 0]) == (p != 0)
+
+
 def test_threads_change_no_bit():
     before = _kernels.threads()
     x = sample((300, 700, 1), "f4")

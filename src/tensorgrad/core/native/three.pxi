@@ -58,6 +58,14 @@ cdef object hot_add_product(Op op, void **args, Py_ssize_t count):
     return hot_three(inner, flat, 4)
 
 
+cdef object hot_lerp(Op op, void **args, Py_ssize_t count):
+    """``lerp`` of the same, towards a tensor or a number."""
+    if count != 3:
+        return DECLINED
+    return hot_three(<Op>CORE_OPS["_lerp" if isinstance(<object><PyObject *>args[2], Tensor) else "_lerp_number"], args, 3)
+
+
+native("lerp", hot_lerp, NULL, 0)
 native("_lerp", hot_three, NULL, BY_TENSORS)
 native("_lerp_number", hot_three, NULL, BY_NUMBER)
 native("_addcmul", hot_three, NULL, BY_FACTOR)
