@@ -39,4 +39,3 @@ cdef class Generator:
                           bint wide) except -1
     cdef int raw_bernoulli(self, int dtype, void *out, Py_ssize_t n, double p) except -1
     cdef int raw_reals(self, int dtype, void *out, Py_ssize_t n, Reals which, double a, double b) except -1
-    cdef object counts(self, str name, object out, object p)

@@ -511,7 +511,7 @@ cdef class Generator:
         out = np.array(rate, np.float64, order="C")
         if not np.all(out >= 0.0):
             raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-        return self.counts("poisson", out, None)
+        return counted(self, "poisson", out, None)
 
     def binomial(self, count, p):
         """How many of `count` tries succeed, each with probability `p`: a number for each element, as float64.
@@ -523,23 +523,7 @@ cdef class Generator:
         out, each = np.array(count, np.float64, order="C"), np.array(p, np.float64, order="C")
         if out.shape != each.shape:
             raise ValueError(f"binomial: wanted count and p of one shape, got {out.shape} and {each.shape}")
-        return self.counts("binomial", out, each)
-
-    cdef object counts(self, str name, object out, object p):
-        """`out`, of float64, where it lies in order, with a number for each element in place of what it is drawn from."""
-        cdef double *to = <double *>cnp.PyArray_DATA(out)
-        cdef double *each = NULL if p is None else <double *>cnp.PyArray_DATA(p)
-        cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
-        cdef bint outside
-        self.enter(name, F64, to, n)
-        outside = goes_outside(n)
-        if outside:
-            with nogil:
-                counts_each(&self.engine, to, each, n)
-        else:
-            counts_each(&self.engine, to, each, n)
-        self.leave(outside)
-        return out
+        return counted(self, "binomial", out, each)
 
     def fill_cauchy(self, cnp.ndarray out not None, double median=0.0, double sigma=1.0):
         """`out`, filled from the Cauchy distribution: `median + sigma * tan(pi * (u - 1/2))`.
@@ -594,22 +578,7 @@ cdef class Generator:
         rows = weights.reshape(-1, size) if size else np.zeros((weights.size, 1), weights.dtype)
         if not np.all(rows.any(axis=1)):
             raise RuntimeError("multinomial: all weights of a row are 0")
-        if replacement and count > 1:
-            picked = np.empty((len(rows), count), np.int64)
-            for i, row in enumerate(rows):
-                below = np.add.accumulate(row, dtype=np.float32 if row.dtype == np.float16 else row.dtype)
-                below = (below / below[-1]).astype(np.float64)
-                below[-1] = 1.0
-                picked[i] = np.searchsorted(below, self.fill_uniform(np.empty(count)))
-        else:
-            # The race of exponential clocks: the fastest `count` win.
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                speed = rows / self.fill_exponential(np.empty(rows.shape, rows.dtype))
-            if count == 1:      # what is not a number loses, as it does when sorted
-                picked = np.argmax(np.where(speed == speed, speed, -1), axis=1)[:, None]
-            else:
-                picked = np.argsort(-speed, axis=1, kind="stable")[:, :count]
-        return picked.reshape(weights.shape[:-1] + (count,))
+        return picked(self, rows, count, replacement).reshape(weights.shape[:-1] + (count,))
 
 
 def _in_state(cls, state):

@@ -138,7 +138,8 @@ def kl_div(input, target, reduction=0, *, log_target=False):
     >>> tg.kl_div(tg.zeros(2), tg.ones(2), 2)
     tensor(0.)
     """
-    return losses.kl_div(input, target, reduction=_word("kl_div", reduction), log_target=log_target)
+    word = _word("kl_div", reduction)
+    return losses.reduce_loss(losses.kl_div(input, target, reduction="none", log_target=log_target), word)
 
 
 def poisson_nll_loss(input, target, log_input, full, eps, reduction):
