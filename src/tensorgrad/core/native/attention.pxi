@@ -123,7 +123,7 @@ cdef object hot_attention(Op op, void **args, Py_ssize_t count):
     dropped and the mask needs no gradient.
     """
     cdef KernelArgs a
-    cdef Tensor q, k, v, mask = None, out, stats = None
+    cdef Tensor q, k, v, kept, mask = None, out, stats = None
     cdef Node node
     cdef NodeExtra extra
     cdef bint causal, gqa, recorded
@@ -161,9 +161,10 @@ cdef object hot_attention(Op op, void **args, Py_ssize_t count):
     if recorded:
         node = record_native(op, out, <Tensor><PyObject *>args[0], <Tensor><PyObject *>args[1], <Tensor><PyObject *>args[2], 7)
         if node is not None:
-            keep_output(node, out)
+            kept = alias_of(out)
             extra = node_extra(node)
-            extra.saved, extra.versions = [mask, stats], [0, version_of(stats)]
+            extra.saved, extra.versions = [mask, stats, (kept, version_of(kept))], [0, version_of(stats), 0]
+            node.state |= NODE_SAVED
             if mask is not None:
                 refuse_inference(mask)
                 extra.versions[0] = version_of(mask)
@@ -172,13 +173,17 @@ cdef object hot_attention(Op op, void **args, Py_ssize_t count):
 
 
 cdef int attention_vjp(Node node, Tensor g) except -1:
+    """By the kernel while the result is what it was: a program may write it, and then weights are made again."""
     cdef KernelArgs a
     cdef NodeExtra extra = <NodeExtra>node.more
-    cdef Tensor q, k, v, mask, stats, out = node.output, dq = None, dk = None, dv = None
+    cdef Tensor q, k, v, mask, stats, out, dq = None, dk = None, dv = None
     cdef list settings = node.settings
     cdef bint causal = settings[5], gqa = settings[7]
     cdef double factor = settings[6]
     mask, stats = extra.saved[0], <Tensor>extra.saved[1]
+    out, written = extra.saved[2]
+    if version_of(out) != <uint32_t>written:
+        return recompute_vjp(node, g)
     g = in_rows(g)
     q, k, v = in_rows(<Tensor>node.s0), in_rows(<Tensor>node.s1), in_rows(<Tensor>node.s2)
     if not attention_args(&a, 1, q, k, v, mask, gqa, causal, factor) or g.code != q.code or not same_shape(g, out) or not (
