@@ -58,16 +58,22 @@ else:
     FOR_MODULES = ["-O2", "-g0", "-fno-math-errno", "-fvisibility=hidden", "-fno-asynchronous-unwind-tables"]
     # No exception of C++'s passes through here; loops that call libm are meant.
     FOR_KERNELS += ["-fno-asynchronous-unwind-tables", "-Wno-pass-failed"]
+    # What is left behind a loop of vectors is taken one by one, not by a second loop of narrower ones.
+    if accepts("--param=vect-epilogues-nomask=0"):
+        FOR_KERNELS.append("--param=vect-epilogues-nomask=0")
     # GCC zeroes a few cache lines by a string instruction, which takes 10 ns to start: several times a call.
     STORED = "-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign"
     if accepts(STORED):
         FOR_MODULES.append(STORED)
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
-COMPACT = ("copies.c", "indices.c", "moving.c", "sorting.c", "map.c", "reduce_other.c", "step.c")
+COMPACT = (
+    "attention.c", "attention_f64.c", "copies.c", "distances.c", "indices.c", "map.c", "moving.c",
+    "reduce_other.c", "sorting.c", "step.c",
+)  # fmt: skip
 # A copy of every loop for each of its questions doubles a file that asks many, and makes it no faster.
 ONE_COPY = [] if WINDOWS or not accepts("-fno-unswitch-loops") else ["-fno-unswitch-loops"]
-ASKING = ("channels.c",)
+ASKING = ("channels.c", "lines.c")
 
 FLAGS = os.environ.get("TENSORGRAD_FLAGS", "").split()
 
@@ -75,11 +81,19 @@ FLAGS = os.environ.get("TENSORGRAD_FLAGS", "").split()
 V2 = ["-msse3", "-mssse3", "-msse4.1", "-msse4.2", "-mpopcnt"]
 V3 = [*V2, "-mavx", "-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mlzcnt", "-mf16c"]
 V4 = [*V3, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
-LEVELS = {"v2": V2, "v3": V3, "v4": V4} if X86_LEVELS else {"baseline": []}
+# v2 is for CPUs of before 2013 and for emulators, and a third smaller so. Short sums take twice as long,
+# all else as long.
+LEVELS = {"v2": V2 + FOR_SIZE, "v3": V3, "v4": V4} if X86_LEVELS else {"baseline": []}
 
 # Built once, for any CPU: the choice of the level, the launch, the threads. All other files are per level.
 ONCE = [f"{KERNELS}/{name}.c" for name in ("dispatch", "launch", "pool")]
 PER_LEVEL = sorted(set(glob(f"{KERNELS}/*.c")) - set(ONCE))
+# Files whose loops wait for memory, not for arithmetic: v4 has v3's (entries.h).
+NARROW = (
+    "channels", "copies", "indices", "moving", "pooling", "reduce_other", "resampling", "scan", "sorting",
+    "step", "systems",
+)  # fmt: skip
+UP_TO_V3 = [f"{KERNELS}/{name}.c" for name in NARROW]
 
 # The modules, and what their sources include or cimport beside the kernels' face.
 CORE_FACE = [f"{PACKAGE}/core/*.pxd", f"{PACKAGE}/core/*.h", f"{PACKAGE}/core/*/*.h"]
@@ -115,7 +129,7 @@ def c_libraries():
     found = {"kernels_once": {"sources": ONCE, "macros": macros, "cflags": FOR_KERNELS}}
     for level, flags in LEVELS.items():
         found[f"kernels_{level}"] = {
-            "sources": PER_LEVEL,
+            "sources": [source for source in PER_LEVEL if level != "v4" or source not in UP_TO_V3],
             "macros": [*macros, ("KERNEL_LEVEL", level)],
             "cflags": FOR_KERNELS + flags,
         }

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 import tensorgrad as tg
 import tensorgrad.nn.functional as F
+from tensorgrad.core.declare import registry
+from tensorgrad.testing.samples import materialize
 
 nan, inf = math.nan, math.inf
 
@@ -356,3 +359,148 @@ def test_a_padding_row_that_there_is_not():
 def test_training_is_a_truth_value():
     with pytest.raises(TypeError, match="'training'"):
         tg.native_batch_norm(tg.ones(3, 2), None, None, None, None, 1j, 0.1, 0.1)
+
+
+# ---- dtypes
+
+TAKES_DTYPE = [
+    op
+    for name, op in registry.items()
+    if op.facts.samples and "dtype" in op.params and name not in ("to", "type") and not name.startswith("_")
+]
+
+
+def with_dtype(op, dtype):
+    args, kwargs, _ = materialize(op.facts.samples()[0])
+    args = args[: op.params.index("dtype")]
+    return op(*args, **{**kwargs, "dtype": dtype})
+
+
+@pytest.mark.parametrize("op", TAKES_DTYPE, ids=lambda op: op.__name__)
+@pytest.mark.parametrize("wrong", [{}, 3, "float32", np.float32, ()], ids=str)
+def test_what_is_no_dtype_is_refused(op, wrong):
+    with pytest.raises(TypeError, match="dtype"):
+        with_dtype(op, wrong)
+
+
+@pytest.mark.parametrize("op", TAKES_DTYPE, ids=lambda op: op.__name__)
+def test_pythons_float_stands_for_float64(op):
+    found, wanted = with_dtype(op, float), with_dtype(op, tg.float64)
+    found, wanted = (each if isinstance(each, tg.Tensor) else each[0] for each in (found, wanted))
+    assert found.dtype is wanted.dtype and tg.allclose(found, wanted, equal_nan=True)
+    assert tg.ones(2).sum(dtype=int).dtype is tg.int64 and tg.ones(2).sum(dtype=bool).dtype is tg.bool
+
+
+def test_expand_takes_the_mark_of_a_broadcast():
+    x = tg.ones(2, 1, requires_grad=True)
+    for found in (x.expand(2, 3, implicit=True), x.expand(size=(2, 3), implicit=False)):
+        assert found.shape == (2, 3)
+    found.sum().backward()
+    assert x.grad.tolist() == [[3.0], [3.0]]
+    with pytest.raises(TypeError):
+        x.expand(2, 3, implicit=None)
+
+
+# ---- numbers that a dtype does not hold
+
+PAST_FLOAT16 = {
+    "logit": lambda x: tg.logit(x, 70000.0),
+    "logit_": lambda x: x.logit_(-70000.0),
+    "hinge_embedding_loss": lambda x: F.hinge_embedding_loss(x, tg.ones(1), 70000.0),
+}
+
+
+@pytest.mark.parametrize("call", PAST_FLOAT16.values(), ids=PAST_FLOAT16)
+def test_a_number_that_float16_does_not_hold_is_refused_where_it_is_stored(call):
+    with pytest.raises(RuntimeError, match="without overflow"):
+        call(ONE.half())
+    call(ONE.bfloat16()), call(ONE.clone())
+
+
+def test_margins_past_float32_are_refused_where_they_are_stored():
+    with pytest.raises(RuntimeError, match="without overflow"):
+        F.multi_margin_loss(ROWS, tg.tensor([0, 1]), margin=1e39)
+    same(F.multi_margin_loss(ROWS.double(), tg.tensor([0, 1]), margin=1e39), 5e38)
+    assert F.triplet_margin_loss(ROWS, ROWS, ROWS, margin=nan).isnan()
+
+
+def test_logit_of_an_eps_past_a_half_looks_at_the_lower_end_first():
+    x = tg.tensor([0.0, 0.5, 0.7, 1.0, nan])
+    odds = math.log(0.6 / 0.4)
+    same(tg.logit(x, 0.6), [odds, odds, -odds, -odds, nan])
+    same(tg.logit(x, nan), [-inf, 0.0, math.log(0.7 / 0.3), inf, nan])
+
+
+def test_distances_between_points_of_a_curve():
+    y = tg.tensor([1.0, 4.0, 2.0], dtype=tg.float64)
+    same(tg.trapz(y, dx=10**30), 5.5e30)
+    for area in (tg.trapezoid, tg.cumulative_trapezoid):
+        with pytest.raises(RuntimeError, match="real number"):
+            area(y, dx=True)
+
+
+# ---- shapes and dtypes of operands
+
+
+def test_statistics_of_channels_are_vectors():
+    x, one = tg.rand(4, 3), tg.ones(3)
+    for place in range(4):
+        operands = [one] * 4
+        operands[place] = one.view(1, 3)
+        for training in (True, False):
+            with pytest.raises(RuntimeError, match="should contain 3 elements"):
+                F.batch_norm(x, *operands, training=training)
+
+
+@pytest.mark.parametrize("dtype", [tg.float64, tg.float16, tg.int64, tg.bool])
+def test_a_single_number_is_added_to_the_product_of_two_vectors_whatever_its_dtype(dtype):
+    x = tg.tensor([1.0, 2.0])
+    bias = tg.tensor(1, dtype=dtype)
+    bias.requires_grad_(dtype.is_floating_point)
+    found = F.linear(x, x, bias)
+    assert found.dtype is tg.float32 and found.item() == 6.0
+    if bias.requires_grad:
+        found.backward()
+        assert bias.grad.dtype is dtype and bias.grad.item() == 1.0
+
+
+def test_targets_of_unsigned_integers_have_no_minus_one_to_wrap_around():
+    x = tg.tensor([1.0, -1.0], requires_grad=True)
+    for dtype in (tg.uint8, tg.int64, tg.float64):
+        found = F.soft_margin_loss(x, tg.ones(2, dtype=dtype), reduction="none")
+        same(found, [math.log1p(math.exp(-1)), math.log1p(math.exp(1))])
+        assert found.dtype is tg.float32
+        (grad,) = tg.autograd.grad(found.sum(), x)
+        same(grad, [-1 / (1 + math.e), -1 / (1 + math.exp(-1))])
+    with pytest.raises(RuntimeError):
+        F.soft_margin_loss(x, tg.ones(2, dtype=tg.bool))
+
+
+@pytest.mark.parametrize("dtype", [tg.float16, tg.bfloat16])
+def test_matrix_exp_of_narrow_floats_is_rounded_once(dtype):
+    A = tg.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=dtype, requires_grad=True)
+    found = tg.matrix_exp(A)
+    assert tg.equal(found, tg.matrix_exp(A.detach().double()).to(dtype))
+    found.sum().backward()
+    assert A.grad.isfinite().all()
+    assert tg.matrix_exp(tg.full((1, 1), 20.0, dtype=tg.float16)).item() == inf
+
+
+def test_places_that_are_no_numbers_have_no_value_between_zeros():
+    image = tg.ones(1, 1, 8, 8)
+    grid = tg.tensor([[[[inf, 0.0], [0.0, -inf], [nan, 0.0], [5.0, 0.0], [0.0, 0.0]]]])
+    for mode in ("bilinear", "bicubic"):
+        found = F.grid_sample(image, grid, mode, align_corners=True)
+        same(found[0, 0, 0], [nan, nan, nan, 0.0, 1.0])
+    same(F.grid_sample(image, grid, "nearest", align_corners=True)[0, 0, 0], [0.0, 0.0, 0.0, 0.0, 1.0])
+    assert F.grid_sample(image, grid, padding_mode="border", align_corners=True).isfinite().all()
+    volume = tg.tensor([[[[[inf, 0.0, 0.0], [nan, 0.0, 0.0], [0.0, 0.0, 0.0]]]]])
+    same(F.grid_sample(tg.ones(1, 1, 2, 2, 2), volume, align_corners=True).flatten(), [0.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("number", [-1, 3, True, "bilinear", None])
+def test_modes_of_a_sampler_are_numbers_of_a_list(number):
+    image, grid = tg.ones(1, 1, 2, 2), tg.zeros(1, 1, 1, 2)
+    for how in ((number, 0), (0, number)):
+        with pytest.raises(RuntimeError if type(number) is int else TypeError):
+            tg.grid_sampler(image, grid, *how, True)

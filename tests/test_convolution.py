@@ -378,6 +378,29 @@ def test_output_size_leaves_nothing_open():
         assert layer(x, output_size=(1, 2, size, size)).shape == (1, 2, size, size)
 
 
+@pytest.mark.parametrize("padding, extra", [((1, 2), (2, 3)), ((0, 3), (3, 0)), ((2, 0), (1, 5))])
+def test_output_padding_past_the_stride_has_room_for_places_that_are_not_there(padding, extra, backend):
+    """As the same convolution of an input with zeros for these places, whose output is no longer."""
+    stride, dilation = (3, 2), (4, 6)
+    shapes = (2, 4, 3, 2), (4, 3, 2, 3), (6,)
+    x, w, b = (tg.rand(*shape, dtype=tg.float64).requires_grad_() for shape in shapes)
+
+    def convolved(x, extra):
+        return F.conv_transpose2d(x, w, b, stride, padding, extra, 2, dilation)
+
+    def grads(found):
+        return tg.autograd.grad((found * tg.arange(found.numel()).view(found.shape)).sum(), (x, w, b))
+
+    more = [e // s for e, s in zip(extra, stride)]
+    longer = F.pad(x, (0, more[1], 0, more[0]))
+    found, wanted = convolved(x, extra), convolved(longer, [e % s for e, s in zip(extra, stride)])
+    assert found.shape == wanted.shape and tg.allclose(found, wanted)
+    for ours, theirs in zip(grads(found), grads(wanted)):
+        assert tg.allclose(ours, theirs)
+    function = lambda *all: F.conv_transpose2d(*all, stride, padding, extra, 2, dilation)
+    assert tg.autograd.gradcheck(function, (x, w, b))
+
+
 def test_a_second_derivative_by_differences():
     """Through both operands at once, with groups, a stride and a bias; the table does the plain ones."""
     x, w, b = (

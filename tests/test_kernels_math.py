@@ -1,6 +1,8 @@
-"""The mathematics of vmath.h and activations.h: errors over floats of every size, held to the comments."""
+"""The mathematics of vmath.h, vmath64.h, activations.h and special.h: errors over floats of every size, held
+to what the comments and kernels/README.md say."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +51,114 @@ ERRORS = {
     "sqrt": (np.sqrt, 0.5),
     "rsqrt": (lambda x: 1 / np.sqrt(x), 1.5),
 }
+
+
+@pytest.fixture(scope="module")
+def exact_values():
+    """What mpmath gives: arguments, results, and what a float64 leaves of them."""
+    return np.load(Path(__file__).parent / "fixtures" / "functions.npz")
+
+
+# name: largest error in ULP; past it the size below which it is one of that size: where a sum cancels
+ERRORS_64 = {
+    "exp": (1.0, 0),
+    "exp2": (1.2, 0),
+    "expm1": (1.5, 0),
+    "log": (1.0, 0),
+    "log1p": (1.5, 0),
+    "log2": (1.5, 0),
+    "log10": (2.0, 0),
+    "sin": (1.0, 0),
+    "cos": (1.0, 0),
+    "tan": (2.5, 0),
+    "asin": (1.8, 0),
+    "acos": (1.2, 0),
+    "atan": (2.3, 0),
+    "sinh": (1.8, 0),
+    "cosh": (1.5, 0),
+    "tanh": (1.5, 0),
+    "asinh": (2.0, 0),
+    "acosh": (2.5, 0),
+    "atanh": (2.2, 0),
+    "erf": (1.5, 0),
+    "erfc": (5.0, 0),
+    "sigmoid": (2.5, 0),
+    "log_sigmoid": (2.0, 0),
+    "ndtr": (6.0, 0),
+    "ndtri": (4.0, 0),
+    "log_ndtr": (6.0, 0),
+    "erfinv": (4.0, 0),
+    "erfcx": (6.0, 0),
+    "lgamma": (4.0, 0),
+    "digamma": (6.0, 1),
+    "polygamma": (6.0, 0),
+    "i0": (5.0, 0),
+    "i1": (8.0, 0),
+    "i0e": (4.0, 0),
+    "i1e": (7.0, 0),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS_64)
+def test_error_of_float64_stays_below_the_stated_bound(name, exact_values):
+    bound, least = ERRORS_64[name]
+    x, exact, rest = exact_values["trigamma" if name == "polygamma" else name]
+    y = run_map(name, [x], np.empty_like(x), (1.0,))
+    unit = np.spacing(np.maximum(np.abs(exact), max(least, 1e-307)))
+    error = np.where(np.isinf(exact), np.where(y == exact, 0, np.inf), np.abs((y - exact) - rest) / unit)
+    worst = int(np.argmax(error))
+    assert error[worst] <= bound, f"{name}({x[worst]!r}) = {y[worst]!r} is {error[worst]:.3g} ULP off"
+
+
+# Those that go through double are rounded once.
+ERRORS_OF_SPECIAL = {
+    **dict.fromkeys(
+        ("erfcx", "log_ndtr", "ndtri", "lgamma", "digamma", "polygamma", "i0", "i1", "i0e", "i1e"), 0.51
+    ),
+    "erfinv": 3.0,
+    "ndtr": 6.0,
+}
+
+
+@pytest.mark.parametrize("name", ERRORS_OF_SPECIAL)
+def test_error_of_special_functions_in_float32(name, exact_values):
+    x, exact, _ = exact_values["trigamma" if name == "polygamma" else name]
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32)
+    here = (single == x) & (np.abs(exact) > 1e-36)
+    error = ulps(run_map(name, [single[here]], np.empty(here.sum(), np.float32), (1.0,)), exact[here])
+    assert error.max() <= ERRORS_OF_SPECIAL[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "reference", "bound"),
+    [("pow", np.power, 1.5), ("atan2", np.arctan2, 2.5), ("hypot", np.hypot, 1.5)],
+)
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="no float is longer than float64 here")
+def test_error_of_two_arguments_in_float64(name, reference, bound):
+    rng = np.random.default_rng(0)
+    count = 20_003
+    bits = [rng.integers(0, 2**64, count, dtype=np.uint64).view(np.float64) for _ in range(2)]
+    near = [rng.standard_normal(count) * 9 for _ in range(2)]
+    ones = [1 + rng.standard_normal(count) * 1e-5, 10 ** rng.uniform(0, 7, count)]
+    for x, y in (
+        bits,
+        near,
+        ones,
+        [np.abs(near[0]), near[1] * 30],
+        [bits[0], np.rint(near[1])],
+        [10 ** rng.uniform(-300, 300, count), rng.uniform(-3, 3, count)],
+    ):
+        exact = reference(x.astype(np.longdouble), y.astype(np.longdouble))
+        with np.errstate(all="ignore"):
+            nearest = exact.astype(np.float64)
+        inside = np.isfinite(nearest) & (np.abs(nearest) < 1e308)
+        found = run_map(name, [x, y], np.empty_like(x))
+        error = np.abs(found - exact) / np.spacing(np.maximum(np.abs(nearest), 1e-307))
+        assert error[inside].max() <= bound
+        np.testing.assert_array_equal(found[np.isnan(exact)], np.nan)
+        far = np.abs(nearest) > 1.79e308
+        np.testing.assert_allclose(found[far], nearest[far])
 
 
 @pytest.mark.parametrize("name", ERRORS)
@@ -103,7 +213,8 @@ def test_error_of_two_arguments(name, reference, bound):
         assert error.max() <= bound
 
 
-def test_powers_at_their_ends():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+def test_powers_at_their_ends(dtype):
     ends = [
         0.0,
         -0.0,
@@ -122,10 +233,10 @@ def test_powers_at_their_ends():
         0.3,
         -0.3,
     ]
-    x, y = (v.ravel().astype(np.float32) for v in np.meshgrid(ends, ends))
-    exact = np.power(x.astype(np.float64), y.astype(np.float64)).astype(np.float32)
+    x, y = (v.ravel().astype(dtype) for v in np.meshgrid(ends, ends))
+    exact = np.power(x.astype(np.float64), y.astype(np.float64)).astype(dtype)
     result = run_map("pow", [x, y], np.empty_like(x))
-    np.testing.assert_allclose(result, exact, rtol=2e-7)
+    np.testing.assert_allclose(result, exact, rtol=2e-7 if dtype == np.float32 else 1e-15)
     np.testing.assert_array_equal(np.signbit(result[~np.isnan(exact)]), np.signbit(exact[~np.isnan(exact)]))
 
 
@@ -139,17 +250,61 @@ def test_logaddexp_is_right_to_the_last_bits_of_the_larger():
 
 def test_angles_too_large_to_reduce_are_still_right():
     x = np.array([1e6, 2e6, 1e10, 3.4e38, -1e22, 1.0, np.inf, np.nan] * 5, np.float32)
+    wide = x.astype(np.float64)
     for name, reference in (("sin", np.sin), ("cos", np.cos), ("tan", np.tan)):
-        assert ulps(run_map(name, [x], np.empty_like(x)), reference(x.astype(np.float64))).max() <= 3.5
+        assert ulps(run_map(name, [x], np.empty_like(x)), reference(wide)).max() <= 3.5
+        np.testing.assert_allclose(run_map(name, [wide], np.empty_like(wide)), reference(wide), rtol=1e-15)
 
 
-@pytest.mark.parametrize("name", ["exp", "expm1", "tanh", "sigmoid", "log", "sin", "gelu", "erf"])
-def test_an_element_does_not_depend_on_its_neighbours_or_its_place(name):
-    x = np.random.default_rng(0).uniform(0.1, 5, 97).astype(np.float32)
-    whole = run_map(name, [x], np.empty_like(x))
-    alone = np.concatenate([run_map(name, [x[i : i + 1]], np.empty(1, np.float32)) for i in range(x.size)])
+SIGNED = (
+    *("sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh"),
+    *("erf", "erfinv", "expm1", "log1p", "i1", "i1e"),
+)
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_float64_near_0_and_at_its_ends(name):
+    """Zeros keep their sign, denormals their value (all have a slope of about 1 there), NaN stays."""
+    x = np.array([0.0, -0.0, 5e-324, -5e-324, 1e-310, -1e-310, np.nan])
+    y = run_map(name, [x], np.empty_like(x))
+    root = math.sqrt(math.pi)
+    slope = {"erf": 2 / root, "erfinv": root / 2, "i1": 0.5, "i1e": 0.5}.get(name, 1)
+    np.testing.assert_array_equal(np.signbit(y[:6]), np.signbit(x[:6]))
+    np.testing.assert_allclose(y[[0, 1, 4, 5, 6]], (x * slope)[[0, 1, 4, 5, 6]], rtol=1e-13)
+    if slope == 1:
+        np.testing.assert_array_equal(y[2:4], x[2:4])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("exp", "expm1", "tanh", "sigmoid", "log", "sin", "gelu", "erf"),
+        *("pow_scalar", "lgamma", "i0e", "sinc"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+def test_an_element_does_not_depend_on_its_neighbours_or_its_place(name, dtype):
+    x = np.random.default_rng(0).uniform(0.1, 5, 97).astype(dtype)
+    whole = run_map(name, [x], np.empty_like(x), (2.5,))
+    alone = np.concatenate([run_map(name, [x[i : i + 1]], np.empty(1, dtype), (2.5,)) for i in range(x.size)])
     np.testing.assert_array_equal(whole, alone)
-    np.testing.assert_array_equal(run_map(name, [x[::-1]], np.empty_like(x))[::-1], whole)
+    np.testing.assert_array_equal(run_map(name, [x[::-1]], np.empty_like(x), (2.5,))[::-1], whole)
+
+
+FAR = {"sin": 3e8, "cos": 3e8, "tan": 3e8, "sinc": 3e8, "lgamma": -2.5, "digamma": -2.5}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("name", FAR)
+def test_an_element_does_not_depend_on_neighbours_that_go_another_way(name, dtype):
+    x = np.random.default_rng(0).uniform(0.1, 12, 97).astype(dtype)
+    whole = run_map(name, [x], np.empty_like(x))
+    mixed = x.copy()
+    mixed[5::7] = FAR[name]
+    found = run_map(name, [mixed], np.empty_like(x))
+    np.testing.assert_array_equal(found[mixed == x], whole[mixed == x])
+    alone = run_map(name, [np.full(16, FAR[name], dtype)], np.empty(16, dtype))
+    assert (found[mixed != x] == alone[0]).all()
 
 
 def remainder(x, y):
@@ -161,23 +316,25 @@ def remainder(x, y):
 QUOTIENTS = {"fmod": np.fmod, "remainder": remainder, "floor_divide": np.floor_divide}
 
 
-@pytest.mark.parametrize("name", QUOTIENTS)
-def test_divisions_with_a_rest_are_numpys_to_the_last_bit(name):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("name", [*QUOTIENTS, "div_floor"])
+def test_divisions_with_a_rest_are_numpys_to_the_last_bit(name, dtype):
     """Of all magnitudes, whole quotients, huge ones, zeros, infinities and NaN: the rest is exact."""
     rng = np.random.default_rng(0)
-    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 1e-45, 3e38, 0.1, 3, 7], np.float32)
-    whole = rng.integers(-50, 50, 4096).astype(np.float32)
-    wide = (rng.standard_normal(4096) * 10.0 ** rng.integers(-30, 30, 4096)).astype(np.float32)
-    near = (rng.standard_normal(4096) * 10.0 ** rng.integers(-3, 4, 4096)).astype(np.float32)
+    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 1e-45, 3e38, 0.1, 3, 7], dtype)
+    whole = rng.integers(-50, 50, 4096).astype(dtype)
+    wide = (rng.standard_normal(4096) * 10.0 ** rng.integers(-30, 30, 4096)).astype(dtype)
+    near = (rng.standard_normal(4096) * 10.0 ** rng.integers(-3, 4, 4096)).astype(dtype)
     for x, y in [
         *([np.repeat(special, len(special)), np.tile(special, len(special))],),
         (whole, rng.permutation(whole)),
-        (whole * np.float32(0.1), np.full(4096, 0.1, np.float32)),
+        (whole * dtype(0.1), np.full(4096, 0.1, dtype)),
         (wide, rng.permutation(wide)),
         (near, rng.permutation(near)),
+        (near * dtype(1 / np.finfo(dtype).eps), rng.permutation(near)),
     ]:
         with np.errstate(all="ignore"):
-            expected = QUOTIENTS[name](x, y)
+            expected = QUOTIENTS["floor_divide" if name == "div_floor" else name](x, y)
         found = run_map(name, [x, y], np.empty_like(x))
         same = (found == expected) & (np.signbit(found) == np.signbit(expected))
         assert (same | (np.isnan(found) & np.isnan(expected))).all()

@@ -18,9 +18,9 @@ ORDER = [
     {"_kernels", "version"},
     {"core"},
     {"ops"},
-    {"autograd", "func", "linalg", "special", "random", "amp", "backends", "cuda"},
+    {"autograd", "func", "linalg", "special", "random", "accelerator", "amp", "backends", "cuda"},
     {"nn"},
-    {"optim", "data", "io", "utils", "testing"},
+    {"optim", "data", "distributions", "io", "utils", "testing"},
     {"datasets", "demo", "profiler", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}

@@ -209,6 +209,8 @@ def test_what_is_no_square_float_matrix_is_refused(function):
         (tg.ones(2, 2, dtype=tg.int64), "floating point"),
         (tg.ones(2, 2).half(), "Low precision"),
     ):
+        if function is LA.matrix_exp and bad.dtype is tg.float16:
+            continue        # is computed
         with pytest.raises(RuntimeError, match=message):
             function(bad)
 

@@ -276,7 +276,6 @@ def test_several_answers_are_printed_in_lines():
         (lambda: tg.float8_e5m2, "8-bit floats are not in"),
         (lambda: tg.compile, "not in tensorgrad yet"),
         (lambda: tg.jit, "not in tensorgrad yet"),
-        (lambda: tg.distributions, "distributions are not in"),
         (lambda: nn.Liner, "nearest name that it has is 'Linear'"),
     ],
 )  # fmt: skip

@@ -25,6 +25,11 @@ def weights(n):
 def draw(gen, what, dtype, n, layout, *settings):
     if what == "permutation":
         return gen.permutation(n, dtype)
+    if what == "poisson":
+        return gen.poisson(weights(n).astype(dtype) * np.dtype(dtype).type(settings[0])).astype(dtype)
+    if what == "binomial":
+        p = weights(n).astype(dtype)
+        return gen.binomial((p * settings[0]).round()[::-1], p).astype(dtype)
     if what == "bernoulli_each":
         return gen.bernoulli(weights(n).astype(dtype))
     if what == "multinomial":

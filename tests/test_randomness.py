@@ -108,3 +108,39 @@ def test_numbers_like_a_permuted_tensor_lie_as_it_does(like):
     tg.manual_seed(0)
     found = like(tg.zeros(2, 3).t())
     assert found.tolist() == wanted.tolist() and found.stride() == (1, 3)
+
+
+def test_poisson_and_binomial_follow_their_laws():
+    tg.manual_seed(0)
+    for rate in (0.5, 7.0, 40.0):
+        drawn = tg.poisson(tg.full((20000,), rate, dtype=tg.float64))
+        assert drawn.mean().item() == pytest.approx(rate, rel=0.03)
+        assert drawn.var().item() == pytest.approx(rate, rel=0.06)
+    for count, p in ((10.0, 0.2), (100.0, 0.3), (100.0, 0.9)):
+        drawn = tg.binomial(tg.full((20000,), count, dtype=tg.float64), tg.tensor(p, dtype=tg.float64))
+        assert drawn.mean().item() == pytest.approx(count * p, rel=0.02)
+        assert drawn.var().item() == pytest.approx(count * p * (1 - p), rel=0.06)
+
+
+def test_poisson_and_binomial_at_their_ends():
+    assert tg.poisson(tg.tensor([0.0, float("inf")])).tolist() == [0.0, float("inf")]
+    nan = float("nan")
+    found = tg.binomial(tg.tensor([5.0, 5.0, -1.0, 5.0, nan]), tg.tensor([0.0, 1.0, 0.5, nan, 0.5]))
+    np.testing.assert_array_equal(found, [0.0, 5.0, 0.0, nan, nan])
+    for call in (lambda: tg.poisson(tg.tensor([1.0, -1.0])), lambda: tg.poisson(tg.tensor([nan]))):
+        state = tg.get_rng_state()
+        with pytest.raises(RuntimeError, match="non-negative"):
+            call()
+        assert tg.equal(state, tg.get_rng_state())
+    with pytest.raises(NotImplementedError):
+        tg.poisson(tg.tensor([1]))
+    with pytest.raises(ValueError):
+        tg.binomial(tg.tensor([1]), tg.tensor([0.5]))
+    with pytest.raises(RuntimeError):
+        tg.binomial(tg.tensor([1.0]), tg.tensor([0.5]).double())
+
+
+def test_what_counts_are_drawn_from_gets_a_gradient_of_zero():
+    rate, count, p = (tg.full((3,), v, requires_grad=True) for v in (4.0, 9.0, 0.5))
+    (tg.poisson(rate) + tg.binomial(count, p)).sum().backward()
+    assert not any(t.grad.any() for t in (rate, count, p))

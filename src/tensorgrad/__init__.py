@@ -19,6 +19,7 @@ from tensorgrad.core import modes as _modes
 from tensorgrad.core import text as _text
 from tensorgrad.core.device import (
     channels_last,
+    channels_last_3d,
     contiguous_format,
     device,
     layout,
@@ -56,8 +57,8 @@ _LAZY = {
     **{
         name: f"tensorgrad.{name}"
         for name in (
-            "amp", "autograd", "backends", "cuda", "data", "datasets", "func", "io", "linalg", "nn", "optim",
-            "profiler", "random", "special", "testing", "utils",
+            "accelerator", "amp", "autograd", "backends", "cuda", "data", "datasets", "distributions", "func",
+            "io", "linalg", "nn", "optim", "profiler", "random", "special", "testing", "utils",
         )  # fmt: skip
     },
     "save": "tensorgrad.io:save",

@@ -13,12 +13,21 @@ __all__ = [
     "current_device",
     "device_count",
     "empty_cache",
+    "get_device_capability",
+    "get_device_name",
+    "get_device_properties",
     "is_available",
+    "is_bf16_supported",
     "is_initialized",
     "manual_seed",
     "manual_seed_all",
+    "max_memory_allocated",
+    "max_memory_reserved",
+    "mem_get_info",
     "memory_allocated",
     "memory_reserved",
+    "reset_peak_memory_stats",
+    "set_device",
     "synchronize",
 ]
 
@@ -42,6 +51,11 @@ def device_count() -> int:
     return 0
 
 
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """False: there is no device that could."""
+    return False
+
+
 def manual_seed(seed: int) -> None:
     """Does nothing, as in PyTorch where there is no such device."""
 
@@ -60,8 +74,14 @@ def memory_reserved(device: Any = None) -> int:
     return 0
 
 
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Does nothing."""
+
+
 def _none(*args: Any) -> Any:
     raise RuntimeError("there is no CUDA device here: tensorgrad computes on the CPU only")
 
 
-current_device = synchronize = _none
+max_memory_allocated, max_memory_reserved = memory_allocated, memory_reserved
+current_device = synchronize = set_device = mem_get_info = _none
+get_device_name = get_device_capability = get_device_properties = _none

@@ -22,6 +22,8 @@ from cpython.object cimport PyObject, PyTypeObject
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from libc.math cimport sqrt
+from libc.math cimport INFINITY
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -88,11 +90,15 @@ include "calls/arguments.pxi"
 include "calls/general.pxi"
 include "views/view_calls.pxi"
 include "native/elementwise.pxi"
+include "native/three.pxi"
 include "native/in_place.pxi"
 include "native/reducing.pxi"
 include "native/products.pxi"
 include "native/joining.pxi"
 include "native/fused.pxi"
+include "native/losses.pxi"
+include "native/lines.pxi"
+include "native/distances.pxi"
 include "native/indexing.pxi"
 include "native/scattering.pxi"
 include "native/masks.pxi"
@@ -104,5 +110,7 @@ include "native/ordering.pxi"
 include "native/moving.pxi"
 include "native/resampling.pxi"
 include "native/recurrent.pxi"
+include "native/systems.pxi"
+include "native/attention.pxi"
 include "tape/gradients.pxi"
 include "tape/backward.pxi"

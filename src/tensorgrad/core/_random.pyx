@@ -20,6 +20,7 @@ torch does.
         fill_exponential(out, rate=1)                         any float, as the next two
         fill_cauchy(out, median=0, sigma=1)   fill_log_normal(out, mean=1, std=2)
         fill_geometric(out, p)                                every dtype but bool
+        poisson(rate)   binomial(count, p)                    new float64 arrays, a number for each element
         multinomial(weights, count, replacement=False)        a new int64 array
     default_generator                                         the one used where none is given
 
@@ -499,6 +500,31 @@ cdef class Generator:
         self.raw_reals(dtype, cnp.PyArray_DATA(out), cnp.PyArray_SIZE(out), GEOMETRIC, p, 0.0)
         return out
 
+    def poisson(self, rate):
+        """A number of the Poisson distribution of each of the rates, as float64.
+
+        Errors: `RuntimeError` if a rate is negative or NaN.
+
+        >>> tg.Generator().manual_seed(0).poisson(np.array([0.5, 4.0, 100.0]))
+        array([ 2.,  5., 94.])
+        """
+        out = np.array(rate, np.float64, order="C")
+        if not np.all(out >= 0.0):
+            raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+        return counted(self, "poisson", out, None)
+
+    def binomial(self, count, p):
+        """How many of `count` tries succeed, each with probability `p`: a number for each element, as float64.
+
+        A count below 0 counts as 0, and so does `p`; from 1 on all tries succeed. NaN gives NaN.
+
+        Errors: `ValueError` if the arrays are not of one shape.
+        """
+        out, each = np.array(count, np.float64, order="C"), np.array(p, np.float64, order="C")
+        if out.shape != each.shape:
+            raise ValueError(f"binomial: wanted count and p of one shape, got {out.shape} and {each.shape}")
+        return counted(self, "binomial", out, each)
+
     def fill_cauchy(self, cnp.ndarray out not None, double median=0.0, double sigma=1.0):
         """`out`, filled from the Cauchy distribution: `median + sigma * tan(pi * (u - 1/2))`.
 
@@ -552,22 +578,7 @@ cdef class Generator:
         rows = weights.reshape(-1, size) if size else np.zeros((weights.size, 1), weights.dtype)
         if not np.all(rows.any(axis=1)):
             raise RuntimeError("multinomial: all weights of a row are 0")
-        if replacement and count > 1:
-            picked = np.empty((len(rows), count), np.int64)
-            for i, row in enumerate(rows):
-                below = np.add.accumulate(row, dtype=np.float32 if row.dtype == np.float16 else row.dtype)
-                below = (below / below[-1]).astype(np.float64)
-                below[-1] = 1.0
-                picked[i] = np.searchsorted(below, self.fill_uniform(np.empty(count)))
-        else:
-            # The race of exponential clocks: the fastest `count` win.
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                speed = rows / self.fill_exponential(np.empty(rows.shape, rows.dtype))
-            if count == 1:      # what is not a number loses, as it does when sorted
-                picked = np.argmax(np.where(speed == speed, speed, -1), axis=1)[:, None]
-            else:
-                picked = np.argsort(-speed, axis=1, kind="stable")[:, :count]
-        return picked.reshape(weights.shape[:-1] + (count,))
+        return picked(self, rows, count, replacement).reshape(weights.shape[:-1] + (count,))
 
 
 def _in_state(cls, state):

@@ -123,7 +123,7 @@ def _settings(names: list[str], defaults: list[Any], others: Iterable[str]) -> d
     """Which parameters are settings of one kind, as their names or defaults say."""
     found = {}
     for name, default in zip(names, defaults):
-        if name == "memory_format":
+        if name == "memory_format" or (name == "dtype" and name not in others):
             found[name] = name
         elif name in FLOATS and type(default) is not int:
             found[name] = "float"
@@ -215,7 +215,7 @@ def _declare(
         formula_args=tuple(_parameters(formulas[n])[0] if n in formulas else () for n in tensor_params),
         list_arg=list_arg,
         grad_name=(grad_name or _camel(name) + "Backward0"),
-        settings=_settings(names, defaults, others),
+        settings=_settings(names, defaults, (*others, "dtype") if name.startswith("_") else others),
         check=checks,
         numbers=numbers,
         switched=switched,

@@ -10,6 +10,7 @@ import tensorgrad as tg
 
 __all__ = [
     "BatchSampler",
+    "DistributedSampler",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -186,6 +187,55 @@ class BatchSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         count, size = len(self.sampler), self.batch_size
         return count // size if self.drop_last else -(-count // size)
+
+
+class DistributedSampler(Sampler[int]):
+    """Of each pass the samples of one of several processes that share a dataset: each `num_replicas`-th from
+    `rank` on, in an order that all know by `seed` and `set_epoch`. Without both there is one process.
+
+    All get as many: the first samples come again behind the last, or with `drop_last` the last are left out.
+
+    >>> list(tg.utils.data.DistributedSampler(range(5), num_replicas=2, rank=1, shuffle=False))
+    [1, 3, 0]
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ):
+        num_replicas = 1 if num_replicas is None else num_replicas
+        rank = 0 if rank is None else rank
+        if not 0 <= rank < num_replicas:
+            raise ValueError(
+                f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]"
+            )
+        self.dataset, self.num_replicas, self.rank = dataset, num_replicas, rank
+        self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
+        self.epoch = 0
+        count = len(dataset)
+        self.num_samples = count // num_replicas if drop_last else -(-count // num_replicas)
+        self.total_size = self.num_samples * num_replicas
+
+    def __iter__(self) -> Iterator[int]:
+        count = len(self.dataset)
+        if self.shuffle:
+            order = tg.randperm(count, generator=tg.Generator().manual_seed(self.seed + self.epoch)).tolist()
+        else:
+            order = list(range(count))
+        whole = list(itertools.islice(itertools.cycle(order), self.total_size))
+        return iter(whole[self.rank :: self.num_replicas])
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which pass comes next, that its order is another."""
+        self.epoch = epoch
 
 
 def random_seed(generator: Any = None) -> int:

@@ -79,6 +79,91 @@ INLINE_MATH Normal normal32(float x)
     return normal;
 }
 
+INLINE_MATH float ndtr_slope32(float x)
+{
+    return 0.398942280f * exp_of_square(at_most(abs32(x), 14.4f), 0.5f);
+}
+
+/* The number whose erf is x: x times a polynomial, up to -log(1 - x^2) = w = 5 of that, then of its root. 3 ULP. */
+INLINE_MATH float erfinv32(float x)
+{
+    float a = abs32(x);
+    float w = -log32((1.0f - a) * (1.0f + a));
+    float v = w - 2.5f;
+    float near = -8.790486819e-09f;
+    near = near * v + 2.323394019e-08f;
+    near = near * v + 4.661637915e-07f;
+    near = near * v - 3.462721814e-06f;
+    near = near * v - 4.963325138e-06f;
+    near = near * v + 0.0002183445082f;
+    near = near * v - 0.001252741884f;
+    near = near * v - 0.004177386858f;
+    near = near * v + 0.2466402861f;
+    near = near * v + 1.501409359f;
+    v = sqrtf(w) - 3.0f;
+    float far = 0.000122281471f;
+    far = far * v - 0.0003156189864f;
+    far = far * v - 6.554845888e-05f;
+    far = far * v + 0.001492089782f;
+    far = far * v - 0.003593186104f;
+    far = far * v + 0.005684501521f;
+    far = far * v - 0.00763811644f;
+    far = far * v + 0.00944555193f;
+    far = far * v + 1.001675015f;
+    far = far * v + 2.832976797f;
+    float y = x * (w < 5.0f ? near : far);
+    y = a == 1.0f ? with_sign(INF32, x) : y;
+    return a > 1.0f ? NAN32 : y;
+}
+
+/* sqrt(pi) / 2 exp(y^2). */
+INLINE_MATH float erfinv_slope32(float x)
+{
+    float y = abs32(erfinv32(x));
+    float within = at_most(y, 9.5f);
+    float high = of_bits(bits_of(within) & (int32_t)0xfffff000);
+    return y == INF32 ? y : 0.886226925f * exp_join(exp_parts(high * high, (within - high) * (within + high)));
+}
+
+/* sin(pi x) / (pi x), the product rounded as PyTorch rounds it. */
+INLINE_MATH float sinc32(float x)
+{
+    float t = x * 3.14159265f;
+    return x == 0.0f ? 1.0f : sin32(t) / t;
+}
+
+INLINE_MATH float entr32(float x)
+{
+    float y = -x * log32(x);
+    return x > 0.0f ? y : x == 0.0f ? 0.0f : x < 0.0f ? -INF32 : x;
+}
+
+INLINE_MATH float logit32(float x)
+{
+    return log32(x / (1.0f - x));
+}
+
+/* 0 where x is, unless y is NaN. */
+INLINE_MATH float xlogy32(float x, float y)
+{
+    float product = x * log32(y);
+    return ((x == 0.0f) & (y == y)) ? 0.0f : product;
+}
+
+INLINE_MATH float xlog1py32(float x, float y)
+{
+    float product = x * log1p_32(y);
+    return ((x == 0.0f) & (y == y)) ? 0.0f : product;
+}
+
+INLINE_MATH float logaddexp2_32(float x, float y)
+{
+    float high = x > y ? x : y;
+    float apart = x == y ? 0.0f : abs32(x - y);
+    float sum = high + 1.44269504f * log1p_of_unit(exp2_32(-apart));
+    return ((x != x) | (y != y)) ? NAN32 : sum;
+}
+
 /* ---- activations -------------------------------------------------------------------------------------------------- */
 
 /* x + 3, no less than 0 and no more than 6. */

@@ -64,7 +64,7 @@ cdef object perform(str who, str name, dict given, int flags=0):
 
 cdef list in_any_shape(list declared):
     """The operands of a kernel of one loop over contiguous memory need not be vectors: all may be of one other shape."""
-    if any([len(operand.where.strip("@.")) > 1 for operand in declared]):
+    if any([len(operand.where.strip("@./")) > 1 for operand in declared]):
         return declared
     return [operand._replace(where="*") if operand.where == "a" else operand for operand in declared]
 
@@ -111,7 +111,7 @@ cdef object input_array(str who, object operand, object value, bint in_place, di
         array = np.asarray(array, kind, order="C")
     else:
         array = np.asarray(value)
-        if array.ndim != 2 or not lies_well(array, operand.where[0]):
+        if not lies_well(array, operand.where[0]):
             array = np.asarray(array, order="C")
     bind(who, operand, array, kind, sizes)
     return array
@@ -138,17 +138,21 @@ cdef object writable_array(str who, str name, object value):
     return value
 
 
-cdef bint lies_well(object matrix, str where):
-    """Whether it need not be copied: of a matrix with strides one is an element, of a table that along its rows."""
-    along_rows = matrix.strides[1] == matrix.itemsize
-    return (where == "R" and along_rows) or (where == "@" and (along_rows or matrix.strides[0] == matrix.itemsize))
+cdef bint lies_well(object array, str where):
+    """Whether it need not be copied: of a matrix with strides one is an element, of a table, and of what has a stride for each
+    extent, the last.
+    """
+    along_rows = array.ndim > 1 and array.strides[array.ndim - 1] == array.itemsize
+    if where == "@":
+        return array.ndim == 2 and (along_rows or array.strides[0] == array.itemsize)
+    return along_rows and (where == "/" or (where == "R" and array.ndim == 2))
 
 
 cdef tuple wanted_shape(object operand, dict sizes):
     """The shape that an operand should have; letters stand for what is not known yet, and None for any shape at all."""
     if operand.where == "*":
         return sizes.get("*")
-    return tuple([int(letter) if letter.isdigit() else sizes.get(letter, letter) for letter in operand.where.strip("@.")])
+    return tuple([int(letter) if letter.isdigit() else sizes.get(letter, letter) for letter in operand.where.strip("@./")])
 
 
 cdef int bind(str who, object operand, object array, object kind, dict sizes) except -1:
@@ -164,7 +168,7 @@ cdef int bind(str who, object operand, object array, object kind, dict sizes) ex
     if operand.where == "*":
         sizes["*"] = shape
     else:
-        for size, letter in zip(shape, operand.where.strip("@.")):
+        for size, letter in zip(shape, operand.where.strip("@./")):
             sizes[letter] = size
     return 0
 
@@ -179,7 +183,7 @@ cdef int refuse_shared(str who, const Kernel *kernel, list declared, list arrays
             if i == j or other is None or not np.may_share_memory(written, other):
                 continue
             same = i >= kernel.inputs > j and written.ctypes.data == other.ctypes.data and declared[i][2:] == declared[j][2:]
-            if not same or declared[i].where[0] == "@":
+            if not same or declared[i].where[0] in "@/":
                 raise ValueError(f"{who}: {declared[i].name} shares memory with {declared[j].name}, wanted one apart")
     return 0
 
@@ -215,7 +219,7 @@ cdef int give_array(KernelArgs *a, int i, object array, str where) except -1:
         a.stride[i][a.ndim - 1] = array.itemsize
         for d in range(a.ndim - 2, -1, -1):
             a.stride[i][d] = a.stride[i][d + 1] * a.size[d + 1]
-    elif where[0] in "@R":
+    elif where[0] in "@R/":
         for d in range(array.ndim):
             a.stride[i][d] = array.strides[d]
     return 0

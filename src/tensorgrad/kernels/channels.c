@@ -1,25 +1,28 @@
 /* Kernels over the channels of (N, C, L), where all that is not a channel makes its statistics: batch norm, forward and backward.
-   size = {C, N, L}. A unit is a channel, or, where L is 1, as many channels side by side as a cache line has. All is computed in
+   size = {C, N, L}. A unit is a channel, or, where L is 1, some that lie side by side. All is computed in
    double, and rounded once. */
 #include "entries.h"
 #include "rows.h"
 
-#define LANES 16
+#define LANES 256       /* channels of a unit at most */
+#define ABREAST 8       /* rows at a time: where they lie 4 KiB apart, more would fall on one set of the cache */
+
+/* How many channels side by side a unit has: long stretches of rows are read at once, but there should be units for threads. */
+static int64_t channels_of_unit(const KernelArgs *a)
+{
+    return a->size[2] > 1 ? 1 : a->size[0] < 4 * LANES ? LANES / 4 : LANES;
+}
 
 static int64_t units_of_channels(const KernelArgs *a)
 {
-    return a->size[2] == 1 ? divide_up(a->size[0], LANES) : a->size[0];
+    return divide_up(a->size[0], channels_of_unit(a));
 }
 
-/* A part of the work for `wide` channels from `first` on, which lie side by side; a full part is compiled apart. */
-#define SIDE_BY_SIDE(part, a, first)                                                                                   \
+/* A part of the work for the channels of a unit, which lie side by side. */
+#define SIDE_BY_SIDE(part, a, u)                                                                                       \
     do {                                                                                                               \
-        int64_t left = (a)->size[0] - (first);                                                                         \
-        if (left >= LANES) {                                                                                           \
-            part(a, first, LANES);                                                                                     \
-        } else {                                                                                                       \
-            part(a, first, (int)left);                                                                                 \
-        }                                                                                                              \
+        int64_t first = (u) * channels_of_unit(a), left = (a)->size[0] - first;                                        \
+        part(a, first, (int)(left < channels_of_unit(a) ? left : channels_of_unit(a)));                                \
     } while (0)
 
 #define CHANNELS(T, type)                                                                                              \
@@ -54,24 +57,34 @@ static int64_t units_of_channels(const KernelArgs *a)
         *factor = weight ? scale * (double)weight[c] : scale;                                                          \
         *offset = bias ? (double)bias[c] : 0;                                                                          \
     }                                                                                                                  \
-    ALWAYS_INLINE void norm_side_by_side_##T(const KernelArgs *a, int64_t first, int wide)                             \
+    /* The statistics are joined from blocks of rows that stay in the cache (Chan, Golub and LeVeque, 1979). */        \
+    static void norm_side_by_side_##T(const KernelArgs *a, int64_t first, int wide)                                    \
     {                                                                                                                  \
         int64_t channels = a->size[0];                                                                                 \
         int64_t count = a->size[1];                                                                                    \
         double mean[LANES] = {0}, spread[LANES] = {0}, factor[LANES], offset[LANES];                                   \
         const type *x = (const type *)a->data[0] + first;                                                              \
-        for (int64_t n = 0; a->integer[0] && n < count; n++) {                                                         \
-            for (int l = 0; l < wide; l++) {                                                                           \
-                mean[l] += (double)x[n * channels + l];                                                                \
+        for (int64_t done = 0; a->integer[0] && done < count; done += ABREAST) {                                       \
+            int64_t rows = count - done < ABREAST ? count - done : ABREAST;                                            \
+            const type *block = x + done * channels;                                                                   \
+            const double share = (double)rows / (double)(done + rows), both = (double)done * share;                    \
+            double middle[LANES] = {0};                                                                                \
+            for (int64_t n = 0; n < rows; n++) {                                                                       \
+                for (int l = 0; l < wide; l++) {                                                                       \
+                    middle[l] += (double)block[n * channels + l];                                                      \
+                }                                                                                                      \
             }                                                                                                          \
-        }                                                                                                              \
-        for (int l = 0; l < wide; l++) {                                                                               \
-            mean[l] /= (double)count;                                                                                  \
-        }                                                                                                              \
-        for (int64_t n = 0; a->integer[0] && n < count; n++) {                                                         \
             for (int l = 0; l < wide; l++) {                                                                           \
-                double apart = (double)x[n * channels + l] - mean[l];                                                  \
-                spread[l] += apart * apart;                                                                            \
+                double apart = done ? (middle[l] /= (double)rows) - mean[l] : 0;                                       \
+                mean[l] = done ? mean[l] + apart * share : middle[l] / (double)rows;                                   \
+                middle[l] = done ? middle[l] : mean[l];                                                                \
+                spread[l] += apart * apart * both;                                                                     \
+            }                                                                                                          \
+            for (int64_t n = 0; n < rows; n++) {                                                                       \
+                for (int l = 0; l < wide; l++) {                                                                       \
+                    double apart = (double)block[n * channels + l] - middle[l];                                        \
+                    spread[l] += apart * apart;                                                                        \
+                }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \
         for (int l = 0; l < wide; l++) {                                                                               \
@@ -117,7 +130,7 @@ static int64_t units_of_channels(const KernelArgs *a)
     {                                                                                                                  \
         for (int64_t u = from; u < to; u++) {                                                                          \
             if (a->size[2] == 1) {                                                                                     \
-                SIDE_BY_SIDE(norm_side_by_side_##T, a, u * LANES);                                                     \
+                SIDE_BY_SIDE(norm_side_by_side_##T, a, u);                                                             \
             } else {                                                                                                   \
                 norm_channel_##T(a, u);                                                                                \
             }                                                                                                          \
@@ -141,7 +154,7 @@ static int64_t units_of_channels(const KernelArgs *a)
         *along = a->integer[0] ? *along / count * scale : 0;                                                           \
         *factor = weight ? scale * (double)weight[c] : scale;                                                          \
     }                                                                                                                  \
-    ALWAYS_INLINE void norm_back_side_by_side_##T(const KernelArgs *a, int64_t first, int wide)                        \
+    static void norm_back_side_by_side_##T(const KernelArgs *a, int64_t first, int wide)                               \
     {                                                                                                                  \
         int64_t channels = a->size[0];                                                                                 \
         int64_t count = a->size[1];                                                                                    \
@@ -198,7 +211,7 @@ static int64_t units_of_channels(const KernelArgs *a)
     {                                                                                                                  \
         for (int64_t u = from; u < to; u++) {                                                                          \
             if (a->size[2] == 1) {                                                                                     \
-                SIDE_BY_SIDE(norm_back_side_by_side_##T, a, u * LANES);                                                \
+                SIDE_BY_SIDE(norm_back_side_by_side_##T, a, u);                                                        \
             } else {                                                                                                   \
                 norm_back_channel_##T(a, u);                                                                           \
             }                                                                                                          \

@@ -145,6 +145,36 @@ CAST_FROM_FLOAT(bf16, i32_of_single, half_of_float(float_of_brain(in[i])), in[i]
 CAST_FROM_FLOAT(f32, i32_of_single, half_of_float(in[i]), brain_of_float(in[i]))
 CAST_FROM_FLOAT(f64, i32_of, half_of_double(in[i]), brain_of_float((float)in[i]))
 
+/* scalar[0] + i * scalar[1], rounded twice in double and then once, as the body does: in two loops, for one would be fused. */
+#define ARANGE_FLOAT(T, type)                                                                           \
+    static void arange_##T(const KernelArgs *a, int64_t from, int64_t to)                               \
+    {                                                                                                   \
+        double steps[256];                                                                              \
+        type *out = a->data[0];                                                                         \
+        for (int64_t at = from; at < to; at += 256) {                                                   \
+            int count = (int)(to - at < 256 ? to - at : 256);                                           \
+            double first = (double)at;                                                                  \
+            for (int i = 0; i < count; i++) {                                                           \
+                steps[i] = (first + i) * a->scalar[1];                                                  \
+            }                                                                                           \
+            for (int i = 0; i < count; i++) {                                                           \
+                out[at + i] = (type)(a->scalar[0] + steps[i]);                                          \
+            }                                                                                           \
+        }                                                                                               \
+    }
+
+ARANGE_FLOAT(f32, float)
+ARANGE_FLOAT(f64, double)
+
+/* integer[0] + i * integer[1], around the ends of int64 if need be. */
+static void arange_i64(const KernelArgs *a, int64_t from, int64_t to)
+{
+    uint64_t *out = a->data[0], first = (uint64_t)a->integer[0], step = (uint64_t)a->integer[1];
+    for (int64_t i = from; i < to; i++) {
+        out[i] = first + (uint64_t)i * step;
+    }
+}
+
 #define CAST_LINE(code, T, to)                                                                          \
     {"cast_" #to, DT_##code, T##_to_##to, .cost = 0.2f, .inputs = 1, .outputs = 1, .operands = "input=* out=" #to ":*"},
 
@@ -157,5 +187,7 @@ CAST_FROM_FLOAT(f64, i32_of, half_of_double(in[i]), brain_of_float((float)in[i])
 
 const Kernel LEVEL(copy_entries)[] = {
     EVERY_DTYPE(LINES)
+    BOTH_FLOATS(arange, 0.3f, 0.3f, .outputs = 1, .settings = "start step", .operands = "out=a")
+    {"arange", DT_I64, arange_i64, .cost = 0.3f, .outputs = 1, .settings = ": start step", .operands = "out=a"},
     {NULL},
 };

@@ -4,14 +4,25 @@
 
 #include "level.h"
 
-#define EVERY_LIST(list) \
-    list(map) list(copy) list(index) list(order) list(moving) list(reduce) list(reduce_other) list(row) list(channel) list(pooling) list(resampling) list(loss) \
-    list(gemm) list(gemm_f64) list(conv) list(conv_f64) list(recurrent) list(recurrent_f64) list(scan) \
-    list(step)
+#define EVERY_LIST(own, up_to_v3) \
+    own(map) own(reduce) own(row) own(loss) own(gemm) own(gemm_f64) own(conv) own(conv_f64) own(recurrent) own(recurrent_f64) \
+    own(attention) own(attention_f64) own(point_loss) own(line) own(distance) \
+    up_to_v3(copy) up_to_v3(index) up_to_v3(order) up_to_v3(moving) up_to_v3(reduce_other) up_to_v3(channel) \
+    up_to_v3(pooling) up_to_v3(resampling) up_to_v3(scan) up_to_v3(step) up_to_v3(system)
 
-#define LIST_OF(name) extern const Kernel LEVEL(name##_entries)[];
-EVERY_LIST(LIST_OF)
-#undef LIST_OF
+/* A list of this level, and one that v4 has from v3, as its files are not compiled for v4 (setup.py). */
+#define OWN_LIST(name) LEVEL(name##_entries)
+#if defined(KERNEL_X86) && defined(__AVX512F__)
+#define LIST_UP_TO_V3(name) name##_entries_v3
+#else
+#define LIST_UP_TO_V3(name) OWN_LIST(name)
+#endif
+
+#define DECLARED(name) extern const Kernel OWN_LIST(name)[];
+#define DECLARED_UP_TO_V3(name) extern const Kernel LIST_UP_TO_V3(name)[];
+EVERY_LIST(DECLARED, DECLARED_UP_TO_V3)
+#undef DECLARED
+#undef DECLARED_UP_TO_V3
 
 const Kernel *const *LEVEL(kernel_entries)(void);
 

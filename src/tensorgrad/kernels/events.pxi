@@ -92,7 +92,7 @@ cdef Operand operand_of(const KernelArgs *a, int i, int code, str where):
                 shape[ndim], strides[ndim] = a.size[d], a.stride[i][d - 1]
                 ndim += 1
     first = ndim
-    for letter in where.lstrip("@."):
+    for letter in where.lstrip("@./"):
         shape[ndim] = int(letter) if letter.isdigit() else a.integer[0] if letter == "R" else a.size[ord(letter) - ord("a")]
         ndim += 1
     step = kernel_dtype(code).bytes
@@ -103,6 +103,9 @@ cdef Operand operand_of(const KernelArgs *a, int i, int code, str where):
         strides[0] = a.stride[i][0]
     elif where[0] == "@":
         strides[first], strides[first + 1] = a.stride[i][0], a.stride[i][1]
+    elif where[0] == "/":
+        for d in range(ndim):
+            strides[d] = a.stride[i][d]
     return new_operand(a.data[i], code, ndim, shape, strides)
 
 

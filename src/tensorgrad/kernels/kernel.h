@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define KERNEL_OPERANDS 8
-#define KERNEL_DIMS 6
+#define KERNEL_OPERANDS 11
+#define KERNEL_DIMS 7
 #define KERNEL_SCALARS 8
 #define KERNEL_INTEGERS 8
 
@@ -32,10 +32,10 @@ static inline void kernel_begin(KernelArgs *a, int ndim)
 }
 
 /* The operands of a kernel, a word each: its name, a `?` if it may be NULL, `=`, and where it lies. `*` is over all loops by its
-   strides; letters `a` to `f` are the extents of size[], and digits numbers, of which it is contiguous; `.` is one element. After
+   strides; letters `a` to `g` are the extents of size[], and digits numbers, of which it is contiguous; `.` is one element. After
    `@` come the two of a matrix with strides, the third and later loops being those of a stack of them. After `R` is a table of
-   integer[0] rows, stride[0] apart. A dtype in front, as in `i64:a`, is not that of the kernel. Whoever describes a call, or makes
-   one by names, goes by these words. */
+   integer[0] rows, stride[0] apart; after `/` are extents each with a stride of its own, in their order. A dtype in front, as in
+   `i64:a`, is not that of the kernel. Whoever describes a call, or makes one by names, goes by these words. */
 
 /* What a kernel is. Its work is a row of units: elements, rows, tiles. Units may be run in any pieces, in any order and at the
    same time, and give the same bytes. Where pieces have to be put together, `units` cuts by length alone, each unit leaves its

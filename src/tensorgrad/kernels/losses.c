@@ -5,9 +5,9 @@
 ROW_HELPERS(f32, float)
 ROW_HELPERS(f64, double)
 
-/* What a segment leaves: its sum, how many rows are in it, and the first row that names no class. */
+/* What a segment leaves: its sum, that of its rows' weights, how many rows are in it, and the first row that names no class. */
 typedef struct Part {
-    double total;
+    double total, weights;
     int64_t used;
     int64_t wrong_row, wrong_class;
 } Part;
@@ -21,9 +21,10 @@ static size_t parts(const KernelArgs *args, int64_t units)
 static Part joined(const KernelArgs *args, int64_t units)
 {
     const Part *part = args->workspace;
-    Part all = {0.0, 0, -1, 0};
+    Part all = {0.0, 0.0, 0, -1, 0};
     for (int64_t u = 0; u < units; u++) {
         all.total += part[u].total;
+        all.weights += part[u].weights;
         all.used += part[u].used;
         if (all.wrong_row < 0) {
             all.wrong_row = part[u].wrong_row;
@@ -35,7 +36,8 @@ static Part joined(const KernelArgs *args, int64_t units)
 
 static int64_t rows_of_loss(const KernelArgs *args)
 {
-    int64_t rows = args->size[1] ? SEGMENT / args->size[1] : args->size[0];
+    int64_t wide = args->size[1] * (args->ndim > 2 ? args->size[2] : 1);
+    int64_t rows = wide ? SEGMENT / wide : args->size[0];
     return rows < 1 ? 1 : rows;
 }
 
@@ -51,7 +53,7 @@ static int report(const KernelArgs *args, const Part *all)
     if (all->wrong_row < 0) {
         return 1;
     }
-    int64_t *wrong = args->data[4];
+    int64_t *wrong = args->data[args->ndim > 2 ? 5 : 4];
     wrong[0] = all->wrong_row;
     wrong[1] = all->wrong_class;
     return 0;
@@ -137,7 +139,7 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
     static Part cross_entropy_rows_##T(const KernelArgs *args, int64_t from, int64_t to)                \
     {                                                                                                   \
         int64_t classes = args->size[1];                                                                \
-        Part part = {0.0, 0, -1, 0};                                                                    \
+        Part part = {0.0, 0.0, 0, -1, 0};                                                               \
         for (int64_t r = from; r < to; r++) {                                                           \
             type *log_probability = (type *)args->data[3] + r * classes;                                \
             int64_t class = class_of_row(args, args->data[1], r, &part);                                \
@@ -181,7 +183,7 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
     static Part cross_entropy_slopes_##T(const KernelArgs *args, int64_t from, int64_t to, type scale)  \
     {                                                                                                   \
         int64_t classes = args->size[1];                                                                \
-        Part part = {0.0, 0, -1, 0};                                                                    \
+        Part part = {0.0, 0.0, 0, -1, 0};                                                               \
         for (int64_t r = from; r < to; r++) {                                                           \
             const type *log_probability = (const type *)args->data[1] + r * classes;                    \
             type *out = (type *)args->data[3] + r * classes;                                            \
@@ -227,6 +229,111 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
 LOSSES(f32, float)
 LOSSES(f64, double)
 
+/* The score of each row's class, times minus the weight of the class: of {images, classes, places}, a row for each place. */
+#define SCORES(T, type)                                                                                                \
+    static Part nll_rows_##T(const KernelArgs *args, int64_t from, int64_t to)                                         \
+    {                                                                                                                  \
+        const int64_t classes = args->size[1], places = args->size[2];                                                 \
+        const type *weight = args->data[2];                                                                            \
+        type *losses = args->data[3];                                                                                  \
+        Part part = {0.0, 0.0, 0, -1, 0};                                                                              \
+        for (int64_t r = from * places; r < to * places; r++) {                                                        \
+            int64_t class = class_of_row(args, args->data[1], r, &part);                                               \
+            type loss = 0;                                                                                             \
+            if (class == WRONG) {                                                                                      \
+                break;                                                                                                 \
+            }                                                                                                          \
+            if (class != IGNORED) {                                                                                    \
+                int64_t at = places == 1 ? r * classes + class : (r / places * classes + class) * places + r % places; \
+                type factor = weight ? weight[class] : 1;                                                              \
+                loss = ((const type *)args->data[0])[at] * -factor;                                                    \
+                part.weights += (double)factor;                                                                        \
+            }                                                                                                          \
+            part.total += (double)loss;                                                                                \
+            if (losses) {                                                                                              \
+                losses[r] = loss;                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+        return part;                                                                                                   \
+    }                                                                                                                  \
+    static void give_nll_##T(const KernelArgs *args, const Part *all)                                                  \
+    {                                                                                                                  \
+        if (report(args, all) && args->data[4]) {                                                                      \
+            *(type *)args->data[4] = (type)(args->integer[0] ? all->total / all->weights : all->total);                \
+        }                                                                                                              \
+    }                                                                                                                  \
+    /* data = scores, target (int64), weight or NULL, losses or NULL, loss or NULL, wrong; size = {images, classes, places};\
+       integer = 1 for the mean or 0 for the sum, the target that is ignored */                                        \
+    static void nll_##T(const KernelArgs *args, int64_t from, int64_t to)                                              \
+    {                                                                                                                  \
+        int64_t rows = rows_of_loss(args);                                                                             \
+        if (args->size[0] <= rows) {                                                                                   \
+            Part all = nll_rows_##T(args, 0, args->size[0]);                                                           \
+            give_nll_##T(args, &all);                                                                                  \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (int64_t u = from; u < to; u++) {                                                                          \
+            int64_t end = (u + 1) * rows < args->size[0] ? (u + 1) * rows : args->size[0];                             \
+            ((Part *)args->workspace)[u] = nll_rows_##T(args, u * rows, end);                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void finish_nll_##T(const KernelArgs *args, int64_t units)                                                  \
+    {                                                                                                                  \
+        Part all = joined(args, units);                                                                                \
+        give_nll_##T(args, &all);                                                                                      \
+    }                                                                                                                  \
+    static Part nll_slopes_##T(const KernelArgs *args, int64_t from, int64_t to, type each)                            \
+    {                                                                                                                  \
+        const int64_t classes = args->size[1], places = args->size[2];                                                 \
+        const type *weight = args->data[1];                                                                            \
+        const type *g = args->data[2];                                                                                 \
+        type *out = args->data[4];                                                                                     \
+        Part part = {0.0, 0.0, 0, -1, 0};                                                                              \
+        memset(out + from * classes * places, 0, (size_t)((to - from) * classes * places) * sizeof(type));             \
+        for (int64_t r = from * places; r < to * places; r++) {                                                        \
+            int64_t class = class_of_row(args, args->data[0], r, &part);                                               \
+            if (class == WRONG) {                                                                                      \
+                break;                                                                                                 \
+            }                                                                                                          \
+            if (class != IGNORED) {                                                                                    \
+                int64_t at = places == 1 ? r * classes + class : (r / places * classes + class) * places + r % places; \
+                out[at] = (g ? g[r] : each) * -(weight ? weight[class] : (type)1);                                     \
+            }                                                                                                          \
+        }                                                                                                              \
+        return part;                                                                                                   \
+    }                                                                                                                  \
+    /* data = target, weight or NULL, the gradient of the losses or NULL, else that of the loss, the gradient of the scores, wrong;\
+       the rest as above */                                                                                            \
+    static void nll_backward_##T(const KernelArgs *args, int64_t from, int64_t to)                                     \
+    {                                                                                                                  \
+        int64_t rows = rows_of_loss(args);                                                                             \
+        const int64_t *target = args->data[0];                                                                         \
+        const type *weight = args->data[1];                                                                            \
+        double each = args->data[2] ? 0 : (double)*(const type *)args->data[3];                                        \
+        if (args->integer[0] && !args->data[2]) {                                                                      \
+            double weights = 0;                                                                                        \
+            for (int64_t r = 0; r < args->size[0] * args->size[2]; r++) {                                              \
+                int64_t class = ((const volatile int64_t *)target)[r];                                                 \
+                if (class != args->integer[1] && class >= 0 && class < args->size[1]) {                                \
+                    weights += weight ? (double)weight[class] : 1;                                                     \
+                }                                                                                                      \
+            }                                                                                                          \
+            each /= weights;                                                                                           \
+        }                                                                                                              \
+        if (args->size[0] <= rows) {                                                                                   \
+            Part all = nll_slopes_##T(args, 0, args->size[0], (type)each);                                             \
+            report(args, &all);                                                                                        \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (int64_t u = from; u < to; u++) {                                                                          \
+            int64_t end = (u + 1) * rows < args->size[0] ? (u + 1) * rows : args->size[0];                             \
+            ((Part *)args->workspace)[u] = nll_slopes_##T(args, u * rows, end, (type)each);                            \
+        }                                                                                                              \
+    }
+
+SCORES(f32, float)
+SCORES(f64, double)
+
 static size_t sums(const KernelArgs *args, int64_t units)
 {
     (void)args;
@@ -239,6 +346,8 @@ static size_t sums(const KernelArgs *args, int64_t units)
 
 #define CROSS_ENTROPY_OPERANDS "logits=ab target=i64:a loss=. log_probabilities=ab wrong=i64:2"
 
+#define NLL_OPERANDS "input=abc target=i64:ac weight?=b losses?=ac loss?=. wrong=i64:2"
+
 const Kernel LEVEL(loss_entries)[] = {
     JOINED(mse_loss, f32, DT_F32, 0.1f, 2, 1, ": mean", "input=a target=a loss=.", units_of_segments, sums)
     JOINED(mse_loss, f64, DT_F64, 0.2f, 2, 1, ": mean", "input=a target=a loss=.", units_of_segments, sums)
@@ -248,6 +357,11 @@ const Kernel LEVEL(loss_entries)[] = {
     JOINED(cross_entropy, f64, DT_F64, 8.0f, 2, 3, ": mean ignore_index", CROSS_ENTROPY_OPERANDS, segments_of_loss, parts)
     BOTH_FLOATS(cross_entropy_backward, 0.3f, 8.0f, .inputs = 3, .outputs = 2, .settings = ": mean ignore_index",
                 .operands = "grad=. log_probabilities=ab target=i64:a out=ab wrong=i64:2",
+                .units = segments_of_loss, .workspace = parts, .finish = report_wrong, .coarse = 1)
+    JOINED(nll, f32, DT_F32, 0.02f, 3, 3, ": mean ignore_index", NLL_OPERANDS, segments_of_loss, parts)
+    JOINED(nll, f64, DT_F64, 0.02f, 3, 3, ": mean ignore_index", NLL_OPERANDS, segments_of_loss, parts)
+    BOTH_FLOATS(nll_backward, 0.05f, 0.1f, .inputs = 4, .outputs = 2, .settings = ": mean ignore_index",
+                .operands = "target=i64:ac weight?=b grads?=ac grad?=. out=abc wrong=i64:2",
                 .units = segments_of_loss, .workspace = parts, .finish = report_wrong, .coarse = 1)
     {NULL},
 };

@@ -5,12 +5,16 @@
 #include "activations.h"
 #include "entries.h"
 #include "math64.h"
+#include "sums.h"
 #include "vmath.h"
 #include "walk.h"
 
+#define GRANULE_f32 WALK_GRANULE
+#define GRANULE_f64 WALK_GRANULE_F64
+
 /* The loop of a formula, and its kernel. A count that is a multiple of the granule leaves the compiler no remainder. */
-#define SPAN_OF_1(name, T, type, GRANULE, x, expression)                                                \
-    static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
+#define LOOP_OF_1(function, type, GRANULE, x, expression)                                               \
+    static void function(void *const *data, int64_t count, const double *scalar)               \
     {                                                                                                   \
         const type *in = data[0];                                                                       \
         type *out = data[1];                                                                            \
@@ -23,11 +27,14 @@
             const type x = in[i];                                                                       \
             out[i] = expression;                                                                        \
         }                                                                                               \
-    }                                                                                                   \
+    }
+
+#define SPAN_OF_1(name, T, type, GRANULE, x, expression)                                                \
+    LOOP_OF_1(span_##name##_##T, type, GRANULE, x, expression)                                          \
     static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
         static const Span span = {span_##name##_##T, 2, GRANULE, {sizeof(type), sizeof(type)}};         \
-        LEVEL(walk)(a, &span, from, to);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                \
     }
 
 #define LOOP_OF_2(function, type, result, GRANULE, x, y, x_at, y_at, expression)                        \
@@ -53,7 +60,7 @@
     {                                                                                                   \
         static const Span span = {span_##name##_##T, 3, GRANULE, {sizeof(type), sizeof(type), sizeof(result)},\
                                   {x_repeated, y_repeated}};                                            \
-        LEVEL(walk)(a, &span, from, to);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                \
     }
 
 #define SPAN_OF_2(name, T, type, result, GRANULE, x, y, expression)                                     \
@@ -67,105 +74,186 @@
     LOOP_OF_2(name##_number_##T, type, type, 1, x, y, i, 0, expression)                                 \
     KERNEL_OF_2(name, T, type, type, GRANULE, number_##name##_##T, name##_number_##T)
 
-/* Sines reduce their argument in double, which holds up to a limit; so does a quotient whose rest is asked for. A granule with
-   a larger one in it is done by C's own functions; that is found out in the vector loop, at the cost of one maximum. */
-#define SPAN_OR_FAR(name, operands, read, is_far, expression, far)                                      \
-    static void span_##name##_f32(void *const *data, int64_t count, const double *scalar)               \
+/* Sines reduce their argument by so many bits of pi, which holds up to a limit; so does a quotient whose rest is asked for.
+   Larger ones are done by C's own functions; that there are some in a granule is found out in the vector loop, at the cost
+   of one maximum. So negative numbers are for the gamma functions, which reflect them. */
+#define SPAN_OR_FAR(name, T, type, operands, x, y, is_far, expression, far)                             \
+    static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
     {                                                                                                   \
-        float *out = data[operands - 1];                                                                \
+        type *out = data[operands - 1];                                                                 \
         (void)scalar;                                                                                   \
-        for (int64_t first = 0; first < count; first += WALK_GRANULE) {                                 \
-            float result[WALK_GRANULE];                                                                 \
+        for (int64_t first = 0; first < count; first += GRANULE_##T) {                                  \
+            type result[GRANULE_##T];                                                                   \
             int too_far = 0;                                                                            \
-            for (int i = 0; i < WALK_GRANULE; i++) {                                                    \
-                read                                                                                    \
+            for (int i = 0; i < GRANULE_##T; i++) {                                                     \
+                const type x = ((const type *)data[0])[first + i];                                      \
+                const type y = ((const type *)data[operands - 2])[first + i];                           \
+                (void)x;                                                                                \
                 result[i] = expression;                                                                 \
                 too_far |= is_far;                                                                      \
             }                                                                                           \
             if (too_far) {                                                                              \
-                for (int i = 0; i < WALK_GRANULE; i++) {                                                \
-                    read                                                                                \
-                    result[i] = far;                                                                    \
+                for (int i = 0; i < GRANULE_##T; i++) {                                                 \
+                    const type x = ((const type *)data[0])[first + i];                                  \
+                    const type y = ((const type *)data[operands - 2])[first + i];                       \
+                    (void)x;                                                                            \
+                    result[i] = is_far ? far : result[i];                                               \
                 }                                                                                       \
             }                                                                                           \
             memcpy(out + first, result, sizeof result);                                                 \
         }                                                                                               \
     }                                                                                                   \
-    static void kernel_##name##_f32(const KernelArgs *a, int64_t from, int64_t to)                      \
+    static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
-        static const Span span = {span_##name##_f32, operands, WALK_GRANULE, {4, 4, 4}};                \
-        LEVEL(walk)(a, &span, from, to);                                                                          \
+        static const Span span = {span_##name##_##T, operands, GRANULE_##T,                             \
+                                  {sizeof(type), sizeof(type), sizeof(type)}};                          \
+        LEVEL(walk)(a, &span, from, to);                                                                \
     }
 
-#define READ_X const float x = ((const float *)data[0])[first + i];
-#define READ_X_Y                                                                                        \
-    const float x = ((const float *)data[0])[first + i];                                                \
-    const float y = ((const float *)data[1])[first + i];
-#define READ_G_V                                                                                        \
-    const float g = ((const float *)data[0])[first + i];                                                \
-    const float v = ((const float *)data[1])[first + i];
+/* A float32 span that is the float64 one, a buffer at a time. */
+static NEVER_INLINE void through_double(span_fn wide, int operands, void *const *data, int64_t count, const double *scalar)
+{
+    enum { CHUNK = 256 };
+    double buffer[3][CHUNK];
+    void *const at[] = {buffer[0], buffer[1], buffer[2]};
+    float *out = data[operands - 1];
+    for (int64_t first = 0; first < count; first += CHUNK) {
+        int64_t n = count - first < CHUNK ? count - first : CHUNK;
+        for (int k = 0; k < operands - 1; k++) {
+            const float *in = (const float *)data[k] + first;
+            INDEPENDENT
+            for (int64_t i = 0; i < (n & -(int64_t)GRANULE_f64); i++) {
+                buffer[k][i] = (double)in[i];
+            }
+        }
+        wide(at, n, scalar);
+        INDEPENDENT
+        for (int64_t i = 0; i < (n & -(int64_t)GRANULE_f64); i++) {
+            out[first + i] = (float)buffer[operands - 1][i];
+        }
+    }
+}
 
+static const double NEAR_ENOUGH[KERNEL_SCALARS] = {1e-10};
+
+#define SPAN_THROUGH_DOUBLE(name, operands, settings)                                                   \
+    static void span_##name##_f32(void *const *data, int64_t count, const double *scalar)               \
+    {                                                                                                   \
+        (void)scalar;                                                                                   \
+        through_double(span_##name##_f64, operands, data, count, settings);                             \
+    }                                                                                                   \
+    static void kernel_##name##_f32(const KernelArgs *a, int64_t from, int64_t to)                      \
+    {                                                                                                   \
+        static const Span span = {span_##name##_f32, operands, GRANULE_f32, {4, 4, 4}};                 \
+        LEVEL(walk)(a, &span, from, to);                                                                \
+    }
+
+#define WIDE1(name, cost, wide)                                                                         \
+    SPAN_OF_1(name, f64, double, GRANULE_f64, x, wide)                                                  \
+    SPAN_THROUGH_DOUBLE(name, 2, scalar)
+#define WIDE2(name, cost, wide)                                                                         \
+    SPAN_OF_2(name, f64, double, double, GRANULE_f64, x, y, wide)                                       \
+    SPAN_THROUGH_DOUBLE(name, 3, NEAR_ENOUGH)
+#define WIDE_SLOPE(name, cost, wide)                                                                    \
+    SPAN_OF_2(name, f64, double, double, GRANULE_f64, g, v, wide)                                       \
+    SPAN_THROUGH_DOUBLE(name, 3, scalar)
+#define WIDE_OR_FAR1(name, cost, is_far, wide, far)                                                     \
+    SPAN_OR_FAR(name, f64, double, 2, unused, x, is_far, wide, far)                                     \
+    SPAN_THROUGH_DOUBLE(name, 2, scalar)
+#define WIDE_OR_FAR_SLOPE(name, cost, is_far, wide, far)                                                \
+    SPAN_OR_FAR(name, f64, double, 3, g, v, is_far, wide, far)                                          \
+    SPAN_THROUGH_DOUBLE(name, 3, scalar)
 #define POINT1_SET(name, cost, settings, single, wide)                                                  \
-    SPAN_OF_1(name, f32, float, WALK_GRANULE, x, single)                                                \
-    SPAN_OF_1(name, f64, double, 1, x, wide)
+    SPAN_OF_1(name, f32, float, GRANULE_f32, x, single)                                                 \
+    SPAN_OF_1(name, f64, double, GRANULE_f64, x, wide)
 #define ARITHMETIC2(name, cost, single, wide)                                                           \
-    SPAN_OF_2_OR_NUMBER(name, f32, float, WALK_GRANULE, x, y, single)                                   \
-    SPAN_OF_2_OR_NUMBER(name, f64, double, 1, x, y, wide)
+    SPAN_OF_2_OR_NUMBER(name, f32, float, GRANULE_f32, x, y, single)                                    \
+    SPAN_OF_2_OR_NUMBER(name, f64, double, GRANULE_f64, x, y, wide)
 #define POINT2_SET(name, cost, settings, single, wide)                                                  \
-    SPAN_OF_2(name, f32, float, float, WALK_GRANULE, x, y, single)                                      \
-    SPAN_OF_2(name, f64, double, double, 1, x, y, wide)
-#define QUOTIENT2(name, cost, single, wide, far)                                                        \
-    SPAN_OR_FAR(name, 3, READ_X_Y, is_far_quotient(x, y), single, far)                                  \
-    SPAN_OF_2(name, f64, double, double, 1, x, y, wide)
+    SPAN_OF_2(name, f32, float, float, GRANULE_f32, x, y, single)                                       \
+    SPAN_OF_2(name, f64, double, double, GRANULE_f64, x, y, wide)
+#define QUOTIENT2(name, cost, single, wide, far, far_wide)                                              \
+    SPAN_OR_FAR(name, f32, float, 3, x, y, is_far_quotient(x, y), single, far)                          \
+    SPAN_OR_FAR(name, f64, double, 3, x, y, is_far_quotient64(x, y), wide, far_wide)
 #define SLOPE_SET(name, cost, settings, single, wide)                                                   \
-    SPAN_OF_2(name, f32, float, float, WALK_GRANULE, g, v, single)                                      \
-    SPAN_OF_2(name, f64, double, double, 1, g, v, wide)
-#define ANGLE1(name, cost, single, wide, far)                                                           \
-    SPAN_OR_FAR(name, 2, READ_X, abs32(x) > TRIGONOMETRY_LIMIT, single, far)                            \
-    SPAN_OF_1(name, f64, double, 1, x, wide)
-#define ANGLE_SLOPE(name, cost, single, wide, far)                                                      \
-    SPAN_OR_FAR(name, 3, READ_G_V, abs32(v) > TRIGONOMETRY_LIMIT, single, far)                          \
-    SPAN_OF_2(name, f64, double, double, 1, g, v, wide)
+    SPAN_OF_2(name, f32, float, float, GRANULE_f32, g, v, single)                                       \
+    SPAN_OF_2(name, f64, double, double, GRANULE_f64, g, v, wide)
+#define ANGLE1(name, cost, single, wide, far, far_wide)                                                 \
+    SPAN_OR_FAR(name, f32, float, 2, unused, x, abs32(x) > TRIGONOMETRY_LIMIT, single, far)             \
+    SPAN_OR_FAR(name, f64, double, 2, unused, x, fabs(x) > TRIGONOMETRY_LIMIT64, wide, far_wide)
+#define ANGLE_SLOPE(name, cost, single, wide, far, far_wide)                                            \
+    SPAN_OR_FAR(name, f32, float, 3, g, v, abs32(v) > TRIGONOMETRY_LIMIT, single, far)                  \
+    SPAN_OR_FAR(name, f64, double, 3, g, v, fabs(v) > TRIGONOMETRY_LIMIT64, wide, far_wide)
 #include "point.h"
 
 /* Powers that have a shorter way take it, as in PyTorch: so x ** 2 is x * x to the last bit. */
-#define EACH(type, expression)                                                                          \
+#define EACH(T, type, expression)                                                                       \
     {                                                                                                   \
         INDEPENDENT                                                                                     \
-        for (int64_t i = 0; i < count; i++) {                                                           \
+        for (int64_t i = 0; i < (count & -(int64_t)GRANULE_##T); i++) {                                 \
             const type x = in[i];                                                                       \
             out[i] = expression;                                                                        \
         }                                                                                               \
     }
 
-#define POWERS(T, type, POW, SQRT)                                                                      \
+/* x^exponent, or g factor x^exponent where there is a g. By the loop of two operands: with one number for all, compilers take the
+   questions about it out of the loop, and leave it without vectors. */
+#define RAISED(T, type)                                                                                 \
+    static NEVER_INLINE void raised_##T(const type *g, type factor, const type *x, type exponent,       \
+                                        type *out, int64_t count)                                       \
+    {                                                                                                   \
+        enum { CHUNK = 256 };                                                                           \
+        type same[CHUNK], power[CHUNK];                                                                 \
+        for (int64_t i = 0; i < CHUNK; i++) {                                                           \
+            same[i] = exponent;                                                                         \
+        }                                                                                               \
+        for (int64_t first = 0; first < count; first += CHUNK) {                                        \
+            int64_t n = count - first < CHUNK ? count - first : CHUNK;                                  \
+            void *const at[] = {(void *)(uintptr_t)(x + first), same, g ? power : out + first};         \
+            span_pow_##T(at, n, NO_SETTINGS);                                                           \
+            if (!g) {                                                                                   \
+                continue;                                                                               \
+            }                                                                                           \
+            INDEPENDENT                                                                                 \
+            for (int64_t i = 0; i < (n & -(int64_t)GRANULE_##T); i++) {                                 \
+                out[first + i] = g[first + i] * (factor * power[i]);                                    \
+            }                                                                                           \
+        }                                                                                               \
+    }
+
+static const double NO_SETTINGS[KERNEL_SCALARS] = {0};
+
+RAISED(f32, float)
+RAISED(f64, double)
+
+#define POWERS(T, type, SQRT)                                                                           \
     static void span_pow_scalar_##T(void *const *data, int64_t count, const double *scalar)             \
     {                                                                                                   \
         const type *in = data[0];                                                                       \
         type *out = data[1];                                                                            \
         const type exponent = (type)scalar[0];                                                          \
         if (exponent == 2) {                                                                            \
-            EACH(type, x * x)                                                                           \
+            EACH(T, type, x * x)                                                                        \
         } else if (exponent == 3) {                                                                     \
-            EACH(type, x * x * x)                                                                       \
+            EACH(T, type, x * x * x)                                                                    \
         } else if (exponent == 1) {                                                                     \
-            EACH(type, x)                                                                               \
+            EACH(T, type, x)                                                                            \
         } else if (exponent == (type)0.5) {                                                             \
-            EACH(type, SQRT(x))                                                                         \
+            EACH(T, type, SQRT(x))                                                                      \
         } else if (exponent == (type)-0.5) {                                                            \
-            EACH(type, 1 / SQRT(x))                                                                     \
+            EACH(T, type, 1 / SQRT(x))                                                                  \
         } else if (exponent == -1) {                                                                    \
-            EACH(type, 1 / x)                                                                           \
+            EACH(T, type, 1 / x)                                                                        \
         } else if (exponent == -2) {                                                                    \
-            EACH(type, 1 / (x * x))                                                                     \
+            EACH(T, type, 1 / (x * x))                                                                  \
         } else {                                                                                        \
-            EACH(type, POW(x, exponent))                                                                \
+            raised_##T(NULL, 1, in, exponent, out, count);                                              \
         }                                                                                               \
     }                                                                                                   \
     static void kernel_pow_scalar_##T(const KernelArgs *a, int64_t from, int64_t to)                    \
     {                                                                                                   \
-        static const Span span = {span_pow_scalar_##T, 2, 1, {sizeof(type), sizeof(type)}};             \
-        LEVEL(walk)(a, &span, from, to);                                                                          \
+        static const Span span = {span_pow_scalar_##T, 2, GRANULE_##T, {sizeof(type), sizeof(type)}};   \
+        LEVEL(walk)(a, &span, from, to);                                                                \
     }                                                                                                   \
     /* g e x^(e - 1); 0 for a power of 0, whatever x is. */                                             \
     static void span_pow_scalar_backward_##T(void *const *data, int64_t count, const double *scalar)    \
@@ -178,21 +266,22 @@
         if (exponent == 0) {                                                                            \
             memset(out, 0, (size_t)count * sizeof(type));                                               \
         } else if (exponent == 2) {                                                                     \
-            EACH(type, g[i] * (2 * x))                                                                  \
+            EACH(T, type, g[i] * (2 * x))                                                               \
         } else if (exponent == 3) {                                                                     \
-            EACH(type, g[i] * (3 * (x * x)))                                                            \
+            EACH(T, type, g[i] * (3 * (x * x)))                                                         \
         } else {                                                                                        \
-            EACH(type, g[i] * (exponent * POW(x, lower)))                                               \
+            raised_##T(g, exponent, in, lower, out, count);                                             \
         }                                                                                               \
     }                                                                                                   \
     static void kernel_pow_scalar_backward_##T(const KernelArgs *a, int64_t from, int64_t to)           \
     {                                                                                                   \
-        static const Span span = {span_pow_scalar_backward_##T, 3, 1, {sizeof(type), sizeof(type), sizeof(type)}}; \
-        LEVEL(walk)(a, &span, from, to);                                                                          \
+        static const Span span = {span_pow_scalar_backward_##T, 3, GRANULE_##T,                       \
+                                  {sizeof(type), sizeof(type), sizeof(type)}};                          \
+        LEVEL(walk)(a, &span, from, to);                                                                \
     }
 
-POWERS(f32, float, pow32, sqrtf)
-POWERS(f64, double, pow, sqrt)
+POWERS(f32, float, sqrtf)
+POWERS(f64, double, sqrt)
 
 /* Integers wrap around, which C promises for unsigned ones only. They have no settings. */
 #define WRAPPING(name, operator)                                                                        \
@@ -223,6 +312,75 @@ COMPARE(f32, float)
 COMPARE(f64, double)
 COMPARE(i64, int64_t)
 
+/* NaN and the infinities by three settings. */
+#define NAN_TO_NUM(T, type)                                                                             \
+    static void span_nan_to_num_##T(void *const *data, int64_t count, const double *scalar)             \
+    {                                                                                                   \
+        const type *in = data[0];                                                                       \
+        type *out = data[1];                                                                            \
+        const type nan = (type)scalar[0], above = (type)scalar[1], below = (type)scalar[2];             \
+        EACH(T, type, x != x ? nan : x == (type)INFINITY ? above : x == -(type)INFINITY ? below : x)    \
+    }                                                                                                   \
+    static void kernel_nan_to_num_##T(const KernelArgs *a, int64_t from, int64_t to)                    \
+    {                                                                                                   \
+        static const Span span = {span_nan_to_num_##T, 2, GRANULE_##T, {sizeof(type), sizeof(type)}};   \
+        LEVEL(walk)(a, &span, from, to);                                                                \
+    }                                                                                                   \
+    SPAN_OF_2(nan_to_num_backward, T, type, type, GRANULE_##T, g, v, v - v == 0 ? g : 0)
+
+NAN_TO_NUM(f32, float)
+NAN_TO_NUM(f64, double)
+
+/* The n-th slope of digamma. The first, which is the slope of digamma in training, is vector code. */
+LOOP_OF_1(span_trigamma_f64, double, GRANULE_f64, x, trigamma64(x))
+
+static void span_polygamma_f64(void *const *data, int64_t count, const double *scalar)
+{
+    const double *in = data[0];
+    double *out = data[1];
+    if (scalar[0] == 1.0) {
+        span_trigamma_f64(data, count, scalar);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        out[i] = polygamma64(scalar[0], in[i]);
+    }
+}
+
+static void kernel_polygamma_f64(const KernelArgs *a, int64_t from, int64_t to)
+{
+    static const Span span = {span_polygamma_f64, 2, GRANULE_f64, {8, 8}};
+    LEVEL(walk)(a, &span, from, to);
+}
+
+SPAN_THROUGH_DOUBLE(polygamma, 2, scalar)
+
+/* What kind of number it is. */
+#define KIND_OF_1(name, T, type, expression)                                                            \
+    static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
+    {                                                                                                   \
+        const type *in = data[0];                                                                       \
+        uint8_t *out = data[1];                                                                         \
+        (void)scalar;                                                                                   \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < count; i++) {                                                           \
+            const type x = in[i];                                                                       \
+            out[i] = expression;                                                                        \
+        }                                                                                               \
+    }                                                                                                   \
+    static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
+    {                                                                                                   \
+        static const Span span = {span_##name##_##T, 2, 1, {sizeof(type), 1}};                          \
+        LEVEL(walk)(a, &span, from, to);                                                                \
+    }
+#define KINDS(T, type)                                                                                  \
+    KIND_OF_1(isnan, T, type, x != x)                                                                   \
+    KIND_OF_1(isinf, T, type, (x == (type)INFINITY) | (x == -(type)INFINITY))                           \
+    KIND_OF_1(isfinite, T, type, x - x == 0)
+
+KINDS(f32, float)
+KINDS(f64, double)
+
 /* data = condition (bytes), a, b, out. Whatever the type, bits are moved. */
 #define WHERE(T, type)                                                                                  \
     static void span_where_##T(void *const *data, int64_t count, const double *scalar)                  \
@@ -242,11 +400,44 @@ COMPARE(i64, int64_t)
     static void kernel_where_##T(const KernelArgs *a, int64_t from, int64_t to)                         \
     {                                                                                                   \
         static const Span span = {span_where_##T, 4, 1, {1, sizeof(type), sizeof(type), sizeof(type)}}; \
-        LEVEL(walk)(a, &span, from, to);                                                                          \
+        LEVEL(walk)(a, &span, from, to);                                                                \
     }
 
+WHERE(8, uint8_t)
+WHERE(16, uint16_t)
 WHERE(32, uint32_t)
 WHERE(64, uint64_t)
+
+/* Three operands of one dtype: x, y and z. */
+#define LOOP_OF_3(name, T, type, GRANULE, expression)                                                   \
+    static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
+    {                                                                                                   \
+        const type *first = data[0], *second = data[1], *third = data[2];                               \
+        type *out = data[3];                                                                            \
+        const type s0 = (type)scalar[0];                                                                \
+        (void)s0;                                                                                       \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < (count & -(int64_t)(GRANULE)); i++) {                                   \
+            const type x = first[i], y = second[i], z = third[i];                                       \
+            out[i] = expression;                                                                        \
+        }                                                                                               \
+    }                                                                                                   \
+    static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
+    {                                                                                                   \
+        static const Span span = {span_##name##_##T, 4, GRANULE, {sizeof(type), sizeof(type), sizeof(type), sizeof(type)}};\
+        LEVEL(walk)(a, &span, from, to);                                                                \
+    }
+#define POINT3(name, expression)                                                                        \
+    LOOP_OF_3(name, f32, float, WALK_GRANULE, expression)                                               \
+    LOOP_OF_3(name, f64, double, 1, expression)
+
+/* A lerp starts from the end that is nearer; of a clamp the upper bound wins, and a NaN bound makes NaN. */
+#define LERP(x, y, w) (((w) < 0.5f) & ((w) > -0.5f) ? (x) + (w) * ((y) - (x)) : (y) - ((y) - (x)) * (1 - (w)))
+#define RAISED(x, low) (((x) < (low)) | ((low) != (low)) ? (low) : (x))
+POINT3(addcmul, x + s0 * y * z)
+POINT3(addcdiv, x + s0 * y / z)
+POINT3(lerp, LERP(x, y, z))
+POINT3(clamp_tensors, ((RAISED(x, y) > z) | (z != z)) ? z : RAISED(x, y))
 
 /* data = x, kept (bytes), out: x times scalar[0] where it is kept, times 0 elsewhere. */
 #define DROPOUT(T, type)                                                                                \
@@ -270,14 +461,20 @@ WHERE(64, uint64_t)
 DROPOUT(f32, float)
 DROPOUT(f64, double)
 
-/* Nanoseconds an element, about. In double most functions are C's own, one element at a time. */
+/* Nanoseconds an element, about. */
 #define LIGHT_f32 0.1f
 #define LIGHT_f64 0.2f
 #define LIGHT_i64 0.2f
+#define LIGHT_u8 0.05f
+#define LIGHT_u16 0.1f
 #define HEAVY_f32 0.25f
-#define HEAVY_f64 6.0f
+#define HEAVY_f64 1.0f
 #define SLOW_f32 2.0f
-#define SLOW_f64 15.0f
+#define SLOW_f64 4.0f
+#define LONG_f32 8.0f
+#define LONG_f64 8.0f
+#define SERIES_f32 200.0f
+#define SERIES_f64 200.0f
 
 #define LINE(name, CODE, T, of, COST, SETTINGS, where)                                                  \
     {#name, CODE, kernel_##name##_##T, .cost = COST##_##T, .inputs = of, .outputs = 1, .settings = SETTINGS, .operands = where},
@@ -285,16 +482,24 @@ DROPOUT(f64, double)
     LINE(name, DT_F32, f32, of, cost, settings, where) LINE(name, DT_F64, f64, of, cost, settings, where)
 #define OF_ONE "input=* out=*"
 #define OF_TWO "input=* other=* out=*"
+#define OF_THREE "input=* tensor1=* tensor2=* out=*"
 #define OF_SLOPE "grad=* saved=* out=*"
 #define POINT1_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 1, cost, settings, OF_ONE)
 #define POINT2_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 2, cost, settings, OF_TWO)
 #define SLOPE_SET(name, cost, settings, single, wide) FLOAT_LINES(name, 2, cost, settings, OF_SLOPE)
 #define ARITHMETIC2(name, cost, single, wide) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
-#define QUOTIENT2(name, cost, single, wide, far) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
-#define ANGLE1(name, cost, single, wide, far) FLOAT_LINES(name, 1, cost, NULL, OF_ONE)
-#define ANGLE_SLOPE(name, cost, single, wide, far) FLOAT_LINES(name, 2, cost, NULL, OF_SLOPE)
+#define QUOTIENT2(name, cost, single, wide, far, far_wide) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
+#define ANGLE1(name, cost, single, wide, far, far_wide) FLOAT_LINES(name, 1, cost, NULL, OF_ONE)
+#define ANGLE_SLOPE(name, cost, single, wide, far, far_wide) FLOAT_LINES(name, 2, cost, NULL, OF_SLOPE)
+#define WIDE1(name, cost, wide) FLOAT_LINES(name, 1, cost, NULL, OF_ONE)
+#define WIDE2(name, cost, wide) FLOAT_LINES(name, 2, cost, NULL, OF_TWO)
+#define WIDE_SLOPE(name, cost, wide) FLOAT_LINES(name, 2, cost, NULL, OF_SLOPE)
+#define WIDE_OR_FAR1(name, cost, is_far, wide, far) FLOAT_LINES(name, 1, cost, NULL, OF_ONE)
+#define WIDE_OR_FAR_SLOPE(name, cost, is_far, wide, far) FLOAT_LINES(name, 2, cost, NULL, OF_SLOPE)
 #define INTEGERS(name) LINE(name, DT_I64, i64, 2, LIGHT, NULL, OF_TWO)
 #define TRUTH(name, CODE, T) LINE(name, CODE, T, 2, LIGHT, NULL, "input=* other=* out=bool:*")
+#define OF_KIND "input=* out=bool:*"
+#define KIND(name) FLOAT_LINES(name, 1, LIGHT, NULL, OF_KIND)
 #define WITH_I64(name) TRUTH(name, DT_F32, f32) TRUTH(name, DT_F64, f64) TRUTH(name, DT_I64, i64)
 #define CHOICE(CODE, T, bits)                                                                            \
     {"where", CODE, kernel_where_##bits, .cost = LIGHT_##T, .inputs = 3, .outputs = 1,                  \
@@ -304,6 +509,14 @@ const Kernel LEVEL(map_entries)[] = {
 #include "point.h"
     FLOAT_LINES(pow_scalar, 1, SLOW, "exponent", OF_ONE)
     FLOAT_LINES(pow_scalar_backward, 2, SLOW, "exponent", OF_SLOPE)
+    FLOAT_LINES(polygamma, 1, LONG, "n", OF_ONE)
+    FLOAT_LINES(nan_to_num, 1, LIGHT, "nan posinf neginf", OF_ONE)
+    FLOAT_LINES(nan_to_num_backward, 2, LIGHT, NULL, OF_SLOPE)
+    {"div_floor", DT_F32, kernel_floor_divide_f32, .cost = HEAVY_f32, .inputs = 2, .outputs = 1, .operands = OF_TWO},
+    {"div_floor", DT_F64, kernel_floor_divide_f64, .cost = HEAVY_f64, .inputs = 2, .outputs = 1, .operands = OF_TWO},
+    KIND(isnan)
+    KIND(isinf)
+    KIND(isfinite)
     WITH_I64(eq)
     WITH_I64(ne)
     WITH_I64(lt)
@@ -317,5 +530,16 @@ const Kernel LEVEL(map_entries)[] = {
     CHOICE(DT_F32, f32, 32)
     CHOICE(DT_F64, f64, 64)
     CHOICE(DT_I64, i64, 64)
+    CHOICE(DT_BOOL, u8, 8)
+    CHOICE(DT_U8, u8, 8)
+    CHOICE(DT_I8, u8, 8)
+    CHOICE(DT_I16, u16, 16)
+    CHOICE(DT_F16, u16, 16)
+    CHOICE(DT_BF16, u16, 16)
+    CHOICE(DT_I32, f32, 32)
+    FLOAT_LINES(addcmul, 3, LIGHT, "value", OF_THREE)
+    FLOAT_LINES(addcdiv, 3, LIGHT, "value", OF_THREE)
+    FLOAT_LINES(lerp, 3, LIGHT, NULL, "input=* end=* weight=* out=*")
+    FLOAT_LINES(clamp_tensors, 3, LIGHT, NULL, "input=* min=* max=* out=*")
     {NULL},
 };

@@ -22,7 +22,7 @@
 #define TANH tanh32
 #else
 #define SIGMOID sigmoid64
-#define TANH tanh
+#define TANH tanh64
 #endif
 
 #include "gemm_packed.h"

@@ -280,6 +280,7 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
 #define FLOATS(T, type)                                                                                 \
     REDUCE(sum_##T, type, type, type, 0, s + x, s + x, 1)                                               \
     REDUCTION(kernel_mean_##T, sum_##T, type, type, type, s / (type)count)                                 \
+    REDUCE(nansum_##T, type, type, type, 0, s + (x == x ? x : 0), s + x, 1)                             \
     ROW(squares_##T, type, double, 0, s + (double)x * (double)x, s + x, 0)                              \
     COLUMNS(squares_##T, type, double, 0)                                                               \
     GATHERED(squares_##T, type, double, 0)                                                              \
@@ -290,7 +291,7 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
 
 /* Where the extreme value first stands, in one pass: a chunk is searched only if its extreme beats those before it. The value
    itself goes to data[2], unless that is NULL. */
-#define FIND(best, type)                                                                                \
+#define FIND(best, type, whole, beats)                                                                  \
     static int64_t find_##best(const type *in, int64_t count, type value)                               \
     {                                                                                                   \
         int64_t i = 0;                                                                                  \
@@ -331,22 +332,60 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
         }                                                                                               \
         return at;                                                                                      \
     }                                                                                                   \
+    /* Of columns that lie side by side, all at once. */                                                \
+    static void positions_of_##best(const char *in, int64_t step, int64_t rows, int64_t wide, int64_t *at) \
+    {                                                                                                   \
+        type top[ACROSS];                                                                               \
+        whole place[ACROSS] = {0};                                                                      \
+        memcpy(top, in, (size_t)wide * sizeof(type));                                                   \
+        for (whole r = 1; r < (whole)rows; r++) {                                                       \
+            const type *x = (const type *)(in + r * step);                                              \
+            INDEPENDENT                                                                                 \
+            for (int64_t l = 0; l < wide; l++) {                                                        \
+                int better = (x[l] beats top[l]) | ((x[l] != x[l]) & (top[l] == top[l]));               \
+                top[l] = better ? x[l] : top[l];                                                        \
+                place[l] = better ? r : place[l];                                                       \
+            }                                                                                           \
+        }                                                                                               \
+        for (int64_t l = 0; l < wide; l++) {                                                            \
+            at[l] = place[l];                                                                           \
+        }                                                                                               \
+    }                                                                                                   \
     static void kernel_arg##best(const KernelArgs *a, int64_t from, int64_t to)                         \
     {                                                                                                   \
         const int64_t *step = a->stride[0];                                                             \
-        for (int64_t cell = from; cell < to; cell++) {                                                  \
-            const char *in = (const char *)a->data[0] + cell / a->size[2] * step[0] + cell % a->size[2] * step[2]; \
-            int64_t at = position_of_##best(in, step[1], a->size[1]);                                   \
-            ((int64_t *)a->data[1])[cell] = at;                                                         \
-            if (a->data[2]) {                                                                           \
-                ((type *)a->data[2])[cell] = *(const type *)(in + at * step[1]);                        \
+        const int64_t width = cells_of_a_unit(a), across = divide_up(a->size[2], width);                \
+        for (int64_t u = from; u < to; u++) {                                                           \
+            int64_t first = u % across * width, cell = u / across * a->size[2] + first;                 \
+            int64_t wide = a->size[2] - first < width ? a->size[2] - first : width;                     \
+            const char *in = (const char *)a->data[0] + u / across * step[0] + first * step[2];         \
+            int64_t at[ACROSS];                                                                         \
+            if (width > 1 && step[2] == sizeof(type) && a->size[1] <= INT32_MAX) {                      \
+                positions_of_##best(in, step[1], a->size[1], wide, at);                                 \
+            } else {                                                                                    \
+                for (int64_t l = 0; l < wide; l++) {                                                    \
+                    at[l] = position_of_##best(in + l * step[2], step[1], a->size[1]);                  \
+                }                                                                                       \
+            }                                                                                           \
+            for (int64_t l = 0; l < wide; l++) {                                                        \
+                ((int64_t *)a->data[1])[cell + l] = at[l];                                              \
+                if (a->data[2]) {                                                                       \
+                    ((type *)a->data[2])[cell + l] = *(const type *)(in + l * step[2] + at[l] * step[1]); \
+                }                                                                                       \
             }                                                                                           \
         }                                                                                               \
     }
 
-static int64_t cells(const KernelArgs *a)
+#define ACROSS 64       /* columns whose extremes are looked for side by side */
+
+static int64_t cells_of_a_unit(const KernelArgs *a)
 {
-    return a->size[0] * a->size[2];
+    return a->size[2] < 8 ? 1 : ACROSS;
+}
+
+static int64_t units_of_positions(const KernelArgs *a)
+{
+    return a->size[2] ? a->size[0] * divide_up(a->size[2], cells_of_a_unit(a)) : 0;
 }
 
 #define REDUCE_LINE(name, CODE, T, nanoseconds) REDUCE_TO(name, CODE, T, nanoseconds, "input=* out=ac")
@@ -355,6 +394,6 @@ static int64_t cells(const KernelArgs *a)
      .workspace = memory_of_segments, .finish = kernel_##name##_##T##_finish},
 #define POSITION_LINE(name, extreme, CODE, T, nanoseconds)                                              \
     {#name, CODE, kernel_arg##extreme##_##T, nanoseconds, .inputs = 1, .outputs = 2, .operands = "input=* out=i64:ac value?=ac", \
-     .units = cells},
+     .units = units_of_positions},
 
 #endif

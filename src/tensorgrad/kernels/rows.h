@@ -7,13 +7,14 @@
 
 #include "part.h"
 #include "vmath.h"
+#include "vmath64.h"
 
 #define LONG_LANES 32       /* independent values along a long row: two AVX-512 registers of float32 */
 #define SHORT_LANES 8       /* along a short row, and the rest of a long one */
 #define BLOCK 2048          /* elements summed in lanes before they go into a double */
 
 #define EXP_f32 exp_of_negative
-#define EXP_f64 exp
+#define EXP_f64 exp_of_negative64
 #define LOG_f32 logf
 #define LOG_f64 log
 

@@ -14,19 +14,28 @@ typedef union Buffer {
     char bytes[1];
 } Buffer;
 
-/* The last few elements of a padded span. Only spans over float32 alone are padded. */
+/* The last few elements of a padded span. Only spans over one float type alone are padded. */
 static NEVER_INLINE void run_part(const Span *span, void *const *data, int64_t done, int64_t count, const double *scalar)
 {
-    float whole[WALK_OPERANDS][WALK_GRANULE];
+    double whole[WALK_OPERANDS][WALK_GRANULE];
     void *at[WALK_OPERANDS];
     int last = span->operands - 1;
+    int wide = span->width[0] == 8;
     for (int i = 0; i < last; i++) {
-        load_part_f32(whole[i], (const float *)data[i] + done, count, 0.0f);
         at[i] = whole[i];
+        if (wide) {
+            load_part_f64(at[i], (const double *)data[i] + done, count, 0.0);
+        } else {
+            load_part_f32(at[i], (const float *)data[i] + done, count, 0.0f);
+        }
     }
     at[last] = whole[last];
-    span->run(at, WALK_GRANULE, scalar);
-    store_part_f32((float *)data[last] + done, whole[last], count);
+    span->run(at, span->granule, scalar);
+    if (wide) {
+        store_part_f64((double *)data[last] + done, at[last], count);
+    } else {
+        store_part_f32((float *)data[last] + done, at[last], count);
+    }
 }
 
 ALWAYS_INLINE void run(const Span *span, void *const *data, int64_t count, const double *scalar)

@@ -13,6 +13,7 @@
 #define WALK_OPERANDS 4
 #define WALK_CHUNK 1024       /* elements gathered at once: what few operands need gathering stays in the first cache */
 #define WALK_GRANULE PART     /* what a padded span's count is a multiple of */
+#define WALK_GRANULE_F64 8
 
 /* Applies a formula to `count` contiguous elements of each operand: the inputs, then the output, which may be an input. */
 typedef void (*span_fn)(void *const *data, int64_t count, const double *scalar);
@@ -20,7 +21,7 @@ typedef void (*span_fn)(void *const *data, int64_t count, const double *scalar);
 typedef struct Span {
     span_fn run;
     int operands;                   /* the output included, which is the last */
-    int granule;                    /* 1, or WALK_GRANULE when run() takes whole granules only */
+    int granule;                    /* 1, or the granule of which run() takes whole ones only */
     int width[WALK_OPERANDS];       /* bytes of an element of each operand */
     span_fn repeated[2];            /* or NULL: the same where the first, or the second, of two inputs is one element */
 } Span;

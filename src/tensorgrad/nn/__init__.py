@@ -1,13 +1,15 @@
 """Layers and what belongs to them, under torch.nn's names."""
 
 from tensorgrad.core.names import missing as _missing
-from tensorgrad.nn import attention, functional, init, modules, parameter, utils
+from tensorgrad.nn import attention, functional, init, modules, parallel, parameter, utils
 from tensorgrad.nn.modules import *  # noqa: F403 - the names are in its __all__
 from tensorgrad.nn.modules.utils import factory_kwargs
+from tensorgrad.nn.parallel import DataParallel
 from tensorgrad.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "Buffer",
+    "DataParallel",
     "Parameter",
     "UninitializedBuffer",
     "UninitializedParameter",
@@ -16,6 +18,7 @@ __all__ = [
     "functional",
     "init",
     "modules",
+    "parallel",
     "parameter",
     "utils",
     *modules.__all__,

@@ -21,6 +21,8 @@ from tensorgrad.optim._schedules import (
     StepLR,
 )
 
+_LRScheduler = LRScheduler      # its name before 2022
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",

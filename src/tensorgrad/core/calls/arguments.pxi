@@ -50,12 +50,17 @@ cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:
 
 
 cdef int want_setting(Op op, object value, Py_ssize_t position) except -1:
-    """A number, a truth value or a memory format is refused where it is none. Gives whether it is an int in a float's place,
-    which takes it as a float, whatever its size.
+    """A number, a truth value, a dtype or a memory format is refused where it is none. Gives whether it is to be `converted`.
     """
     cdef str kind = op.settings[position]
     if value is op.defaults[position]:
         return 0
+    if kind == "dtype":
+        if value is None or isinstance(value, dtype):
+            return 0
+        if value is float or value is int or value is bool:
+            return 1
+        raise TypeError(f"{op.__name__}(): argument '{op.params[position]}' must be tensorgrad.dtype, not {type(value).__name__}")
     if type(value) is int:
         return kind == "float"
     if kind == "memory_format":
@@ -72,6 +77,13 @@ cdef int want_setting(Op op, object value, Py_ssize_t position) except -1:
         return 0
     raise TypeError(f"{op.__name__}(): argument '{op.params[position]}' (position {position + 1}) must be {kind}, not "
                     f"{type(value).__name__}")
+
+
+cdef object converted(object value):
+    """An int in a float's place as a float, whatever its size; Python's type in a dtype's as the dtype that it stands for."""
+    if value is bool:
+        return DTYPE_LIST[BOOL]
+    return DTYPE_LIST[F64] if value is float else DTYPE_LIST[I64] if value is int else float(value)
 
 
 cdef int want_operand(Op op, object value, Py_ssize_t position) except -1:

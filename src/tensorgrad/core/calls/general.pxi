@@ -50,9 +50,9 @@ cdef object run(Op op, list values):
 
 
 cdef object body_array(Op op, Tensor x):
-    """An operand for a body. Narrow floats come in float32, so that their results are rounded once; where the body decides on
-    dtypes, its array says which one it stands for (`dtype_in_body`). NumPy checks integers and truths that say where to read
-    or write before it uses them, so they are copied: whoever else holds their memory may write there in between.
+    """An operand for a body. Narrow floats come in float32, so that their results are rounded once, and their array says which
+    they are (`dtype_in_body`). NumPy checks integers and truths that say where to read or write before it uses them, so they
+    are copied: whoever else holds their memory may write there in between.
     """
     cdef int code = COMPUTES[x.code]
     if op.kind == VIEW:
@@ -61,8 +61,7 @@ cdef object body_array(Op op, Tensor x):
         if op.double:
             return array_of(cast_raw(x, F64))
         if code != x.code:
-            array = array_of(cast_raw(x, code))
-            return array.view(SAYING[x.code]) if op.rule == FREE else array
+            return array_of(cast_raw(x, code)).view(SAYING[x.code])
     elif op.kind == PRIMITIVE:
         x = clone_raw(x)
     return array_of(x)

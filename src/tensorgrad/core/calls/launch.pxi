@@ -186,6 +186,7 @@ cdef bint map_args(KernelArgs *a, PyObject **operands, int count, Tensor out) no
 
 cdef const Kernel *COPY[DTYPES]
 cdef const Kernel *FILL[DTYPES]
+cdef const Kernel *ARANGE[DTYPES]
 cdef const Kernel *CAST[DTYPES][DTYPES]
 
 
@@ -195,6 +196,7 @@ cdef void find_copies() noexcept:
     for a in range(DTYPES):
         COPY[a] = find(b"copy", a)
         FILL[a] = find(b"fill", a)
+        ARANGE[a] = find(b"arange", a)
         for target in DTYPE_LIST:
             CAST[a][target.code] = find(f"cast_{target.short}".encode(), a)
 
@@ -334,6 +336,25 @@ cdef int fill_raw(Tensor t, double value) except -1:
     a.stride[0][0] = ITEMSIZE[t.code]
     a.scalar[0] = value
     return launch(FILL[t.code], &a)
+
+
+def _count_up(Tensor t not None, start, step):
+    """Writes ``start + i * step`` into a new vector; False where there is no kernel for it, which NumPy does then."""
+    cdef KernelArgs a
+    if not tg_kernels or ARANGE[t.code] is NULL or not t.contiguous or t.count == 0:
+        return False
+    begin(&a, 1)
+    if IS_FLOAT[t.code]:
+        a.scalar[0] = start
+        a.scalar[1] = step
+    else:
+        a.integer[0] = start
+        a.integer[1] = step
+    a.size[0] = t.count
+    a.data[0] = t.at
+    a.stride[0][0] = ITEMSIZE[t.code]
+    launch(ARANGE[t.code], &a)
+    return True
 
 
 cdef int broadcast_shape(Tensor x, Tensor y, Py_ssize_t *out, str who) except -1:

@@ -188,12 +188,12 @@ cdef object call_composite(Op op, PyObject **args, Py_ssize_t count, tuple names
         if slot in op.tensor_index:
             want_operand(op, keywords[name], slot)
         elif slot in op.settings and want_setting(op, keywords[name], slot):
-            keywords[name] = float(keywords[name])
+            keywords[name] = converted(keywords[name])
     values = [<object>args[i] for i in range(count)]
     if check_operands(op, args, count):
         for i in op.settings:
             if i < count and i < op.positional and want_setting(op, values[i], i):
-                values[i] = float(values[i])
+                values[i] = converted(values[i])
     found = of_its_own(op.body(*values, **keywords))
     return found if out is None else write_outs(op, out, found)
 
@@ -285,6 +285,8 @@ cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple na
                 if name == "out":
                     out = <object>args[count + i]
                     continue
+                if name == "implicit" and op is OP_EXPAND and type(<object>args[count + i]) is bool:
+                    continue            # PyTorch's own mark of a broadcast, which changes nothing
                 slot = op.index.get(meant_by(op, name))
                 if slot is None:
                     raise TypeError(f"{op.__name__}() got an unexpected keyword argument '{name}'")
@@ -301,7 +303,7 @@ cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple na
             values[i] = default
     for i in op.settings:
         if want_setting(op, values[i], i):
-            values[i] = float(values[i])
+            values[i] = converted(values[i])
     return out
 
 

@@ -117,6 +117,55 @@ cdef Tensor unary_kernel(Op op, Tensor x, KernelArgs *a, list settings):
     return out
 
 
+cdef Tensor plain_input(Op op, void **args, Py_ssize_t count, Py_ssize_t most):
+    """The input of a call by position, where the op has a kernel for it; else None."""
+    if not 1 <= count <= most or not isinstance(<object><PyObject *>args[0], Tensor) or not tg_kernels:
+        return None
+    x = <Tensor><PyObject *>args[0]
+    return x if op.kernels[(<Tensor>x).code] is not NULL else None
+
+
+cdef object hot_logit(Op op, void **args, Py_ssize_t count):
+    """Without eps, or with one below 0, the kernel's is minus infinity: it clips nothing."""
+    cdef KernelArgs a
+    cdef Tensor x
+    cdef double eps = -INFINITY
+    value = <object><PyObject *>args[1] if count == 2 else None
+    if value is not None:
+        if type(value) is not float:
+            return DECLINED
+        eps = value if value >= 0 else eps
+    x = plain_input(op, args, count, 2)
+    if x is None:
+        return DECLINED
+    begin(&a, 1)
+    a.scalar[0] = eps
+    return unary_kernel(op, x, &a, [None, eps])
+
+
+cdef object hot_nan_to_num(Op op, void **args, Py_ssize_t count):
+    """Numbers that are not given are 0 and the largest."""
+    cdef KernelArgs a
+    cdef Tensor x = plain_input(op, args, count, 4)
+    cdef Py_ssize_t i
+    if x is None:
+        return DECLINED
+    begin(&a, 1)
+    a.scalar[1] = kernel_largest(x.code)
+    a.scalar[2] = -a.scalar[1]
+    for i in range(1, count):
+        value = <object><PyObject *>args[i]
+        if type(value) is float or type(value) is int:
+            a.scalar[i - 1] = value
+        elif value is not None:
+            return DECLINED
+    return unary_kernel(op, x, &a, None)
+
+
+native("logit", hot_logit, NULL, 0)
+native("nan_to_num", hot_nan_to_num, NULL, 0)
+
+
 cdef int unary_vjp(Node node, Tensor g) except -1:
     """By the backward kernel, which takes the gradient and the saved input or output."""
     cdef KernelArgs a

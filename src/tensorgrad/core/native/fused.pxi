@@ -372,10 +372,12 @@ cdef int recompute_vjp(Node node, Tensor g) except -1:
     if node.settings is not None:
         values = list(node.settings)
     for slot, i in enumerate(op.tensor_index):
-        kept = node.s0 if slot == 0 else node.s1 if slot == 1 else node.s2
-        if slot < 3 and kept is not None:
+        kept = node.s0 if slot == 0 else node.s1 if slot == 1 else node.s2 if slot == 2 else None
+        if slot == 3:
+            kept = fourth_of(node)
+        if kept is not None:
             values[i] = kept
-            if edge_at(node, slot) is not None:
+            if (slot < 3 or (<NodeExtra>node.more).edges is not None) and edge_at(node, slot) is not None:
                 numbers.append(slot)
     for i in range(len(values)):
         if values[i] is MISSING:

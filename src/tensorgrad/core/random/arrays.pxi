@@ -85,3 +85,40 @@ cdef int check_bounds(int dtype, cnp.ndarray out, low, last) except -1:
             warnings.warn(f"random_: {name} = {value} is beyond 2**{DIGITS[dtype]}, where {named(out)} no"
                           " longer has every integer, so the draw is not uniform", UserWarning, stacklevel=2)
     return 0
+
+
+cdef object counted(Generator g, str name, object out, object p):
+    """`out`, of float64, where it lies in order, with a number for each element in place of what it is drawn from."""
+    cdef double *to = <double *>cnp.PyArray_DATA(out)
+    cdef double *each = NULL if p is None else <double *>cnp.PyArray_DATA(p)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+    cdef bint outside
+    g.enter(name, F64, to, n)
+    outside = goes_outside(n)
+    if outside:
+        with nogil:
+            counts_each(&g.engine, to, each, n)
+    else:
+        counts_each(&g.engine, to, each, n)
+    g.leave(outside)
+    return out
+
+
+cdef picked(Generator generator, rows, count, bint replacement):
+    """`count` places of each row, by its weights."""
+    if replacement and count > 1:
+        found = np.empty((len(rows), count), np.int64)
+        for i, row in enumerate(rows):
+            below = np.add.accumulate(row, dtype=np.float32 if row.dtype == np.float16 else row.dtype)
+            below = (below / below[-1]).astype(np.float64)
+            below[-1] = 1.0
+            found[i] = np.searchsorted(below, generator.fill_uniform(np.empty(count)))
+    else:
+        # The race of exponential clocks: the fastest `count` win.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            speed = rows / generator.fill_exponential(np.empty(rows.shape, rows.dtype))
+        if count == 1:      # what is not a number loses, as it does when sorted
+            found = np.argmax(np.where(speed == speed, speed, -1), axis=1)[:, None]
+        else:
+            found = np.argsort(-speed, axis=1, kind="stable")[:, :count]
+    return found

@@ -209,6 +209,13 @@ cdef void bernoulli_each(Engine *e, int dtype, char *out, const char *p, bint p6
         n -= m
 
 
+cdef void counts_each(Engine *e, double *out, double *p, Py_ssize_t n) noexcept nogil:
+    """Poisson numbers of the rates that lie in `out`, or with `p` binomial ones of these counts."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = tg_poisson(unit_of, e, out[i]) if p is NULL else tg_binomial(unit_of, e, out[i], p[i])
+
+
 cdef void shuffle(Engine *e, int64_t *x, int64_t n) noexcept nogil:
     """Fisher and Yates's shuffle of 0 to n-1; built inside out where one word would be too coarse."""
     cdef int64_t i, j

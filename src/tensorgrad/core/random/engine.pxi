@@ -4,6 +4,8 @@ cdef extern from "half.h" nogil:
     uint16_t half_of_float(float value) noexcept
     uint16_t brain_of_float(float value) noexcept
 
+ctypedef double (*tg_draw)(void *engine) noexcept nogil
+
 cdef extern from "random/loops.h" nogil:
     void tg_look_at_cpu() noexcept
     void tg_refill(uint32_t *s) noexcept
@@ -14,6 +16,8 @@ cdef extern from "random/loops.h" nogil:
     void tg_below53(const uint32_t *w, uint8_t *out, int64_t n, int64_t limit) noexcept
     void tg_modulo(const uint32_t *w, int64_t *out, int64_t n, uint32_t span, int64_t low) noexcept
     void tg_box_muller(float *data, int64_t blocks, float mean, float std) noexcept
+    double tg_poisson(tg_draw unit, void *engine, double rate) noexcept
+    double tg_binomial(tg_draw unit, void *engine, double count, double p) noexcept
 
 
 tg_look_at_cpu()
@@ -67,6 +71,10 @@ cdef void words(Engine *e, uint32_t *out, Py_ssize_t n) noexcept nogil:
 
 cdef inline double unit(Engine *e) noexcept nogil:
     return <double>(<int64_t>(wide_word(e) & ((<uint64_t>1 << 53) - 1))) * (1.0 / 9007199254740992.0)
+
+
+cdef double unit_of(void *engine) noexcept nogil:
+    return unit(<Engine *>engine)
 
 
 cdef inline double normal_one(Engine *e) noexcept nogil:

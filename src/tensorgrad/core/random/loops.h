@@ -195,6 +195,72 @@ TG_PART void tg_box_muller_body(float *data, int64_t blocks, float mean, float s
 }
 TG_LOOP(tg_box_muller, (float *data, int64_t blocks, float mean, float std), (data, blocks, mean, std))
 
+/* Poisson and binomial numbers, each from as many uniforms as it takes; `unit` draws one from the engine. Small means by
+   multiplied uniforms and by geometric gaps, large ones by Hoermann's transformed rejection (PTRS and BTRS, 1993), with the
+   constants and the order of steps of torch, whose last test in BTRS lacks a logarithm. */
+typedef double (*tg_draw)(void *engine);
+
+static double tg_poisson(tg_draw unit, void *engine, double rate) {
+    if (rate < 10.0) {
+        const double end = exp(-rate);
+        double product = 1.0, k = 0.0;
+        if (rate == 0.0) return 0.0;
+        while ((product *= unit(engine)) > end) k += 1.0;
+        return k;
+    }
+    if (rate == INFINITY) return rate;
+    const double root = sqrt(rate), logarithm = log(rate);
+    const double b = 0.931 + 2.53 * root, a = -0.059 + 0.02483 * b;
+    const double inverse = 1.1239 + 1.1328 / (b - 3.4), box = 0.9277 - 3.6224 / (b - 2);
+    for (;;) {
+        const double u = unit(engine) - 0.5, v = unit(engine), edge = 0.5 - fabs(u);
+        const double k = floor((2 * a / edge + b) * u + rate + 0.43);
+        if (edge >= 0.07 && v <= box) return k;
+        if (k < 0.0 || (edge < 0.013 && v > edge)) continue;
+        if (log(v) + log(inverse) - log(a / (edge * edge) + b) <= -rate + k * logarithm - lgamma(k + 1)) return k;
+    }
+}
+
+/* What Stirling's formula for log(k!) lacks. */
+static double tg_stirling_rest(double k) {
+    static const double first[10] = {
+        0.0810614667953272, 0.0413406959554092, 0.0276779256849983, 0.0207906721037650, 0.0166446911898211,
+        0.0138761288230707, 0.0118967099458917, 0.0104112652619720, 0.00925546218271273, 0.00833056343336287,
+    };
+    if (k < 10.0) return first[k > 0.0 ? (int)k : 0];
+    const double square = (k + 1) * (k + 1);
+    return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / square) / square) / (k + 1);
+}
+
+static double tg_binomial_half(tg_draw unit, void *engine, double count, double p) {      /* p up to 1/2 */
+    if (count * p < 10.0) {
+        const double fails = log1p(-p);
+        double used = 0.0, k = 0.0;
+        while ((used += ceil(log(unit(engine)) / fails)) <= count) k += 1.0;
+        return k;
+    }
+    const double deviation = sqrt(count * p * (1 - p));
+    const double b = 1.15 + 2.53 * deviation, a = -0.0873 + 0.0248 * b + 0.01 * p, c = count * p + 0.5;
+    const double box = 0.92 - 4.2 / b, r = p / (1 - p), alpha = (2.83 + 5.1 / b) * deviation, m = floor((count + 1) * p);
+    for (;;) {
+        const double u = unit(engine) - 0.5, v = unit(engine), edge = 0.5 - fabs(u);
+        const double k = floor((2 * a / edge + b) * u + c);
+        if (k < 0.0 || k > count) continue;
+        if (edge >= 0.07 && v <= box) return k;
+        const double bound = (m + 0.5) * log((m + 1) / (r * (count - m + 1)))
+            + (count + 1) * log((count - m + 1) / (count - k + 1)) + (k + 0.5) * log(r * (count - k + 1) / (k + 1))
+            + tg_stirling_rest(m) + tg_stirling_rest(count - m) - tg_stirling_rest(k) - tg_stirling_rest(count - k);
+        if (log(v * alpha / (a / (edge * edge) + b)) <= bound) return k;
+    }
+}
+
+static double tg_binomial(tg_draw unit, void *engine, double count, double p) {
+    if (count <= 0.0 || p <= 0.0) return 0.0;
+    if (p >= 1.0 || count == INFINITY) return p == p ? count : p;
+    if (count != count || p != p) return NAN;
+    return p <= 0.5 ? tg_binomial_half(unit, engine, count, p) : count - tg_binomial_half(unit, engine, count, 1.0 - p);
+}
+
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options
 #endif

@@ -324,6 +324,19 @@ cdef inline int keep_scratch(Node node, Tensor t) except -1:
     return 0
 
 
+cdef int keep_fourth(Node node, Tensor t) except -1:
+    """A fourth operand."""
+    cdef NodeExtra extra = node_extra(node)
+    refuse_inference(t)
+    extra.edges, extra.saved, extra.versions, extra.codes = [(edge_of(t), t.nr)], [t], [version_of(t)], [t.code]
+    node.state |= NODE_SAVED
+    return 0
+
+
+cdef inline object fourth_of(Node node):
+    return (<NodeExtra>node.more).saved[0] if node.state & NODE_GENERAL and (<NodeExtra>node.more).saved else None
+
+
 cdef inline Node record_one(Op op, Tensor out, Tensor x, int keep):
     """Puts a call that C answered on the tape, whose one operand needs a gradient. It keeps the operand where ``keep`` has bit 1,
     the output where it has bit 8."""

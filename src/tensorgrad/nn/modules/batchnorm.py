@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorgrad as tg
 from tensorgrad.nn import functional as F
 from tensorgrad.nn import init
@@ -16,6 +18,7 @@ __all__ = [
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
     "LazyBatchNorm3d",
+    "SyncBatchNorm",
 ]
 
 
@@ -177,6 +180,56 @@ class BatchNorm3d(_BatchNorm):
 
     def _check_input_dim(self, input):
         _refuse(input, 5, 5)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """The batch norm that several processes have in common. There is one process here, so it is `BatchNorm1d`
+    for inputs `(N, C, *)` of any number of dimensions; `process_group` is kept and not asked.
+
+    >>> nn.SyncBatchNorm(2)(tg.ones(3, 2, 4, 4)).shape
+    tensorgrad.Size([3, 2, 4, 4])
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device=None,
+        dtype=None,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check_input_dim(self, input):
+        if input.ndim < 2:
+            raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
+        if input.shape[1] == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module, process_group: Any = None):
+        """The module with a `SyncBatchNorm` in place of each batch norm in it, which takes its parameters and
+        what it remembers; a batch norm itself gives a new one.
+
+        >>> net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+        >>> type(nn.SyncBatchNorm.convert_sync_batchnorm(net)[1]).__name__
+        'SyncBatchNorm'
+        """
+        found = module
+        if isinstance(module, _BatchNorm):
+            settings = (module.num_features, module.eps, module.momentum, module.affine)
+            found = SyncBatchNorm(*settings, module.track_running_stats, process_group)
+            for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked", "training"):
+                setattr(found, name, getattr(module, name))
+        for name, child in list(module.named_children()):
+            found.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return found
 
 
 class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):

@@ -9,7 +9,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, result_type
 from tensorgrad.core.declare import alias, between, binary, case, composite, in_place, unary
 from tensorgrad.core.limits import finfo
-from tensorgrad.ops._kinds import as_tensor, floats_only, want_tensors
+from tensorgrad.ops._kinds import as_tensor, floats_only, stored, want_tensors
 from tensorgrad.ops.elementwise import _curves
 from tensorgrad.ops.elementwise.arithmetic import _keep, _zero, add, div, mul, neg, sign, square, sub
 from tensorgrad.ops.elementwise.choosing import _where
@@ -56,7 +56,7 @@ def erfc(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, output: mul(g, sub(mul(mul(input, output), 2), 2 / ROOT_PI))),
+    vjp=dict(input=lambda g, input: mul(g, sub(mul(mul(input, erfcx(input)), 2), 2 / ROOT_PI))),
     at=SPECIAL,
     method=False,
     inplace=False,
@@ -189,13 +189,15 @@ def _log_odds_slope(g, input, eps):
 def logit(input, eps=None):
     """The log odds ``log(input / (1 - input))``, the inverse of `sigmoid`.
 
-    With ``eps`` the input is first kept in [eps, 1 - eps].
+    With ``eps`` the input is first kept in [eps, 1 - eps]; what is below an ``eps`` past 1/2 becomes that.
 
     >>> tg.logit(tg.tensor([0.5, 0.9]))
     tensor([0.0000, 2.1972])
     """
     if eps is not None:
-        input = np.clip(input, input.dtype.type(eps), input.dtype.type(1 - eps))
+        stored(eps, input)          # raises where it does not fit
+        low, high = input.dtype.type(eps), input.dtype.type(1 - eps)
+        input = np.where(input < low, low, np.where(input > high, high, input))
     return np.log(input / (1 - input))
 
 
@@ -415,7 +417,7 @@ def i0(input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, output: mul(g, sub(i1e(input), mul(sign(input), output)))),
+    vjp=dict(input=lambda g, input: mul(g, sub(i1e(input), mul(sign(input), i0e(input))))),
     at=SPECIAL,
     method=False,
     inplace=False,
@@ -437,7 +439,7 @@ def _over(output, input):
 
 
 @unary(
-    vjp=dict(input=lambda g, input, output: mul(g, sub(i0(input), _over(output, input)))),
+    vjp=dict(input=lambda g, input: mul(g, sub(i0(input), _over(i1(input), input)))),
     at=SPECIAL,
     method=False,
     inplace=False,
@@ -454,8 +456,8 @@ def i1(input):
 
 @unary(
     vjp=dict(
-        input=lambda g, input, output: mul(
-            g, sub(i0e(input), add(mul(sign(input), output), _over(output, input)))
+        input=lambda g, input: mul(
+            g, sub(i0e(input), add(mul(sign(input), i1e(input)), _over(i1e(input), input)))
         )
     ),
     at=SPECIAL,

@@ -108,7 +108,7 @@ def nonzero(input, *, as_tuple=False):
     return tuple([_core._copy_of_array(each) for each in np.nonzero(np.atleast_1d(_core._array_of(input)))])
 
 
-@composite(samples=lambda: [case(integers(0, 2, 3, 2), size=4, name="plain")])
+@composite(method=True, samples=lambda: [case(integers(0, 2, 3, 2), size=4, name="plain")])
 def nonzero_static(input, *, size, fill_value=-1):
     """``nonzero`` with exactly ``size`` rows: the first ones, or filled up with ``fill_value``.
 

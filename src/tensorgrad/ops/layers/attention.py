@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from tensorgrad.core import Tensor, bool_
-from tensorgrad.core.declare import case, composite, normal, truths
+from tensorgrad.core.declare import case, fused, normal, truths
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.layers.dropout import dropout
 from tensorgrad.ops.making import creation
@@ -28,8 +28,8 @@ def _for_all_heads(x: Tensor, heads: int) -> Tensor:
     return x.repeat_interleave(heads // own, -3)
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("query", "key", "value", "attn_mask"),
     at="tensorgrad.nn.functional",
     samples=lambda: [
         case(normal(2, 3, 4), normal(2, 5, 4), normal(2, 5, 2), name="plain"),
@@ -84,10 +84,11 @@ def scaled_dot_product_attention(
     if attn_mask is not None and attn_mask.dtype is bool_:
         scores = scores.masked_fill(~attn_mask, -math.inf)
     elif attn_mask is not None:
-        scores = scores + (attn_mask if hidden is None else attn_mask.masked_fill(hidden, 0.0))
-    weights = scores.softmax(-1)
-    if hidden is not None:
-        weights = weights.masked_fill(hidden, 0.0)
+        scores = scores + attn_mask
+    if hidden is None:
+        weights = scores.softmax(-1)
+    else:
+        weights = scores.masked_fill(hidden, 0.0).softmax(-1).masked_fill(hidden, 0.0)
     if dropout_p > 0:
         weights = dropout(weights, dropout_p, True)
     return products.matmul(weights, value)

@@ -367,7 +367,7 @@ def linear_cross_entropy(
     inplace=False,
     domain=(0.1, 0.9),
 )
-def _binary_cross_entropy(input, other):
+def _cross_entropy_of_chance(input, other):
     """The cross entropy of probabilities of yes, with logarithms of at least -100."""
     least = input.dtype.type(-100)
     return (other - 1) * np.maximum(np.log1p(-input), least) - other * np.maximum(np.log(input), least)
@@ -388,8 +388,8 @@ def _unit(name: str, x: Tensor) -> None:
             )
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("input", "target", "weight"),
     at=F_,
     samples=lambda: [
         case(between(0.1, 0.9, 3, 4), between(0.1, 0.9, 3, 4), name="mean"),
@@ -420,7 +420,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
         )
     _unit("input", input)
     _unit("target", target)
-    loss = _binary_cross_entropy(input, target)
+    loss = _cross_entropy_of_chance(input, target)
     return reduce_loss(loss if weight is None else loss * shaping.expand(weight, target.shape), reduction)
 
 
@@ -434,13 +434,13 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     method=False,
     inplace=False,
 )
-def _binary_cross_entropy_with_logits(input, other):
+def _cross_entropy_of_score(input, other):
     """The cross entropy of the input's sigmoid, without overflow."""
     return (1 - other) * input - activations._log_sigmoid.body(input)
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("input", "target", "weight", "pos_weight"),
     at=F_,
     samples=lambda: [
         case(normal(3, 4), between(0.1, 0.9, 3, 4), name="mean"),
@@ -452,6 +452,7 @@ def _binary_cross_entropy_with_logits(input, other):
             pos_weight=between(0.5, 2.0, 4),
             name="weights",
         ),
+        case(normal(3, 4), between(0.1, 0.9, 3, 4), pos_weight=between(0.5, 2.0, 3, 4), name="pos-weight"),
     ],
 )
 def binary_cross_entropy_with_logits(
@@ -469,7 +470,7 @@ def binary_cross_entropy_with_logits(
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     _floats("binary_cross_entropy_with_logits", input)
     if pos_weight is None:
-        loss = _binary_cross_entropy_with_logits(input, target)
+        loss = _cross_entropy_of_score(input, target)
     else:
         loss = (1 - target) * input - ((pos_weight - 1) * target + 1) * activations.logsigmoid(input)
     return reduce_loss(loss if weight is None else loss * weight, reduction)
@@ -503,7 +504,7 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     return reduce_loss(reductions.sum(loss, input.ndim - 1) / input.shape[-1], reduction)
 
 
-@composite(single=True, at=F_, samples=_per_element())
+@fused(tensors=("input", "target"), at=F_, samples=_per_element())
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     r""":math:`\ln(1 + e^{-y x})` for targets of 1 and -1.
 
@@ -519,4 +520,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
             f"soft_margin_loss: output with shape {list(input.shape)} doesn't match the broadcast shape "
             f"{list(shape)}"
         )
+    if target.dtype.name == "bool":
+        raise RuntimeError("soft_margin_loss: targets are 1 and -1, which bool does not hold")
+    target = shaping._cast(target, input.dtype)     # unsigned integers have no -1
     return reduce_loss(powers.log1p(powers.exp(-target * input)), reduction)

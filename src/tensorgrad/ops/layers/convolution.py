@@ -257,8 +257,25 @@ def _convolve_transposed(
             f"Given input size per channel: ({' x '.join(map(str, input.shape[2:]))}). Calculated output "
             f"size per channel: ({' x '.join(map(str, size))}). Output size is too small"
         )
-    found = _convolution_input(input, weight, size, stride, padding, dilation, groups, bias)
+    if any(e >= s for e, s in zip(extra, stride, strict=True)):
+        found = _far_padded(input, weight, bias, stride, padding, extra, groups, dilation)
+    else:
+        found = _convolution_input(input, weight, size, stride, padding, dilation, groups, bias)
     return found if batched else shaping.squeeze(found, 0)
+
+
+def _far_padded(input, weight, bias, stride, padding, extra, groups, dilation):
+    """A transposed convolution whose output has room for another place: there is none, so the output is made
+    without padding, and its edges are brought to where they belong.
+    """
+    whole = tuple(
+        (n - 1) * s + d * (k - 1) + 1
+        for n, k, s, d in zip(input.shape[2:], weight.shape[2:], stride, dilation, strict=True)
+    )
+    found = _convolution_input(input, weight, whole, stride, (0,) * len(whole), dilation, groups)
+    found = edges.constant_pad_nd(found, [each for e in reversed(extra) for each in (0, e)])
+    found = edges.constant_pad_nd(found, [-p for p in reversed(padding) for _ in range(2)])
+    return found if bias is None else found + shaping.reshape(bias, (-1, *[1] * len(whole)))
 
 
 # ---- by number of dimensions

@@ -144,7 +144,8 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     A place (x, y) or (x, y, z) from -1 to 1 counts columns first; -1 and 1 are the edges of the image, or
     with ``align_corners`` the centres of its corners. What is between elements is theirs by ``mode``:
     bilinear, nearest, bicubic (not of volumes); what is outside is zero, or by ``padding_mode`` that at the
-    border, or a reflection. Raises RuntimeError for shapes that do not fit, ValueError for other modes.
+    border, or a reflection. Between zeros a place in an image that is not finite is NaN.
+    Raises RuntimeError for shapes that do not fit, ValueError for other modes.
 
     >>> F.grid_sample(tg.tensor([[[[1.0, 3.0]]]]), tg.tensor([[[[0.0, 0.0]]]]), align_corners=True)
     tensor([[[[2.]]]])
@@ -196,11 +197,20 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         value = shaping.reshape(gather(flat, 2, places), (*input.shape[:2], *grid.shape[1:-1]))
         value = where(shaping.unsqueeze(inside, 1), value * shaping.unsqueeze(share, 1), 0.0)
         total = value if total is None else total + value
+    blends = n == 2 and mode != "nearest" and padding_mode == "zeros"
+    if blends and not bool(grid.detach().isfinite().all()):
+        nowhere = axes[0][0][1] * 0 + axes[1][0][1] * 0     # NaN where a weight is, and 0 elsewhere
+        total = total + shaping.unsqueeze(nowhere, 1)
     return total
 
 
 def _declare_sampler(name: str, n: int):
     def function(input, grid, interpolation_mode, padding_mode, align_corners):
+        for argument, number in (("interpolation_mode", interpolation_mode), ("padding_mode", padding_mode)):
+            if isinstance(number, bool) or not hasattr(number, "__index__"):
+                raise TypeError(
+                    f"{name}(): argument '{argument}' must be int, not {type(number).__name__}"
+                )
         if not (0 <= interpolation_mode < len(MODES) and 0 <= padding_mode < len(PADDINGS)):
             raise RuntimeError(f"{name}: there is no mode {interpolation_mode} or padding {padding_mode}")
         if name.endswith(f"{n}d") and input.ndim != n + 2:

@@ -129,8 +129,8 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     return _weighted(difference * difference, weight, reduction)
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("input", "target", "weight"),
     at=F_,
     samples=lambda: [
         *_per_element()(),
@@ -168,8 +168,8 @@ def _curve(input, turn):
     return _square_then_straight(input, min(turn, finfo(input.dtype).max))
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("input", "target"),
     at=F_,
     samples=lambda: [*_per_element()(), case(distinct(3, 4), normal(3, 4), beta=0.3, name="beta")],
 )
@@ -191,8 +191,8 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     return reduce_loss(_curve(difference, beta) / beta, reduction)
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("input", "target", "weight"),
     at=F_,
     samples=lambda: [
         *_per_element()(),
@@ -218,8 +218,8 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 # ---------------------------------------------------------------------------- distributions
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("input", "target"),
     at=F_,
     samples=lambda: [
         case(normal(3, 4), between(0.1, 1.0, 3, 4), reduction="batchmean", name="batchmean"),
@@ -247,6 +247,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
                 "'batchmean' divides only by the batch size, as the definition of the divergence has it.",
                 stacklevel=2,
             )
+            if input.shape == target.shape and input.dtype is target.dtype and input.numel():
+                return kl_div(input, target, reduction="sum", log_target=log_target) / input.numel()
     else:
         word = "sum"
     if not result_type(input, target).is_floating_point:
@@ -259,10 +261,11 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     return loss if rows is None else loss / rows
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("input", "target"),
     at=F_,
     samples=lambda: [
+        case(normal(3, 4), between(1.2, 4.0, 3, 4), name="plain"),
         case(normal(3, 4), between(1.2, 4.0, 3, 4), full=True, name="full"),
         case(
             between(0.5, 3.0, 3, 4),
@@ -290,6 +293,25 @@ def poisson_nll_loss(
     if full:
         stirling = target * powers.log(target) - target + 0.5 * powers.log(2 * math.pi * target)
         loss = loss + stirling.masked_fill(target <= 1, 0)
+    return reduce_loss(loss, reduction)
+
+
+@fused(
+    tensors=("input", "target", "var"),
+    at=(),
+    grad_name="GaussianNllLossBackward0",
+    samples=lambda: [
+        case(normal(3, 4), normal(3, 4), between(0.5, 2.0, 3, 4), False, 0.7, "mean", name="mean"),
+        case(normal(3, 4), normal(3, 4), between(0.5, 2.0, 3, 4), True, 0.1, "none", name="full"),
+    ],
+)
+def _gaussian_nll_loss(input, target, var, full, eps, reduction):
+    """`gaussian_nll_loss` of arguments that were checked; ``var`` broadcasts to the input."""
+    # Raised to eps off the tape: what is clamped still passes its gradient.
+    var = var + (var.detach().clamp(min=eps) - var.detach())
+    loss = 0.5 * (powers.log(var) + (input - target) ** 2 / var)
+    if full:
+        loss = loss + 0.5 * math.log(2 * math.pi)
     return reduce_loss(loss, reduction)
 
 
@@ -334,9 +356,4 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
             )
     if reduction not in REDUCTIONS:
         raise ValueError(f"{reduction} is not valid: reduction is 'none', 'mean' or 'sum'")
-    # Raised to eps off the tape: what is clamped still passes its gradient.
-    var = var + (var.detach().clamp(min=eps) - var.detach())
-    loss = 0.5 * (powers.log(var) + (input - target) ** 2 / var)
-    if full:
-        loss = loss + 0.5 * math.log(2 * math.pi)
-    return reduce_loss(loss, reduction)
+    return _gaussian_nll_loss(input, target, var, full, eps, reduction)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, int64
-from tensorgrad.core.declare import between, case, composite, distinct, integers, normal
+from tensorgrad.core.declare import between, case, composite, distinct, fused, integers, normal
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.elementwise import activations, choosing
 from tensorgrad.ops.layers.losses import F_, REDUCTIONS, _floats, reduce_loss, reduction_of
@@ -15,8 +17,9 @@ from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.shapes import shaping
 
 
-@composite(
-    single=True,
+@fused(
+    tensors=("input", "target"),
+    single=False,
     at=F_,
     samples=lambda: [
         case(distinct(3, 4), integers(0, 2, 3, 4), name="mean", margin=1.3),
@@ -32,12 +35,19 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     """
     reduction = reduction_of(size_average, reduce, reduction)
     want_tensors("hinge_embedding_loss", input=input, target=target)
+    return _hinge_embedding(input, target, _core._fitting(margin, input.dtype), reduction)
+
+
+def _hinge_embedding_in_single(input, target, margin, reduction):
     missing = choosing.where(target != 1, (creation.full_like(input, margin) - input).clamp(min=0), 0)
     return reduce_loss(missing + choosing.where(target != -1, input, 0), reduction)
 
 
-@composite(
-    single=True,
+_hinge_embedding: Any = _core.InSingle(_hinge_embedding_in_single)
+
+
+@fused(
+    tensors=("input1", "input2", "target"),
     at=F_,
     samples=lambda: [
         case(distinct(3, 4), normal(3, 4), distinct(3, 4), name="mean", margin=0.3),
@@ -155,7 +165,8 @@ def multi_margin_loss(
         raise RuntimeError(f"multi_margin_loss: target out of range, there are {classes} classes")
     column = shaping.reshape(target, (count, 1))
     itself = _core.from_numpy(np.arange(classes) == numbers[:, None])
-    missing = activations.relu(float(margin) - rows.gather(1, column) + rows).masked_fill(itself, 0)
+    margin = _core._fitting(float(margin), input.dtype)
+    missing = activations.relu(margin - rows.gather(1, column) + rows).masked_fill(itself, 0)
     if p == 2:
         missing = missing * missing
     loss = reductions.sum(missing, 1) / classes
@@ -219,7 +230,7 @@ def _triplet(name, anchor, positive, negative, distance, margin, swap, reduction
     want_tensors(name, anchor=anchor, positive=positive, negative=negative)
     if reduction not in REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
-    if not margin > 0:
+    if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise RuntimeError(

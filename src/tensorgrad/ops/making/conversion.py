@@ -16,6 +16,7 @@ from tensorgrad.ops.shapes.shaping import _cast
 
 
 @composite(
+    others=("dtype",),
     method=True,
     at=(),
     samples=lambda: [case(normal(2, 3), float64, name="dtype"), case(normal(2, 3), "cpu", name="device")],
@@ -80,7 +81,13 @@ def type_as(input, other):
     return _cast(input, other.dtype)
 
 
-@composite(method=True, at=(), samples=lambda: [case(normal(2), float64, name="plain")], name="type")
+@composite(
+    others=("dtype",),
+    method=True,
+    at=(),
+    samples=lambda: [case(normal(2), float64, name="plain")],
+    name="type",
+)
 def type_(input, dtype=None, non_blocking=False):
     """The values in another dtype; without one, the name of the tensor's type.
 

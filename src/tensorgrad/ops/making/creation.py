@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Size, Tensor, _core, bool_, dtype, get_default_dtype, int64
+from tensorgrad.core import Size, Tensor, _core, bfloat16, bool_, dtype, get_default_dtype, int64
 from tensorgrad.core.device import check_device
 from tensorgrad.core.legacy import PYTHON_TYPES
 from tensorgrad.ops import _data
@@ -72,6 +72,57 @@ def asarray(
     else:
         made = as_tensor(obj, dtype=dtype)
         made = made.clone() if copy and shares else made
+    return made.requires_grad_() if requires_grad else made
+
+
+def frombuffer(
+    buffer: Any,
+    *,
+    dtype: dtype,
+    count: builtins.int = -1,
+    offset: builtins.int = 0,
+    requires_grad: builtins.bool = False,
+):
+    """A vector on the memory of an object that shows it (bytearray, array, mmap), read as ``dtype`` from byte
+    ``offset`` on: ``count`` elements, or all. A write to one is a write to the other.
+
+    Raises ValueError where the memory ends before, or does not hold a whole number of elements. Memory that
+    must not be written (bytes) makes a tensor that must not be either.
+
+    >>> tg.frombuffer(bytearray([1, 0, 2, 0]), dtype=tg.int16)
+    tensor([1, 2], dtype=tensorgrad.int16)
+    """
+    wanted = _default(dtype)
+    try:
+        memory = memoryview(buffer)
+    except TypeError:
+        raise ValueError(f"{type(buffer).__name__} does not implement Python buffer protocol.") from None
+    size, room = wanted.itemsize, memory.nbytes - offset
+    if memory.nbytes == 0 or count == 0:
+        raise ValueError(
+            f"both buffer length ({memory.nbytes}) and count ({count}) must not be 0"
+        )
+    if not 0 <= offset < memory.nbytes:
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length "
+            f"({memory.nbytes} bytes) minus 1"
+        )
+    if count < 0 and room % size:
+        raise ValueError(
+            f"buffer length ({room} bytes) after offset ({offset} bytes) must be a multiple of element size "
+            f"({size})"
+        )
+    count = room // size if count < 0 else count
+    if count * size > room:
+        raise ValueError(
+            f"requested buffer length ({count} * {size} bytes) after offset ({offset} bytes) must not be "
+            f"greater than actual buffer length ({memory.nbytes} bytes)"
+        )
+    bits = np.frombuffer(memory, np.uint8, count * size, offset)
+    if wanted is bfloat16:
+        made = _core._from_bits(bits.view(np.uint16))
+    else:
+        made = _core.from_numpy(bits.view(wanted.numpy_dtype))
     return made.requires_grad_() if requires_grad else made
 
 
@@ -469,7 +520,8 @@ def numel(input: Tensor) -> builtins.int:
 
 PUBLIC = {
     "tensorgrad": (
-        tensor, as_tensor, asarray, scalar_tensor, empty, zeros, ones, full, empty_like, zeros_like,
+        tensor, as_tensor, asarray, frombuffer, scalar_tensor,
+        empty, zeros, ones, full, empty_like, zeros_like,
         ones_like, full_like, empty_strided, empty_permuted, eye, is_tensor, is_floating_point,
         is_complex, numel,
     ),

@@ -102,7 +102,7 @@ def _drawn(shape: tuple, fill: Any, dtype: Any, out: Any, requires_grad: builtin
 def _float(name: str, dtype: Any, out: Any = None):
     wanted = _default(dtype if dtype is not None or out is None else out.dtype)
     if not wanted.is_floating_point:
-        raise RuntimeError(
+        raise NotImplementedError(
             f"\"{name}\" not implemented for '{wanted.name}': random floats need a float dtype"
         )
     return wanted

@@ -15,6 +15,8 @@ from tensorgrad.ops.making.creation import _default, _finish
 
 def _number(name: str, argument: str, value: Any) -> Any:
     """A setting that is a number or a 0-d tensor, as Python's number."""
+    if type(value) is builtins.int and -(1 << 62) < value < 1 << 62:
+        return value
     if isinstance(value, (Tensor, np.generic)) and not value.ndim:
         value = value.item()
     if not isinstance(value, (builtins.int, builtins.float)):
@@ -34,6 +36,16 @@ def _wanted(name: str, dtype: Any, out: Any) -> dtype:
     return found
 
 
+def _whole(start: Any, end: Any, step: Any) -> builtins.bool:
+    whole = builtins.int
+    return isinstance(start, whole) and isinstance(end, whole) and isinstance(step, whole)
+
+
+def _cut(number: Any) -> builtins.int:
+    """The number as int64 has it."""
+    return builtins.int(_core._fitting(number, int64))
+
+
 def _steps(name: str, start: Any, end: Any, step: Any, wanted: dtype, inclusive: builtins.bool) -> Tensor:
     """``start + i * step`` for ``arange`` and ``range``.
 
@@ -43,7 +55,7 @@ def _steps(name: str, start: Any, end: Any, step: Any, wanted: dtype, inclusive:
     if not (step > 0 or step < 0):
         raise RuntimeError("step must be nonzero")
     if wanted is int64 and not inclusive:
-        start, end, step = (builtins.int(_core._fitting(each, wanted)) for each in (start, end, step))
+        start, end, step = _cut(start), _cut(end), _cut(step)
     if (wanted is int64 or (inclusive and not wanted.is_floating_point)) and -1 < step < 1:
         raise ValueError(f"step must be nonzero: {wanted.name} cuts its fraction off")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -52,7 +64,7 @@ def _steps(name: str, start: Any, end: Any, step: Any, wanted: dtype, inclusive:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     if inclusive:
         count = math.floor((end - start) / step) + 1
-    elif all(isinstance(each, builtins.int) for each in (start, end, step)):
+    elif _whole(start, end, step):
         count = -((start - end) // step)
     else:
         count = math.ceil((end - start) / step)
@@ -62,9 +74,13 @@ def _steps(name: str, start: Any, end: Any, step: Any, wanted: dtype, inclusive:
         )
     made = _core._empty((count,), wanted.code)
     if not wanted.is_floating_point:
-        first, by = (np.int64(builtins.int(_core._fitting(each, int64))) for each in (start, step))
-        values = first + np.arange(count, dtype=np.int64) * by
+        first, by = _cut(start), _cut(step)
+        if _core._count_up(made, first, by):
+            return made
+        values = np.int64(first) + np.arange(count, dtype=np.int64) * np.int64(by)
     else:
+        if _core._count_up(made, start, step):
+            return made
         values = np.float64(start) + np.arange(count, dtype=np.float64) * np.float64(step)
     _core._write_array(made, values)
     return made
@@ -92,13 +108,10 @@ def arange(
         start, end = 0, start
     elif start is None:
         start = 0
-    start, end, step = (
-        _number("arange", argument, each)
-        for argument, each in (("start", start), ("end", end), ("step", step))
-    )
+    start, end = _number("arange", "start", start), _number("arange", "end", end)
+    step = _number("arange", "step", step)
     if dtype is None and out is None:
-        whole = all(isinstance(each, builtins.int) for each in (start, end, step))
-        dtype = int64 if whole else get_default_dtype()
+        dtype = int64 if _whole(start, end, step) else get_default_dtype()
     made = _steps("arange", start, end, step, _wanted("arange", dtype, out), False)
     return _finish(made, out, requires_grad)
 

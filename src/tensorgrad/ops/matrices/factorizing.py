@@ -121,7 +121,7 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False):
     _check_pivot("linalg.lu_factor_ex", pivot)
     made = LuFactorEx(*_lu(A))
     if check_errors:
-        _singular("linalg.lu_factor_ex", _core._array_of(made.info) != 0, "U has a zero on its diagonal.")
+        _singular("linalg.lu_factor_ex", made.info, "U has a zero on its diagonal.")
     return made
 
 
@@ -139,7 +139,7 @@ def lu_factor(A, *, pivot=True):
     packed, pivots, info = _lu(A)
     _singular(
         "linalg.lu_factor",
-        _core._array_of(info) != 0,
+        info,
         "U has a zero on its diagonal and lu_solve would divide by it. linalg.lu and linalg.lu_factor_ex "
         "give it all the same.",
     )
@@ -277,7 +277,7 @@ def _cholesky(A):
     order = np.zeros(failed.shape, np.int32)
     for at in np.argwhere(failed):  # the first leading minor that is not positive
         matrix = A[tuple(at)]
-        minors = (k + 1 for k in range(A.shape[-1]) if np.linalg.slogdet(matrix[: k + 1, : k + 1])[0] <= 0)
+        minors = (k + 1 for k in range(A.shape[-1]) if not np.linalg.slogdet(matrix[: k + 1, : k + 1])[0] > 0)
         order[tuple(at)] = next(minors, A.shape[-1])
     return made, order
 
@@ -286,12 +286,11 @@ def _factor(name: str, A: Tensor, upper: bool, check: bool) -> tuple[Tensor, Ten
     check_matrices(name, A, square=True)
     made, info = _cholesky(A.mT if upper else A)
     if check:
-        orders = _core._array_of(info)
         _singular(
             name,
-            orders != 0,
+            info,
             "The factorization could not be completed because the input is not positive-definite (the "
-            f"leading minor of order {orders.max(initial=0)} is not positive-definite).",
+            "leading minor of order {order} is not positive-definite).",
         )
     return (made.mT if upper else made), info
 

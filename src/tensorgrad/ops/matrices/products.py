@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, bool_, is_grad_enabled
-from tensorgrad.core.declare import case, composite, normal, primitive
+from tensorgrad.core.declare import alias, case, composite, normal, primitive
 from tensorgrad.ops._kinds import as_tensor, want_tensors
 from tensorgrad.ops.elementwise import arithmetic
 from tensorgrad.ops.making import creation
@@ -172,6 +172,9 @@ def mm(input, mat2):
     """
     _want("mm", 2, input=input, mat2=mat2)
     return matmul(input, mat2)
+
+
+alias("spmm", mm, at="tensorgrad", method=False)     # of dense matrices, as there are no others
 
 
 @composite(method=True, samples=lambda: [case(normal(2, 3, 4), normal(2, 4, 2), name="plain")])
@@ -373,6 +376,8 @@ def linear(input, weight, bias=None):
     made = np.matmul(input, weight.T)
     if bias is None:
         return made
+    if made.ndim == bias.ndim == 0:
+        return made + bias.astype(made.dtype)
     if bias.dtype != made.dtype:
         raise RuntimeError(
             f"linear: the bias must have the dtype of the input, but got {bias.dtype} and {made.dtype}"

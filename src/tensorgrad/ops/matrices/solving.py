@@ -30,8 +30,10 @@ PUBLIC = {LINALG: (LinAlgError,)}
 # ---------------------------------------------------------------------------- what all share
 
 
-def check_matrices(name: str, A: Any, *, square: bool = False, argument: str = "A") -> None:
-    """Raises unless ``A`` is a stack of float matrices (of square ones)."""
+def check_matrices(
+    name: str, A: Any, *, square: bool = False, argument: str = "A", narrow: bool = False
+) -> None:
+    """Raises unless ``A`` is a stack of float matrices (of square ones, of narrow floats too)."""
     want_tensors(name, **{argument: A})
     if A.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor {argument} must have at least 2 dimensions.")
@@ -44,7 +46,7 @@ def check_matrices(name: str, A: Any, *, square: bool = False, argument: str = "
         raise RuntimeError(
             f"{name}: Expected a floating point or complex tensor as input. Got {A.dtype.name}"
         )
-    if A.dtype not in (float32, float64):
+    if not narrow and A.dtype not in (float32, float64):
         raise RuntimeError(
             f"{name}: Low precision dtypes not supported. Got {A.dtype.name}; convert with .float()"
         )
@@ -89,10 +91,13 @@ def identity(n: int, m: int, like: Tensor) -> Tensor:
     return creation.eye(n, m, dtype=like.dtype)
 
 
-def _singular(name: str, failed: np.ndarray, what: str) -> None:
-    if failed.any():
-        where = f" (batch element {tuple(int(i) for i in np.argwhere(failed)[0])})" if failed.ndim else ""
-        raise LinAlgError(f"{name}{where}: {what}")
+def _singular(name: str, info: Tensor, what: str) -> None:
+    """Raises for the first matrix with an order in ``info``; ``what`` may tell its ``{order}``."""
+    orders = _core._array_of(info)
+    if orders.any():
+        at = tuple(int(i) for i in np.argwhere(orders)[0])
+        where = f" (batch element {at})" if at else ""
+        raise LinAlgError(f"{name}{where}: {what.format(order=orders[at])}")
 
 
 # ---------------------------------------------------------------------------- inverses
@@ -125,7 +130,7 @@ def inv(A):
     made, info = _inv(A)
     _singular(
         "linalg.inv",
-        _core._array_of(info) != 0,
+        info,
         "The inversion could not be completed because the input matrix is singular.",
     )
     return made
@@ -144,7 +149,7 @@ def inv_ex(A, *, check_errors=False):
     check_matrices("linalg.inv_ex", A, square=True)
     made, info = _inv(A)
     if check_errors:
-        _singular("linalg.inv_ex", _core._array_of(info) != 0, "The input matrix is singular.")
+        _singular("linalg.inv_ex", info, "The input matrix is singular.")
     return InvEx(made, info)
 
 
@@ -215,9 +220,7 @@ def solve(A, B, *, left=True):
     tensor([1.0000, 0.5000])
     """
     made, info = _solution("linalg.solve", A, B, left)
-    _singular(
-        "linalg.solve", _core._array_of(info) != 0, "The solver failed because the input matrix is singular."
-    )
+    _singular("linalg.solve", info, "The solver failed because the input matrix is singular.")
     return made
 
 
@@ -230,7 +233,7 @@ def solve_ex(A, B, *, left=True, check_errors=False):
     """
     made, info = _solution("linalg.solve_ex", A, B, left)
     if check_errors:
-        _singular("linalg.solve_ex", _core._array_of(info) != 0, "The input matrix is singular.")
+        _singular("linalg.solve_ex", info, "The input matrix is singular.")
     return SolveEx(made, info)
 
 

@@ -200,10 +200,13 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     return np.prod(input, axis=dim, keepdims=keepdim, dtype=np.float64 if input.dtype.kind == "f" else None)
 
 
-@composite(
-    single=True,
-    samples=lambda: [case(normal(3, 4), name="all"), case(normal(2, 3, 4), (0, 2), True, name="dims-keep")],
-    method=True,
+@reduction(
+    vjp=dict(
+        input=lambda g, input, dim, keepdim, input_shape: arithmetic._keep(
+            expanded_gradient(g, dim, keepdim, input_shape), input == input
+        )
+    ),
+    rule="wide",
 )
 def nansum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over ``dim`` of what is not NaN.
@@ -211,13 +214,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
     >>> tg.nansum(tg.tensor([1.0, float("nan"), 2.0]))
     tensor(3.)
     """
-    check_tensor("nansum", input)
-    return sum(
-        input.masked_fill(input != input, 0) if input.is_floating_point() else input,
-        dim,
-        keepdim,
-        dtype=dtype,
-    )
+    return added_up(np.where(input == input, input, input.dtype.type(0)), dim, keepdim)
 
 
 @composite(
@@ -236,6 +233,8 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
         raise RuntimeError(
             f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}"
         )
+    if dtype is not None and not dtype.is_floating_point:
+        raise RuntimeError(f"nanmean(): could not infer output dtype: {dtype.name} has no fractions")
     return nansum(input, dim, keepdim, dtype=dtype) / sum(input == input, dim, keepdim)
 
 
@@ -249,6 +248,7 @@ def _logsumexp_input(g, input, output, dim, keepdim, input_shape):
     rule="free",
     at=("tensorgrad", "tensorgrad.special"),
     samples=lambda: [
+        case(normal(2, 3), 1, name="last"),
         case(normal(2, 3, 4), 1, name="dim1"),
         case(normal(2, 3, 4), (0, 2), True, name="dims-keep"),
         case(normal(), 0, name="0-d"),

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorgrad.core import float64, get_default_dtype, is_grad_enabled, promote_types
+from tensorgrad.core import (
+    Tensor,
+    bool_,
+    float32,
+    float64,
+    get_default_dtype,
+    is_grad_enabled,
+    promote_types,
+    uint8,
+)
 from tensorgrad.core.declare import between, case, composite, distinct, normal, primitive
 from tensorgrad.core.limits import finfo
-from tensorgrad.ops._tools import wrap_dim
+from tensorgrad.ops._tools import is_sequence, wrap_dim, wrap_dims
 from tensorgrad.ops.elementwise import arithmetic, choosing
 from tensorgrad.ops.indices import scattering
 from tensorgrad.ops.reducing import reductions
@@ -278,6 +287,117 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
     return whole
 
 
+def _spacings(spacing, dim, ndim):
+    """What `gradient` was told of its dimensions: their numbers, and for each a distance or coordinates."""
+    dims = list(wrap_dims(range(ndim) if dim is None else dim, ndim))
+    if isinstance(spacing, Tensor) and spacing.ndim == 0:
+        spacing = spacing.item()
+    if spacing is None or isinstance(spacing, (int, float)):
+        return dims, [1 if spacing is None else spacing] * len(dims)
+    if not is_sequence(spacing):
+        raise TypeError(
+            "gradient(): argument 'spacing' must be a number, a list of numbers or a list of tensors, not "
+            f"{type(spacing).__name__}"
+        )
+    given = list(spacing)
+    if len(given) != len(dims):
+        raise RuntimeError(
+            "torch.gradient expected spacing to be unspecified, a scalar or a list with one element for each "
+            f"of the {len(dims)} dimensions, but got a list of length {len(given)}"
+        )
+    for each in given:
+        if isinstance(each, Tensor) and each.ndim != 1:
+            raise RuntimeError(
+                "torch.gradient expected each element of spacing to have one dimension, but got an element "
+                f"with {each.ndim} dimensions!"
+            )
+    return dims, given
+
+
+def _weighted(points, dim, start, length, weights):
+    """The sum of the pieces of ``points`` that begin at ``start`` and after, each times its weight."""
+    total = None
+    for shift, weight in enumerate(weights):
+        piece = points.narrow(dim, start + shift, length) * weight
+        total = piece if total is None else total + piece
+    return total
+
+
+def _slope(points, dim, step, edge_order):
+    """The derivative along one dimension, from both neighbours and at the ends from 2 or 3 points.
+
+    Of coordinates, the second-order formulas for uneven steps of B. Fornberg, "Generation of Finite
+    Difference Formulas on Arbitrarily Spaced Grids" (1988).
+    """
+    n = points.shape[dim]
+    if isinstance(step, Tensor):
+        steps = diff(_roomy(step))
+        if steps.shape[0] != n - 1:
+            raise RuntimeError(
+                f"torch.gradient: there are {step.shape[0]} coordinates for dimension {dim} of size {n}"
+            )
+        first, second = steps[:-1], steps[1:]
+        both = first + second
+        middle = (-second / (first * both), (second - first) / (first * second), first / (second * both))
+        shape = [-1 if d == dim else 1 for d in range(points.ndim)]
+        centre = _weighted(points, dim, 0, n - 2, [shaping.reshape(each, shape) for each in middle])
+        begin, end = steps[0], steps[-1]
+    else:
+        centre = (points.narrow(dim, 2, n - 2) - points.narrow(dim, 0, n - 2)) / step / 2
+        begin = end = step
+    if edge_order == 1:
+        left = (points.narrow(dim, 1, 1) - points.narrow(dim, 0, 1)) / begin
+        right = (points.narrow(dim, n - 1, 1) - points.narrow(dim, n - 2, 1)) / end
+    elif isinstance(step, Tensor):
+        a, b = first[0], second[0]
+        left = _weighted(
+            points, dim, 0, 1, (-(2 * a + b) / (a * (a + b)), (a + b) / (a * b), -a / (b * (a + b)))
+        )
+        a, b = first[-1], second[-1]
+        right = _weighted(
+            points, dim, n - 3, 1, (b / (a * (a + b)), -(a + b) / (a * b), (2 * b + a) / (b * (a + b)))
+        )
+    else:
+        left = _weighted(points, dim, 0, 1, (-1.5, 2.0, -0.5)) / step
+        right = _weighted(points, dim, n - 3, 1, (0.5, -2.0, 1.5)) / step
+    return joining.cat([left, centre, right], dim)
+
+
+@composite(
+    samples=lambda: [
+        case(normal(5), name="vector"),
+        case(normal(4, 5), spacing=0.5, name="matrix"),
+        case(normal(4, 5), spacing=(2.0, 0.5), dim=(1, 0), edge_order=2, name="three points"),
+    ],
+)
+def gradient(input, *, spacing=None, dim=None, edge_order=1):
+    """The derivative of the function that ``input`` holds the values of, along each of the dimensions ``dim``
+    (all if None), as a tuple.
+
+    The values are ``spacing`` apart: a number for all, a list of a number for each dimension, or one of a
+    vector with the coordinates for each. Inside it is found from both neighbours, at the ends from two
+    points, or from three with an ``edge_order`` of 2. Raises RuntimeError for a dimension of fewer points.
+
+    >>> tg.gradient(tg.tensor([1.0, 4.0, 9.0, 16.0]))
+    (tensor([3., 4., 6., 7.]),)
+    """
+    check_tensor("gradient", input)
+    if input.dtype is uint8 or input.dtype is bool_:
+        raise RuntimeError(f"torch.gradient does not support {input.dtype.name} input.")
+    if type(edge_order) is bool or edge_order not in (1, 2):
+        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    dims, steps = _spacings(spacing, dim, input.ndim)
+    for d in dims:
+        if input.ndim == 0 or input.shape[d] < edge_order + 1:
+            raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
+    points = cast(input, promote_types(input.dtype, float32)) if input.is_floating_point() else _roomy(input)
+    found = []
+    for d, step in zip(dims, steps, strict=True):
+        slope = _slope(points, d, step, edge_order)
+        found.append(shaping._cast(slope, _area_dtype(input, step if isinstance(step, Tensor) else None)))
+    return tuple(found)
+
+
 def _panels(name, y, x, dx, dim):
     """Twice the area of every strip under the curve."""
     check_tensor(name, y)
@@ -318,6 +438,8 @@ def _area_dtype(y, x):
 def _dx(name, x, dx):
     if x is not None and dx is not None:
         raise TypeError(f"{name}() takes either x or dx, not both")
+    if isinstance(dx, bool):
+        raise RuntimeError(f"{name}: Currently, we only support dx as a real number.")
     return 1 if dx is None else dx
 
 
@@ -348,7 +470,7 @@ def trapz(y, x=None, *, dx=None, dim=-1):
     >>> tg.trapz(tg.tensor([1.0, 4.0, 2.0]))
     tensor(5.5000)
     """
-    return trapezoid(y, x, dx=dx, dim=dim)
+    return trapezoid(y, x, dx=float(dx) if isinstance(dx, int) else dx, dim=dim)
 
 
 @composite(single=True, samples=_CURVES)

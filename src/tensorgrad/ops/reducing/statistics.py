@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import builtins
+import math
+import operator
+
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, float32, promote_types
 from tensorgrad.core.declare import between, case, composite, integers, normal, primitive
+from tensorgrad.ops.making import spacing
 from tensorgrad.ops.matrices import products
-from tensorgrad.ops.reducing import reductions
+from tensorgrad.ops.reducing import reductions, scans
 from tensorgrad.ops.reducing.quantiles import SMALLER
-from tensorgrad.ops.reducing.reductions import added_up, all_dims, cast, check_tensor, kept
-from tensorgrad.ops.shapes import shaping
+from tensorgrad.ops.reducing.reductions import added_up, all_dims, cast, check_tensor, kept, named
+from tensorgrad.ops.shapes import joining, shaping
 
 # ---------------------------------------------------------------------------- variance
 
@@ -316,3 +321,178 @@ def histc(input, bins=100, min=0, max=0):
             kind = kind if np.isfinite(kind(bins) * kind(high - low)) else np.float64
         at = ((inside.astype(kind) - kind(low)) * kind(bins) / kind(high - low)).astype(np.int64)
     return np.bincount(np.minimum(at, bins - 1), minlength=bins).astype(input.dtype)
+
+
+Histogram = named("histogram", "hist", "bin_edges")
+Histogramdd = named("histogramdd", "hist", "bin_edges")
+
+
+@primitive(
+    nograd=("input", "edges", "weight"),
+    at=(),
+    samples=lambda: [
+        case(normal(9, 1), between(-1, 1, 1), (1,), name="no cells"),
+        case(between(0, 1, 9, 2), between(0, 1, 4), (2, 2), between(0, 1, 9), name="weights"),
+    ],
+)
+def _cells(input, edges, sizes, weight=None):
+    """How many of the points that are the rows of ``input`` lie in each cell of a grid, or the sum of their
+    weights; ``sizes`` says how many of the ``edges`` belong to each dimension.
+    """
+    inside = np.ones(len(input), bool)
+    at = np.zeros(len(input), np.int64)
+    start = 0
+    for d, size in enumerate(sizes):
+        lines, x = edges[start : start + size], input[:, d]
+        inside &= (x >= lines[0]) & (x <= lines[-1])
+        place = np.searchsorted(lines, x, "right") - 1
+        at = at * (size - 1) + np.minimum(place, size - 2)  # the last part has its right end too
+        start += size
+    shape = tuple(size - 1 for size in sizes)
+    if not shape or 0 in shape:
+        return np.zeros(shape, input.dtype)
+    weight = None if weight is None else weight[inside]
+    found = np.bincount(at[inside], weight, int(np.prod(shape)))
+    return found.reshape(shape).astype(input.dtype)
+
+
+def _even_edges(points, bins, range):
+    """The edges of as many equal parts as ``bins`` says of each dimension, in ``range`` or the points'."""
+    dims = points.shape[1]
+    if range is None:
+        low, high = [0.0] * dims, [1.0] * dims
+        if points.numel():
+            low, high = (each.tolist() for each in reductions.aminmax(points, dim=0))
+    elif len(range) != 2 * dims:
+        raise RuntimeError(
+            f"torch.histogramdd: for a {dims}-dimensional histogram range should have {2 * dims} elements, "
+            f"but got {len(range)}"
+        )
+    else:
+        low, high = list(map(float, range[::2])), list(map(float, range[1::2]))
+    found = []
+    for d, (least, most, count) in enumerate(zip(low, high, bins, strict=True)):
+        if not (math.isfinite(least) and math.isfinite(most)):
+            raise RuntimeError(f"torch.histogramdd: dimension {d}'s range [{least}, {most}] is not finite")
+        if least > most:
+            raise RuntimeError(
+                f"torch.histogramdd: min should not exceed max, but got min {least} max {most} for dimension "
+                f"{d}"
+            )
+        if count <= 0:
+            raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {count} for dimension {d}")
+        if least == most:
+            least, most = least - 0.5, most + 0.5
+        found.append(spacing.linspace(least, most, count + 1, dtype=points.dtype))
+    return found
+
+
+def _histogram(points, bins, range, weight, density):
+    """The histogram of the rows of a matrix, and the edges of its parts in each dimension."""
+    if not points.is_floating_point():
+        raise NotImplementedError(f'"histogramdd" not implemented for {points.dtype}')
+    dims = points.shape[1]
+    bins = [bins] * dims if isinstance(bins, int) else list(bins)
+    if len(bins) != dims:
+        raise RuntimeError(
+            f"torch.histogramdd: expected {dims} sequences of bin edges for a {dims}-dimensional histogram "
+            f"but got {len(bins)}"
+        )
+    if weight is not None and weight.dtype is not points.dtype:
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor should have the "
+            f"same dtype, but got input({points.dtype}), and weight({weight.dtype})"
+        )
+    if any(isinstance(each, Tensor) for each in bins):
+        if range is not None:
+            raise TypeError("histogram: a range goes with numbers of bins, not with their edges")
+        edges = []
+        for d, each in enumerate(bins):
+            if not isinstance(each, Tensor) or each.dtype is not points.dtype:
+                raise RuntimeError(
+                    "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got "
+                    f"input with dtype {points.dtype} and bins for dimension {d} with dtype "
+                    f"{getattr(each, 'dtype', type(each).__name__)}"
+                )
+            if each.ndim != 1 or each.numel() < 2:
+                raise RuntimeError(
+                    "torch.histogramdd: bins tensor should have one dimension and more than one element, but "
+                    f"got the shape {list(each.shape)} for dimension {d}"
+                )
+            edges.append(shaping.clone(each.detach()))
+    else:
+        edges = _even_edges(points, list(map(operator.index, bins)), range)
+    lines = joining.cat(edges or [points.new_zeros(0)])
+    found = _cells(points, lines, tuple([len(each) for each in edges]), weight)
+    if density:
+        found = found / reductions.sum(found)
+        for d, each in enumerate(edges):
+            shape = [-1 if k == d else 1 for k in builtins.range(dims)]
+            found = found / shaping.reshape(scans.diff(each), shape)
+    return found, tuple(edges)
+
+
+@composite(
+    method=True,
+    others=("bins",),
+    smooth=False,
+    samples=lambda: [
+        case(normal(8), 4, name="even"),
+        case(normal(2, 4), 3, range=(-1, 1), weight=between(0.5, 1, 2, 4), density=True, name="weights"),
+    ],
+)
+def histogram(input, bins, *, range=None, weight=None, density=False):
+    """The pair (hist, bin_edges): how many elements lie in each of ``bins`` equal parts of ``range`` (that of
+    the elements if None), or in the parts between the edges that a vector ``bins`` holds.
+
+    Each part has its left end, the last one its right end too. With ``weight`` these are added up in place of
+    the elements' number. With ``density`` the sum is divided by the whole and by each part's width.
+
+    >>> tg.histogram(tg.tensor([1.0, 2.0, 1.5]), 2, range=(0.0, 2.0)).hist
+    tensor([0., 3.])
+    """
+    check_tensor("histogram", input)
+    weight = None if weight is None else shaping.reshape(weight, (-1,))
+    if weight is not None and weight.numel() != input.numel():
+        raise RuntimeError(
+            "torch.histogram: if weight tensor is provided it should have the same shape as the input, "
+            f"but got {list(input.shape)} and {weight.numel()} weights"
+        )
+    points = shaping.reshape(input, (-1, 1))
+    found, edges = _histogram(points, [bins] if isinstance(bins, Tensor) else bins, range, weight, density)
+    return Histogram(found, edges[0])
+
+
+@composite(
+    others=("bins",),
+    smooth=False,
+    samples=lambda: [
+        case(normal(8, 2), [2, 3], name="even"),
+        case(normal(8, 2), 2, range=(-1, 1, -2, 2), weight=between(0.5, 1, 8), density=True, name="weights"),
+    ],
+)
+def histogramdd(input, bins, range=None, weight=None, density=False):
+    """The pair (hist, bin_edges) of points, whose coordinates the last dimension of ``input`` holds: how many
+    lie in each cell of a grid. ``bins`` says how many parts each dimension has, or is a list of vectors with
+    their edges; ``range`` holds both ends of the first dimension, of the second and so on.
+
+    The rest is that of `histogram`.
+
+    >>> tg.histogramdd(tg.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), bins=[2, 2]).hist
+    tensor([[0., 1.],
+            [1., 1.]])
+    """
+    check_tensor("histogramdd", input)
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"torch.histogramdd: input tensor should have at least 2 dimensions, but got {input.ndim}"
+        )
+    if weight is not None and tuple(weight.shape or (1,)) != tuple(input.shape[:-1]):
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided it should have the same shape as the input "
+            f"excluding its innermost dimension, but got input with shape {list(input.shape)} and weight "
+            f"with shape {list(weight.shape)}"
+        )
+    weight = None if weight is None else shaping.reshape(weight, (-1,))
+    points = shaping.reshape(input, (math.prod(input.shape[:-1]), input.shape[-1]))
+    return Histogramdd(*_histogram(points, bins, range, weight, density))

@@ -3,6 +3,6 @@
 from tensorgrad.data import *  # noqa: F403 - the names are in its __all__
 from tensorgrad.data import __all__
 
-from . import dataloader, dataset, sampler
+from . import dataloader, dataset, distributed, sampler
 
-__all__ = [*__all__, "dataloader", "dataset", "sampler"]
+__all__ = [*__all__, "dataloader", "dataset", "distributed", "sampler"]

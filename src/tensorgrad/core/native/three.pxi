@@ -1,0 +1,75 @@
+# Element by element, of three operands of one shape and dtype.
+
+cdef enum:                      # forms of ops of three
+    BY_TENSORS = 0
+    BY_NUMBER = 1               # the third is a number
+    BY_FACTOR = 2               # behind the three comes a number
+    BY_BOUNDS = 3               # the second or the third may be None
+
+
+cdef object hot_three(Op op, void **args, Py_ssize_t count):
+    """``_lerp(input, end, weight)`` and its kin."""
+    cdef KernelArgs a
+    cdef PyObject *operands[3]
+    cdef Tensor x, out
+    cdef Tensor number = None           # held while its memory is read
+    cdef Op named = <Op>CORE_OPS["_lerp"] if op.form == BY_NUMBER else op
+    cdef const Kernel **kernels = named.kernels
+    cdef int i
+    if count != (4 if op.form == BY_FACTOR else 3) or not isinstance(<object><PyObject *>args[0], Tensor):
+        return DECLINED
+    x = <Tensor><PyObject *>args[0]
+    if not tg_kernels or kernels[x.code] is NULL:
+        return DECLINED
+    begin(&a, 1)
+    values = [<object><PyObject *>args[i] for i in range(count)]
+    if op.form == BY_FACTOR or op.form == BY_NUMBER:
+        factor = values[count - 1]
+        if (type(factor) is not int and type(factor) is not float) or (
+                x.code != F64 and not -FLOAT32_MAX <= <double>factor <= FLOAT32_MAX):
+            return DECLINED
+        a.scalar[0] = factor
+    for i in range(3):
+        each = values[i]
+        if i == 2 and op.form == BY_NUMBER:
+            each = number = number_tensor(each, x.code)
+        elif each is None and op.form == BY_BOUNDS:
+            each = number = number_tensor(float("inf") if i == 2 else float("-inf"), x.code)
+        elif not isinstance(each, Tensor) or (<Tensor>each).code != x.code or not same_shape(<Tensor>each, x):
+            return DECLINED
+        operands[i] = <PyObject *>each
+    out = new_like(x, x.code)
+    if not map_args(&a, operands, 3, out):
+        return DECLINED
+    launch(kernels[x.code], &a)
+    return record(op, values, values[:len(op.tensor_params)], out, None)
+
+
+cdef object hot_add_product(Op op, void **args, Py_ssize_t count):
+    """``addcmul`` and ``addcdiv`` of tensors that need no more checks."""
+    cdef void *flat[4]
+    cdef Op inner = <Op>CORE_OPS["_" + op.__name__]
+    cdef Py_ssize_t i
+    if count < 3:
+        return DECLINED
+    for i in range(3):
+        flat[i] = args[i]
+    flat[3] = args[3] if count > 3 else <void *><PyObject *>op.defaults[3]
+    return hot_three(inner, flat, 4)
+
+
+cdef object hot_lerp(Op op, void **args, Py_ssize_t count):
+    """``lerp`` of the same, towards a tensor or a number."""
+    if count != 3:
+        return DECLINED
+    return hot_three(<Op>CORE_OPS["_lerp" if isinstance(<object><PyObject *>args[2], Tensor) else "_lerp_number"], args, 3)
+
+
+native("lerp", hot_lerp, NULL, 0)
+native("_lerp", hot_three, NULL, BY_TENSORS)
+native("_lerp_number", hot_three, NULL, BY_NUMBER)
+native("_addcmul", hot_three, NULL, BY_FACTOR)
+native("_addcdiv", hot_three, NULL, BY_FACTOR)
+native("_clamp_tensors", hot_three, NULL, BY_BOUNDS)
+native("addcmul", hot_add_product, NULL, 0)
+native("addcdiv", hot_add_product, NULL, 0)

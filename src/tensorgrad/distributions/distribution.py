@@ -1,0 +1,258 @@
+"""What all distributions share, and batches of one seen as a single event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import tensorgrad as tg
+from tensorgrad.core import Size, Tensor
+from tensorgrad.distributions import constraints
+
+
+def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
+    """Numbers and tensors as tensors of one shape; numbers take the dtype of the first tensor."""
+    for value in values:
+        if not isinstance(value, (Tensor, int, float)):
+            raise ValueError("Input arguments must all be instances of Number or Tensor")
+    dtype = next((v.dtype for v in values if isinstance(v, Tensor)), tg.get_default_dtype())
+    return tg.broadcast_tensors(*(v if isinstance(v, Tensor) else tg.tensor(v, dtype=dtype) for v in values))
+
+
+def summed(value: Tensor, count: int) -> Tensor:
+    """The sum over the last `count` dimensions."""
+    return value.flatten(-count).sum(-1) if count else value
+
+
+class Distribution:
+    """A distribution for each element of `batch_shape`, of events of `event_shape`.
+
+    A subclass says what its parameters must be (`arg_constraints`), and what its values are (`support`). Both
+    are checked, with ValueError, unless `validate_args` is False or `set_default_validate_args(False)` was
+    called.
+    """
+
+    has_rsample = False
+    has_enumerate_support = False
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
+    _validate_args = True
+
+    def __init__(self, batch_shape=(), event_shape=(), validate_args: bool | None = None):
+        self._batch_shape, self._event_shape = Size(batch_shape), Size(event_shape)
+        if validate_args is not None:
+            self._validate_args = validate_args
+        if not self._validate_args:
+            return
+        for name, constraint in self.arg_constraints.items():
+            value = self.__dict__.get(name)
+            if value is not None and not constraint.check(value).all():
+                raise ValueError(
+                    f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of "
+                    f"distribution {self!r} to satisfy the constraint {constraint!r}, but found invalid "
+                    f"values:\n{value}"
+                )
+
+    @staticmethod
+    def set_default_validate_args(value: bool) -> None:
+        """Whether distributions check their arguments when not told."""
+        if value not in (True, False):
+            raise ValueError(f"validate_args is True or False, not {value!r}")
+        Distribution._validate_args = value
+
+    @property
+    def batch_shape(self) -> Size:
+        return self._batch_shape
+
+    @property
+    def event_shape(self) -> Size:
+        return self._event_shape
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """What values it has."""
+        raise NotImplementedError
+
+    @property
+    def mean(self) -> Tensor:
+        raise NotImplementedError
+
+    @property
+    def mode(self) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} has no mode")
+
+    @property
+    def variance(self) -> Tensor:
+        raise NotImplementedError
+
+    @property
+    def stddev(self) -> Tensor:
+        return self.variance.sqrt()
+
+    def sample(self, sample_shape=()) -> Tensor:
+        """Values drawn, `sample_shape` of them for each of the batch; without a gradient."""
+        with tg.no_grad():
+            return self.rsample(sample_shape)
+
+    def rsample(self, sample_shape=()) -> Tensor:
+        """The same, with gradients to the parameters."""
+        raise NotImplementedError(f"{type(self).__name__} has no rsample: its values are steps")
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the density, or of the probability, at `value`."""
+        raise NotImplementedError
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """The probability of a value up to this one."""
+        raise NotImplementedError
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The value up to which there is this probability."""
+        raise NotImplementedError
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """All values, along a new first dimension."""
+        raise NotImplementedError
+
+    def entropy(self) -> Tensor:
+        raise NotImplementedError
+
+    def perplexity(self) -> Tensor:
+        return self.entropy().exp()
+
+    def expand(self, batch_shape: Sequence[int]) -> Distribution:
+        """The same distribution for each element of a larger batch."""
+        found = {}
+        for name, value in self._parameters().items():
+            rest = value.shape[len(self.batch_shape) :]
+            found[name] = value.expand(*batch_shape, *rest)
+        return type(self)(**found, validate_args=False)
+
+    def _parameters(self) -> dict[str, Tensor]:
+        """What it was made of."""
+        return {name: self.__dict__[name] for name in self.arg_constraints if name in self.__dict__}
+
+    def _extended_shape(self, sample_shape=()) -> tuple[int, ...]:
+        return (*sample_shape, *self._batch_shape, *self._event_shape)
+
+    def _validate_sample(self, value: Any) -> None:
+        if not self._validate_args:
+            return
+        if not isinstance(value, Tensor):
+            raise ValueError("The value argument to log_prob must be a Tensor")
+        shape = self._batch_shape + self._event_shape
+        start = value.ndim - len(self._event_shape)
+        if tuple(value.shape[max(start, 0) :]) != tuple(self._event_shape):
+            raise ValueError(
+                f"The right-most size of value must match event_shape: {list(value.shape)} vs "
+                f"{list(self._event_shape)}."
+            )
+        for n, own in zip(reversed(value.shape), reversed(shape)):
+            if n != 1 and own != 1 and n != own:
+                raise ValueError(
+                    f"Value is not broadcastable with batch_shape+event_shape: {list(value.shape)} vs "
+                    f"{list(shape)}."
+                )
+        if not self.support.check(value).all():
+            raise ValueError(
+                f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) to be "
+                f"within the support ({self.support!r}) of the distribution {self!r}, but found invalid "
+                f"values:\n{value}"
+            )
+
+    def __repr__(self) -> str:
+        parts = (f"{name}: {v if v.numel() == 1 else v.shape}" for name, v in self._parameters().items())
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+BOTH = ("probs", "logits")
+
+
+class ByProbability(Distribution):
+    """One that is given by `probs` or by `logits`, of which the other is found when asked for."""
+
+    binary = True
+    _said = "probs"
+
+    def _given(self, probs: Any, logits: Any) -> Any:
+        if (probs is None) == (logits is None):
+            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+        return logits if probs is None else probs
+
+    @cached_property
+    def logits(self) -> Tensor:
+        eps = tg.finfo(self.probs.dtype).eps
+        probs = self.probs.clamp(eps, 1 - eps)
+        return probs.log() - (-probs).log1p() if self.binary else probs.log()
+
+    @cached_property
+    def probs(self) -> Tensor:
+        return self.logits.sigmoid() if self.binary else self.logits.softmax(-1)
+
+    def _parameters(self):
+        found = super()._parameters()
+        return {name: value for name, value in found.items() if name == self._said or name not in BOTH}
+
+
+class Independent(Distribution):
+    """A distribution whose last batch dimensions are taken for one event: their log_probs are added up.
+
+    >>> from tensorgrad.distributions import Independent, Normal
+    >>> Independent(Normal(tg.zeros(3), tg.ones(3)), 1).log_prob(tg.zeros(3))
+    tensor(-2.7568)
+    """
+
+    def __init__(
+        self,
+        base_distribution: Distribution,
+        reinterpreted_batch_ndims: int,
+        validate_args: bool | None = None,
+    ):
+        batch = base_distribution.batch_shape
+        if reinterpreted_batch_ndims > len(batch):
+            raise ValueError(
+                "Expected reinterpreted_batch_ndims <= len(base_distribution.batch_shape), actual "
+                f"{reinterpreted_batch_ndims} vs {len(batch)}"
+            )
+        split = len(batch) - reinterpreted_batch_ndims
+        self.base_dist, self.reinterpreted_batch_ndims = base_distribution, reinterpreted_batch_ndims
+        super().__init__(batch[:split], batch[split:] + base_distribution.event_shape, validate_args)
+
+    @property
+    def has_rsample(self):  # type: ignore[override]
+        return self.base_dist.has_rsample
+
+    @property
+    def support(self):
+        return constraints.independent(self.base_dist.support, self.reinterpreted_batch_ndims)
+
+    @property
+    def mean(self):
+        return self.base_dist.mean
+
+    @property
+    def mode(self):
+        return self.base_dist.mode
+
+    @property
+    def variance(self):
+        return self.base_dist.variance
+
+    def sample(self, sample_shape=()):
+        return self.base_dist.sample(sample_shape)
+
+    def rsample(self, sample_shape=()):
+        return self.base_dist.rsample(sample_shape)
+
+    def log_prob(self, value):
+        return summed(self.base_dist.log_prob(value), self.reinterpreted_batch_ndims)
+
+    def entropy(self):
+        return summed(self.base_dist.entropy(), self.reinterpreted_batch_ndims)
+
+    def expand(self, batch_shape):
+        base = self.base_dist.expand((*batch_shape, *self.event_shape[: self.reinterpreted_batch_ndims]))
+        return Independent(base, self.reinterpreted_batch_ndims, validate_args=False)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.base_dist!r}, {self.reinterpreted_batch_ndims})"

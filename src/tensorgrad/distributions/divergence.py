@@ -1,0 +1,136 @@
+"""How far one distribution is from another: Kullback and Leibler's divergence, a formula for two classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorgrad as tg
+from tensorgrad.core import Tensor
+from tensorgrad.distributions import continuous, discrete
+from tensorgrad.distributions.distribution import Distribution, Independent, summed
+
+_FORMULAS: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {}
+
+
+def register_kl(type_p: type, type_q: type) -> Callable[[Callable], Callable]:
+    """Makes a function of both distributions the divergence of two classes.
+
+    >>> from tensorgrad.distributions import Normal, register_kl
+    >>> class Mine(Normal): pass
+    >>> @register_kl(Mine, Normal)
+    ... def divergence(p, q): return p.loc - q.loc
+    """
+    for each in (type_p, type_q):
+        if not (isinstance(each, type) and issubclass(each, Distribution)):
+            raise TypeError(f"expected a subclass of Distribution, but got {each!r}")
+
+    def keep(formula: Callable) -> Callable:
+        _FORMULAS[type_p, type_q] = formula
+        return formula
+
+    return keep
+
+
+def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
+    r"""The divergence :math:`\int p \log (p / q)` for each of the batch.
+
+    Raises NotImplementedError where no formula is known for both classes, or classes that they come from.
+
+    >>> from tensorgrad.distributions import Normal, kl_divergence
+    >>> kl_divergence(Normal(0.0, 1.0), Normal(1.0, 1.0))
+    tensor(0.5000)
+    """
+    for of_p in type(p).__mro__:
+        for of_q in type(q).__mro__:
+            formula = _FORMULAS.get((of_p, of_q))
+            if formula is not None:
+                return formula(p, q)
+    raise NotImplementedError(
+        f"No KL(p || q) is implemented for p type {type(p).__name__} and q type {type(q).__name__}"
+    )
+
+
+@register_kl(continuous.Normal, continuous.Normal)
+def _normal(p, q):
+    ratio = (p.scale / q.scale) ** 2
+    return 0.5 * (ratio + ((p.loc - q.loc) / q.scale) ** 2 - 1 - ratio.log())
+
+
+@register_kl(continuous.Laplace, continuous.Laplace)
+def _laplace(p, q):
+    ratio, away = p.scale / q.scale, (p.loc - q.loc).abs()
+    return -ratio.log() + away / q.scale + ratio * (-away / p.scale).exp() - 1
+
+
+@register_kl(continuous.Cauchy, continuous.Cauchy)
+def _cauchy(p, q):
+    apart = ((p.scale + q.scale) ** 2 + (p.loc - q.loc) ** 2).log()
+    return apart - (4 * p.scale * q.scale).log()
+
+
+@register_kl(continuous.Uniform, continuous.Uniform)
+def _uniform(p, q):
+    found = ((q.high - q.low) / (p.high - p.low)).log()
+    return found.masked_fill((q.low > p.low) | (q.high < p.high), float("inf"))
+
+
+@register_kl(continuous.Exponential, continuous.Exponential)
+def _exponential(p, q):
+    ratio = q.rate / p.rate
+    return -ratio.log() + ratio - 1
+
+
+@register_kl(continuous.MultivariateNormal, continuous.MultivariateNormal)
+def _multivariate_normal(p, q):
+    if p.event_shape != q.event_shape:
+        raise ValueError("KL-divergence between two Multivariate Normals with different event shapes")
+    roots = tg.broadcast_tensors(q._root, p._root)
+    ratio = tg.linalg.solve_triangular(*roots, upper=False).pow(2).sum((-2, -1))
+    away = (q.loc - p.loc).unsqueeze(-1)
+    root = q._root.expand(*away.shape[:-2], *q._root.shape[-2:])
+    squares = tg.linalg.solve_triangular(root, away, upper=False).squeeze(-1).pow(2).sum(-1)
+    return q._half_log_det() - p._half_log_det() + 0.5 * (ratio + squares - p.event_shape[0])
+
+
+@register_kl(discrete.Bernoulli, discrete.Bernoulli)
+def _bernoulli(p, q):
+    yes = p.probs * (_softplus(-q.logits) - _softplus(-p.logits))
+    no = (1 - p.probs) * (_softplus(q.logits) - _softplus(p.logits))
+    yes = yes.masked_fill(q.probs == 0, float("inf")).masked_fill(p.probs == 0, 0)
+    no = no.masked_fill(q.probs == 1, float("inf")).masked_fill(p.probs == 1, 0)
+    return yes + no
+
+
+def _softplus(x: Tensor) -> Tensor:
+    return tg.nn.functional.softplus(x, threshold=1e9)
+
+
+@register_kl(discrete.Categorical, discrete.Categorical)
+def _categorical(p, q):
+    found = p.probs * (p.logits - q.logits)
+    zeros = (q.probs == 0).expand_as(found)
+    found = found.masked_fill(zeros, float("inf"))
+    return found.masked_fill((p.probs == 0).expand_as(found), 0).sum(-1)
+
+
+@register_kl(discrete.OneHotCategorical, discrete.OneHotCategorical)
+def _one_hot_categorical(p, q):
+    return _categorical(p._categorical, q._categorical)
+
+
+@register_kl(discrete.Poisson, discrete.Poisson)
+def _poisson(p, q):
+    return p.rate * (p.rate.log() - q.rate.log()) - (p.rate - q.rate)
+
+
+@register_kl(discrete.Geometric, discrete.Geometric)
+def _geometric(p, q):
+    return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
+
+
+@register_kl(Independent, Independent)
+def _independent(p, q):
+    if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
+        raise NotImplementedError("two Independent of different reinterpreted_batch_ndims")
+    return summed(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)

@@ -1,0 +1,5 @@
+"""PyTorch's address for the sampler of several processes."""
+
+from tensorgrad.data.samplers import DistributedSampler
+
+__all__ = ["DistributedSampler"]

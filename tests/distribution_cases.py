@@ -1,0 +1,83 @@
+"""Distributions to be held against PyTorch's: by name, the parameters of one and of another.
+
+Where there is no other, no divergence is asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_rng = np.random.default_rng(0)
+
+
+def _real(*shape):
+    return _rng.standard_normal(shape)
+
+
+def _positive(*shape):
+    return _rng.uniform(0.2, 2.0, shape)
+
+
+def _chance(*shape):
+    return _rng.uniform(0.1, 0.9, shape)
+
+
+_root = _real(3, 3)
+COVARIANCE = _root @ _root.T + np.eye(3)
+COUNTS = np.array([3.0, 10.0, 50.0, 200.0])
+
+CASES = {
+    "Normal": [{"loc": _real(4), "scale": _positive(4)} for _ in range(2)],
+    "Laplace": [{"loc": _real(4), "scale": _positive(4)} for _ in range(2)],
+    "Cauchy": [{"loc": _real(4), "scale": _positive(4)} for _ in range(2)],
+    "Uniform": [{"low": _real(4) - width, "high": _real(4) + width} for width in (3.0, 9.0)],
+    "Exponential": [{"rate": _positive(4)} for _ in range(2)],
+    "Bernoulli": [{"probs": _chance(4)}, {"logits": _real(4)}],
+    "Geometric": [{"probs": _chance(4)}, {"logits": _real(4)}],
+    "Poisson": [{"rate": _positive(4) * 5} for _ in range(2)],
+    "Categorical": [{"probs": _positive(2, 5)}, {"logits": _real(2, 5)}],
+    "OneHotCategorical": [{"logits": _real(2, 5)}, {"probs": _positive(2, 5)}],
+    "Binomial": [{"total_count": COUNTS, "probs": _chance(4)}, None],
+    "MultivariateNormal": [
+        {"loc": _real(2, 3), "covariance_matrix": COVARIANCE},
+        {"loc": _real(3), "precision_matrix": COVARIANCE + np.eye(3)},
+    ],
+}  # fmt: skip
+SHAPES = [(), (3, 2)]
+
+
+def findings(name, lib, dists, to_array):
+    """What a library finds of a case, each as an array by name."""
+    found = {}
+
+    def made(parameters):
+        given = {key: lib.tensor(value.copy()).requires_grad_() for key, value in parameters.items()}
+        return given, getattr(dists, name)(**given)
+
+    first, second = CASES[name]
+    given, distribution = made(first)
+    for shape in SHAPES:
+        lib.manual_seed(5)
+        value = distribution.sample(shape)
+        log_prob = distribution.log_prob(value)
+        grads = lib.autograd.grad(log_prob.sum(), list(given.values()), retain_graph=True, allow_unused=True)
+        found[f"sample{shape}"], found[f"log_prob{shape}"] = to_array(value), to_array(log_prob)
+        for key, grad in zip(given, grads):
+            if grad is not None:
+                found[f"gradient{shape} {key}"] = to_array(grad)
+    if distribution.has_rsample:
+        lib.manual_seed(5)
+        drawn = distribution.rsample((2,))
+        grads = lib.autograd.grad((drawn * drawn).sum(), list(given.values()), retain_graph=True)
+        found.update({f"pathwise {key}": to_array(grad) for key, grad in zip(given, grads)})
+    for each in ("mean", "mode", "variance", "stddev"):
+        found[each] = to_array(getattr(distribution, each))
+    for each, argument in (("entropy", None), ("cdf", value), ("icdf", lib.full((4,), 0.3).double())):
+        try:
+            function = getattr(distribution, each)
+            found[each] = to_array(function() if argument is None else function(argument))
+        except NotImplementedError:
+            pass
+    if second is not None:
+        found["divergence"] = to_array(dists.kl_divergence(distribution, made(second)[1]))
+    return found
