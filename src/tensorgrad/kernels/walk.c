@@ -153,12 +153,49 @@ static void run_row(const Span *span, char *const *data, const int64_t *step, in
     }
 }
 
+/* Lines of 4-byte elements into columns of others: `to` has `rows` lines of `columns` elements, `from` the other way round. */
+static void turn_block(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns)
+{
+    for (int64_t c = 0; c < columns; c += 4) {
+        int64_t wide = columns - c < 4 ? columns - c : 4;
+        for (int64_t i = 0; i < wide; i++) {
+            PREFETCH(from + (c + i) * from_line + rows * 4);
+        }
+        for (int64_t r = 0; r < rows; r += 4) {
+            const char *in = from + c * from_line + r * 4;
+            char *out = to + r * to_line + c * 4;
+            uint32_t lines[16], turned[16];
+            if (wide == 4 && rows - r >= 4) {
+                for (int i = 0; i < 4; i++) {
+                    memcpy(lines + 4 * i, in + i * from_line, 16);
+                }
+                for (int i = 0; i < 4; i++) {
+                    for (int k = 0; k < 4; k++) {
+                        turned[4 * i + k] = lines[4 * k + i];
+                    }
+                }
+                for (int i = 0; i < 4; i++) {
+                    memcpy(out + i * to_line, turned + 4 * i, 16);
+                }
+                continue;
+            }
+            for (int64_t i = 0; i < rows - r && i < 4; i++) {
+                for (int64_t k = 0; k < wide; k++) {
+                    *(uint32_t *)(out + i * to_line + k * 4) = *(const uint32_t *)(in + k * from_line + i * 4);
+                }
+            }
+        }
+    }
+}
+
 /* Copies a block of rows and columns between two layouts, along whichever side is the closer in memory. Its lines lie far
    apart, so those of the block below, which comes next, are asked for already. */
 static void copy_block(char *to, int64_t to_row, int64_t to_step, const char *from, int64_t from_row, int64_t from_step,
                        int64_t rows, int64_t columns, int width)
 {
-    if (from_row == width || to_row == width) {
+    if (width == 4 && from_row == width && to_step == width) {
+        turn_block(to, to_row, from, from_step, rows, columns);
+    } else if (from_row == width || to_row == width) {
         for (int64_t c = 0; c < columns; c++) {
             PREFETCH(from + c * from_step + rows * from_row);
             PREFETCH_TO_WRITE(to + c * to_step + rows * to_row);

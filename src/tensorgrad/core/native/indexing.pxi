@@ -145,7 +145,7 @@ cdef inline object whole(object bound):
 cdef int set_item(Tensor x, object index, object value) except -1:
     """``x[index] = value``."""
     cdef Tensor target, source
-    if isinstance(index, Tensor) and (<Tensor>index).code == BOOL and IS_FLOAT[x.code] and (<Tensor>index).nd and (
+    if isinstance(index, Tensor) and (<Tensor>index).code == BOOL and x.code in (F32, F64) and (<Tensor>index).nd and (
             type(value) in (int, float)) and same_shape(x, <Tensor>index):
         CORE_OPS["masked_fill_"](x, index, value)
         return 0

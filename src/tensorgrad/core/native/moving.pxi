@@ -51,10 +51,12 @@ cdef object hot_roll(Op op, void **args, Py_ssize_t count):
         return DECLINED
     moved = only(<object><PyObject *>args[1])
     wanted = given_or_default(op, args, count, 2)
-    flat = wanted is None or wanted == ()
+    flat = wanted is None or (type(wanted) is tuple and len(<tuple>wanted) == 0)
     wanted = 0 if flat else only(wanted)
     if type(moved) is not int or type(wanted) is not int or not -(1 << 62) < moved < 1 << 62 or (flat and not op.form):
         return DECLINED
+    if flat and tg_grad and needs_grad(x):
+        return DECLINED                 # recorded as that of a vector
     x = contiguous_of(x) if flat else x
     out = new_like(x, x.code)
     line, to = x, out
@@ -71,9 +73,7 @@ cdef object hot_roll(Op op, void **args, Py_ssize_t count):
     if shift:
         copy_into(slice_raw(to, dim, 0, shift, 1), slice_raw(line, dim, extent - shift, shift, 1))
     given = <Tensor><PyObject *>args[0]
-    if tg_grad and IS_FLOAT[x.code] and needs_grad(<Tensor>given):
-        if flat:
-            return DECLINED
+    if not flat and tg_grad and IS_FLOAT[x.code] and needs_grad(<Tensor>given):
         record(<Op>CORE_OPS["_roll"], [given, (moved,), (dim,)], [given], out, None)
     return out
 
@@ -164,7 +164,7 @@ cdef object hot_pad(Op op, void **args, Py_ssize_t count):
         return DECLINED
     if type(value) is int and not -EXACT < value < EXACT:
         return DECLINED
-    value = fitting(value, x.code, False)
+    value = fitting(value, x.code, True)
     n = <int>len(given)
     for i in range(n):
         if type(given[i]) is not int or not -(1 << 40) < given[i] < 1 << 40:
