@@ -65,6 +65,8 @@ else:
     STORED = "-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign"
     if accepts(STORED):
         FOR_MODULES.append(STORED)
+    # Padding in front of functions and loops is a twentieth of what Cython writes, and gains nothing there.
+    FOR_MODULES += ["-fno-align-functions", "-fno-align-jumps", "-fno-align-loops"]
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
 COMPACT = (
@@ -81,16 +83,19 @@ FLAGS = os.environ.get("TENSORGRAD_FLAGS", "").split()
 V2 = ["-msse3", "-mssse3", "-msse4.1", "-msse4.2", "-mpopcnt"]
 V3 = [*V2, "-mavx", "-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mlzcnt", "-mf16c"]
 V4 = [*V3, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
-# v2 is for CPUs of before 2013 and for emulators, and a third smaller so. Short sums take twice as long,
-# all else as long.
-LEVELS = {"v2": V2 + FOR_SIZE, "v3": V3, "v4": V4} if X86_LEVELS else {"baseline": []}
+LEVELS = {"v2": V2, "v3": V3, "v4": V4} if X86_LEVELS else {"baseline": []}
+# v2 is for CPUs of before 2013 and for emulators: compiled for size, with vectors where most of a network's
+# time goes, and where a loop's length is known to be a multiple of theirs. Short sums take twice as long.
+KNOWN_LENGTHS = ["-fvect-cost-model=very-cheap"] if accepts("-fvect-cost-model=very-cheap") else []
+VECTORS_OF_V2 = ("map.c", "reduce.c", "rows.c")
 
 # Built once, for any CPU: the choice of the level, the launch, the threads. All other files are per level.
 ONCE = [f"{KERNELS}/{name}.c" for name in ("dispatch", "launch", "pool")]
 PER_LEVEL = sorted(set(glob(f"{KERNELS}/*.c")) - set(ONCE))
-# Files whose loops wait for memory, not for arithmetic: v4 has v3's (entries.h).
+# Files whose loops wait for memory more than for arithmetic, and layers of float64: v4 has v3's (entries.h).
 NARROW = (
-    "channels", "copies", "indices", "moving", "pooling", "reduce_other", "resampling", "scan", "sorting",
+    "attention_f64", "channels", "conv_f64", "copies", "distances", "indices", "lines", "losses", "moving",
+    "point_losses", "pooling", "recurrent_f64", "reduce", "reduce_other", "resampling", "scan", "sorting",
     "step", "systems",
 )  # fmt: skip
 UP_TO_V3 = [f"{KERNELS}/{name}.c" for name in NARROW]
@@ -137,6 +142,13 @@ def c_libraries():
 
 
 LIBRARIES = c_libraries()
+
+
+def flags_of(library, file):
+    """How much code a file of kernels may become."""
+    if library == "kernels_v2":
+        return FOR_SIZE + KNOWN_LENGTHS if file in VECTORS_OF_V2 else ["-Os"]
+    return FOR_SIZE if file in COMPACT else ONE_COPY if file in ASKING else []
 
 
 def source_of(module):
@@ -235,9 +247,7 @@ class BuildLibraries(build_clib):
             output_dir=folder,
             macros=build["macros"],
             include_dirs=[KERNELS],
-            extra_postargs=build["cflags"]
-            + (FOR_SIZE if source.endswith(COMPACT) else ONE_COPY if source.endswith(ASKING) else [])
-            + FLAGS,
+            extra_postargs=build["cflags"] + flags_of(name, os.path.basename(source)) + FLAGS,
         )
         return target, True
 

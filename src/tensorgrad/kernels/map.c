@@ -433,11 +433,11 @@ WHERE(64, uint64_t)
 
 /* A lerp starts from the end that is nearer; of a clamp the upper bound wins, and a NaN bound makes NaN. */
 #define LERP(x, y, w) (((w) < 0.5f) & ((w) > -0.5f) ? (x) + (w) * ((y) - (x)) : (y) - ((y) - (x)) * (1 - (w)))
-#define RAISED(x, low) (((x) < (low)) | ((low) != (low)) ? (low) : (x))
+#define AT_LEAST(x, low) (((x) < (low)) | ((low) != (low)) ? (low) : (x))
 POINT3(addcmul, x + s0 * y * z)
 POINT3(addcdiv, x + s0 * y / z)
 POINT3(lerp, LERP(x, y, z))
-POINT3(clamp_tensors, ((RAISED(x, y) > z) | (z != z)) ? z : RAISED(x, y))
+POINT3(clamp_tensors, ((AT_LEAST(x, y) > z) | (z != z)) ? z : AT_LEAST(x, y))
 
 /* data = x, kept (bytes), out: x times scalar[0] where it is kept, times 0 elsewhere. */
 #define DROPOUT(T, type)                                                                                \

@@ -2,6 +2,7 @@
 #ifndef TENSORGRAD_MATH64_H
 #define TENSORGRAD_MATH64_H
 
+#include "angles64.h"
 #include "special.h"
 
 /* Klambauer and others, "Self-Normalizing Neural Networks", 2017. */

@@ -104,7 +104,7 @@ cdef object hot_loss(Op op, void **args, Py_ssize_t count):
         return DECLINED
     x = own_x = <Tensor><PyObject *>args[0]
     y = own_y = <Tensor><PyObject *>args[1]
-    if not tg_kernels or op.kernels[x.code] is NULL or not x.count or not same_shape(x, y) or (
+    if not tg_kernels or op.kernels[x.code] is NULL or not x.count or not same_shape(x, y) or y.code == BOOL or (
             y.code != x.code and (IS_FLOAT[y.code] or op.form & SAME_DTYPE)) or (op.form & FIXED_TARGET and needs_grad(y)):
         return DECLINED
     if not read_loss(op, args, count, x, &call):

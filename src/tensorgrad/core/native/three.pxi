@@ -73,3 +73,51 @@ native("_addcdiv", hot_three, NULL, BY_FACTOR)
 native("_clamp_tensors", hot_three, NULL, BY_BOUNDS)
 native("addcmul", hot_add_product, NULL, 0)
 native("addcdiv", hot_add_product, NULL, 0)
+
+
+# ---------------------------------------------------------------------------- a choice between two operands
+
+cdef object choose(Op op, Tensor mask, Tensor x, Tensor y, list inputs):
+    """``x`` where the mask, else ``y``: of the shape of ``x``, to which the others broadcast."""
+    cdef KernelArgs args
+    cdef PyObject *operands[3]
+    cdef Tensor out
+    if not tg_kernels or mask.code != BOOL or x.code != y.code or OP_WHERE.kernels[x.code] is NULL or not (
+            fits_into(mask, x) and fits_into(y, x)):
+        return DECLINED
+    out = new_like(x, x.code)
+    operands[0] = <PyObject *>mask
+    operands[1] = <PyObject *>x
+    operands[2] = <PyObject *>y
+    begin(&args, 1)
+    if not map_args(&args, operands, 3, out):
+        return DECLINED
+    launch(OP_WHERE.kernels[x.code], &args)
+    return record(op, list(inputs), inputs, out, None)
+
+
+cdef object hot_where(Op op, void **args, Py_ssize_t count):
+    mask = <object><PyObject *>args[0] if count == 3 else None
+    if not isinstance(mask, Tensor) or not isinstance(<object><PyObject *>args[1], Tensor) or not isinstance(
+            <object><PyObject *>args[2], Tensor):
+        return DECLINED
+    x = <object><PyObject *>args[1]
+    y = <object><PyObject *>args[2]
+    if not same_shape(<Tensor>x, <Tensor>y):
+        return DECLINED
+    return choose(op, <Tensor>mask, <Tensor>x, <Tensor>y, [mask, x, y])
+
+
+native("_where", hot_where, NULL, 0)
+
+
+cdef object hot_keep(Op op, void **args, Py_ssize_t count):
+    """The input where the mask, else 0."""
+    x = <object><PyObject *>args[0] if count == 2 else None
+    if not isinstance(x, Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
+        return DECLINED
+    mask = <object><PyObject *>args[1]
+    return choose(op, <Tensor>mask, <Tensor>x, number_tensor(0, (<Tensor>x).code), [x, mask])
+
+
+native("_keep", hot_keep, NULL, 0)
