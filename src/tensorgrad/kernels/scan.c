@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "entries.h"
+#include "vmath64.h"
 
 #define ABREAST 4       /* rows at a time: one alone waits for each sum, and more fall on one set of the cache */
 #define COLUMNS 64      /* lines side by side of a unit */
@@ -70,17 +71,14 @@ static int64_t scan_units(const KernelArgs *a)
             sum[l] = 0;                                                                                                \
         }                                                                                                              \
         for (int64_t i = 0; i < length; i++) {                                                                         \
+            INDEPENDENT                                                                                                \
             for (int l = 0; l < lines; l++) {                                                                          \
                 double each = (double)x[l * apart], top = largest[l];                                                  \
-                if (each == top) {                                                                                     \
-                    sum[l] += 1;                                                                                       \
-                } else if (each < top) {                                                                               \
-                    sum[l] += exp(each - top);                                                                         \
-                } else {                                                                                               \
-                    sum[l] = sum[l] * exp(top - each) + 1;                                                             \
-                    largest[l] = top = each;                                                                           \
-                }                                                                                                      \
-                out[l * apart] = (type)(top + log(sum[l]));                                                            \
+                double share = exp64(each == top ? 0.0 : -fabs(each - top));                                           \
+                int above = !(each <= top);                                                                            \
+                sum[l] = above ? sum[l] * share + 1 : sum[l] + share;                                                  \
+                largest[l] = above ? each : top;                                                                       \
+                out[l * apart] = (type)(largest[l] + log64(sum[l]));                                                   \
             }                                                                                                          \
             x += step;                                                                                                 \
             out += step;                                                                                               \
@@ -108,6 +106,6 @@ const Kernel LEVEL(scan_entries)[] = {
     BOTH_FLOATS(cumsum, 0.5f, 0.5f, LINES)
     BOTH_FLOATS(reversed_cumsum, 0.5f, 0.5f, LINES)
     BOTH_FLOATS(cumprod, 0.5f, 0.5f, LINES)
-    BOTH_FLOATS(logcumsumexp, 20, 20, LINES)
+    BOTH_FLOATS(logcumsumexp, 5, 5, LINES)
     {NULL},
 };

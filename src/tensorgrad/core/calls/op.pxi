@@ -94,7 +94,7 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     cdef list values
     cdef object out = None
     if names is NULL:
-        if op.hot is not NULL and are_plain(args, count):
+        if op.hot is not NULL and (count <= op.positional or op.variadic >= 0) and are_plain(args, count):
             found = op.hot(op, <void **>args, count)
             if found is not DECLINED:
                 return found

@@ -222,6 +222,130 @@ cdef object hot_triangle(Op op, void **args, Py_ssize_t count):
     return out
 
 
+cdef bint read_patches(void **args, int first, int64_t settings[4][2]) except -1:
+    """Kernel, dilation, padding and stride, a pair each; False where they are no pairs of numbers."""
+    cdef int i, k
+    for i in range(4):
+        pair = <object><PyObject *>args[first + i]
+        if type(pair) is not tuple or len(<tuple>pair) != 2:
+            return False
+        for k in range(2):
+            each = (<tuple>pair)[k]
+            if type(each) is not int or not 0 <= each < 1 << 30:
+                return False
+            settings[i][k] = each
+    return settings[0][0] > 0 and settings[0][1] > 0 and settings[3][0] > 0 and settings[3][1] > 0
+
+
+cdef Tensor taps_of(Tensor full, int64_t settings[4][2], Py_ssize_t *shape):
+    """A view of padded images: what each tap of a kernel meets, {batch, channels, kernel, places}."""
+    cdef Py_ssize_t steps[6]
+    cdef int k
+    for k in range(2):
+        shape[k] = shape_of(full)[k]
+        steps[k] = strides_of(full)[k]
+        shape[2 + k] = settings[0][k]
+        steps[2 + k] = strides_of(full)[2 + k] * settings[1][k]
+        shape[4 + k] = (shape_of(full)[2 + k] - settings[1][k] * (settings[0][k] - 1) - 1) // settings[3][k] + 1
+        steps[4 + k] = strides_of(full)[2 + k] * settings[3][k]
+        if shape[4 + k] < 1 or settings[1][k] * (settings[0][k] - 1) >= shape_of(full)[2 + k]:
+            return None
+    return view_of(full, 6, shape, steps, full.at)
+
+
+cdef Tensor inside_of(Tensor full, int64_t settings[4][2], Py_ssize_t height, Py_ssize_t width):
+    """Padded images without their padding."""
+    return slice_raw(slice_raw(full, 2, settings[2][0], height, 1), 3, settings[2][1], width, 1)
+
+
+cdef Tensor around(Tensor x, Py_ssize_t height, Py_ssize_t width, int64_t settings[4][2], bint zero):
+    """Room for images and their padding, of the batch and dtype of ``x``; zeros, where there is padding or ``zero``."""
+    cdef Py_ssize_t shape[4]
+    cdef Tensor full
+    shape[0], shape[1] = shape_of(x)[0], shape_of(x)[1]
+    shape[2], shape[3] = height + 2 * settings[2][0], width + 2 * settings[2][1]
+    full = new_tensor(4, shape, x.code)
+    if zero or settings[2][0] or settings[2][1]:
+        fill_raw(full, 0.0)
+    return full
+
+
+cdef object hot_im2col(Op op, void **args, Py_ssize_t count):
+    """``_im2col(input, kernel, dilation, padding, stride)``."""
+    cdef int64_t settings[4][2]
+    cdef Py_ssize_t shape[6]
+    cdef Py_ssize_t whole[3]
+    cdef Tensor x = tensor_at(args, count)
+    cdef Tensor full, taps, out
+    if x is None or not tg_kernels or count != 5 or x.nd != 4 or x.count == 0 or not read_patches(args, 1, settings):
+        return DECLINED
+    full = around(x, shape_of(x)[2], shape_of(x)[3], settings, False)
+    copy_into(inside_of(full, settings, shape_of(x)[2], shape_of(x)[3]), x)
+    taps = taps_of(full, settings, shape)
+    if taps is None:
+        return DECLINED
+    whole[0], whole[1], whole[2] = shape[0], shape[1] * shape[2] * shape[3], shape[4] * shape[5]
+    out = new_tensor(3, whole, x.code)
+    copy_into(contiguous_view(out, 6, shape), taps)
+    if tg_grad and IS_FLOAT[x.code] and needs_grad(x):
+        record(op, [x, *[<object><PyObject *>args[i] for i in range(1, 5)]], [x], out, None)
+    return out
+
+
+cdef Tensor contiguous_view(Tensor x, int nd, Py_ssize_t *shape):
+    """Contiguous memory as another shape."""
+    cdef Py_ssize_t steps[MAX_DIMS]
+    cdef Py_ssize_t step = ITEMSIZE[x.code]
+    cdef int d
+    for d in range(nd - 1, -1, -1):
+        steps[d] = step
+        step *= shape[d]
+    return view_of(x, nd, shape, steps, x.at)
+
+
+cdef object hot_col2im(Op op, void **args, Py_ssize_t count):
+    """``_col2im(input, size, kernel, dilation, padding, stride)``: tap by tap, each added where it lies."""
+    cdef int64_t settings[4][2]
+    cdef Py_ssize_t shape[6]
+    cdef Py_ssize_t lead[2]
+    cdef KernelArgs a
+    cdef PyObject *operands[2]
+    cdef Tensor x = tensor_at(args, count)
+    cdef Tensor columns, full, taps, under, part, given, batch
+    cdef Py_ssize_t height, width, i, j
+    if x is None or not tg_kernels or count != 6 or x.nd != 3 or x.count == 0 or OP_ADD.kernels[x.code] is NULL or not (
+            read_patches(args, 2, settings)):
+        return DECLINED
+    size = <object><PyObject *>args[1]
+    if (type(size) is not tuple and type(size) is not Size) or len(size) != 2 or type(size[0]) is not int or (
+            type(size[1]) is not int) or not (0 < size[0] < 1 << 30 and 0 < size[1] < 1 << 30):
+        return DECLINED
+    height, width = size[0], size[1]
+    columns = contiguous_of(x)
+    lead[0], lead[1] = shape_of(columns)[0], shape_of(columns)[1] // (settings[0][0] * settings[0][1])
+    batch = view_of(columns, 2, lead, strides_of(columns), columns.at)
+    full = around(batch, height, width, settings, True)
+    taps = taps_of(full, settings, shape)
+    if taps is None or shape[1] * shape[2] * shape[3] != shape_of(columns)[1] or shape[4] * shape[5] != shape_of(columns)[2]:
+        return DECLINED
+    given = contiguous_view(columns, 6, shape)
+    for i in range(shape[2]):
+        for j in range(shape[3]):
+            under = slice_raw(slice_raw(taps, 2, i, 1, 1), 3, j, 1, 1)
+            part = slice_raw(slice_raw(given, 2, i, 1, 1), 3, j, 1, 1)
+            operands[0] = <PyObject *>under
+            operands[1] = <PyObject *>part
+            begin(&a, 1)
+            if not map_args(&a, operands, 2, under):
+                return DECLINED
+            launch(OP_ADD.kernels[x.code], &a)
+    if settings[2][0] or settings[2][1]:
+        full = clone_raw(inside_of(full, settings, height, width))
+    if tg_grad and IS_FLOAT[x.code] and needs_grad(x):
+        record(op, [x, *[<object><PyObject *>args[i] for i in range(1, 6)]], [x], full, None)
+    return full
+
+
 native("flip", hot_flip, NULL, 0)
 native("_roll", hot_roll, NULL, 0)
 native("roll", hot_roll, NULL, 1)
@@ -231,3 +355,5 @@ native("constant_pad_nd", hot_pad, NULL, PADS)
 native("pad", hot_pad, NULL, PADS_BY_MODE)
 native("tril", hot_triangle, NULL, 0)
 native("triu", hot_triangle, NULL, 1)
+native("_im2col", hot_im2col, NULL, 0)
+native("_col2im", hot_col2im, NULL, 0)

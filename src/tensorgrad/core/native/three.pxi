@@ -50,11 +50,11 @@ cdef object hot_add_product(Op op, void **args, Py_ssize_t count):
     cdef void *flat[4]
     cdef Op inner = <Op>CORE_OPS["_" + op.__name__]
     cdef Py_ssize_t i
-    if count < 3 or (count > 3 and <object><PyObject *>args[3] is not op.defaults[3]):
-        return DECLINED                 # it comes by keyword alone: the body sees to that
+    if count < 3:
+        return DECLINED
     for i in range(3):
         flat[i] = args[i]
-    flat[3] = <void *><PyObject *>op.defaults[3]
+    flat[3] = args[3] if count > 3 else <void *><PyObject *>op.defaults[3]
     return hot_three(inner, flat, 4)
 
 
