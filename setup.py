@@ -65,8 +65,6 @@ else:
     STORED = "-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign"
     if accepts(STORED):
         FOR_MODULES.append(STORED)
-    # Padding in front of functions and loops is a twentieth of what Cython writes, and gains nothing there.
-    FOR_MODULES += ["-fno-align-functions", "-fno-align-jumps", "-fno-align-loops"]
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
 COMPACT = (
