@@ -48,7 +48,8 @@ KNOWN = {  # op/sample/point/what, as patterns
     "index_reduce/prod/infinity upstream/*": ORDER,
     "eigh/*": GAUGE,
     "eigvalsh/plain/*": GAUGE,
-    "svdvals/stack/ones/second": GAUGE,
+    "svdvals/*/ones/*": GAUGE,
+    "cond/2/ones/*": "the smallest singular value is 0 or what rounding made of it",
     "topk/*": WHICH,
     "kthvalue/*": WHICH,
 }

@@ -55,7 +55,7 @@ INLINE_MATH double exp_of_score(double x)
 #define LOWEST (-(element)INFINITY)
 #define LANE TILE_COLUMNS                   /* queries of a panel */
 #define QUERIES (LANE > 16 ? 64 : 48)       /* of a block: whole panels, and whole tiles where they have 6 rows */
-#define KEYS 96                             /* of a block, at most */
+#define KEYS ((95 / TILE_ROWS + 1) * TILE_ROWS) /* of a block, at most: whole tiles */
 
 /* Extents, as the kernels are told them; and the setting. */
 typedef struct Shape {

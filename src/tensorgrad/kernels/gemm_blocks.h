@@ -2,7 +2,7 @@
  * by measuring (README.md): AVX-512 reads B in place until it is large, narrower vectors read it more often and gain from
  * packing early.
  *
- * Every way through here gives an element the same bits: a block of k, which depends on the depth alone, is summed in order
+ * Every way through here gives an element the same bits: a part of k, which depends on the depth alone, is summed in order
  * from 0 and then added to C. So a product may be cut anywhere along its rows and columns.
  */
 #ifndef TENSORGRAD_GEMM_BLOCKS_H
@@ -12,10 +12,11 @@
 #include "gemm_tile.h"
 #include "pool.h"
 
+#define SUM_DEPTH 256                           /* products, about, that are summed before they are added to C */
 #if MASKED
 #define BLOCK_DEPTH 1024
 #else
-#define BLOCK_DEPTH 256
+#define BLOCK_DEPTH SUM_DEPTH
 #endif
 #define BLOCK_ROWS (16 * TILE_ROWS)
 #define BLOCK_COLUMNS (4096 / ELEMENT_BYTES)
@@ -30,10 +31,11 @@ static int64_t balanced(int64_t total, int64_t limit, int64_t unit)
     return parts <= 1 ? total : divide_up(divide_up(total, parts), unit) * unit;
 }
 
-/* The depth of a block: of the whole product's depth alone, so that sums are cut in the same places whoever computes them. */
-static int64_t block_depth(int64_t depth)
+/* The depth of a block that is packed, or of its sums: of the whole product's depth alone, so that sums are cut in the same
+   places whoever computes them. */
+static int64_t part_of_depth(int64_t depth, int64_t limit)
 {
-    return depth > BLOCK_DEPTH + BLOCK_DEPTH / 4 ? balanced(depth, BLOCK_DEPTH, 8) : depth;
+    return depth > limit + limit / 4 ? balanced(depth, limit, 8) : depth;
 }
 
 static void multiply(const Product *p);
@@ -110,7 +112,7 @@ static int choose_packing(const Product *p, Packing *packing)
     int64_t a_step = (transposed ? p->a_column : p->a_row) * ELEMENT_BYTES;
     int64_t a_bytes = p->depth * p->rows * ELEMENT_BYTES;
     int64_t b_bytes = p->depth * p->columns * ELEMENT_BYTES;
-    packing->depth = block_depth(p->depth);
+    packing->depth = part_of_depth(p->depth, BLOCK_DEPTH);
     packing->b = p->b_column != 1;
     packing->a = p->columns > 2 * TILE_COLUMNS;
 #if MASKED
@@ -180,8 +182,7 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
     int transposed = p->a_column != 1;
     int64_t columns = smaller(TILE_COLUMNS, p->columns - column);
     const element *a = transposed ? p->a + rows->first + k * p->a_column : p->a + rows->first * p->a_row + k;
-    Tile tile = {depth, a, transposed ? p->a_column : p->a_row, b, b_step, NULL, p->c_row,
-                 p->bias ? p->bias + column : NULL, flags, 0};
+    Tile tile = {0, a, transposed ? p->a_column : p->a_row, b, b_step, NULL, p->c_row, p->bias ? p->bias + column : NULL, 0, 0};
     if (packing->a) {
         a = packing->a_memory;
         tile.a_step = transposed ? TILE_ROWS : depth + ROW_PADDING;
@@ -193,7 +194,7 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
         tile.bias = bias;
     }
 #endif
-    int64_t i = 0;
+    int64_t i = 0, part = part_of_depth(depth, SUM_DEPTH), a_part = transposed ? tile.a_step : 1;
     for (int64_t t = 0; t < rows->tiles; t++) {
         int64_t height = rows->height + (t < rows->taller);
         element *c = p->c + (rows->first + i) * p->c_row + column;
@@ -203,7 +204,15 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
             tile.a = a + i * tile.a_step;
         }
         tile.c = c;
-        run_columns(tile, height, columns, transposed);
+        tile.b = b;
+        for (int64_t q = 0; q < depth; q += part) {
+            tile.depth = smaller(part, depth - q);
+            tile.flags = q ? flags | GEMM_ACCUMULATE : flags;
+            tile.flags &= q + part < depth ? GEMM_ACCUMULATE : ~0;
+            run_columns(tile, height, columns, transposed);
+            tile.a += part * a_part;
+            tile.b += part * b_step;
+        }
         i += height;
     }
 }
@@ -276,7 +285,8 @@ static void multiply(const Product *p)
 {
     Packing packing;
 #if MASKED
-    if (p->rows <= TILE_ROWS && p->columns <= TILE_COLUMNS && p->depth == block_depth(p->depth) && multiply_tiny(p)) {
+    if (p->rows <= TILE_ROWS && p->columns <= TILE_COLUMNS && p->depth == part_of_depth(p->depth, SUM_DEPTH) &&
+        multiply_tiny(p)) {
         return;
     }
 #endif

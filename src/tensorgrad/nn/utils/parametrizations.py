@@ -113,8 +113,8 @@ def spectral_norm(
     in training.
 
     >>> layer = nn.utils.parametrizations.spectral_norm(nn.Linear(20, 40), n_power_iterations=50)
-    >>> tg.linalg.matrix_norm(layer.weight, 2).item()
-    1.0...
+    >>> f"{tg.linalg.matrix_norm(layer.weight, 2).item():.4f}"
+    '1.0000'
     """
     weight = _tensor_of(module, name)
     dim = default_dim(module) if dim is None else dim
