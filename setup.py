@@ -167,8 +167,7 @@ def extension(module, parts):
         extra_link_args=FLAGS or (["-s"] if LINUX else []),
         libraries=libraries,
         depends=[f"{KERNELS}/kernel.h", f"{PACKAGE}/_kernels.pxd"]
-        + [path for part in parts for path in glob(part)]
-        + (sorted(glob(f"{KERNELS}/*.[ch]")) if holds_kernels else []),
+        + [path for part in parts for path in glob(part)],
     )
 
 
