@@ -155,8 +155,8 @@ static int64_t keys_of_block(int64_t keys)
     return divide_up(divide_up(keys, divide_up(keys, KEYS)), TILE_ROWS) * TILE_ROWS;
 }
 
-/* C[rows][columns] (+)= A B, where B has whole vectors of columns. A is [depth][rows] where it is turned. */
-static NEVER_INLINE void multiply(int64_t rows, int64_t columns, int64_t depth, const element *a, int64_t a_step, int turned,
+/* C[rows][columns] (+)= A B, where B has whole vectors of columns. */
+static NEVER_INLINE void multiply(int64_t rows, int64_t columns, int64_t depth, const element *a, int64_t a_row, int64_t a_column,
                                   const element *b, int64_t b_step, element *c, int64_t c_step, int flags)
 {
     int64_t tiles = divide_up(rows, TILE_ROWS);
@@ -164,17 +164,17 @@ static NEVER_INLINE void multiply(int64_t rows, int64_t columns, int64_t depth, 
         int64_t wide = smaller(TILE_COLUMNS, columns - j), row = 0;
         for (int64_t t = 0; t < tiles; t++) {
             int64_t height = rows / tiles + (t < rows % tiles);
-            const element *from = a + (turned ? row : row * a_step);
+            const element *from = a + row * a_row;
             element *to = c + row * c_step + j;
 #if VECTOR_TYPES
-            Tile tile = {depth, from, a_step, b + j, b_step, to, c_step, NULL, flags, 0};
-            run_columns(tile, height, wide, turned);
+            Tile tile = {depth, from, a_row, a_column, b + j, b_step, to, c_step, NULL, flags, 0};
+            run_columns(tile, height, wide);
 #else
             for (int64_t r = 0; r < height; r++) {
                 for (int64_t q = 0; q < wide; q++) {
                     element sum = 0;
                     for (int64_t k = 0; k < depth; k++) {
-                        sum += (turned ? from[k * a_step + r] : from[r * a_step + k]) * b[k * b_step + j + q];
+                        sum += from[r * a_row + k * a_column] * b[k * b_step + j + q];
                     }
                     to[r * c_step + q] = sum + (flags & GEMM_ACCUMULATE ? to[r * c_step + q] : 0);
                 }
@@ -444,7 +444,7 @@ static void attention(const KernelArgs *a, int64_t from, int64_t to)
                 seen[r / LANE] = p.keys;
                 whole &= p.keys == count;
                 if (p.keys) {
-                    multiply(p.keys, lanes > LANES ? LANE : LANES, s.depth, keys.at + j * keys.step, keys.step, 0,
+                    multiply(p.keys, lanes > LANES ? LANE : LANES, s.depth, keys.at + j * keys.step, keys.step, 1,
                              room[TURNED] + r * s.depth, LANE, p.scores, QUERIES, 0);
                     cover(&sight, s.causal, &p, LOWEST, room[SIGHT]);
                     weigh(p.scores, p.keys, top + r, total + r, factor + r);
@@ -462,7 +462,7 @@ static void attention(const KernelArgs *a, int64_t from, int64_t to)
             int64_t each = whole ? rows : LANE;
             for (int64_t r = 0; r < rows; r += each) {
                 if (seen[r / LANE]) {
-                    multiply(smaller(each, rows - r), wide, seen[r / LANE], room[SCORES] + r, QUERIES, 1, v.at, v.step,
+                    multiply(smaller(each, rows - r), wide, seen[r / LANE], room[SCORES] + r, 1, QUERIES, v.at, v.step,
                              room[SUMS] + r * wide, wide, flags);
                 }
             }

@@ -141,9 +141,9 @@ static int make_slopes(const Back *b, int64_t j, int64_t k, int64_t count, int64
         seen[r / LANE] = p.keys;
         whole &= p.keys == count;
         if (p.keys) {
-            multiply(p.keys, wide, s->depth, b->keys.at + k * b->keys.step, b->keys.step, 0, b->room[TURNED] + r * s->depth, LANE,
+            multiply(p.keys, wide, s->depth, b->keys.at + k * b->keys.step, b->keys.step, 1, b->room[TURNED] + r * s->depth, LANE,
                      scores, QUERIES, 0);
-            multiply(p.keys, wide, s->width, b->values.at + k * b->values.step, b->values.step, 0,
+            multiply(p.keys, wide, s->width, b->values.at + k * b->values.step, b->values.step, 1,
                      b->room[TURNED_GRAD] + r * s->width, LANE, slopes, QUERIES, 0);
             cover(&b->sight, s->causal, &p, HIDDEN, b->room[SIGHT]);
             unweigh(scores, slopes, p.keys, b->known.top + r, b->known.share + r, b->known.delta + r, s->scale, hides);
@@ -167,18 +167,18 @@ static void add_block(const Back *b, int64_t j, int64_t k, int64_t count)
     for (int64_t n = 0; n < count; n += each) {
         int64_t first = whole ? 0 : larger(0, j + n - b->i), some = smaller(each, count - n), depth = b->rows - first;
         if (b->a->data[OF_VALUE]) {
-            multiply(some, wide_value, depth, room[SCORES] + n * QUERIES + first, QUERIES, 0, b->grads.at + first * b->grads.step,
+            multiply(some, wide_value, depth, room[SCORES] + n * QUERIES + first, QUERIES, 1, b->grads.at + first * b->grads.step,
                      b->grads.step, room[VALUE_SUMS] + (k + n) * wide_value, wide_value, GEMM_ACCUMULATE);
         }
         if (b->a->data[OF_KEY]) {
-            multiply(some, wide, depth, room[SLOPES] + n * QUERIES + first, QUERIES, 0, b->queries.at + first * b->queries.step,
+            multiply(some, wide, depth, room[SLOPES] + n * QUERIES + first, QUERIES, 1, b->queries.at + first * b->queries.step,
                      b->queries.step, room[KEY_SUMS] + (k + n) * wide, wide, GEMM_ACCUMULATE);
         }
     }
     each = whole ? b->rows : LANE;
     for (int64_t r = 0; b->a->data[OF_QUERY] && r < b->rows; r += each) {
         if (seen[r / LANE]) {
-            multiply(smaller(each, b->rows - r), wide, seen[r / LANE], room[SLOPES] + r, QUERIES, 1,
+            multiply(smaller(each, b->rows - r), wide, seen[r / LANE], room[SLOPES] + r, 1, QUERIES,
                      b->whole_keys.at + k * b->whole_keys.step, b->whole_keys.step, room[SUMS] + r * wide, wide, GEMM_ACCUMULATE);
         }
     }

@@ -26,18 +26,18 @@ typedef struct Job {
 } Job;
 
 /* C[rows][columns] (+)= A B, where B is a panel of that depth. */
-static void run_tile_on(const element *a, int64_t a_step, int transposed, int64_t rows, int64_t depth, const element *panel,
+static void run_tile_on(const element *a, int64_t a_row, int64_t a_column, int64_t rows, int64_t depth, const element *panel,
                         int64_t columns, element *c, int64_t c_step, int flags)
 {
 #if VECTOR_TYPES
-    Tile tile = {depth, a, a_step, panel, TILE_COLUMNS, c, c_step, NULL, flags, 0};
-    run_columns(tile, rows, columns, transposed);
+    Tile tile = {depth, a, a_row, a_column, panel, TILE_COLUMNS, c, c_step, NULL, flags, 0};
+    run_columns(tile, rows, columns);
 #else
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t j = 0; j < columns; j++) {
             element sum = 0;
             for (int64_t k = 0; k < depth; k++) {
-                sum += (transposed ? a[k * a_step + r] : a[r * a_step + k]) * panel[k * TILE_COLUMNS + j];
+                sum += a[r * a_row + k * a_column] * panel[k * TILE_COLUMNS + j];
             }
             c[r * c_step + j] = sum + (flags & GEMM_ACCUMULATE ? c[r * c_step + j] : 0);
         }
@@ -50,7 +50,7 @@ static void run_tile_on(const element *a, int64_t a_step, int transposed, int64_
 typedef struct InPlace {
     int64_t depth;
     const element *a;
-    int64_t a_step;                         /* from one row to the next, or from one k to the next where A is packed */
+    int64_t a_row, a_column;                /* from one row to the next, from one k to the next */
     const element *b[2];
     const int64_t *offsets;
     element *c;
@@ -60,7 +60,7 @@ typedef struct InPlace {
 
 typedef void (*in_place_fn)(const InPlace *);
 
-ALWAYS_INLINE void run_in_place(const InPlace *t, const int rows, const int packed)
+ALWAYS_INLINE void run_in_place(const InPlace *t, const int rows)
 {
     vector sum[TILE_ROWS][2];
     const element *third[5];                /* as in gemm_tile.h */
@@ -68,21 +68,17 @@ ALWAYS_INLINE void run_in_place(const InPlace *t, const int rows, const int pack
         sum[i][0] = sum[i][1] = (vector){0};
     }
     UNROLL for (int i = 0; i < 5; i++) {
-        third[i] = packed ? t->a : t->a + 3 * i * t->a_step;
+        third[i] = t->a + 3 * i * t->a_row;
     }
     for (int64_t k = 0; k < t->depth; k++) {
         vector first = load(t->b[0] + t->offsets[k]), second = load(t->b[1] + t->offsets[k]);
         UNROLL for (int i = 0; i < rows; i++) {
-            vector weight = broadcast(packed ? third[0] + i : third[i / 3] + (i % 3) * t->a_step);
+            vector weight = broadcast(third[i / 3] + (i % 3) * t->a_row);
             sum[i][0] += weight * first;
             sum[i][1] += weight * second;
         }
-        if (packed) {
-            third[0] += t->a_step;
-        } else {
-            UNROLL for (int i = 0; 3 * i < rows; i++) {
-                third[i]++;
-            }
+        UNROLL for (int i = 0; 3 * i < rows; i++) {
+            third[i] += t->a_column;
         }
     }
     UNROLL for (int i = 0; i < rows; i++) {
@@ -92,25 +88,22 @@ ALWAYS_INLINE void run_in_place(const InPlace *t, const int rows, const int pack
     }
 }
 
-#define IN_PLACE(rows, packed)                                                                          \
-    static NEVER_INLINE void in_place_##rows##_##packed(const InPlace *t)                               \
+#define IN_PLACE(rows)                                                                                  \
+    static NEVER_INLINE void in_place_##rows(const InPlace *t)                                          \
     {                                                                                                   \
-        run_in_place(t, rows, packed);                                                                  \
+        run_in_place(t, rows);                                                                          \
     }
-#define IN_PLACE_OF(m) IN_PLACE(m, 0) IN_PLACE(m, 1)
-#define IN_PLACE_LINE(m) {in_place_##m##_0, in_place_##m##_1}
 
-IN_PLACE_OF(1) IN_PLACE_OF(2) IN_PLACE_OF(3) IN_PLACE_OF(4) IN_PLACE_OF(5) IN_PLACE_OF(6)
+IN_PLACE(1) IN_PLACE(2) IN_PLACE(3) IN_PLACE(4) IN_PLACE(5) IN_PLACE(6)
 #if TILE_ROWS > 6
-IN_PLACE_OF(7) IN_PLACE_OF(8) IN_PLACE_OF(9) IN_PLACE_OF(10) IN_PLACE_OF(11) IN_PLACE_OF(12) IN_PLACE_OF(13) IN_PLACE_OF(14)
+IN_PLACE(7) IN_PLACE(8) IN_PLACE(9) IN_PLACE(10) IN_PLACE(11) IN_PLACE(12) IN_PLACE(13) IN_PLACE(14)
 #endif
 
-/* By rows - 1, whether A is packed. */
-static const in_place_fn in_place[TILE_ROWS][2] = {
-    IN_PLACE_LINE(1), IN_PLACE_LINE(2), IN_PLACE_LINE(3), IN_PLACE_LINE(4), IN_PLACE_LINE(5), IN_PLACE_LINE(6),
+/* By rows - 1. */
+static const in_place_fn in_place[TILE_ROWS] = {
+    in_place_1, in_place_2, in_place_3, in_place_4, in_place_5, in_place_6,
 #if TILE_ROWS > 6
-    IN_PLACE_LINE(7), IN_PLACE_LINE(8), IN_PLACE_LINE(9), IN_PLACE_LINE(10), IN_PLACE_LINE(11), IN_PLACE_LINE(12),
-    IN_PLACE_LINE(13), IN_PLACE_LINE(14),
+    in_place_7, in_place_8, in_place_9, in_place_10, in_place_11, in_place_12, in_place_13, in_place_14,
 #endif
 };
 #endif
@@ -169,17 +162,18 @@ static void run_panels(const Job *job, const Frame *f, const element *frame, int
         for (int64_t t = 0; t < tiles; t++) {
             int64_t rows = tile_height(job->rows, tiles, t);
             const element *a = job->a + row * job->depth + (job->packed ? k * rows : k);
+            int64_t a_row = job->packed ? 1 : job->depth, a_column = job->packed ? rows : 1;
             for (int64_t j = 0; j < columns; j += TILE_COLUMNS) {
 #if VECTOR_TYPES
                 const Move *whole = moves[j / TILE_COLUMNS];
                 if (columns - j >= TILE_COLUMNS && lies_whole(whole, count[j / TILE_COLUMNS])) {
-                    InPlace tile = {depth, a, job->packed ? rows : job->depth, {frame + whole[0].from, frame + whole[1].from},
+                    InPlace tile = {depth, a, a_row, a_column, {frame + whole[0].from, frame + whole[1].from},
                                     job->offsets + k, c + row * c_step + j, c_step, flags & GEMM_ACCUMULATE};
-                    in_place[rows - 1][job->packed](&tile);
+                    in_place[rows - 1](&tile);
                     continue;
                 }
 #endif
-                run_tile_on(a, job->packed ? rows : job->depth, job->packed, rows, depth, panels + j * block,
+                run_tile_on(a, a_row, a_column, rows, depth, panels + j * block,
                             smaller(TILE_COLUMNS, columns - j), c + row * c_step + j, c_step, flags);
             }
             row += rows;

@@ -45,11 +45,7 @@ static void multiply(const Product *p);
 static int multiply_tiny(const Product *p)
 {
     element turned[SMALL_DEPTH * TILE_COLUMNS];
-    int transposed = p->a_column != 1;
-    int vectors = p->columns > LANES ? 2 : 1;
-    int masked = p->columns != vectors * LANES;
-    Tile tile = {p->depth, p->a, transposed ? p->a_column : p->a_row, p->b, p->b_row, p->c, p->c_row, p->bias, p->flags,
-                 mask_of(p->columns - (vectors - 1) * LANES)};
+    Tile tile = {p->depth, p->a, p->a_row, p->a_column, p->b, p->b_row, p->c, p->c_row, p->bias, p->flags, 0};
     if (p->b_column != 1) {
         if (p->depth > SMALL_DEPTH) {
             return 0;
@@ -62,7 +58,7 @@ static int multiply_tiny(const Product *p)
         tile.b = turned;
         tile.b_step = TILE_COLUMNS;
     }
-    TILES[p->rows - 1][transposed][vectors - 1][masked](&tile);
+    run_columns(tile, p->rows, p->columns);
     return 1;
 }
 #endif
@@ -181,11 +177,12 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
 {
     int transposed = p->a_column != 1;
     int64_t columns = smaller(TILE_COLUMNS, p->columns - column);
-    const element *a = transposed ? p->a + rows->first + k * p->a_column : p->a + rows->first * p->a_row + k;
-    Tile tile = {0, a, transposed ? p->a_column : p->a_row, b, b_step, NULL, p->c_row, p->bias ? p->bias + column : NULL, 0, 0};
-    if (packing->a) {
-        a = packing->a_memory;
-        tile.a_step = transposed ? TILE_ROWS : depth + ROW_PADDING;
+    const element *a = packing->a ? packing->a_memory : p->a + rows->first * p->a_row + k * p->a_column;
+    Tile tile = {0, a, p->a_row, p->a_column, b, b_step, NULL, p->c_row, p->bias ? p->bias + column : NULL, 0, 0};
+    if (packing->a && transposed) {
+        tile.a_column = TILE_ROWS;
+    } else if (packing->a) {
+        tile.a_row = depth + ROW_PADDING;
     }
 #if !MASKED
     element bias[TILE_COLUMNS] = {0};
@@ -194,23 +191,19 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
         tile.bias = bias;
     }
 #endif
-    int64_t i = 0, part = part_of_depth(depth, SUM_DEPTH), a_part = transposed ? tile.a_step : 1;
+    int64_t i = 0, part = part_of_depth(depth, SUM_DEPTH);
     for (int64_t t = 0; t < rows->tiles; t++) {
         int64_t height = rows->height + (t < rows->taller);
         element *c = p->c + (rows->first + i) * p->c_row + column;
-        if (transposed) {
-            tile.a = packing->a ? a + t * TILE_ROWS * depth : a + i;
-        } else {
-            tile.a = a + i * tile.a_step;
-        }
+        tile.a = a + (packing->a && transposed ? t * TILE_ROWS * depth : i * tile.a_row);
         tile.c = c;
         tile.b = b;
         for (int64_t q = 0; q < depth; q += part) {
             tile.depth = smaller(part, depth - q);
             tile.flags = q ? flags | GEMM_ACCUMULATE : flags;
             tile.flags &= q + part < depth ? GEMM_ACCUMULATE : ~0;
-            run_columns(tile, height, columns, transposed);
-            tile.a += part * a_part;
+            run_columns(tile, height, columns);
+            tile.a += part * tile.a_column;
             tile.b += part * b_step;
         }
         i += height;

@@ -176,12 +176,12 @@ static void multiply_panel_packed(const Packed *b, int64_t rows, const element *
                                   int accumulate, int64_t column)
 {
     int64_t columns = smaller(TILE_COLUMNS, b->columns - column);
-    Tile tile = {b->depth, a, a_step, b->at + column / TILE_COLUMNS * b->panel, b->step, c + column, c_step, NULL,
+    Tile tile = {b->depth, a, a_step, 1, b->at + column / TILE_COLUMNS * b->panel, b->step, c + column, c_step, NULL,
                  accumulate ? GEMM_ACCUMULATE : 0, 0};
     int64_t count = divide_up(rows, TILE_ROWS);
     for (int64_t t = 0; t < count; t++) {
         int64_t height = rows / count + (t < rows % count);
-        run_columns(tile, height, columns, 0);
+        run_columns(tile, height, columns);
         tile.a += height * a_step;
         tile.c += height * c_step;
     }

@@ -130,7 +130,7 @@ ALWAYS_INLINE vector load_every_second(const element *p)
 typedef struct Tile {
     int64_t depth;
     const element *a;
-    int64_t a_step;         /* from one row to the next, or from one k to the next when A is transposed */
+    int64_t a_row, a_column;        /* from one row to the next, from one k to the next */
     const element *b;
     int64_t b_step;         /* from one k to the next */
     element *c;
@@ -142,18 +142,18 @@ typedef struct Tile {
 
 typedef void (*tile_fn)(const Tile *);
 
-/* By rows - 1, whether A is transposed, vectors - 1, whether the last vector is masked (gemm_tile.h). */
-extern const tile_fn TILES[TILE_ROWS][2][2][2];
+/* By rows - 1; one vector, two of which the last may be masked, two whole ones (gemm_tile.h). */
+extern const tile_fn TILES[TILE_ROWS][3];
 
 /* A tile of so many rows and columns, whose mask this sets. Where there are no masks and the last vector exists in part, whole
    ones are written beside C, and what exists of them is copied. */
-ALWAYS_INLINE void run_columns(Tile tile, int64_t rows, int64_t columns, int transposed)
+ALWAYS_INLINE void run_columns(Tile tile, int64_t rows, int64_t columns)
 {
     int vectors = columns > LANES ? 2 : 1;
-    int partial = columns != vectors * LANES;
+    tile_fn run = TILES[rows - 1][columns == 2 * LANES ? 2 : vectors - 1];
     tile.mask = mask_of(columns - (vectors - 1) * LANES);
-    if (MASKED || !partial) {
-        TILES[rows - 1][transposed][vectors - 1][MASKED && partial](&tile);
+    if (MASKED || columns == vectors * LANES) {
+        run(&tile);
         return;
     }
     element *c = tile.c, edge[TILE_ROWS * TILE_COLUMNS];
@@ -164,7 +164,7 @@ ALWAYS_INLINE void run_columns(Tile tile, int64_t rows, int64_t columns, int tra
     }
     tile.c = edge;
     tile.c_step = TILE_COLUMNS;
-    TILES[rows - 1][transposed][vectors - 1][0](&tile);
+    run(&tile);
     for (int64_t r = 0; r < rows; r++) {
         memcpy(c + r * c_step, edge + r * TILE_COLUMNS, (size_t)columns * sizeof(element));
     }
