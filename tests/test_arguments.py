@@ -444,12 +444,29 @@ def test_distances_between_points_of_a_curve():
 
 def test_statistics_of_channels_are_vectors():
     x, one = tg.rand(4, 3), tg.ones(3)
-    for place in range(4):
-        operands = [one] * 4
-        operands[place] = one.view(1, 3)
-        for training in (True, False):
+    for training in (True, False):
+        for place in range(2):
+            operands = [one.clone() for _ in range(4)]
+            operands[place] = one.view(1, 3)
             with pytest.raises(RuntimeError, match="should contain 3 elements"):
                 F.batch_norm(x, *operands, training=training)
+        flat = F.batch_norm(x, one.clone(), one.clone(), one, one, training=training)
+        matrix = F.batch_norm(x, one.clone(), one.clone(), one.view(1, 3), one.view(3, 1), training=training)
+        assert flat.allclose(matrix)
+
+
+def test_biases_of_cells_are_tensors():
+    x, state, weight = tg.ones(1, 2), tg.ones(1, 3), tg.ones(3, 2)
+    with pytest.raises(TypeError, match=r"argument 'b_ih' \(position 5\) must be Tensor, not int"):
+        tg.gru_cell(x, state, tg.ones(9, 2), tg.ones(9, 3), 1)
+    with pytest.raises(TypeError, match="argument 'b_hh'.* must be Tensor, not function"):
+        tg.rnn_relu_cell(x, state, weight, tg.ones(3, 3), None, lambda x: x)
+
+
+def test_heads_that_there_are_not_need_no_grouping():
+    x = tg.ones(2, 3)
+    plain = F.scaled_dot_product_attention(x, x, x)
+    assert F.scaled_dot_product_attention(x, x, x, enable_gqa=True).equal(plain)
 
 
 @pytest.mark.parametrize("dtype", [tg.float64, tg.float16, tg.int64, tg.bool])

@@ -206,6 +206,8 @@ WRONG = {
     "output below 0": (lambda: F.adaptive_avg_pool2d(X, -1), RuntimeError),
     "outputs for three": (lambda: F.adaptive_max_pool2d(X, (1, 2, 3)), RuntimeError),
     "outputs for four": (lambda: F.adaptive_max_pool2d(X, (1, 2, 3, 4)), ValueError),
+    "outputs past all memory": (lambda: F.adaptive_avg_pool2d(X, 2**63 - 1), RuntimeError),
+    "more outputs than numbers": (lambda: F.adaptive_max_pool3d(X, (2**40, 2**40, 1)), RuntimeError),
     "neither size nor ratio": (lambda: F.fractional_max_pool2d(X, 2), ValueError),
     "samples of another shape": (
         lambda: F.fractional_max_pool2d(X, 2, 2, _random_samples=tg.rand(1, 2, 3)),

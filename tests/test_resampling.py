@@ -69,6 +69,12 @@ def test_an_infinity_stays_where_it_is():
     assert np.isfinite(y[0, 0, 1:].numpy()).all() and np.isinf(y[0, 0, 0, 0].item())
 
 
+def test_an_image_gets_nothing_back_from_places_outside():
+    x, grid = tg.ones(1, 1, 2, 2, requires_grad=True), tg.tensor([[[[-np.inf, 0.0], [3.0, 0.0]]]])
+    back = tg.autograd.grad(F.grid_sample(x, grid, align_corners=True).sum(), x)[0]
+    assert back.tolist() == [[[[0.0, 0.0], [0.0, 0.0]]]]
+
+
 @pytest.mark.parametrize("dtype", [tg.float16, tg.bfloat16], ids=str)
 def test_narrow_floats_are_rounded_once(dtype):
     x = floats(1, 2, 5, 4).to(dtype)
@@ -127,6 +133,8 @@ WRONG = {
     "no batch and channels": (lambda: F.interpolate(X[0, 0], 2), NotImplementedError),
     "no elements": (lambda: F.interpolate(X[..., :0], 2), RuntimeError),
     "no tensor": (lambda: F.interpolate([1.0], 2), TypeError),
+    "a size past all memory": (lambda: F.interpolate(X, 2**40), RuntimeError),
+    "a line past all memory": (lambda: F.interpolate(X[0], 2**55, mode="linear"), RuntimeError),
     "a mode of no kind of grids": (lambda: F.grid_sample(X, tg.zeros(1, 1, 1, 2), "cubic"), ValueError),
     "a padding of no kind": (
         lambda: F.grid_sample(X, tg.zeros(1, 1, 1, 2), padding_mode="wrap"), ValueError,

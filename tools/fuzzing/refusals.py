@@ -156,6 +156,22 @@ REFUSALS = [
         lambda s: s.calls("cross_entropy") and s.only_refused_here("label_smoothing must be between"),
     ),
     Excuse(
+        "`grid_sampler` refuses a mode that has no number",
+        lambda s: s.calls(r"grid_sampler\w*") and s.only_refused_here("there is no mode"),
+    ),
+    Excuse(
+        "states and biases of a shape that is not theirs",
+        lambda s: s.calls(r"(lstm|gru|rnn_\w+)(_cell)?") and s.only_refused_here("should"),
+    ),
+    Excuse(
+        "`conv_tbc` of integers wants one dtype",
+        lambda s: s.calls("conv_tbc") and s.only_refused_here("should be the same"),
+    ),
+    Excuse(
+        "`max_pool1d` takes `return_indices` at both its addresses",
+        lambda s: s.refused("unexpected keyword argument 'return_indices'"),
+    ),
+    Excuse(
         "`chunk` takes any count",
         lambda s: s.calls("chunk") and s.refused("split expects split_size be non-negative"),
     ),

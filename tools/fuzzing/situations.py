@@ -253,7 +253,8 @@ def not_finite(s: Situation) -> bool:
 
 def constant_gradient(s: Situation) -> bool:
     """A second derivative of a constant gradient is asked: the reference has zeros, here it is unrecorded."""
-    answer = [v for v in s.values.get("h") or [] if isinstance(v, Seen)]
+    given = s.values.get("h") or []
+    answer = [v for v in ([given] if isinstance(given, Seen) else given) if isinstance(v, Seen)]
     refused = s.only_refused_here(
         "does not require grad", "requires_grad=False", "'NoneType' object is not iterable"
     )

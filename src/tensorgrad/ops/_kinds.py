@@ -1,7 +1,9 @@
-"""What an op says to dtypes that it has no answer for, and tensors brought to one shape."""
+"""What an op says to dtypes and sizes that it has no answer for, and tensors brought to one shape."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,12 @@ def want_tensors(name: str, **arguments: Any) -> None:
                 f"{name}(): argument '{argument}' (position {position + 1}) must be Tensor, not "
                 f"{type(value).__name__}"
             )
+
+
+def want_room(name: str, shape: Sequence[int]) -> None:
+    """Raises RuntimeError for a result of so many elements that no memory has them."""
+    if math.prod(shape) >= 1 << 60:
+        raise RuntimeError(f"{name}: Storage size calculation overflowed with sizes={list(shape)}")
 
 
 def together(name: str, *tensors: Tensor) -> list[Tensor]:

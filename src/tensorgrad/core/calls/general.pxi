@@ -163,6 +163,18 @@ cdef object call_body(Op op, list arguments, Tensor out=None):
         end_event(event)
 
 
+cdef int refuse_memory(Op op, object error) except -1:
+    """AllocationError in place of what NumPy says of an array that is too large, or for which there is no memory."""
+    shape, kind = getattr(error, "shape", None), getattr(error, "dtype", None)
+    if isinstance(error, MemoryError) and shape is not None and kind is not None:
+        nbytes = int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize
+        raise AllocationError(f"can't allocate memory: {op.__name__} needs {nbytes} bytes for an array of size "
+                              f"{list(shape)}") from None
+    if isinstance(error, ValueError) and str(error).startswith(("array is too big", "Maximum allowed")):
+        raise AllocationError(f"{op.__name__}(): Storage size calculation overflowed: {error}") from None
+    return 0
+
+
 cdef object run_body(Op op, list arguments, Tensor out):
     try:
         with np.errstate(all="ignore"):
@@ -170,16 +182,8 @@ cdef object run_body(Op op, list arguments, Tensor out):
                 return op.body(*arguments)
             op.body(*arguments, out=array_of(out))
             return out
-    except MemoryError as error:
-        shape, kind = getattr(error, "shape", None), getattr(error, "dtype", None)
-        if isinstance(error, AllocationError) or shape is None or kind is None:
-            raise
-        nbytes = int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize
-        raise AllocationError(f"can't allocate memory: {op.__name__} needs {nbytes} bytes for an array of size "
-                              f"{list(shape)}") from None
-    except ValueError as error:         # NumPy's words for sizes that do not fit in 64 bits
-        if str(error).startswith(("array is too big", "Maximum allowed")):
-            raise AllocationError(f"{op.__name__}(): Storage size calculation overflowed: {error}") from None
+    except (MemoryError, ValueError) as error:
+        refuse_memory(op, error)
         raise
     except OverflowError as error:
         raise RuntimeError(f"{op.__name__}(): Overflow when unpacking long: {error}") from None

@@ -194,7 +194,11 @@ cdef object call_composite(Op op, PyObject **args, Py_ssize_t count, tuple names
         for i in op.settings:
             if i < count and i < op.positional and want_setting(op, values[i], i):
                 values[i] = converted(values[i])
-    found = of_its_own(op.body(*values, **keywords))
+    try:
+        found = of_its_own(op.body(*values, **keywords))
+    except (MemoryError, ValueError) as error:
+        refuse_memory(op, error)
+        raise
     return found if out is None else write_outs(op, out, found)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor
 from tensorgrad.core.declare import composite
-from tensorgrad.ops._kinds import want_tensors
+from tensorgrad.ops._kinds import want_room, want_tensors
 from tensorgrad.ops._tools import is_sequence
 from tensorgrad.ops.indices.indexing import add_at
 
@@ -175,6 +175,7 @@ def even_windows(who: str, input: Tensor, n: int, output_size, full: int) -> lis
     sizes = of_dims(who, "output_size", [e if s is None else s for e, s in zip(extents, given)], n)
     if min(sizes) < 0:
         raise RuntimeError(f"{who}: elements of output_size must be greater than or equal to 0, got {sizes}")
+    want_room(who, (*input.shape[:-n], *sizes))
     return [Window(extent, size, 0) for extent, size in zip(extents, sizes)]
 
 

@@ -69,7 +69,7 @@ def scaled_dot_product_attention(
         )
     if is_causal and attn_mask is not None:
         raise RuntimeError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
-    if enable_gqa:
+    if enable_gqa and min(query.ndim, key.ndim, value.ndim) > 2:
         key, value = (_for_all_heads(x, query.shape[-3]) for x in (key, value))
     if scale is None:
         scale = 1 / math.sqrt(query.shape[-1] or 1)

@@ -195,7 +195,9 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         places = shaping.reshape(index, (input.shape[0], 1, count))
         places = shaping.expand(places, (*input.shape[:2], count))
         value = shaping.reshape(gather(flat, 2, places), (*input.shape[:2], *grid.shape[1:-1]))
-        value = where(shaping.unsqueeze(inside, 1), value * shaping.unsqueeze(share, 1), 0.0)
+        inside = shaping.unsqueeze(inside, 1)
+        share = where(inside, shaping.unsqueeze(share, 1), 0.0)     # else a share of NaN would be a slope
+        value = where(inside, value * share, 0.0)
         total = value if total is None else total + value
     blends = n == 2 and mode != "nearest" and padding_mode == "zeros"
     if blends and not bool(grid.detach().isfinite().all()):

@@ -355,8 +355,9 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
     for name, each in dict(
         running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     ).items():
-        if each is not None and (each.numel() != input.shape[1] or each.ndim > 1):
-            found = f"{each.numel()}" if each.ndim < 2 else f"the shape {list(each.shape)}"
+        flat = each is None or each.ndim < 2 or name in ("weight", "bias")
+        if each is not None and (each.numel() != input.shape[1] or not flat):
+            found = f"{each.numel()}" if flat else f"the shape {list(each.shape)}"
             raise RuntimeError(f"{name} should contain {input.shape[1]} elements not {found}")
     if training:
         dims = (0, *range(2, input.ndim))

@@ -513,7 +513,9 @@ def _one_step(name, input, hx, w_ih, w_hh, b_ih, b_hh):
     if name == "lstm" and not is_sequence(hx):
         raise TypeError(f"lstm_cell(): argument 'hx' (position 2) must be tuple, not {type(hx).__name__}")
     states = tuple(hx) if name == "lstm" else (hx,)
-    want_tensors(f"{name}_cell", **dict(zip(("hx[0]", "hx[1]"), states)), w_ih=w_ih, w_hh=w_hh)
+    biases = dict(b_ih=w_ih if b_ih is None else b_ih, b_hh=w_hh if b_hh is None else b_hh)
+    for state in states:
+        want_tensors(f"{name}_cell", input=input, hx=state, w_ih=w_ih, w_hh=w_hh, **biases)
     if len(states) != (2 if name == "lstm" else 1):
         raise RuntimeError("lstm_cell expects two hidden states")
     units = w_hh.shape[1]
