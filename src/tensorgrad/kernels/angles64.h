@@ -4,7 +4,7 @@
 
 #include "vmath64.h"
 
-/* Up to here the reduction below holds; map.c leaves larger arguments to C's functions. */
+/* Up to here the reduction below holds; map.h leaves larger arguments to C's functions. */
 #define TRIGONOMETRY_LIMIT64 0x1p17
 
 /* sin(r) / r - 1 over r^2, and cos(r) - 1 + r^2 / 2 over r^4, for |r| <= pi / 4, of z = r^2. */

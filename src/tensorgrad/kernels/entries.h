@@ -5,7 +5,7 @@
 #include "level.h"
 
 #define EVERY_LIST(own, up_to_v3) \
-    own(map) own(row) own(gemm) own(gemm_f64) own(conv) own(recurrent) own(attention) \
+    own(map) up_to_v3(map_other) own(row) up_to_v3(row_f64) own(gemm) own(gemm_f64) own(conv) own(recurrent) own(attention) \
     up_to_v3(conv_f64) up_to_v3(recurrent_f64) up_to_v3(attention_f64) up_to_v3(loss) up_to_v3(point_loss) up_to_v3(line) \
     up_to_v3(distance) up_to_v3(copy) up_to_v3(index) up_to_v3(order) up_to_v3(moving) up_to_v3(reduce) up_to_v3(reduce_other) \
     up_to_v3(channel) up_to_v3(pooling) up_to_v3(resampling) up_to_v3(scan) up_to_v3(step) up_to_v3(system)

@@ -91,8 +91,9 @@ ALWAYS_INLINE int64_t one_unit(const KernelArgs *a)
 }
 
 /* The rows of a kernel for both float types, which differ in their cost. */
-#define BOTH_FLOATS(name, single, wide, ...)                                                            \
-    {#name, DT_F32, name##_f32, single, __VA_ARGS__}, {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
+#define FLOAT32(name, single, wide, ...) {#name, DT_F32, name##_f32, single, __VA_ARGS__},
+#define FLOAT64(name, single, wide, ...) {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
+#define BOTH_FLOATS(name, single, wide, ...) FLOAT32(name, single, wide, __VA_ARGS__) FLOAT64(name, single, wide, __VA_ARGS__)
 
 #define SQRT_f32 sqrtf
 #define SQRT_f64 sqrt

@@ -1,5 +1,5 @@
 /* The formulas, one line each: the kernel's name, its cost, then the expression for float32 and for float64. No include guard:
- * map.c reads this file several times. Of formulas with settings (.._SET), which are s0 and s1 in them, their names come third.
+ * map.h and its two files read this several times. Of formulas with settings (.._SET), which are s0 and s1 in them, their names come third.
  *
  * POINT1(name, cost, single, wide)           of x
  * ANGLE1(name, cost, single, wide, ...)      of x; then the same two for arguments past TRIGONOMETRY_LIMIT, of float64 its own
@@ -12,7 +12,7 @@
  *     how near a result has to be
  * WIDE_OR_FAR1, .._SLOPE(name, cost, is_far, wide, far) the same, with `far` for those which are so
  *
- * The cost is LIGHT where memory is as slow as the formula, HEAVY for a polynomial, SLOW or LONG for more: map.c has the figures.
+ * The cost is LIGHT where memory is as slow as the formula, HEAVY for a polynomial, SLOW or LONG for more: map.h has the figures.
  * Where PyTorch chose something at a tie, an end or a NaN, so does this.
  */
 

@@ -360,7 +360,7 @@ INLINE_MATH float pow32(float x, float y)
 
 /* ---- trigonometry ------------------------------------------------------------------------------------------------- */
 
-/* Up to here the reduction below holds; map.c leaves larger arguments to C's functions. */
+/* Up to here the reduction below holds; map.h leaves larger arguments to C's functions. */
 #define TRIGONOMETRY_LIMIT 0x1p20f
 
 /* sin(r) / r - 1 over r^2, and cos(r) - 1 + r^2 / 2 over r^4, for |r| <= pi / 4, of z = r^2. */
