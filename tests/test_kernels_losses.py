@@ -254,3 +254,9 @@ def test_slopes_at_infinity_are_those_of_the_body():
     var = tg.tensor([float("inf"), 1.0])
     found = tg.nn.functional.gaussian_nll_loss(tg.zeros(2), tg.zeros(2), var, reduction="none")
     assert found.tolist() == [float("inf"), 0.0]
+
+
+def test_a_target_of_another_rank_is_refused():
+    x = tg.ones(1, 4)
+    with pytest.raises(RuntimeError, match="same dimension"):
+        tg.nn.functional.margin_ranking_loss(x, x, tg.ones(4))

@@ -151,7 +151,10 @@ def see(value: Any, T: Any, depth: int = 0) -> Any:
 
 def array_of(tensor: Any) -> np.ndarray:
     """A tensor's numbers, also those that PyTorch has only promised."""
-    return tensor.detach().numpy(force=True) if hasattr(tensor, "resolve_neg") else tensor.detach().numpy()
+    tensor = tensor.detach()
+    if getattr(tensor, "is_sparse", False):
+        tensor = tensor.to_dense()
+    return tensor.numpy(force=True) if hasattr(tensor, "resolve_neg") else tensor.numpy()
 
 
 def seen(value: Any, T: Any, depth: int) -> Any:

@@ -230,7 +230,7 @@ def lenient(s: Situation) -> bool:
     texts = (
         "must be ", "invalid combination of arguments", "positional argument", "too big", "Overflow",
         "can't convert negative int", "is_contiguous(memory_format)", "view size is not compatible",
-        "Boolean alpha", "negative output size", "keyword argument 'inplace'",
+        "Boolean alpha", "negative output size", "keyword argument 'inplace'", "'NoneType' has no len()",
     )  # fmt: skip
     if not s.refused(*texts):
         return False
@@ -339,7 +339,7 @@ def overflowed(s: Situation) -> bool:
     )
     brink |= s.calls(r"\w*norm") and (s.holds("inf", "nan") or any(largest(v.array) > 1e19 for v in s.seen()))
     ours, theirs = (each.array[finite].astype(np.float64) for each in (found, wanted))
-    near = 1e-3 * np.abs(theirs) + 1e-6 * largest(theirs) + float(np.finfo(wanted.dtype).tiny)
+    near = 1e-3 * np.abs(theirs) + 1e-6 * largest(wanted.array) + float(np.finfo(wanted.dtype).tiny)
     return brink and not finite.all() and bool((np.abs(ours - theirs) <= near).all())
 
 

@@ -18,6 +18,7 @@ cdef enum:                      # forms of ops
     WEIGHTED_MEAN = 4           # with weights the mean is divided by their sum, which no kernel does
     BY_ROWS = 8                 # "batchmean" divides by the rows; of a mean by elements the body warns
     WITHIN = 16                 # elements may lie outside of where they must, which the body reports
+    SAME_RANK = 32              # the third operand has as many dimensions as the input
 
 cdef dict LOSS_PARAMETERS = {
     "reduction": LOSS_REDUCTION, "weight": LOSS_WEIGHT, "pos_weight": LOSS_OTHER, "var": LOSS_OTHER, "target": LOSS_OTHER,
@@ -117,7 +118,7 @@ cdef object hot_loss(Op op, void **args, Py_ssize_t count):
             return DECLINED
     if call.other is not NULL:
         z = own_z = <Tensor>call.other
-        if not fits_into(z, x) or (z.code != x.code and IS_FLOAT[z.code]) or (
+        if not fits_into(z, x) or (op.form & SAME_RANK and z.nd != x.nd) or (z.code != x.code and IS_FLOAT[z.code]) or (
                 needs_grad(z) and not (same_shape(z, x) and (needs_grad(x) or needs_grad(y)))):
             return DECLINED
     elif op.params[2] == "target" or op.params[2] == "var":
@@ -229,7 +230,7 @@ native("kl_div", hot_loss, loss_vjp, SAME_DTYPE | BY_ROWS)
 native("poisson_nll_loss", hot_loss, loss_vjp, 0)
 native("_gaussian_nll_loss", hot_loss, loss_vjp, 0)
 native("hinge_embedding_loss", hot_loss, loss_vjp, FIXED_TARGET)
-native("margin_ranking_loss", hot_loss, loss_vjp, 0)
+native("margin_ranking_loss", hot_loss, loss_vjp, SAME_RANK)
 
 
 # ---------------------------------------------------------------------------- the score of a class
