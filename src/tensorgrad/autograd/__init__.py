@@ -11,12 +11,13 @@ from tensorgrad.autograd import functional, graph
 from tensorgrad.autograd.function import Function, FunctionCtx, once_differentiable
 from tensorgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from tensorgrad.core import Tensor, _core, enable_grad, inference_mode, no_grad, set_grad_enabled
-from tensorgrad.core.modes import _Anomaly
+from tensorgrad.core.modes import _Anomaly, trap_nan
+from tensorgrad.core.trap import NonFiniteError
 
 __all__ = [
-    "Function", "FunctionCtx", "GradcheckError", "Variable", "backward", "detect_anomaly", "enable_grad",
-    "function", "functional", "grad", "gradcheck", "gradgradcheck", "graph", "inference_mode", "no_grad",
-    "once_differentiable", "set_detect_anomaly", "set_grad_enabled",
+    "Function", "FunctionCtx", "GradcheckError", "NonFiniteError", "Variable", "backward", "detect_anomaly",
+    "enable_grad", "function", "functional", "grad", "gradcheck", "gradgradcheck", "graph", "inference_mode",
+    "no_grad", "once_differentiable", "set_detect_anomaly", "set_grad_enabled", "trap_nan",
 ]  # fmt: skip
 
 
