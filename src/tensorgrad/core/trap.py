@@ -62,7 +62,7 @@ def _flat(operands: Iterable[tuple[str, Any]], depth: int = 0) -> Iterable[tuple
         if isinstance(value, _core.Tensor):
             if value.is_floating_point():
                 yield name, value
-        elif isinstance(value, (float, int, np.number)) and not isinstance(value, bool):
+        elif isinstance(value, (float, np.floating)) or (type(value) is int and value.bit_length() < 64):
             yield name, float(value)
         elif isinstance(value, (tuple, list)) and depth < 3:
             yield from _flat(((name, each) for each in value), depth + 1)
@@ -106,10 +106,12 @@ def judge(
     positions = [tuple(int(i) for i in index) for index in first]
     named = [f"{values[index]:g} at {list(index)}" if index else f"{values[()]:g}" for index in positions]
     count = int(bad.sum())
+    verb = "is" if count == 1 else "are"
     cause = "what went in was" if finite else "no NaN went in"
+    more = ", ..." if count > len(named) else ""
     lines = [
-        f"{op}: {count} of {values.size} numbers of {label} {'is' if count == 1 else 'are'} not finite, "
-        f"and {cause}: {', '.join(named)}{', ...' if count > len(named) else ''}"
+        f"{op}: {count} of {values.size} numbers of {label} {verb} not finite, and {cause}: "
+        f"{', '.join(named)}{more}"
     ]
     lines += [f"  {name}: {_range(value)}" for name, value in given]
     lines.append(f"  {label.removeprefix('the ')}: {_range(result)}")

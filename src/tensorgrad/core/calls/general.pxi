@@ -11,6 +11,8 @@ cdef str made_tensor(object value):
     """How to get a tensor of what is none."""
     if isinstance(value, np.ndarray):
         return ": from_numpy(array) makes one"
+    if isinstance(value, tuple) and tensors_in(value):
+        return ": take one of the tensors in it, as in output, state = layer(input)"
     if isinstance(value, (list, tuple)):
         return ": tensor(values) makes one of numbers, stack(tensors) one of tensors"
     if callable(value) and hasattr(value, "parameters"):

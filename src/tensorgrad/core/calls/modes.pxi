@@ -35,6 +35,7 @@ cdef extern from *:
 cdef enum REMEMBERS:
     THE_LINE = 1        # of the forward call: anomaly detection
     THE_REGION = 2      # that they were made in: `_begin_region`
+    ANY_NAN = 4         # beside the line: that gradients are not looked at for NaN
 
 
 cdef inline bint kernels_on() noexcept:
@@ -59,16 +60,18 @@ def is_inference_mode_enabled():
     return bool(tg_inference)
 
 
-def _set_modes(grad=None, inference=None, anomaly=None):
-    """Sets this thread's modes that are not None and gives (grad, inference, anomaly) as they were."""
+def _set_modes(grad=None, inference=None, anomaly=None, check_nan=None):
+    """Sets this thread's modes that are not None and gives (grad, inference, anomaly, check_nan) as they were."""
     global tg_grad, tg_inference, tg_anomaly
-    before = (bool(tg_grad), bool(tg_inference), bool(tg_anomaly & THE_LINE))
+    before = (bool(tg_grad), bool(tg_inference), bool(tg_anomaly & THE_LINE), not tg_anomaly & ANY_NAN)
     if grad is not None:
         tg_grad = bool(grad)
     if inference is not None:
         tg_inference = bool(inference)
     if anomaly is not None:
         tg_anomaly = tg_anomaly & ~THE_LINE | (THE_LINE if anomaly else 0)
+    if check_nan is not None:
+        tg_anomaly = tg_anomaly & ~ANY_NAN | (0 if check_nan else ANY_NAN)
     return before
 
 

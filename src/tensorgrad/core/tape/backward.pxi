@@ -26,7 +26,7 @@ cdef int run_plainly(Walk walk, Node node) except -1:
         heard_node(walk, node, extra, g)
     else:
         step_back(walk, node, extra, g)
-    if tg_anomaly & THE_LINE:
+    if tg_anomaly & (THE_LINE | ANY_NAN) == THE_LINE:
         look_for_nan(node)
     if not walk.retain:
         release_saved(node)
