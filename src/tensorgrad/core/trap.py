@@ -91,7 +91,8 @@ def judge(
 ) -> NonFiniteError | None:
     """The error for a result that is not finite, or None where what went in is no better.
 
-    A NaN is excused by a NaN that went in, an infinity by whatever was not finite; numbers count as tensors do.
+    A NaN is excused by a NaN that went in, an infinity by whatever was not finite; numbers count as tensors
+    do.
     """
     values = _core._array_of(result)
     nan = np.isnan(values)

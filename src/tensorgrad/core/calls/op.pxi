@@ -432,8 +432,8 @@ cdef class Op:
     def __call__(self, *args, **keywords):      # the slot is replaced by the vectorcall
         raise NotImplementedError
 
-    def __get__(self, instance, owner):         # the slot is replaced by tg_op_get; that there is one lets help() take an op for a
-        import types                            # function, and show its signature
+    def __get__(self, instance, owner):         # its slot is replaced as well; Python takes what has one for a function, so that
+        import types                            # help() shows the signature
         return self if instance is None else types.MethodType(self, instance)
 
     @property
