@@ -314,4 +314,5 @@ def test_the_trap_names_the_layer_too():
 
     with tg.autograd.trap_nan():
         error = failing(nn.Sequential(nn.Identity(), Log()), tg.tensor([-1.0]))
-    assert isinstance(error, tg.autograd.NonFiniteError) and str(error).endswith("\nin Sequential, layer 1 (Log())")
+    assert isinstance(error, tg.autograd.NonFiniteError)
+    assert str(error).endswith("\nin Sequential, layer 1 (Log())")
