@@ -38,6 +38,7 @@ from tensorgrad.version import __version__
 
 _text.install()
 _modes.start_backend()
+_modes.start_trap()
 
 bool = core.bool_
 half = core.float16

@@ -56,6 +56,10 @@ cdef extern from "kernel.h" nogil:
     void begin "kernel_begin"(KernelArgs *a, int ndim) noexcept
     double kernel_cost(const Kernel *kernel, const KernelArgs *args) noexcept
 
+cdef enum:              # bits of the word that a launch tests
+    LISTENED = 1        # somebody listens to events
+    TRAPPED = 2         # the core looks out for numbers that are not finite
+
 cdef class Operand:
     cdef readonly size_t address
     cdef readonly int dtype             # its number in kernel.h

@@ -11,12 +11,13 @@ from tensorgrad.autograd import functional, graph
 from tensorgrad.autograd.function import Function, FunctionCtx, once_differentiable
 from tensorgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from tensorgrad.core import Tensor, _core, enable_grad, inference_mode, no_grad, set_grad_enabled
-from tensorgrad.core.modes import _Anomaly
+from tensorgrad.core.modes import _Anomaly, trap_nan
+from tensorgrad.core.trap import NonFiniteError
 
 __all__ = [
-    "Function", "FunctionCtx", "GradcheckError", "Variable", "backward", "detect_anomaly", "enable_grad",
-    "function", "functional", "grad", "gradcheck", "gradgradcheck", "graph", "inference_mode", "no_grad",
-    "once_differentiable", "set_detect_anomaly", "set_grad_enabled",
+    "Function", "FunctionCtx", "GradcheckError", "NonFiniteError", "Variable", "backward", "detect_anomaly",
+    "enable_grad", "function", "functional", "grad", "gradcheck", "gradgradcheck", "graph", "inference_mode",
+    "no_grad", "once_differentiable", "set_detect_anomaly", "set_grad_enabled", "trap_nan",
 ]  # fmt: skip
 
 
@@ -139,7 +140,7 @@ def grad(
 
 class detect_anomaly(_Anomaly):
     """Inside, every op remembers its forward line, and a backward stops at the first gradient that is NaN and
-    names both.
+    names both. With ``check_nan=False`` it goes on, and only errors name the line.
 
     >>> x = tg.tensor([-1.0], requires_grad=True)
     >>> with tg.autograd.detect_anomaly():
@@ -149,15 +150,14 @@ class detect_anomaly(_Anomaly):
     """
 
     def __init__(self, check_nan: bool = True) -> None:
-        self.mode = True
-        self.before = (True, False, _core.is_anomaly_enabled())
+        self.mode, self.check_nan = True, check_nan
 
     def __enter__(self) -> None:
-        self.before = _core._set_modes(anomaly=True)
+        self.before = _core._set_modes(anomaly=True, check_nan=self.check_nan)
 
 
 class set_detect_anomaly(_Anomaly):
-    """Switches anomaly detection on or off: at once, and back when left as a context.
+    """Switches anomaly detection on or off: at once, and back when left as a context; see `detect_anomaly`.
 
     >>> with tg.autograd.set_detect_anomaly(True):
     ...     tg.is_anomaly_enabled()

@@ -128,3 +128,6 @@ cdef bint overlap(Tensor x, Tensor y) noexcept
 cdef bint clash(Tensor out, Tensor x) noexcept
 cdef int launch(const Kernel *kernel, KernelArgs *a) except -1
 cdef bint kernels_on() noexcept
+cdef bint is_finite(Tensor t) except -1
+cdef bint begin_watch() noexcept
+cdef void end_watch(bint watching) noexcept

@@ -48,6 +48,8 @@ from tensorgrad._kernels cimport (
     I64,
     KERNEL_DIMS,
     KERNEL_OPERANDS,
+    LISTENED,
+    TRAPPED,
     U8,
     Dtype,
     Event,
@@ -88,6 +90,7 @@ include "views/inplace.pxi"
 include "calls/op.pxi"
 include "calls/arguments.pxi"
 include "calls/general.pxi"
+include "calls/trap.pxi"
 include "views/view_calls.pxi"
 include "native/elementwise.pxi"
 include "native/three.pxi"

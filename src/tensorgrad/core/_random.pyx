@@ -49,6 +49,7 @@ from tensorgrad._kernels cimport (
     I16,
     I32,
     I64,
+    LISTENED,
     U8,
     Event,
     begin_event,
@@ -112,7 +113,7 @@ cdef class Generator:
             with nogil:
                 PyThread_acquire_lock(self.lock, WAIT_LOCK)
             OUTSIDE -= 1
-        if LISTENING[0] and drawing is not None:
+        if LISTENING[0] & LISTENED and drawing is not None:
             self.event = begin_event("draw", drawing)
             self.event.inputs, self.event.outputs = (), (new_operand(out, dtype, 1, &n, &step),)
         return 0

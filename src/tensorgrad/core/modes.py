@@ -50,7 +50,7 @@ class _Mode:
         return type(self)()
 
     def __exit__(self, *exc: Any) -> None:
-        grad, inference, _ = self.before
+        grad, inference, *_ = self.before
         _core._set_modes(grad=grad, inference=inference)
 
 
@@ -168,17 +168,51 @@ class _Anomaly(_Mode):
     """Remembers the forward line of every op, and stops at the first gradient that is NaN."""
 
     def __init__(self, mode: bool = True, check_nan: bool = True) -> None:
-        self.mode = mode
-        self.before = _core._set_modes(anomaly=mode)
+        self.mode, self.check_nan = mode, check_nan
+        self.before = _core._set_modes(anomaly=mode, check_nan=check_nan)
 
     def clone(self) -> _Anomaly:
-        return _Anomaly(self.mode)
+        return _Anomaly(self.mode, self.check_nan)
 
     def __enter__(self) -> None:
-        _core._set_modes(anomaly=self.mode)
+        _core._set_modes(anomaly=self.mode, check_nan=self.check_nan)
 
     def __exit__(self, *exc: Any) -> None:
-        _core._set_modes(anomaly=self.before[2])
+        _core._set_modes(anomaly=self.before[2], check_nan=self.before[3])
+
+
+class trap_nan(_Mode):
+    """Inside, the first computation that makes a NaN or an infinity of finite numbers raises NonFiniteError.
+
+    An op, a step of a backward, or an optimizer's step of one parameter is looked at as a whole, in all
+    threads: whether what comes out is finite, and if not, whether what went in was. The error names it, the
+    first places, the ranges of what went in and the line of the program; out of a backward also the line of
+    the forward call, as does every other error that comes out of one. An infinity that was asked for
+    (``masked_fill`` with ``-inf``, ``full``) passes, and infinities that come of such; a NaN that comes of
+    infinities does not. An optimizer's step is found out when the parameter was written.
+
+    The environment variable ``TENSORGRAD_TRAP_NAN=1`` sets it for a whole program.
+
+    >>> with tg.autograd.trap_nan():
+    ...     tg.log(tg.tensor([1.0, -1.0]))
+    Traceback (most recent call last):
+    tensorgrad.autograd.NonFiniteError: log: 1 of 2 numbers of the result is not finite, ...: nan at [1]...
+    """
+
+    def __enter__(self) -> None:
+        _core._set_trap(True)
+
+    def __exit__(self, *exc: Any) -> None:
+        _core._set_trap(False)
+
+
+def start_trap() -> None:
+    """Sets the trap for the whole program if the environment variable TENSORGRAD_TRAP_NAN asks for it."""
+    asked = os.environ.get("TENSORGRAD_TRAP_NAN", "")
+    if asked not in ("", "0", "1"):
+        raise ImportError(f"TENSORGRAD_TRAP_NAN is {asked!r}; it can be 1 or 0, or be unset")
+    if asked == "1":
+        _core._set_trap(True)
 
 
 def start_backend() -> None:

@@ -29,8 +29,14 @@ def represent(t: Any) -> str:
 
 def install() -> None:
     """Gives the compiled core the functions of Python that it calls."""
+    from tensorgrad.core.trap import blame, judge
     from tensorgrad.ops.making.creation import legacy_constructor
 
     _core._install(
-        legacy_constructor=legacy_constructor, represent=represent, cpu=CPU, strided_layout=strided
+        legacy_constructor=legacy_constructor,
+        represent=represent,
+        cpu=CPU,
+        strided_layout=strided,
+        judge=judge,
+        blame=blame,
     )

@@ -246,7 +246,7 @@ cdef int launch(const Kernel *kernel, KernelArgs *a) except -1:
     """Calls the kernel without the GIL."""
     cdef Event event = None
     cdef int short_of_memory
-    if LISTENING:
+    if LISTENING & LISTENED:
         event = begin_kernel(kernel, a)
     with nogil:
         short_of_memory = kernel_run(kernel, a, kernel_cost(kernel, a))

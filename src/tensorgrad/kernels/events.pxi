@@ -1,4 +1,4 @@
-# Events: what the engine does, told to whoever listens. While nobody does, a launch tests one word.
+# Events: what the engine does, told to whoever listens. While nobody does, a launch tests one word (LISTENED, TRAPPED).
 
 cdef int LISTENING = 0
 cdef tuple LISTENERS = ()
@@ -6,7 +6,7 @@ cdef dict INNERMOST = {}                # by thread: the event that has begun la
 
 
 cdef int *listening_word() noexcept:
-    """Where it stands whether anybody listens."""
+    """Where it stands whether anybody listens, or looks out for numbers that are not finite."""
     return &LISTENING
 
 
@@ -44,7 +44,7 @@ cdef int end_event(Event event) except -1:
     while around is not None and around.stop:           # ranges may end in another order than they began
         around = around.parent
     if INNERMOST.get(event.thread) is event:
-        if around is None or not LISTENING:
+        if around is None or not LISTENING & LISTENED:
             del INNERMOST[event.thread]
         else:
             INNERMOST[event.thread] = around
@@ -136,7 +136,7 @@ def listen(listener):
     """From now on calls `listener(event)` at the end of every event, in the thread that it happened in."""
     global LISTENING, LISTENERS
     LISTENERS += (listener,)
-    LISTENING = 1
+    LISTENING |= LISTENED
 
 
 def unlisten(listener):
@@ -144,13 +144,13 @@ def unlisten(listener):
     global LISTENING, LISTENERS
     LISTENERS = tuple([each for each in LISTENERS if each is not listener])
     if not LISTENERS:
-        LISTENING = 0
+        LISTENING &= ~LISTENED
         INNERMOST.clear()
 
 
 def begin_range(str name):
     """A stretch of the caller's own, to be ended by `end_range`; None while nobody listens."""
-    return begin_event("range", name) if LISTENING else None
+    return begin_event("range", name) if LISTENING & LISTENED else None
 
 
 def end_range(Event event):

@@ -54,6 +54,8 @@ cdef extern from *:
     }
     /* Python's own answers 1 where it has raised, in some versions. */
     static CYTHON_INLINE int module_enter(const char *where) { return Py_EnterRecursiveCall(where) ? -1 : 0; }
+    /* Lets an error that is set go on as if it came from here. */
+    static CYTHON_INLINE int module_failing(void) { return -1; }
     /* Cython would empty the dict first, and others may hold it. */
     static CYTHON_INLINE void module_drop_state(PyObject *self) { Py_CLEAR(*module_state(self)); }
     """
@@ -68,11 +70,12 @@ cdef extern from *:
     void module_drop_state(object self) noexcept
     PyTypeObject *Py_TYPE(object o) noexcept
     PyObject *_PyType_Lookup(PyTypeObject *tp, PyObject *name) noexcept
-    PyObject *PyObject_Vectorcall(PyObject *f, PyObject **args, size_t n, PyObject *names) except NULL
-    PyObject *PyObject_VectorcallDict(PyObject *f, PyObject **args, size_t n, PyObject *kwargs) except NULL
+    PyObject *PyObject_Vectorcall(PyObject *f, PyObject **args, size_t n, PyObject *names) noexcept
+    PyObject *PyObject_VectorcallDict(PyObject *f, PyObject **args, size_t n, PyObject *kwargs) noexcept
     object PyObject_GenericGetAttr(object o, object name)
     int PyObject_GenericSetAttr(object o, object name, object value) except -1
-    object PyObject_Call(object f, object args, PyObject *kwargs)
+    PyObject *PyObject_Call(object f, object args, PyObject *kwargs) noexcept
+    int module_failing() except -1
     PyObject *PyTuple_GET_ITEM(PyObject *t, Py_ssize_t i) noexcept
     int module_enter(const char *where) except -1
     void Py_LeaveRecursiveCall() noexcept
@@ -150,22 +153,59 @@ cdef object call_forward(ModuleBase self, tuple args, dict kwargs):
     cdef PyObject *result
     cdef Py_ssize_t n = len(args), i
     if forward is NULL or n >= MODULE_ARGS:
-        return PyObject_Call(self.forward, args, <PyObject *>kwargs if kwargs else NULL)
+        return result_of(self, PyObject_Call(self.forward, args, <PyObject *>kwargs if kwargs else NULL))
     stack[0] = <PyObject *>self
     for i in range(n):
         stack[i + 1] = PyTuple_GET_ITEM(<PyObject *>args, i)
     _method = <object>forward       # held: forward may replace itself on the class
     module_enter(" in Module.__call__")
-    try:
-        if kwargs:
-            result = PyObject_VectorcallDict(forward, stack, n + 1, <PyObject *>kwargs)
-        else:
-            result = PyObject_Vectorcall(forward, stack, n + 1, NULL)
-    finally:
-        Py_LeaveRecursiveCall()
+    if kwargs:
+        result = PyObject_VectorcallDict(forward, stack, n + 1, <PyObject *>kwargs)
+    else:
+        result = PyObject_Vectorcall(forward, stack, n + 1, NULL)
+    Py_LeaveRecursiveCall()
+    return result_of(self, result)
+
+
+cdef inline object result_of(ModuleBase self, PyObject *result):
+    """What forward gave; an error that it raised is told which layer it comes from."""
+    if result is NULL:
+        failed(self)
     value = <object>result
     Py_DECREF(result)
     return value
+
+
+cdef int failed(ModuleBase self) except -1:
+    try:
+        module_failing()
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        name_layer(self, error)
+        raise
+    return 0
+
+
+def name_layer(self, error):
+    """The innermost module that an error passes leaves its mark on it; those around it name it in the message's last line."""
+    mark = error.__dict__.get("_layer")
+    if mark is None:
+        error._layer = (id(self), f"{type(self).__name__}({settings_shown(self)})", "")
+        return
+    innermost, shown, line = mark
+    name = next((name for name, module in self.named_modules() if id(module) == innermost), "")
+    text = error.args[0] if len(error.args) == 1 else None
+    if not name or type(text) is not str or str(error) != text:
+        return
+    new = f"\nin {type(self).__name__}, layer {name} ({shown})"
+    error.args = (text.removesuffix(line) + new,)
+    error._layer = (innermost, shown, new)
+
+
+cdef object settings_shown(self):
+    try:
+        return " ".join(self.extra_repr().split())
+    except Exception:               # the user's own, of a module that is not complete
+        return "..."
 
 
 cdef call_fn base_call = (<TypeSlots *>ModuleBase).tp_call
@@ -184,13 +224,9 @@ cdef object call_one(object module, object input):
     stack[1] = <PyObject *>input
     _method = <object>forward
     module_enter(" in Module.__call__")
-    try:
-        result = PyObject_Vectorcall(forward, stack, 2, NULL)
-    finally:
-        Py_LeaveRecursiveCall()
-    value = <object>result
-    Py_DECREF(result)
-    return value
+    result = PyObject_Vectorcall(forward, stack, 2, NULL)
+    Py_LeaveRecursiveCall()
+    return result_of(<ModuleBase>module, result)
 
 
 def set_call_with_hooks(function):
@@ -284,7 +320,7 @@ def set_attribute(ModuleBase self not None, str name not None, value):
     parameters = state.get(PARAMETERS)
     if isinstance(value, Parameter):
         if parameters is None:
-            raise AttributeError("cannot assign parameters before Module.__init__() call")
+            raise AttributeError("cannot assign parameters before Module.__init__() call: begin __init__ with super().__init__()")
         forget(state, name, PARAMETERS)
         self.register_parameter(name, value)
     elif parameters is not None and name in parameters:
@@ -294,12 +330,12 @@ def set_attribute(ModuleBase self not None, str name not None, value):
         self.register_parameter(name, None)
     elif isinstance(value, ModuleBase):
         if parameters is None:
-            raise AttributeError("cannot assign module before Module.__init__() call")
+            raise AttributeError("cannot assign module before Module.__init__() call: begin __init__ with super().__init__()")
         forget(state, name, MODULES)
         state[MODULES][name] = announced(self, name, value, on_module)
     elif parameters is None:
         if isinstance(value, Buffer):
-            raise AttributeError("cannot assign buffer before Module.__init__() call")
+            raise AttributeError("cannot assign buffer before Module.__init__() call: begin __init__ with super().__init__()")
         PyObject_GenericSetAttr(self, name, value)
     elif name in state[MODULES]:
         if value is not None:

@@ -75,8 +75,18 @@ def _collect(data: Any, found: set, depth: int) -> bool:
         elif isinstance(each, (str, bytes, complex)):
             raise TypeError(f"can't make a tensor of {type(each).__name__}")
         else:
-            raise RuntimeError(f"Could not infer dtype of {type(each).__name__}")
+            raise RuntimeError(_no_number(each))
     return tensors
+
+
+def _no_number(value: Any) -> str:
+    """Why data with such a value in it can be no tensor."""
+    hint = ""
+    if value is None:
+        hint = ": None is no number; leave it out, or put float('nan') where a number is missing"
+    elif isinstance(value, dict):
+        hint = ": give its numbers, as in tensor(list(values.values()))"
+    return f"Could not infer dtype of {type(value).__name__}{hint}"
 
 
 def _of_numpy(kind: np.dtype) -> dtype:

@@ -17,6 +17,8 @@ from tensorgrad._kernels cimport (
     Event,
     Kernel,
     KernelArgs,
+    LISTENED,
+    TRAPPED,
     begin,
     begin_event,
     end_event,
@@ -25,9 +27,20 @@ from tensorgrad._kernels cimport (
     operands_of,
     settings_of,
 )
-from tensorgrad.core._core cimport Tensor, clash, clone_raw, kernels_on, launch, overlap
+from tensorgrad.core._core cimport (
+    Tensor,
+    begin_watch,
+    clash,
+    clone_raw,
+    end_watch,
+    is_finite,
+    kernels_on,
+    launch,
+    overlap,
+)
 
 from tensorgrad.core import enable_grad
+from tensorgrad.core._core import _judge_step
 
 cdef enum:
     SLOTS = KERNEL_OPERANDS - 2     # behind a parameter and its gradient
@@ -299,10 +312,8 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
 cdef int step_group(Stepper optimizer, Group group, States states) except -1:
     cdef Py_ssize_t i
     cdef Tensor param
-    cdef State state
     cdef list params, rows
     cdef tuple owners
-    cdef bint fast = kernels_on()
     if group.seen != group.changes:
         read_group(optimizer, group)
     params = group.params
@@ -314,19 +325,53 @@ cdef int step_group(Stepper optimizer, Group group, States states) except -1:
         param = <Tensor?>params[i]
         if param.grad_ is None:
             continue
-        if owners[i] is not param:
-            optimizer._update(param, group)
-            group.states = None                 # the list of parameters was changed in place: read it again next time
-            continue
-        state = group.nothing
-        if state is None and type(rows[i]) is State:
-            state = <State>rows[i]
-        if fast and kernel_of(group, param) is not NULL:
-            if state is None:                   # the first step: by the kernel as well, as a rule takes memory
-                state = <State?>optimizer._begin(param, group)
-            if launch_step(group, state, param, param.grad_):
-                continue
+        if LISTENING[0] & TRAPPED:
+            trapped_step(optimizer, group, states, owners[i], rows, i, param)
+        else:
+            step_one(optimizer, group, owners[i], rows, i, param)
+    return 0
+
+
+cdef int step_one(Stepper optimizer, Group group, object owner, list rows, Py_ssize_t i, Tensor param) except -1:
+    """The step of parameter i of a group."""
+    cdef State state
+    if owner is not param:
         optimizer._update(param, group)
+        group.states = None                     # the list of parameters was changed in place: read it again next time
+        return 0
+    state = group.nothing
+    if state is None and type(rows[i]) is State:
+        state = <State>rows[i]
+    if kernels_on() and kernel_of(group, param) is not NULL:
+        if state is None:                       # the first step: by the kernel as well, as a rule takes memory
+            state = <State?>optimizer._begin(param, group)
+        if launch_step(group, state, param, param.grad_):
+            return 0
+    optimizer._update(param, group)
+    return 0
+
+
+cdef int trapped_step(Stepper optimizer, Group group, States states, object owner, list rows, Py_ssize_t i,
+                      Tensor param) except -1:
+    """The same, and raises where what it wrote is not finite while all that it read was."""
+    cdef Tensor grad = param.grad_
+    cdef bint finite = is_finite(param) and is_finite(grad)
+    cdef bint watching
+    for value in dict.get(states, param, {}).values():
+        finite = finite and (not isinstance(value, Tensor) or is_finite(<Tensor>value))
+    watching = begin_watch()
+    try:
+        step_one(optimizer, group, owner, rows, i, param)
+    finally:
+        end_watch(watching)
+    if not finite or not watching:
+        return 0
+    title = f"parameter {group['param_names'][i] if 'param_names' in group else i}"
+    written = [(title, param)] + [(f"{name} of {title}", value) for name, value in dict.get(states, param, {}).items()]
+    for label, value in written:
+        if isinstance(value, Tensor) and not is_finite(<Tensor>value):
+            settings = [(key, given) for key, given in group.items() if isinstance(given, float)]
+            _judge_step(f"{type(optimizer).__name__}.step", [("gradient", grad)] + settings, label, value)
     return 0
 
 
@@ -343,7 +388,10 @@ cdef int step_groups(Stepper optimizer) except -1:
 
 
 cdef int heard_step(Stepper optimizer) except -1:
-    cdef Event event = begin_event("step", f"Optimizer.step#{type(optimizer).__name__}.step")
+    cdef Event event
+    if not LISTENING[0] & LISTENED:
+        return step_groups(optimizer)
+    event = begin_event("step", f"Optimizer.step#{type(optimizer).__name__}.step")
     try:
         return step_groups(optimizer)
     finally:

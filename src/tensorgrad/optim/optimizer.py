@@ -76,9 +76,14 @@ class Optimizer(Stepper):
             )
         self.state = States()
         self.param_groups: list[dict[str, Any]] = []
+        if not isinstance(params, Iterable):
+            raise TypeError(f"optimizer can only optimize Tensors, but got {_instead(params)}")
         groups = list(params)
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError(
+                "optimizer got an empty parameter list: the module has no parameters, or an iterator over "
+                "them was used up before; model.parameters() gives a new one"
+            )
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -164,7 +169,7 @@ class Optimizer(Stepper):
         for param in params:
             if not isinstance(param, Tensor):
                 raise TypeError(
-                    f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}"
+                    f"optimizer can only optimize Tensors, but one of the params is {_instead(param)}"
                 )
             if not (self.defaults.get("differentiable") or param.is_leaf or param.retains_grad):
                 raise ValueError(
@@ -343,10 +348,22 @@ def settings_of(arguments: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def _instead(params: Any) -> str:
+    """What was given for parameters, and what to give instead."""
+    kind = type(params).__name__
+    if hasattr(params, "parameters"):
+        return f"{kind}: give its parameters, as in Adam(model.parameters())"
+    if callable(params):
+        return f"the {kind} {getattr(params, '__name__', '')}: call it, and give what it returns"
+    return kind
+
+
 def check_lr(lr: Any) -> None:
     """ValueError for a learning rate that is no number of at least 0."""
     if isinstance(lr, Tensor) and lr.numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
+    if isinstance(lr, str):
+        raise TypeError(f"a learning rate is a number, not the str {lr!r}: float(lr) is one")
     if not 0.0 <= lr:
         raise ValueError(f"Invalid learning rate: {lr}")
 

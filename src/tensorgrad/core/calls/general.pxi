@@ -4,7 +4,20 @@ cdef Tensor want_tensor(Op op, object value, Py_ssize_t position):
     if isinstance(value, Tensor):
         return <Tensor>value
     raise TypeError(f"{op.__name__}(): argument '{op.params[position]}' (position {position + 1}) must be Tensor, not "
-                    f"{type(value).__name__}")
+                    f"{type(value).__name__}{made_tensor(value)}")
+
+
+cdef str made_tensor(object value):
+    """How to get a tensor of what is none."""
+    if isinstance(value, np.ndarray):
+        return ": from_numpy(array) makes one"
+    if isinstance(value, tuple) and tensors_in(value):
+        return ": take one of the tensors in it, as in output, state = layer(input)"
+    if isinstance(value, (list, tuple)):
+        return ": tensor(values) makes one of numbers, stack(tensors) one of tensors"
+    if callable(value) and hasattr(value, "parameters"):
+        return ": call the module first, as in module(input), and give what comes out"
+    return ""
 
 
 cdef object run(Op op, list values):
@@ -152,7 +165,9 @@ cdef object in_dtype(object value, int old, int new):
 cdef object call_body(Op op, list arguments, Tensor out=None):
     """Runs a NumPy body, as an event; gives its result, which is ``out`` if it was to be written there."""
     cdef Event event
-    if not LISTENING[0]:
+    global tg_written
+    tg_written += 1
+    if not LISTENING[0] & LISTENED:
         return run_body(op, arguments, out)
     event = begin_write("body", op.__name__, arguments, ())
     try:

@@ -43,7 +43,12 @@ cdef int launch_large(const Kernel *kernel, KernelArgs *a, double cost) except -
 
 
 cdef int launch_heard(const Kernel *kernel, KernelArgs *a, double cost) except -1:
-    cdef Event event = begin_kernel(kernel, a)
+    cdef Event event
+    global tg_written
+    tg_written += 1
+    if not LISTENING[0] & LISTENED:
+        return launch_large(kernel, a, cost)
+    event = begin_kernel(kernel, a)
     try:
         return launch_large(kernel, a, cost)
     finally:
@@ -77,12 +82,19 @@ cdef Operand operand_of_array(cnp.ndarray array):
 cdef Event begin_write(str kind, str name, object inputs, object outputs):
     """The event of what writes into memory by other means than a kernel; None while nobody listens."""
     cdef Event event
-    if not LISTENING[0]:
+    global tg_written
+    tg_written += 1
+    if not LISTENING[0] & LISTENED:
         return None
     read, written = operands_in(inputs), operands_in(outputs)
     event = begin_event(kind, name)
     event.inputs, event.outputs = read, written
     return event
+
+
+cdef Event begin_heard(str kind, str name):
+    """An event around others, to be ended by `end_write`; None while nobody listens."""
+    return begin_event(kind, name) if LISTENING[0] & LISTENED else None
 
 
 cdef inline int end_write(Event event) except -1:

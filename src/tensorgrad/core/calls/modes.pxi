@@ -13,6 +13,11 @@ cdef extern from *:
     static TG_THREAD_LOCAL unsigned int tg_region = 0;
     static TG_THREAD_LOCAL void *tg_walk = NULL;    /* the backward that runs in this thread; its caller keeps it alive */
     static int tg_kernels = 1;
+    static int tg_traps = 0;                        /* how many ask for the trap, see trap.pxi */
+    static TG_THREAD_LOCAL int tg_watched = 0;      /* inside something whose result will be looked at as a whole */
+    static TG_THREAD_LOCAL unsigned int tg_written = 0;     /* how much was written while the word of launches was set */
+    static TG_THREAD_LOCAL void *tg_stepping = NULL;        /* the node whose gradients are looked at, */
+    static TG_THREAD_LOCAL void *tg_arrived = NULL;         /* and what arrived there */
     """
     int tg_grad
     int tg_inference
@@ -20,11 +25,17 @@ cdef extern from *:
     unsigned int tg_region
     void *tg_walk
     int tg_kernels
+    int tg_traps
+    int tg_watched
+    unsigned int tg_written
+    void *tg_stepping
+    void *tg_arrived
 
 
 cdef enum REMEMBERS:
     THE_LINE = 1        # of the forward call: anomaly detection
     THE_REGION = 2      # that they were made in: `_begin_region`
+    ANY_NAN = 4         # beside the line: that gradients are not looked at for NaN
 
 
 cdef inline bint kernels_on() noexcept:
@@ -49,16 +60,18 @@ def is_inference_mode_enabled():
     return bool(tg_inference)
 
 
-def _set_modes(grad=None, inference=None, anomaly=None):
-    """Sets this thread's modes that are not None and gives (grad, inference, anomaly) as they were."""
+def _set_modes(grad=None, inference=None, anomaly=None, check_nan=None):
+    """Sets this thread's modes that are not None and gives (grad, inference, anomaly, check_nan) as they were."""
     global tg_grad, tg_inference, tg_anomaly
-    before = (bool(tg_grad), bool(tg_inference), bool(tg_anomaly & THE_LINE))
+    before = (bool(tg_grad), bool(tg_inference), bool(tg_anomaly & THE_LINE), not tg_anomaly & ANY_NAN)
     if grad is not None:
         tg_grad = bool(grad)
     if inference is not None:
         tg_inference = bool(inference)
     if anomaly is not None:
         tg_anomaly = tg_anomaly & ~THE_LINE | (THE_LINE if anomaly else 0)
+    if check_nan is not None:
+        tg_anomaly = tg_anomaly & ~ANY_NAN | (0 if check_nan else ANY_NAN)
     return before
 
 

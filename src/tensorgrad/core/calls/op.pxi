@@ -75,18 +75,27 @@ ctypedef object (*vectorcall_fn)(object op, PyObject **args, size_t nargsf, PyOb
 
 cdef object op_vectorcall(object self, PyObject **args, size_t nargsf, PyObject *names):
     """Where every call of an op by its name arrives."""
-    cdef Event event
-    cdef Py_ssize_t i, count
     if not LISTENING[0]:
         return call_op(<Op>self, args, nargsf, names)
-    event = begin_event("op", (<Op>self).__name__)
+    return heard_op(<Op>self, args, nargsf, names)
+
+
+cdef object heard_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
+    cdef tuple words = () if names is NULL else <tuple><object>names
+    cdef Py_ssize_t i
+    cdef list given = [<object>args[i] for i in range(<Py_ssize_t>PyVectorcall_NARGS(nargsf) + len(words))]
+    cdef Event event = begin_heard("op", op.__name__)
+    cdef Trap trap = begin_trap(op, given, words, op.kind == INPLACE)
     try:
-        result = call_op(<Op>self, args, nargsf, names)
-        count = PyVectorcall_NARGS(nargsf) + (0 if names is NULL else len(<tuple><object>names))
-        describe(event, [<object>args[i] for i in range(count)], result)
-        return result
+        result = call_op(op, args, nargsf, names)
+        if event is not None:
+            describe(event, given, result)
     finally:
-        end_event(event)
+        end_trap(trap)
+        end_write(event)
+    if trap is not None:
+        look_at_result(trap, result)
+    return result
 
 
 cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
@@ -238,7 +247,8 @@ cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
     else:
         raise TypeError(f"{op.__name__}() missing 1 required positional arguments: 'input'")
     if not isinstance(first, Tensor):
-        raise TypeError(f"{op.__name__}(): argument 'input' (position 1) must be Tensor, not {type(first).__name__}")
+        raise TypeError(f"{op.__name__}(): argument 'input' (position 1) must be Tensor, not {type(first).__name__}"
+                        f"{made_tensor(first)}")
     x = <Tensor>first
     if keywords.get("dtype") not in (None, DTYPE_LIST[x.code]):
         raise RuntimeError(f"{op.__name__}(): Bad in-place call: input tensor dtype {DTYPE_LIST[x.code].name} and output tensor "
@@ -425,6 +435,10 @@ cdef class Op:
 
     def __call__(self, *args, **keywords):      # the slot is replaced by the vectorcall
         raise NotImplementedError
+
+    def __get__(self, instance, owner):         # its slot is replaced as well; Python takes what has one for a function, so that
+        import types                            # help() shows the signature
+        return self if instance is None else types.MethodType(self, instance)
 
     @property
     def kind_name(self):

@@ -233,13 +233,18 @@ cdef object binary_operator(Op op, object a, object b):
 
 
 cdef object heard_binary(Op op, object a, object b):
-    cdef Event event = begin_event("op", op.__name__)
+    cdef Event event = begin_heard("op", op.__name__)
+    cdef Trap trap = begin_trap(op, [a, b], (), False)
     try:
         result = binary(op, a, b)
-        describe(event, (a, b), result)
-        return result
+        if event is not None:
+            describe(event, (a, b), result)
     finally:
-        end_event(event)
+        end_trap(trap)
+        end_write(event)
+    if trap is not None:
+        look_at_result(trap, result)
+    return result
 
 
 cdef object add_scaled(Op op, object a, object b, object alpha):

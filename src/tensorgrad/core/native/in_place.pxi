@@ -59,15 +59,21 @@ cdef bint in_place_args(KernelArgs *args, Tensor x, Tensor y) noexcept:
 cdef object inplace_operator(Op op, Tensor x, object other):
     """``x op= other``."""
     cdef Event event
+    cdef Trap trap
     if not LISTENING[0]:
         return inplace_binary(op, x, other)
-    event = begin_event("op", op.__name__ + "_")
+    event = begin_heard("op", op.__name__ + "_")
+    trap = begin_trap(op, [x, other], (), True)
     try:
         result = inplace_binary(op, x, other)
-        describe(event, (x, other), result)
-        return result
+        if event is not None:
+            describe(event, (x, other), result)
     finally:
-        end_event(event)
+        end_trap(trap)
+        end_write(event)
+    if trap is not None:
+        look_at_result(trap, result)
+    return result
 
 
 cdef int kept_by(Op op, Tensor x, list others) except -1:

@@ -53,15 +53,16 @@ cdef object picked_item(Tensor x, tuple index):
 cdef object heard_item(Tensor x, object index, object value=MISSING):
     """``x[index]``, or ``x[index] = value``."""
     cdef bint writes = value is not MISSING
-    cdef Event event = begin_event("op", "__setitem__" if writes else "__getitem__")
+    cdef Event event = begin_heard("op", "__setitem__" if writes else "__getitem__")
     try:
         result = x if writes else get_item(x, index)
         if writes:
             set_item(x, index, value)
-        describe(event, (x, index, value), result)
+        if event is not None:
+            describe(event, (x, index, value), result)
         return result
     finally:
-        end_event(event)
+        end_write(event)
 
 
 cdef bint is_plain(object part):

@@ -2,6 +2,12 @@
 
 cdef int run_node(Walk walk, Node node) except -1:
     """Computes the gradients of a node's inputs from the gradient of its outputs."""
+    if node.state & NODE_GENERAL and (<NodeExtra>node.more).place is not None:
+        return run_blamed(walk, node)
+    return run_plainly(walk, node)
+
+
+cdef int run_plainly(Walk walk, Node node) except -1:
     cdef object g
     cdef NodeExtra extra = <NodeExtra>node.more if node.state & NODE_GENERAL else None
     if extra is not None and (extra.tensor_hooks is not None or extra.pre_hooks):
@@ -20,7 +26,7 @@ cdef int run_node(Walk walk, Node node) except -1:
         heard_node(walk, node, extra, g)
     else:
         step_back(walk, node, extra, g)
-    if tg_anomaly & THE_LINE:
+    if tg_anomaly & (THE_LINE | ANY_NAN) == THE_LINE:
         look_for_nan(node)
     if not walk.retain:
         release_saved(node)
@@ -30,12 +36,25 @@ cdef int run_node(Walk walk, Node node) except -1:
 
 
 cdef int heard_node(Walk walk, Node node, NodeExtra extra, object g) except -1:
-    cdef Event event = begin_event("backward", node.name())
+    global tg_watched, tg_stepping, tg_arrived
+    cdef Event event = begin_heard("backward", node.name())
+    cdef void *stepping = tg_stepping
+    cdef void *arrived = tg_arrived
+    cdef bint watching = begin_watch()
+    if watching:
+        tg_stepping = <void *>node
+        tg_arrived = <void *><PyObject *>g
+        tg_watched = node.op is not None        # a Function's backward is the user's own, whose ops are looked at
     try:
         step_back(walk, node, extra, g)
-        describe(event, g if isinstance(g, list) else (g,), None)
+        if event is not None:
+            describe(event, g if isinstance(g, list) else (g,), None)
     finally:
-        end_event(event)
+        if watching:
+            tg_stepping = stepping
+            tg_arrived = arrived
+        end_watch(watching)
+        end_write(event)
     return 0
 
 
@@ -314,7 +333,9 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
         if not needs_grad(root):
             if len(roots) > 1 and gradients[i] is None and collect:
                 continue
-            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn: nothing that "
+                               "it was computed from has requires_grad=True, or that was cut off by no_grad(), detach() or a "
+                               "conversion to numbers")
         starts.append(edge_of(root))
         numbers.append(root.nr)
         seeds.append(seed_gradient(root, gradients[i]))
@@ -484,8 +505,8 @@ def _make_function_node(context, inputs, outputs, list shared, list dirty):
     cdef Tensor t
     cdef Py_ssize_t i
     node = Node.__new__(Node)
-    if tg_anomaly & THE_REGION:
-        node.epoch = tg_region
+    if tg_anomaly or tg_traps:
+        remember(node)
     extra = node_extra(node)
     extra.context = context
     extra.edges = []

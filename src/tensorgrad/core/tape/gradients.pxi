@@ -111,6 +111,8 @@ cdef int accumulate(Node node, Py_ssize_t i, Tensor g) except -1:
     code = node.codes[i] if i < 3 else (<NodeExtra>node.more).codes[i - 3]
     if g.code != code:
         g = OP_CAST(g, DTYPE_LIST[code])
+    if tg_stepping == <void *>node:
+        look_at_gradient(node, i, g)
     return deliver(edge, edge_number(node, i), g)
 
 
@@ -134,14 +136,17 @@ cdef inline bint is_own(Tensor g) noexcept:
 cdef inline Tensor added(Tensor sum, Tensor g):
     """The sum of two gradients, in the memory of the first where nobody else sees it."""
     cdef KernelArgs a
+    cdef bint finite = tg_traps and is_finite(sum) and is_finite(g)
     if (not tg_grad and tg_kernels and is_own(sum) and g.contiguous and sum.code == g.code and sum.count == g.count
             and OP_ADD.kernels[sum.code] is not NULL):
         begin(&a, 1)
         flat_args2(&a, sum, g, sum)
         launch(OP_ADD.kernels[sum.code], &a)
-        return sum
-    sum = <Tensor>binary(OP_ADD, sum, g)
-    sum.flags |= FLAG_OWN
+    else:
+        sum = <Tensor>binary(OP_ADD, sum, g)
+        sum.flags |= FLAG_OWN
+    if finite:
+        look_at_sum(sum)
     return sum
 
 
@@ -255,12 +260,16 @@ cdef int add_to_leaf(Tensor total, Tensor g) except -1:
     """Adds to a leaf's gradient in place; of two threads that do so at once, one waits. What runs
     inside, a listener or a finalizer, may add to the same leaf.
     """
+    cdef bint finite
     enter_inplace(total)
     LEAF_LOCK.acquire()
     try:
+        finite = tg_traps and is_finite(total) and is_finite(g)
         inplace_binary(OP_ADD, total, g)
     finally:
         LEAF_LOCK.release()
+    if finite:
+        look_at_sum(total)
     return 0
 
 

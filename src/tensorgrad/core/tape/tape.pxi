@@ -26,6 +26,7 @@ cdef class NodeExtra:
     cdef dict pre_hooks
     cdef dict post_hooks
     cdef list traceback
+    cdef tuple place            # of the forward call: file, line, function; where an error will want it
     cdef object context         # of a user's Function
     cdef dict notes
     cdef list outputs_meta      # several outputs: (shape, code) of each, to make zeros of
@@ -263,7 +264,7 @@ cdef Node new_node(Op op, Tensor out, vjp_fn vjp):
     out.node = node
     out.requires = True
     out.nr = 0
-    if tg_anomaly:
+    if tg_anomaly or tg_traps:
         remember(node)
     return node
 
@@ -374,10 +375,12 @@ cdef inline Node record_native(Op op, Tensor out, Tensor x, Tensor y, Tensor z, 
 
 cdef int remember(Node node) except -1:
     """Notes what this thread wants to know of nodes later."""
-    import traceback
     if tg_anomaly & THE_REGION:
         node.epoch = tg_region
+    if tg_anomaly & THE_LINE or tg_traps:
+        node_extra(node).place = user_place()
     if tg_anomaly & THE_LINE:
+        import traceback
         node_extra(node).traceback = traceback.format_list(traceback.extract_stack())
     return 0
 

@@ -191,7 +191,7 @@ cdef int read_shape(object shape, Py_ssize_t *dims, str who) except -1:
         extent = shape[i]
         if isinstance(extent, float) or (isinstance(extent, bool) and not i):
             raise TypeError(f"{who}(): argument 'size' must be tuple of ints, but found element of type "
-                            f"{type(extent).__name__} at pos {i}")
+                            f"{type(extent).__name__} at pos {i}: sizes are whole numbers, int({extent}) is one")
         try:
             dims[i] = extent
         except OverflowError:

@@ -162,13 +162,14 @@ cdef object CPU = None
 cdef object strided = None
 
 
-def _install(*, legacy_constructor, represent, cpu, strided_layout):
+def _install(*, legacy_constructor, represent, cpu, strided_layout, judge, blame):
     """Gives the core the few functions written in Python that it calls."""
-    global _legacy_constructor, _represent, CPU, strided
+    global _legacy_constructor, _represent, CPU, strided, _judge, _blame
     _legacy_constructor = legacy_constructor
     _represent = represent
     CPU = cpu
     strided = strided_layout
+    _judge, _blame = judge, blame
 
 
 cpdef Py_ssize_t wrap_dim(object dim, int ndim) except -1:

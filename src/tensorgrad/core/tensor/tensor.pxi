@@ -113,7 +113,12 @@ cdef class Tensor:
 
     @property
     def grad(self):
-        """The gradient that backward passes have added up, or None."""
+        """The gradient that backward passes have added up, or None. Leaves get one, and what `retain_grad` was called on."""
+        if self.grad_ is None and self.node is not None and not self.flags & FLAG_RETAINS_GRAD and needs_grad(self):
+            import warnings
+            warnings.warn("The .grad attribute of a Tensor that is not a leaf Tensor is being accessed, and backward() does not "
+                          f"fill it: this one was computed by {self.node.name()}. Call .retain_grad() on it before backward(), "
+                          "or ask the leaf that it was computed from", UserWarning, stacklevel=1)
         return self.grad_
 
     @grad.setter
@@ -260,7 +265,8 @@ cdef class Tensor:
         2.5
         """
         if self.count != 1:
-            raise RuntimeError(f"a Tensor with {self.count} elements cannot be converted to Scalar")
+            raise RuntimeError(f"a Tensor with {self.count} elements cannot be converted to Scalar: .tolist() gives all, "
+                               ".mean() or .sum() one")
         return element(self.code, self.at)
 
     def tolist(self):
@@ -317,7 +323,7 @@ cdef class Tensor:
         if self.count != 1:
             if self.count == 0:
                 raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
-            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous: use .any() or .all()")
         return bool(element(self.code, self.at))
 
     def __int__(self):

@@ -29,8 +29,13 @@ cdef inline int enter_history(Tensor x) except -1:
     if tg_grad and x.base is not None:
         return enter_view(x)
     if tg_grad and needs_grad(x) and x.node is None:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        refuse_leaf("a")
     return 0
+
+
+cdef int refuse_leaf(str what) except -1:
+    raise RuntimeError(f"{what} leaf Variable that requires grad is being used in an in-place operation. "
+                       "To update it off the tape, write it inside `with tensorgrad.no_grad():`")
 
 
 cdef int enter_view(Tensor x) except -1:
@@ -39,9 +44,9 @@ cdef int enter_view(Tensor x) except -1:
         return 0
     refuse_unfollowed(x, "is being")
     if x.base.requires and x.base.node is None:
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+        refuse_leaf("a view of a")
     if x.requires and x.node is None:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        refuse_leaf("a")
     return 0
 
 
@@ -379,7 +384,7 @@ def _resize(Tensor x not None, shape):
 def _set_memory(Tensor x not None, Tensor source not None):
     """``x`` shows the memory of ``source``, which is of its dtype."""
     if tg_grad and needs_grad(x) and x.node is None:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        refuse_leaf("a")
     if x.code != source.code:
         raise RuntimeError(f"Could not set tensor of type {title(source.code)} to a tensor of type {title(x.code)}")
     share_memory(x, source)

@@ -41,6 +41,9 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device=None, dtype=None):
         super().__init__()
+        for name, size in (("in_features", in_features), ("out_features", out_features)):
+            if isinstance(size, float):
+                raise TypeError(f"Linear(): argument '{name}' must be int, not float: {size}")
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(tg.empty((out_features, in_features), device=device, dtype=dtype))

@@ -489,7 +489,10 @@ class Module(Converted, Hooked):
         <All keys matched successfully>
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+            raise TypeError(
+                f"Expected state_dict to be dict-like, got {type(state_dict)}. Give what model.state_dict() "
+                "or tensorgrad.load(path) returns."
+            )
         missing: list[str] = []
         unexpected: list[str] = []
         errors: list[str] = []

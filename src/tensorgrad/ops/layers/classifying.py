@@ -129,7 +129,8 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | No
         )
     if target.ndim > 1 and input.ndim == 2:
         raise RuntimeError(
-            f"{name}: 0D or 1D target tensor expected, multi-target not supported; got {tuple(target.shape)}"
+            f"{name}: 0D or 1D target tensor expected, multi-target not supported; got "
+            f"{tuple(target.shape)}: give one class number a row, as target.squeeze(1) is if its size is 1"
         )
     if input.shape[2:] != target.shape[1:]:
         raise RuntimeError(
@@ -273,6 +274,11 @@ def cross_entropy(
         want_tensors("cross_entropy", weight=weight)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if target.is_floating_point() and not input.is_floating_point():
+        raise NotImplementedError(
+            f"cross_entropy: not implemented for an input of {input.dtype.name}: the scores come first, and "
+            "then the target, as in cross_entropy(model(x), classes)"
+        )
     _floats("cross_entropy", input)
     if input.ndim == 0:
         raise RuntimeError("cross_entropy: input tensor should be 1D or more, got 0D")
@@ -416,7 +422,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     _floats("binary_cross_entropy", input)
     if target.dtype is not input.dtype:
         raise RuntimeError(
-            f"binary_cross_entropy: found dtype {target.dtype.name} but expected {input.dtype.name}"
+            f"binary_cross_entropy: found dtype {target.dtype.name} but expected {input.dtype.name}: "
+            "convert with .to(input.dtype)"
         )
     _unit("input", input)
     _unit("target", target)

@@ -182,7 +182,7 @@ def _batched(name, input, rank):
     if input.ndim not in (rank + 1, rank + 2):
         raise RuntimeError(
             f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of "
-            f"size: {list(input.shape)}"
+            f"size: {list(input.shape)}" + (": unsqueeze(0) adds the channel" if input.ndim == rank else "")
         )
     return (input, True) if input.ndim == rank + 2 else (shaping.unsqueeze(input, 0), False)
 

@@ -52,7 +52,7 @@ def _check_index(name: str, index: Tensor) -> None:
     if index.dtype not in INDEX_TYPES:
         raise RuntimeError(
             f"{name}: expected tensor for argument 'indices' to have one of the scalar types Long, Int; "
-            f"but got {index.dtype.name}"
+            f"but got {index.dtype.name}: use .long()"
         )
 
 

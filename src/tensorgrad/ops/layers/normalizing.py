@@ -283,7 +283,8 @@ def _check_sizes(input):
     """Raises ValueError when a channel has a single value, of which no variance can be told."""
     if math.prod(input.shape) // max(input.shape[1], 1) == 1:
         raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size {input.shape}"
+            f"Expected more than 1 value per channel when training, got input size {input.shape}: give a "
+            "larger batch, or call model.eval() to use the statistics that were gathered"
         )
 
 
