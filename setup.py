@@ -68,8 +68,8 @@ else:
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
 COMPACT = (
-    "attention.c", "attention_f64.c", "copies.c", "distances.c", "indices.c", "map.c", "map_other.c", "moving.c",
-    "reduce_other.c", "sorting.c", "step.c",
+    "attention.c", "attention_f64.c", "copies.c", "distances.c", "indices.c", "map.c", "map_other.c",
+    "moving.c", "reduce_other.c", "sorting.c", "step.c",
 )  # fmt: skip
 # A copy of every loop for each of its questions doubles a file that asks many, and makes it no faster.
 ONE_COPY = [] if WINDOWS or not accepts("-fno-unswitch-loops") else ["-fno-unswitch-loops"]
@@ -90,7 +90,8 @@ VECTORS_OF_V2 = ("map.c", "reduce.c", "rows.c")
 # Built once, for any CPU: the choice of the level, the launch, the threads. All other files are per level.
 ONCE = [f"{KERNELS}/{name}.c" for name in ("dispatch", "launch", "pool")]
 PER_LEVEL = sorted(set(glob(f"{KERNELS}/*.c")) - set(ONCE))
-# Files whose loops wait for memory more than for arithmetic, and float64 but its products: v4 has v3's (entries.h).
+# Files whose loops wait for memory more than for arithmetic, and float64 but for its products: v4 has v3's
+# (entries.h).
 NARROW = (
     "attention_f64", "channels", "conv_f64", "copies", "distances", "indices", "lines", "losses", "map_other",
     "moving", "point_losses", "pooling", "recurrent_f64", "reduce", "reduce_other", "resampling", "rows_f64",

@@ -18,10 +18,11 @@ ORDER = [
     {"_kernels", "version"},
     {"core"},
     {"ops"},
-    {"autograd", "func", "linalg", "special", "random", "accelerator", "amp", "backends", "cuda"},
+    {"autograd", "func", "linalg", "special", "random", "accelerator", "amp", "backends", "cuda"}
+    | {"compiler", "distributed", "multiprocessing"},
     {"nn"},
-    {"optim", "data", "distributions", "io", "utils", "testing"},
-    {"datasets", "demo", "profiler", "__main__"},
+    {"optim", "data", "distributions", "io", "jit", "utils", "testing"},
+    {"datasets", "demo", "porting", "profiler", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # core/text.py installs the functions of Python that the compiled core calls, one of which is declared in ops.

@@ -58,13 +58,18 @@ _LAZY = {
     **{
         name: f"tensorgrad.{name}"
         for name in (
-            "accelerator", "amp", "autograd", "backends", "cuda", "data", "datasets", "distributions", "func",
-            "io", "linalg", "nn", "optim", "profiler", "random", "special", "testing", "utils",
+            "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "data", "datasets",
+            "distributed", "distributions", "func", "io", "jit", "linalg", "multiprocessing", "nn", "optim",
+            "porting", "profiler", "random", "special", "testing", "utils",
         )  # fmt: skip
     },
     "save": "tensorgrad.io:save",
     "load": "tensorgrad.io:load",
+    "GradScaler": "tensorgrad.amp:GradScaler",
+    "OutOfMemoryError": "tensorgrad.core:AllocationError",
+    "as_torch": "tensorgrad.porting:as_torch",
     "autocast": "tensorgrad.amp:autocast",
+    "compile": "tensorgrad.compiler:compile",
     "default_generator": "tensorgrad.random:default_generator",
 }
 

@@ -1,4 +1,4 @@
-"""`python -m tensorgrad`: two demos, a score for a saved network, and what is installed here."""
+"""`python -m tensorgrad`: two demos, a score for a saved network, PyTorch programs, and what is installed."""
 
 from __future__ import annotations
 
@@ -68,8 +68,17 @@ def info(args: argparse.Namespace) -> None:
         print(f"{name:<11} {value}")
 
 
+def run_program(args: argparse.Namespace) -> None:
+    from tensorgrad import porting
+
+    if args.module:
+        porting.run_module(args.program, args.arguments)
+    else:
+        porting.run_script(args.program, args.arguments)
+
+
 def parser() -> argparse.ArgumentParser:
-    about = "tensorgrad, a small PyTorch for the CPU: two demos, and what is installed here."
+    about = "tensorgrad, a small PyTorch for the CPU: demos, PyTorch programs, what is installed here."
     top = argparse.ArgumentParser("python -m tensorgrad", description=about, epilog=EPILOG)
     top.add_argument("--version", action="version", version=f"tensorgrad {tg.__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -101,6 +110,13 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("path", metavar="PATH", help="file that demo digits wrote")
     score.set_defaults(run=score_digits)
 
+    text = "run a PyTorch program that nobody changed: its torch is tensorgrad"
+    program = commands.add_parser("run", help=text, description=text.capitalize() + ".", epilog=EPILOG)
+    program.add_argument("-m", dest="module", action="store_true", help="PROGRAM is the name of a module")
+    program.add_argument("program", metavar="PROGRAM", help="a script, or with -m a module")
+    program.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="for the program")
+    program.set_defaults(run=run_program)
+
     text = "print versions, CPU level, threads and backend"
     facts = commands.add_parser("info", help=text, description=text.capitalize() + ".", epilog=EPILOG)
     facts.set_defaults(run=info)
@@ -109,6 +125,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
+    if args.run is run_program and (args.module or os.path.exists(args.program)):
+        args.run(args)  # what goes wrong in there is told as Python tells it
+        return 0
     try:
         args.run(args)
     except KeyboardInterrupt:

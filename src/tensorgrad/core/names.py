@@ -14,8 +14,7 @@ NOT_YET = [
     (r"float8_.*", "8-bit floats are"),
     (r"u?int(1|2|3|4|5|6|7|16|32|64)|q(u?int\w+)|quantiz.*|dequantize", "that dtype is"),
     (r"sparse(_.*|embedding)?|to_sparse.*", "sparse tensors are"),
-    (r"(jit|compile|compiler|export|fx|onnx|_dynamo)", "compiling a program is"),
-    (r"distributed.*", "training on several machines is"),
+    (r"(export|fx|onnx|_dynamo|_inductor)", "compiling a program is"),
     (r"(vmap|jvp|jacfwd|forward_ad)", "batched and forward-mode derivatives are"),
 ]
 

@@ -12,8 +12,9 @@ from .device import CPU, check_device, device
 
 __all__ = [
     "are_deterministic_algorithms_enabled", "get_default_device", "get_float32_matmul_precision",
+    "get_num_interop_threads", "is_autocast_cpu_enabled", "is_autocast_enabled",
     "is_deterministic_algorithms_warn_only_enabled", "set_default_device", "set_float32_matmul_precision",
-    "use_deterministic_algorithms",
+    "set_flush_denormal", "set_num_interop_threads", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 _chosen: dict[str, Any] = {"deterministic": False, "warn_only": False, "precision": "highest"}
@@ -79,3 +80,41 @@ def get_default_device() -> device:
     device(type='cpu')
     """
     return CPU
+
+
+def is_autocast_enabled(device_type: str | None = None) -> bool:
+    """False: mixed precision is off.
+
+    >>> tg.is_autocast_enabled()
+    False
+    """
+    return False
+
+
+def is_autocast_cpu_enabled() -> bool:
+    """False."""
+    return False
+
+
+def get_num_interop_threads() -> int:
+    """1: ops do not run side by side, each is cut among threads.
+
+    >>> tg.get_num_interop_threads()
+    1
+    """
+    return 1
+
+
+def set_num_interop_threads(num_threads: int) -> None:
+    """Changes nothing. Raises RuntimeError for a number that is not positive."""
+    if not isinstance(num_threads, int) or num_threads < 1:
+        raise RuntimeError(f"set_num_interop_threads expects a positive integer, not {num_threads!r}")
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """False: the smallest numbers are always kept.
+
+    >>> tg.set_flush_denormal(True)
+    False
+    """
+    return False

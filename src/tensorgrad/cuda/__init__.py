@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensorgrad.core import AllocationError as OutOfMemoryError
 from tensorgrad.core import empty_cache
+from tensorgrad.cuda import amp
 
 __all__ = [
+    "OutOfMemoryError",
+    "amp",
     "current_device",
     "device_count",
     "empty_cache",

@@ -1,0 +1,141 @@
+"""What `import torch` and its submodules find once `as_torch` was called."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import re
+import sys
+from types import ModuleType
+from typing import Any
+
+import tensorgrad
+from tensorgrad.core.names import missing
+
+PYTORCH = "2.13.0"  # the release whose names and behaviour these are
+
+# PyTorch's addresses that are no modules here, as patterns, and where their names live.
+ELSEWHERE = [
+    (r"_tensor|functional", "tensorgrad"),
+    (r"amp\.(autocast_mode|grad_scaler)", "tensorgrad.amp"),
+    (r"autograd\.(anomaly_mode|grad_mode|variable)", "tensorgrad.autograd"),
+    (r"autograd\.profiler", "tensorgrad.profiler"),
+    (r"cuda\.amp\.(autocast_mode|common|grad_scaler)", "tensorgrad.cuda.amp"),
+    (r"cuda\.(memory|random)", "tensorgrad.cuda"),
+    (r"distributions\.(\w+)", "tensorgrad.distributions"),
+    (
+        r"optim\.(adadelta|adafactor|adagrad|adam|adamax|adamw|asgd|lbfgs|nadam|radam|rmsprop|rprop|sgd)",
+        "tensorgrad.optim",
+    ),
+    (r"serialization", "tensorgrad.io"),
+    (r"utils\.data\._utils\.collate", "tensorgrad.data.collating"),
+    (r"utils\.data\._utils", "tensorgrad.data"),
+]
+
+
+class Version(str):
+    """A version that is compared by its numbers, with other versions, texts and tuples."""
+
+    def _numbers(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in re.findall(r"\d+", self.partition("+")[0]))
+
+    def _of(self, other: Any) -> tuple[int, ...]:
+        return tuple(other) if isinstance(other, tuple) else Version(other)._numbers()
+
+    def __lt__(self, other: Any) -> bool:
+        return self._numbers() < self._of(other)
+
+    def __le__(self, other: Any) -> bool:
+        return self._numbers() <= self._of(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return self._numbers() > self._of(other)
+
+    def __ge__(self, other: Any) -> bool:
+        return self._numbers() >= self._of(other)
+
+
+class StandIn(ModuleType):
+    """The module `torch`: its names are tensorgrad's, but for its version."""
+
+    def __init__(self) -> None:
+        super().__init__("torch", tensorgrad.__doc__)
+        self.__version__ = Version(f"{PYTORCH}+tensorgrad")
+        self.__path__: list[str] = []
+        self.__file__ = tensorgrad.__file__
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(tensorgrad, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(tensorgrad)
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds `torch.x` as what tensorgrad has for it."""
+
+    def find_spec(
+        self, fullname: str, path: Any, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        root, _, rest = fullname.partition(".")
+        if root != "torch" or not rest:
+            return None
+        if counterpart(rest) is None:
+            error = missing("module 'torch'", rest, dir(tensorgrad))
+            raise ModuleNotFoundError(f"No module named {fullname!r}: {error}", name=fullname)
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        found = counterpart(module.__name__.partition(".")[2])
+        if isinstance(found, ModuleType):
+            found.__dict__.setdefault("__path__", [])  # else nobody would be asked for what is in it
+        sys.modules[module.__name__] = found
+
+
+def counterpart(address: str) -> Any:
+    """What stands under torch's address here, or None."""
+    try:
+        return importlib.import_module(f"tensorgrad.{address}")
+    except ModuleNotFoundError as error:
+        if not f"tensorgrad.{address}".startswith(str(error.name)):
+            raise
+    for pattern, where in ELSEWHERE:
+        if re.fullmatch(pattern, address):
+            return importlib.import_module(where)
+    parent, _, name = address.rpartition(".")
+    owner = counterpart(parent) if parent else None
+    return getattr(owner, name, None) if parent == "backends" else None
+
+
+def as_torch() -> ModuleType:
+    """Makes `import torch` mean tensorgrad in this process, with all of its submodules that are here.
+
+    Gives the module `torch`, whose version is that of the PyTorch whose names these are. A PyTorch that is
+    installed is neither touched nor loaded; what is not here is a ModuleNotFoundError or an AttributeError
+    that says so. Processes that are not forked from this one know nothing of it.
+
+    Errors: `RuntimeError` if PyTorch itself was imported before.
+
+    >>> torch = tg.as_torch()
+    >>> import torch.nn.functional as F
+    >>> F is tg.nn.functional, torch.Tensor is tg.Tensor, torch.__version__ > "2.9"
+    (True, True, True)
+    """
+    found = sys.modules.get("torch")
+    if isinstance(found, StandIn):
+        return found
+    if found is not None:
+        raise RuntimeError(
+            "as_torch: PyTorch itself is imported already; call as_torch() before anything imports torch"
+        )
+    module = StandIn()
+    module.__spec__ = importlib.machinery.ModuleSpec("torch", None, is_package=True)
+    sys.modules["torch"] = module
+    sys.meta_path.insert(0, Finder())
+    return module

@@ -1,0 +1,143 @@
+"""Programs that import torch run on tensorgrad: each in a process of its own, which `as_torch` changes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import tensorgrad as tg
+
+PROGRAM = '''
+import sys
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import torch.backends.cudnn as cudnn
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, optim
+from torch.autograd import Variable
+from torch.cuda.amp import GradScaler, autocast
+from torch.distributions.normal import Normal
+from torch.nn.modules.utils import _pair
+from torch.nn.utils.rnn import pad_sequence
+from torch.optim.adam import Adam
+from torch.optim.lr_scheduler import StepLR
+from torch.utils._pytree import tree_map
+from torch.utils.data import DataLoader, TensorDataset
+
+cudnn.benchmark = True
+assert torch.backends.cudnn.benchmark and not torch.backends.mps.is_available()
+assert not torch.cuda.is_available() and not dist.is_available() and not torch.is_autocast_enabled()
+torch.manual_seed(0)
+model = torch.compile(torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))))
+optimizer = Adam(model.parameters(), lr=0.01)
+scaler = GradScaler(enabled=False)
+for x, y in DataLoader(TensorDataset(torch.randn(32, 4), torch.randint(0, 2, (32,))), batch_size=8):
+    with autocast(enabled=False):
+        loss = F.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+print(f"{loss.item():.5f}", __name__, isinstance(loss, Tensor), sys.argv[1:], tree_map(len, {"a": ["bc"]}))
+'''
+SAYS = "0.66340 __main__ True ['--lr', '1'] {'a': [2]}"  # the loss is PyTorch 2.13's
+
+
+def python(*command, folder):
+    paths = [os.path.dirname(os.path.dirname(tg.__file__)), *sys.path]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    run = [sys.executable, *command]
+    return subprocess.run(run, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    return tmp_path
+
+
+@pytest.mark.parametrize("start", [["program.py"], ["-m", "program"]], ids=["script", "module"])
+def test_a_program_runs_as_it_is(folder, start):
+    run = python("-m", "tensorgrad", "run", *start, "--lr", "1", folder=folder)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == SAYS
+
+
+def test_what_a_program_raises_is_its_own(folder):
+    (folder / "fails.py").write_text("import sys, torch\nprint(1 / 0 if len(sys.argv) > 1 else sys.exit(7))")
+    assert python("-m", "tensorgrad", "run", "fails.py", folder=folder).returncode == 7
+    run = python("-m", "tensorgrad", "run", "fails.py", "x", folder=folder)
+    assert run.returncode == 1 and "ZeroDivisionError" in run.stderr and "line 2" in run.stderr
+    run = python("-m", "tensorgrad", "run", "nowhere.py", folder=folder)
+    assert run.returncode == 1 and run.stderr == "tensorgrad: nowhere.py: there is no such script\n"
+
+
+CALLS = {
+    "versions": 'assert torch.__version__ == "2.13.0+tensorgrad" and torch.__version__ > "2.9" and '
+    'torch.__version__ >= (2, 13) and not torch.__version__ < "2.13.0" and torch.__version__ <= "10.0"',
+    "one module": "import torch.nn.functional; assert torch.nn.functional is tg.nn.functional; "
+    "assert torch.Tensor is tg.Tensor",
+    "again": "assert tg.as_torch() is torch",
+    "names": "import torch.optim.sgd, torch.amp.grad_scaler, torch.distributions.kl, torch.serialization; "
+    "import torch.cuda.amp.grad_scaler; assert torch.optim.sgd.SGD is tg.optim.SGD",
+    "memory": "assert torch.cuda.OutOfMemoryError is torch.OutOfMemoryError; "
+    "assert issubclass(torch.OutOfMemoryError, RuntimeError)",
+    "spec": "import importlib.util; assert importlib.util.find_spec('torch'); "
+    "import torch.nn; assert tg.nn.__spec__.name == 'tensorgrad.nn'",
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_the_module_torch(folder, call):
+    run = python("-c", f"import tensorgrad as tg; tg.as_torch(); import torch; {call}", folder=folder)
+    assert run.returncode == 0, run.stderr
+
+
+MISSING = {
+    "import torch.sparse": "ModuleNotFoundError: No module named 'torch.sparse': .*sparse tensors are not in",
+    "import torch.nn.nothing": "ModuleNotFoundError: No module named 'torch.nn.nothing'",
+    "from torch.nn import Linearr": "ImportError: cannot import name 'Linearr'",
+    "import torch; torch.fft.fft": "AttributeError: .*'fft': complex numbers are not in tensorgrad yet",
+    "import torch.jit; torch.jit.load": "AttributeError: module 'tensorgrad.jit' has no attribute 'load'",
+}
+
+
+@pytest.mark.parametrize("line", MISSING)
+def test_what_is_not_there_says_so(folder, line):
+    import re
+
+    run = python("-c", f"import tensorgrad as tg; tg.as_torch()\n{line}", folder=folder)
+    assert run.returncode == 1 and re.search(MISSING[line], run.stderr.splitlines()[-1])
+
+
+def test_a_pytorch_that_is_installed_is_not_touched(folder):
+    (folder / "torch").mkdir()
+    (folder / "torch" / "__init__.py").write_text("print('loaded')")
+    program = "import tensorgrad as tg; tg.as_torch(); import torch; print(torch.ones(1))"
+    run = python("-c", program, folder=folder)
+    assert run.stdout == "tensor([1.])\n", run.stderr
+    run = python("-c", "import torch, tensorgrad as tg; tg.as_torch()", folder=folder)
+    assert "RuntimeError: as_torch: PyTorch itself is imported already" in run.stderr
+
+
+def test_trees():
+    from collections import OrderedDict, defaultdict, namedtuple
+
+    from tensorgrad.utils import _pytree as trees
+
+    Pair = namedtuple("Pair", "first second")
+    tree = [Pair(1, (2, [])), OrderedDict(b=3, a=None), defaultdict(list, c=[4]), {}]
+    leaves, spec = trees.tree_flatten(tree)
+    assert leaves == [1, 2, 3, None, 4] and spec.num_leaves == 5 and spec == trees.tree_structure(tree)
+    back = trees.tree_unflatten(leaves, spec)
+    assert back == tree and [type(part) for part in back] == [type(part) for part in tree]
+    assert back[2]["new"] == []
+    assert trees.tree_map_only(int, lambda x: -x, tree)[0] == Pair(-1, (-2, []))
+    assert trees.tree_leaves(tree, is_leaf=lambda x: isinstance(x, Pair))[0] == tree[0]
+    with pytest.raises(ValueError, match="4 leaves, the spec has 5"):
+        trees.tree_unflatten(leaves[:4], spec)
+    with pytest.raises(ValueError, match="not built alike"):
+        trees.tree_map(max, [1], [1, 2])
