@@ -14,8 +14,8 @@ __all__ = [
 def compile(model: Callable | None = None, **settings: Any) -> Any:
     """The function or module itself, which runs as it is; without it, a decorator.
 
-    The settings of PyTorch's (``fullgraph``, ``dynamic``, ``backend``, ``mode``, ``options``, ``disable``) are
-    taken and mean nothing here.
+    PyTorch's settings (``fullgraph``, ``dynamic``, ``backend``, ``mode``, ``options``, ``disable``) are taken
+    and mean nothing here.
 
     >>> tg.compile(abs) is abs
     True
