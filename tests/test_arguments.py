@@ -461,6 +461,9 @@ def test_biases_of_cells_are_tensors():
         tg.gru_cell(x, state, tg.ones(9, 2), tg.ones(9, 3), 1)
     with pytest.raises(TypeError, match="argument 'b_hh'.* must be Tensor, not function"):
         tg.rnn_relu_cell(x, state, weight, tg.ones(3, 3), None, lambda x: x)
+    whole = [t.long() for t in (x, state, weight, tg.ones(3, 3))]
+    with pytest.raises(NotImplementedError, match="rnn_tanh: not implemented for tensorgrad.int64"):
+        tg.rnn_tanh_cell(*whole)
 
 
 def test_heads_that_there_are_not_need_no_grouping():

@@ -161,7 +161,7 @@ REFUSALS = [
     ),
     Excuse(
         "states and biases of a shape that is not theirs",
-        lambda s: s.calls(r"(lstm|gru|rnn_\w+)(_cell)?") and s.only_refused_here("should"),
+        lambda s: s.calls(r"(lstm|gru|rnn_\w+)(_cell)?") and s.only_refused_here("should", "not implemented"),
     ),
     Excuse(
         "`conv_tbc` of integers wants one dtype",
