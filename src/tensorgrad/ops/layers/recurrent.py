@@ -310,9 +310,7 @@ GATES = dict(lstm=4, gru=3, rnn_tanh=1, rnn_relu=1)
 
 
 def _check_weights(name, input, weights, units):
-    """Raises RuntimeError for weights that do not belong to an input and a number of units, NotImplementedError for
-    integers.
-    """
+    """Raises RuntimeError for weights that do not belong to an input and a number of units."""
     if not input.is_floating_point():
         raise NotImplementedError(f"{name}: not implemented for {input.dtype}; convert with .float()")
     weight_ih, weight_hh, bias_ih, bias_hh, projection = weights
