@@ -211,10 +211,10 @@ def test_a_gradient_that_may_be_asked_for_warns_of_nothing():
 @pytest.mark.parametrize("op", [F.cross_entropy, tg.softmax, tg.Tensor.softmax, F.relu_, tg.linalg.norm])
 def test_help_shows_the_signature_and_the_text_of_the_op(op):
     text = pydoc.plain(pydoc.render_doc(op))
-    heading = f"\n{op.__name__}{inspect.signature(op)}\n"
-    assert heading in text
-    first = inspect.getdoc(op).splitlines()[0]
-    assert text.split(heading)[1].startswith(f"    {first}")
+    heading, first, _ = text.partition(f"    {inspect.getdoc(op).splitlines()[0]}")
+    assert first and f"\n{op.__name__}(" in heading
+    for parameter in inspect.signature(op).parameters.values():
+        assert str(parameter) in heading
     assert tg.core.Op.__doc__.splitlines()[0] not in text
 
 
