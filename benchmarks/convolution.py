@@ -10,14 +10,8 @@ forward, to the input, to the weight.
 
 from __future__ import annotations
 
-import argparse
-import math
-import os
-import statistics
-import time
-from collections.abc import Callable
-
 import numpy as np
+from racing import Works, options_of, race_all
 
 # images, channels, height, width (1: one dimension), filters, kernel, stride, padding, dilation, groups
 SHAPES = {
@@ -46,7 +40,7 @@ SHAPES = {
 }
 
 
-def works(lib, shape: tuple[int, ...]) -> list[Callable[[], object]]:
+def works(lib, shape: tuple[int, ...]) -> Works:
     """Forward, to the input, to the weight."""
     images, channels, height, width, filters, kernel, *settings, groups = shape
     flat = height == 1
@@ -58,7 +52,7 @@ def works(lib, shape: tuple[int, ...]) -> list[Callable[[], object]]:
     ]
     convolve = lib.conv1d if flat else lib.conv2d
     plain = [lib.tensor(each) for each in arrays]
-    found: list[Callable[[], object]] = [lambda: convolve(*plain, None, *settings, groups)]
+    found: Works = [lambda: convolve(*plain, None, *settings, groups)]
     for which in (0, 1):
         operands = [lib.tensor(each) for each in arrays]
         leaf = operands[which].requires_grad_()
@@ -73,44 +67,6 @@ def works(lib, shape: tuple[int, ...]) -> list[Callable[[], object]]:
     return found
 
 
-def timed(work: Callable[[], object], count: int) -> float:
-    start = time.perf_counter()
-    for _ in range(count):
-        work()
-    return (time.perf_counter() - start) / count
-
-
-def race(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Our median seconds, and the median over the rounds of theirs over ours."""
-    theirs()
-    ours()
-    count = max(1, int(0.01 / timed(ours, 1)))
-    pairs = [(timed(ours, count), timed(theirs, count)) for _ in range(rounds)]
-    return statistics.median(a for a, _ in pairs), statistics.median(b / a for a, b in pairs)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", default="")
-    options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = os.environ["TENSORGRAD_NUM_THREADS"] = str(options.threads)
-    import torch
-
-    import tensorgrad
-
-    torch.set_num_threads(options.threads)
-    logs = []
-    for name, shape in SHAPES.items():
-        if not name.startswith(options.only):
-            continue
-        pairs = zip(works(tensorgrad, shape), works(torch, shape), strict=True)
-        found = [race(*pair, options.rounds) for pair in pairs]
-        logs += [math.log(ratio) for _, ratio in found]
-        print(f"{name:26s}" + " ".join(f"{1e6 * t:9.1f} {ratio:5.2f}" for t, ratio in found), flush=True)
-    print(f"geometric mean {math.exp(statistics.mean(logs)):.2f}")
-
-
 if __name__ == "__main__":
-    main()
+    rows = [(name, (shape,)) for name, shape in SHAPES.items()]
+    race_all(options_of(__doc__).parse_args(), rows, works, 26)

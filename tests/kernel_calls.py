@@ -66,6 +66,30 @@ def run_reduce(name, x, out_dtype, dtype=None):
     return result
 
 
+def same_by_any_threads(work):
+    """Holds that the arrays which `work` gives have the same bytes by any number of threads."""
+    before, found = _kernels.threads(), set()
+    try:
+        for number in (1, 2, 3, 8):
+            _kernels.set_threads(number)
+            found.add(b"".join(np.asarray(each).tobytes() for each in work()))
+    finally:
+        _kernels.set_threads(before)
+    assert len(found) == 1
+
+
+def events(work):
+    """The names of the kernels and bodies that a call runs, in their order."""
+    seen = []
+    listener = seen.append
+    _kernels.listen(listener)
+    try:
+        work()
+    finally:
+        _kernels.unlisten(listener)
+    return [event.name for event in seen if event.kind in ("kernel", "body")]
+
+
 def ulps(value, exact):
     """How many units in the last place `value` is from `exact`; infinite for another kind of number."""
     with np.errstate(all="ignore"):

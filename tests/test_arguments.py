@@ -504,3 +504,14 @@ def test_modes_of_a_sampler_are_numbers_of_a_list(number):
     for how in ((number, 0), (0, number)):
         with pytest.raises(RuntimeError if type(number) is int else TypeError):
             tg.grid_sampler(image, grid, *how, True)
+
+
+def test_questions_to_other_devices_may_come_by_keyword():
+    with pytest.raises(RuntimeError, match="no CUDA device"):
+        tg.cuda.get_device_name(device=0)
+    with pytest.raises(RuntimeError):
+        tg.ones(1).new(2, device="cuda")
+    with pytest.raises(TypeError):
+        tg.frombuffer(bytearray(4), dtype=None)
+    with pytest.raises(RuntimeError, match="one after the other"):
+        tg.frombuffer(memoryview(bytearray(8))[::2], dtype=tg.uint8)

@@ -18,7 +18,7 @@ FIXTURE = np.load(Path(__file__).parent / "fixtures" / "distributions.npz")
 def test_draws_and_densities_are_pytorchs(name, backend):
     found = findings(name, tg, D, lambda t: t.detach().numpy())
     wanted = {key.removeprefix(name + " "): FIXTURE[key] for key in FIXTURE if key.startswith(name + " ")}
-    assert set(wanted) <= set(found)
+    assert set(wanted) == set(found)
     for key, array in wanted.items():
         assert found[key].dtype == array.dtype, key
         np.testing.assert_allclose(found[key], array, rtol=1e-9, atol=1e-12, err_msg=key)
@@ -125,3 +125,21 @@ def test_what_is_not_known_says_so():
     with pytest.raises(AttributeError, match="nearest"):
         D.Norma  # noqa: B018
     assert repr(D.Normal(0.0, 1.0)) == "Normal(loc: 0.0, scale: 1.0)"
+
+
+def test_a_grown_distribution_checks_as_the_one_it_came_from():
+    with pytest.raises(ValueError):
+        D.Exponential(1.0).expand((2,)).log_prob(tg.tensor(-1.0))
+    with pytest.raises(ValueError):
+        D.Independent(D.Uniform(tg.zeros(1), tg.ones(1)), 1).expand((2,)).log_prob(tg.full((1,), 2.0))
+    grown = D.Exponential(1.0, validate_args=False).expand((2,))
+    assert grown.log_prob(tg.tensor(-1.0)).tolist() == [1.0, 1.0]
+
+
+def test_extreme_logits_grow_as_they_are():
+    grown = D.OneHotCategorical(logits=tg.tensor([-100.0, 0.0])).expand((2,))
+    assert grown.log_prob(tg.tensor([1.0, 0.0])).tolist() == [-100.0, -100.0]
+
+
+def test_a_support_is_named_when_it_is_asked_for():
+    assert repr(D.Uniform(0.0, 2.0).support) == "Interval(lower_bound=0.0, upper_bound=2.0)"

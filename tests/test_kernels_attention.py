@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kernel_calls import Guarded
+from kernel_calls import Guarded, events, same_by_any_threads
 
 import tensorgrad as tg
 from tensorgrad import _kernels, nn
@@ -80,17 +80,6 @@ def body(*operands, **settings):
 def near(found, expected, dtype):
     for f, e in zip(found, expected, strict=True):
         np.testing.assert_allclose(f.numpy(), e.numpy(), **FLOATS[dtype])
-
-
-def events(work):
-    seen = []
-    listener = seen.append
-    _kernels.listen(listener)
-    try:
-        work()
-    finally:
-        _kernels.unlisten(listener)
-    return [event.name for event in seen if event.kind in ("kernel", "body")]
 
 
 @types
@@ -191,24 +180,13 @@ def test_keys_that_are_repeated_get_all_their_gradients():
     near([one.grad], [again.grad], "f8")
 
 
-@pytest.fixture
-def any_threads():
-    before = _kernels.threads()
-    yield (1, 2, 3, 8)
-    _kernels.set_threads(before)
-
-
 @types
 @pytest.mark.parametrize("shape", [(1, 1, 1, 700, 800, 8, 8), (3, 4, 2, 90, 100, 16, 8)])
 @pytest.mark.parametrize("seen", ["all", "causal", "mask", "bias"])
-def test_the_number_of_threads_changes_no_bit(shape, seen, dtype, any_threads):
+def test_the_number_of_threads_changes_no_bit(shape, seen, dtype):
     given, settings = operands(shape, dtype), sight(shape, dtype, seen)
-    found = []
-    for number in any_threads:
-        _kernels.set_threads(number)
-        results = both_ways(OP, given, {**settings, "enable_gqa": True})
-        found.append(b"".join(x.numpy().tobytes() for x in results))
-    assert len(set(found)) == 1
+    settings["enable_gqa"] = True
+    same_by_any_threads(lambda: [each.numpy() for each in both_ways(OP, given, settings)])
 
 
 SPECIAL = {
@@ -235,7 +213,10 @@ def test_nan_and_infinity_go_where_the_body_has_them(special, seen, dtype):
     found, expected = (both_ways(each, given, settings) for each in (OP, body))
     near(found[:1], expected[:1], dtype)
     for f, e in zip(found[1:], expected[1:], strict=True):
-        assert np.array_equal(np.isfinite(f.numpy()), np.isfinite(e.numpy()))
+        finite = np.isfinite(e.numpy())
+        assert np.array_equal(np.isfinite(f.numpy()), finite)
+        if special != "huge":  # whose sums cancel to what is left of their rounding
+            near([f.masked_fill(tg.tensor(~finite), 0)], [e.masked_fill(tg.tensor(~finite), 0)], dtype)
 
 
 @types

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from kernel_calls import Guarded
+from kernel_calls import Guarded, same_by_any_threads
 
 from tensorgrad import _kernels
 from tensorgrad.core.declare import registry
@@ -89,24 +89,17 @@ def test_they_agree_with_the_bodies_and_stay_in_their_memory(case, dtype):
 def test_any_number_of_threads_gives_the_same_bytes(case):
     (input, weight, grad), windows, _ = operands(case, "f4")
     x, w, g = flat(*(each + np.float32(0.1) for each in (input, weight, grad)))
-    before = _kernels.threads()
-    found = []
-    try:
-        for number in (1, 2, 3, 8):
-            _kernels.set_threads(number)
-            found.append(
-                b"".join(
-                    _kernels.apply(name, **given, windows=windows, out=np.empty_like(like)).tobytes()
-                    for name, like, given in (
-                        ("convolution", g, {"input": x, "weight": w}),
-                        ("convolution_input", x, {"grad": g, "weight": w}),
-                        ("convolution_weight", w, {"grad": g, "input": x}),
-                    )
-                )
-            )
-    finally:
-        _kernels.set_threads(before)
-    assert len(set(found)) == 1
+    calls = (
+        ("convolution", g, {"input": x, "weight": w}),
+        ("convolution_input", x, {"grad": g, "weight": w}),
+        ("convolution_weight", w, {"grad": g, "input": x}),
+    )
+    same_by_any_threads(
+        lambda: [
+            _kernels.apply(name, **given, windows=windows, out=np.empty_like(like))
+            for name, like, given in calls
+        ]
+    )
 
 
 def test_what_lies_behind_a_line_is_not_read_into_a_sum():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_calls import Guarded
+from kernel_calls import Guarded, same_by_any_threads
 
 import tensorgrad as tg
 from tensorgrad import _kernels
@@ -116,21 +116,17 @@ def test_an_index_that_names_nothing_is_told(name, bad):
 
 @pytest.mark.parametrize("name", ["index_select", "gather", *PUTS, *SUMS])
 def test_any_number_of_threads_gives_the_same_bytes(name):
-    before = _kernels.threads()
     settings = {"from_end": 1, **({"mode": 0, "include": 1} if name in SUMS else {})}
-    try:
-        for shape in ((600, 300, 1, 50), (3, 50, 900, 40), (1, 90000, 1, 7)):
-            a, b, c, d = shape
-            index, found = indices(name, *shape), set()
-            table, source = (rng.standard_normal((a, n, c)).astype("f4") for n in (d, b))
-            for number in (1, 2, 3, 8):
-                _kernels.set_threads(number)
-                given = {} if name in ("index_select", "gather") else {"source": source}
-                result, _ = _kernels.apply(name, table=table.copy(), index=index, **given, **settings)
-                found.add(result.tobytes())
-            assert len(found) == 1
-    finally:
-        _kernels.set_threads(before)
+    for shape in ((600, 300, 1, 50), (3, 50, 900, 40), (1, 90000, 1, 7)):
+        a, b, c, d = shape
+        settings["index"] = indices(name, *shape)
+        table, source = (rng.standard_normal((a, n, c)).astype("f4") for n in (d, b))
+        given = {} if name in ("index_select", "gather") else {"source": source}
+
+        def work(table=table, given=given):
+            return _kernels.apply(name, table=table.copy(), **given, **settings)[:1]
+
+        same_by_any_threads(work)
 
 
 @pytest.mark.parametrize("rows, classes", [(1, 1), (5, 7), (3000, 4), (2, 9000)])
@@ -287,3 +283,10 @@ def test_a_write_of_what_lies_in_the_tensor_itself():
     x = tg.arange(6.0)
     x[tg.tensor([0, 1, 2, 3, 4])] = x[1:]
     assert x.tolist() == [1, 2, 3, 4, 5, 5]
+
+
+def test_a_number_is_scattered_and_not_added():
+    x, index = tg.zeros(2, 3), tg.tensor([[0], [1]])
+    assert x.scatter(1, index, 2.0).sum() == 4.0
+    with pytest.raises(TypeError):
+        x.scatter_add(1, index, 2.0)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from kernel_calls import all_floats, run_map, ulps
 
+import tensorgrad as tg
+
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -338,3 +340,13 @@ def test_divisions_with_a_rest_are_numpys_to_the_last_bit(name, dtype):
         found = run_map(name, [x, y], np.empty_like(x))
         same = (found == expected) & (np.signbit(found) == np.signbit(expected))
         assert (same | (np.isnan(found) & np.isnan(expected))).all()
+
+
+@pytest.mark.parametrize("dtype", [tg.float32, tg.float64])
+def test_special_functions_near_their_ends(dtype):
+    near = 1e-5 if dtype is tg.float32 else 1e-14
+    far = tg.special.log_ndtr(tg.tensor([-1e16, -3e17], dtype=dtype))
+    assert np.allclose(far.double().numpy(), [-5e31, -4.5e34], rtol=near, atol=0)
+    small = tg.tensor([-1e-8, -1e-15], dtype=dtype)
+    found = tg.special.zeta(tg.tensor(2.0, dtype=dtype), small).double()
+    assert np.allclose(found.numpy(), small.double().numpy() ** -2, rtol=near, atol=0)

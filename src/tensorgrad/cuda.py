@@ -78,7 +78,7 @@ def reset_peak_memory_stats(device: Any = None) -> None:
     """Does nothing."""
 
 
-def _none(*args: Any) -> Any:
+def _none(*args: Any, **settings: Any) -> Any:
     raise RuntimeError("there is no CUDA device here: tensorgrad computes on the CPU only")
 
 

@@ -10,15 +10,22 @@ from tensorgrad.core import Tensor
 
 
 class Constraint:
-    """A condition with a name; `event_dim` of the last dimensions are looked at together."""
+    """A condition with a name, with what stands in it if it has places; `event_dim` of the last dimensions
+    are looked at together."""
 
     def __init__(
-        self, name: str, check: Callable[[Tensor], Any], event_dim: int = 0, is_discrete: bool = False
+        self,
+        name: str,
+        check: Callable[[Tensor], Any],
+        event_dim: int = 0,
+        is_discrete: bool = False,
+        places: tuple[Any, ...] = (),
     ):
         self.name, self.check, self.event_dim, self.is_discrete = name, check, event_dim, is_discrete
+        self.places = places
 
     def __repr__(self) -> str:
-        return self.name
+        return self.name.format(*self.places) if self.places else self.name
 
 
 def _whole(x: Tensor) -> Any:
@@ -54,20 +61,21 @@ positive_definite = Constraint("PositiveDefinite()", _positive_definite, 2)
 
 def interval(low: Any, high: Any) -> Constraint:
     """Between two ends, which belong to it."""
-    name = f"Interval(lower_bound={low}, upper_bound={high})"
-    return Constraint(name, lambda x: (x >= low) & (x <= high))
+    name = "Interval(lower_bound={}, upper_bound={})"
+    return Constraint(name, lambda x: (x >= low) & (x <= high), places=(low, high))
 
 
 def integer_interval(low: Any, high: Any) -> Constraint:
     """Whole numbers between two ends, which belong to them."""
-    name = f"IntegerInterval(lower_bound={low}, upper_bound={high})"
-    return Constraint(name, lambda x: _whole(x) & (x >= low) & (x <= high), is_discrete=True)
+    name = "IntegerInterval(lower_bound={}, upper_bound={})"
+    check = lambda x: _whole(x) & (x >= low) & (x <= high)
+    return Constraint(name, check, is_discrete=True, places=(low, high))
 
 
 def independent(base: Constraint, count: int) -> Constraint:
     """A condition on all elements of the last `count` dimensions."""
     if not count:
         return base
-    name = f"IndependentConstraint({base}, {count})"
     check = lambda x: base.check(x).flatten(-count).all(-1)
-    return Constraint(name, check, base.event_dim + count, base.is_discrete)
+    name = "IndependentConstraint({}, {})"
+    return Constraint(name, check, base.event_dim + count, base.is_discrete, (base, count))

@@ -334,12 +334,16 @@ class MultivariateNormal(Distribution):
     def _half_log_det(self):
         return self._root.diagonal(0, -2, -1).log().sum(-1)
 
-    def log_prob(self, value):
-        self._validate_sample(value)
+    def _squares(self, value):
+        """The squared distance from `loc`, in units of the deviations."""
         away = (value - self.loc).unsqueeze(-1)
         root = self._root.expand(*away.shape[:-2], *self._root.shape[-2:])
-        squares = tg.linalg.solve_triangular(root, away, upper=False).squeeze(-1).pow(2).sum(-1)
-        return -0.5 * (self.event_shape[0] * math.log(2 * math.pi) + squares) - self._half_log_det()
+        return tg.linalg.solve_triangular(root, away, upper=False).squeeze(-1).pow(2).sum(-1)
+
+    def log_prob(self, value):
+        self._validate_sample(value)
+        constant = self.event_shape[0] * math.log(2 * math.pi)
+        return -0.5 * (constant + self._squares(value)) - self._half_log_det()
 
     def entropy(self):
         return 0.5 * self.event_shape[0] * (1.0 + math.log(2 * math.pi)) + self._half_log_det()
@@ -347,4 +351,4 @@ class MultivariateNormal(Distribution):
     def expand(self, batch_shape):
         root = self._root.expand(*batch_shape, *self._root.shape[-2:])
         loc = self.loc.expand(*batch_shape, *self.event_shape)
-        return MultivariateNormal(loc, scale_tril=root, validate_args=False)
+        return self._checking(MultivariateNormal(loc, scale_tril=root, validate_args=False))

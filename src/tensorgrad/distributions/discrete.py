@@ -20,7 +20,6 @@ class _OfTries(ByProbability):
     arg_constraints: ClassVar[dict[str, Constraint]] = ODDS
 
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
-        self._said = "logits" if probs is None else "probs"
         (value,) = broadcast_all(self._given(probs, logits))
         self.__dict__[self._said] = value
         super().__init__(value.shape, (), validate_args)
@@ -126,7 +125,6 @@ class Binomial(ByProbability):
     def __init__(
         self, total_count: Any = 1, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ):
-        self._said = "logits" if probs is None else "probs"
         value = self._given(probs, logits)
         self.total_count, self.__dict__[self._said] = broadcast_all(total_count, value)
         self.total_count = self.total_count.to(self.__dict__[self._said].dtype)
@@ -157,7 +155,7 @@ class Binomial(ByProbability):
         self._validate_sample(value)
         ways = (self.total_count + 1).lgamma() - (value + 1).lgamma()
         ways = ways - (self.total_count - value + 1).lgamma()
-        return value * self.logits - self.total_count * F.softplus(self.logits, threshold=1e9) + ways
+        return value * self.logits + self.total_count * F.logsigmoid(-self.logits) + ways
 
 
 class Poisson(Distribution):
@@ -215,7 +213,6 @@ class Categorical(ByProbability):
     def __init__(
         self, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
     ):
-        self._said = "logits" if probs is None else "probs"
         value = self._given(probs, logits)
         if value.ndim < 1:
             raise ValueError(f"`{self._said}` parameter must be at least one-dimensional.")
@@ -321,4 +318,5 @@ class OneHotCategorical(Distribution):
         return values.expand(n, *self.batch_shape, n) if expand else values
 
     def expand(self, batch_shape):
-        return OneHotCategorical(self.probs.expand(*batch_shape, *self.event_shape), validate_args=False)
+        inner = self._categorical.expand(batch_shape)
+        return self._checking(OneHotCategorical(**inner._parameters(), validate_args=False))

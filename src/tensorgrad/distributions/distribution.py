@@ -126,7 +126,12 @@ class Distribution:
         for name, value in self._parameters().items():
             rest = value.shape[len(self.batch_shape) :]
             found[name] = value.expand(*batch_shape, *rest)
-        return type(self)(**found, validate_args=False)
+        return self._checking(type(self)(**found, validate_args=False))
+
+    def _checking(self, made: Any) -> Any:
+        """What was made of parameters that need no check, to check its arguments as this one does."""
+        made._validate_args = self._validate_args
+        return made
 
     def _parameters(self) -> dict[str, Tensor]:
         """What it was made of."""
@@ -172,11 +177,12 @@ class ByProbability(Distribution):
     """One that is given by `probs` or by `logits`, of which the other is found when asked for."""
 
     binary = True
-    _said = "probs"
+    _said: str  # which of the two it was made of
 
     def _given(self, probs: Any, logits: Any) -> Any:
         if (probs is None) == (logits is None):
             raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+        self._said = "logits" if probs is None else "probs"
         return logits if probs is None else probs
 
     @cached_property
@@ -252,7 +258,7 @@ class Independent(Distribution):
 
     def expand(self, batch_shape):
         base = self.base_dist.expand((*batch_shape, *self.event_shape[: self.reinterpreted_batch_ndims]))
-        return Independent(base, self.reinterpreted_batch_ndims, validate_args=False)
+        return self._checking(Independent(base, self.reinterpreted_batch_ndims, validate_args=False))
 
     def __repr__(self):
         return f"{type(self).__name__}({self.base_dist!r}, {self.reinterpreted_batch_ndims})"

@@ -9,6 +9,7 @@ import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.distributions import continuous, discrete
 from tensorgrad.distributions.distribution import Distribution, Independent, summed
+from tensorgrad.nn.functional import logsigmoid
 
 _FORMULAS: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {}
 
@@ -87,23 +88,16 @@ def _multivariate_normal(p, q):
         raise ValueError("KL-divergence between two Multivariate Normals with different event shapes")
     roots = tg.broadcast_tensors(q._root, p._root)
     ratio = tg.linalg.solve_triangular(*roots, upper=False).pow(2).sum((-2, -1))
-    away = (q.loc - p.loc).unsqueeze(-1)
-    root = q._root.expand(*away.shape[:-2], *q._root.shape[-2:])
-    squares = tg.linalg.solve_triangular(root, away, upper=False).squeeze(-1).pow(2).sum(-1)
-    return q._half_log_det() - p._half_log_det() + 0.5 * (ratio + squares - p.event_shape[0])
+    return q._half_log_det() - p._half_log_det() + 0.5 * (ratio + q._squares(p.loc) - p.event_shape[0])
 
 
 @register_kl(discrete.Bernoulli, discrete.Bernoulli)
 def _bernoulli(p, q):
-    yes = p.probs * (_softplus(-q.logits) - _softplus(-p.logits))
-    no = (1 - p.probs) * (_softplus(q.logits) - _softplus(p.logits))
+    yes = p.probs * (logsigmoid(p.logits) - logsigmoid(q.logits))
+    no = (1 - p.probs) * (logsigmoid(-p.logits) - logsigmoid(-q.logits))
     yes = yes.masked_fill(q.probs == 0, float("inf")).masked_fill(p.probs == 0, 0)
     no = no.masked_fill(q.probs == 1, float("inf")).masked_fill(p.probs == 1, 0)
     return yes + no
-
-
-def _softplus(x: Tensor) -> Tensor:
-    return tg.nn.functional.softplus(x, threshold=1e9)
 
 
 @register_kl(discrete.Categorical, discrete.Categorical)

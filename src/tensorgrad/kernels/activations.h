@@ -33,7 +33,7 @@ INLINE_MATH float exp_of_square(float a, float share)
 /* erfc(a) for a >= 0. */
 INLINE_MATH float erfc_of_positive(float a)
 {
-    float within = at_most(a, 10.2f);
+    float within = at_most32(a, 10.2f);
     return exp_of_square(within, 1.0f) * erfcx_core(within);
 }
 
@@ -61,7 +61,7 @@ INLINE_MATH float erf32(float x)
 /* 2 / sqrt(pi) exp(-x^2). */
 INLINE_MATH float erf_slope32(float x)
 {
-    return 1.12837917f * exp_of_square(at_most(abs32(x), 10.2f), 1.0f);
+    return 1.12837917f * exp_of_square(at_most32(abs32(x), 10.2f), 1.0f);
 }
 
 /* The normal distribution at x: its function, and its density without 1 / sqrt(2 pi). */
@@ -72,7 +72,7 @@ typedef struct Normal {
 INLINE_MATH Normal normal32(float x)
 {
     Normal normal;
-    float a = at_most(abs32(x), 14.4f);
+    float a = at_most32(abs32(x), 14.4f);
     normal.bell = exp_of_square(a, 0.5f);
     float tail = 0.5f * normal.bell * erfcx_core(a * 0.707106781f);
     normal.below = x < 0.0f ? tail : 1.0f - tail;
@@ -81,7 +81,7 @@ INLINE_MATH Normal normal32(float x)
 
 INLINE_MATH float ndtr_slope32(float x)
 {
-    return 0.398942280f * exp_of_square(at_most(abs32(x), 14.4f), 0.5f);
+    return 0.398942280f * exp_of_square(at_most32(abs32(x), 14.4f), 0.5f);
 }
 
 /* The number whose erf is x: x times a polynomial, up to -log(1 - x^2) = w = 5 of that, then of its root. 3 ULP. */
@@ -120,7 +120,7 @@ INLINE_MATH float erfinv32(float x)
 INLINE_MATH float erfinv_slope32(float x)
 {
     float y = abs32(erfinv32(x));
-    float within = at_most(y, 9.5f);
+    float within = at_most32(y, 9.5f);
     float high = of_bits(bits_of(within) & (int32_t)0xfffff000);
     return y == INF32 ? y : 0.886226925f * exp_join(exp_parts(high * high, (within - high) * (within + high)));
 }
@@ -132,51 +132,7 @@ INLINE_MATH float sinc32(float x)
     return x == 0.0f ? 1.0f : sin32(t) / t;
 }
 
-INLINE_MATH float entr32(float x)
-{
-    float y = -x * log32(x);
-    return x > 0.0f ? y : x == 0.0f ? 0.0f : x < 0.0f ? -INF32 : x;
-}
-
-INLINE_MATH float logit32(float x)
-{
-    return log32(x / (1.0f - x));
-}
-
-/* 0 where x is, unless y is NaN. */
-INLINE_MATH float xlogy32(float x, float y)
-{
-    float product = x * log32(y);
-    return ((x == 0.0f) & (y == y)) ? 0.0f : product;
-}
-
-INLINE_MATH float xlog1py32(float x, float y)
-{
-    float product = x * log1p_32(y);
-    return ((x == 0.0f) & (y == y)) ? 0.0f : product;
-}
-
-INLINE_MATH float logaddexp2_32(float x, float y)
-{
-    float high = x > y ? x : y;
-    float apart = x == y ? 0.0f : abs32(x - y);
-    float sum = high + 1.44269504f * log1p_of_unit(exp2_32(-apart));
-    return ((x != x) | (y != y)) ? NAN32 : sum;
-}
-
 /* ---- activations -------------------------------------------------------------------------------------------------- */
-
-/* x + 3, no less than 0 and no more than 6. */
-INLINE_MATH float ramp32(float x)
-{
-    return x < -3.0f ? 0.0f : x > 3.0f ? 6.0f : x + 3.0f;
-}
-
-INLINE_MATH float silu_slope32(float x)
-{
-    float s = sigmoid32(x);
-    return s * (1.0f + x * (1.0f - s));
-}
 
 /* x times the share of the normal distribution below x. 6 ULP, on the negative side too, but for denormal results. */
 INLINE_MATH float gelu32(float x)
@@ -187,50 +143,16 @@ INLINE_MATH float gelu32(float x)
 INLINE_MATH float gelu_slope32(float x)
 {
     Normal normal = normal32(x);
-    float within = with_sign(at_most(abs32(x), 14.4f), x);      /* so that an infinity gives its limit */
+    float within = with_sign(at_most32(abs32(x), 14.4f), x);      /* so that an infinity gives its limit */
     return normal.below + within * 0.398942280f * normal.bell;
 }
 
-/* Twice the argument of the tanh: x (1 + tanh(u)) / 2 = x sigmoid(2 u). */
-INLINE_MATH float gelu_tanh_inner32(float x)
-{
-    return 1.59576912f * (x + 0.044715f * x * x * x);
-}
-
-INLINE_MATH float gelu_tanh_slope32(float x)
-{
-    float within = at_least(at_most(x, 100.0f), -100.0f);
-    float s = sigmoid32(gelu_tanh_inner32(within));
-    return s + within * s * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * within * within);
-}
-
-/* log(1 + e^x) = max(x, 0) + log(1 + e^-|x|). 2 ULP. */
-INLINE_MATH float softplus32(float x)
-{
-    float y = (x < 0.0f ? 0.0f : x) + log1p_of_unit(exp_of_negative(-abs32(x)));
-    return x > 20.0f ? x : y;
-}
-
-/* 2 ULP. */
-INLINE_MATH float log_sigmoid32(float x)
-{
-    return (x < 0.0f ? x : 0.0f) - log1p_of_unit(exp_of_negative(-abs32(x)));
-}
-
-/* x tanh(log(1 + e)) = x n / (n + 2), with e = exp(x) and n = e (e + 2). */
-INLINE_MATH float mish32(float x)
-{
-    float e = exp32(at_most(x, 20.0f));
-    float n = e * (e + 2.0f);
-    return x * (n / (n + 2.0f));
-}
-
-INLINE_MATH float mish_slope32(float x)
-{
-    float within = at_least(at_most(x, 20.0f), -104.0f);
-    float e = exp32(within);
-    float n = e * (e + 2.0f);
-    return n / (n + 2.0f) + 4.0f * within * e * (1.0f + e) / ((n + 2.0f) * (n + 2.0f));
-}
+#define real float
+#define NAMED(name) name##32
+#define ABSOLUTE(x) abs32(x)
+#define SIGNED(x, sign) with_sign(x, sign)
+#define ROOT(x) sqrtf(x)
+#define LEAST_EXPONENT (-104)       /* e to it is 0, or nearly */
+#include "both.h"
 
 #endif

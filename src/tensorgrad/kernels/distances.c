@@ -6,13 +6,14 @@
 
 #include "entries.h"
 #include "vmath.h"
+#include "vmath64.h"
 
 #define ROWS 32         /* of the first matrix in a unit */
 #define ACROSS 64       /* rows of the second in a tile */
 #define DEEP 32         /* elements of them */
 
 #define POW_f32 pow32
-#define POW_f64 pow
+#define POW_f64 pow64
 #define ABS_f32 abs32
 #define ABS_f64 fabs
 
@@ -91,7 +92,7 @@ static int64_t units_of_distances(const KernelArgs *a)
                         made[l] = SQRT_##T(made[l]);                                                                   \
                     }                                                                                                  \
                     for (int l = 0; kind == POWERS && l < ACROSS; l++) {                                               \
-                        made[l] = (type)pow(total[i][l], 1 / p);                                                       \
+                        made[l] = (type)pow64(total[i][l], 1 / p);                                                       \
                     }                                                                                                  \
                     memcpy(out, made, (size_t)wide * sizeof(type));                                                    \
                 }                                                                                                      \

@@ -34,13 +34,16 @@ static size_t word_each(const KernelArgs *a, int64_t units)
     return (size_t)units * sizeof(int64_t);
 }
 
-static void join_wrong(const KernelArgs *a, int64_t units)
+ALWAYS_INLINE void join_into(int64_t *wrong, const int64_t *parts, int64_t units)
 {
-    const int64_t *parts = a->workspace;
-    int64_t *wrong = a->data[3];
     for (int64_t u = 0; u < units; u++) {
         wrong[0] |= parts[u];
     }
+}
+
+static void join_wrong(const KernelArgs *a, int64_t units)
+{
+    join_into(a->data[3], a->workspace, units);
 }
 
 #define GATHER(bits, type)                                                                              \
@@ -327,12 +330,19 @@ enum { ADD, MULTIPLY, LARGEST, SMALLEST, MEAN };
     {                                                                                                                  \
         switch (mode) {                                                                                                \
         case MULTIPLY: return PRODUCT_##kind(x, y);                                                                    \
-        case LARGEST: return x > y || x != x ? x : y;                                                                  \
-        case SMALLEST: return x < y || x != x ? x : y;                                                                 \
+        case LARGEST: return x != x ? x : x > y ? x : y;                                                               \
+        case SMALLEST: return x != x ? x : x < y ? x : y;                                                                 \
         default: return SUM_##kind(x, y);                                                                              \
         }                                                                                                              \
     }                                                                                                                  \
     static const type first_##T[] = {0, 1, LOWEST, HIGHEST, 0};
+
+/* A row of values together with one of the table, the mode known to the compiler. */
+#define WHOLE_ROW(T, mode)                                                                                             \
+    INDEPENDENT                                                                                                        \
+    for (int64_t i = 0; i < columns; i++) {                                                                            \
+        to[i] = together_##T(to[i], in[i], mode);                                                                      \
+    }
 
 /* data = what is added, index (int64), table, wrong; integer = whether negative indices count from the end, the mode, whether what
    was in the table takes part. Sums are made in the order of the indices. */
@@ -372,7 +382,7 @@ enum { ADD, MULTIPLY, LARGEST, SMALLEST, MEAN };
             for (int64_t i = 0; number && i < extent * columns; i++) {                                                 \
                 number[i] = include != 0;                                                                              \
             }                                                                                                          \
-for (int64_t r = 0; r < count; r += n / columns, in += n * width / columns) {                              \
+            for (int64_t r = 0; r < count; r += n / columns, in += n * width / columns) {                              \
                 const int64_t *index = (const int64_t *)a->data[1] + at + r * step;                                    \
                 if (shared && width != 1) {                                                                            \
                     int64_t row = row_of(index, 0, extent, from_end);                                                  \
@@ -381,15 +391,11 @@ for (int64_t r = 0; r < count; r += n / columns, in += n * width / columns) {   
                         continue;                                                                                      \
                     }                                                                                                  \
                     type *to = table + row * line;                                                                     \
-                    if (mode == ADD) {                                                                                 \
-                        INDEPENDENT                                                                                    \
-                        for (int64_t i = 0; i < columns; i++) {                                                        \
-                            to[i] = SUM_##kind(to[i], in[i]);                                                          \
-                        }                                                                                              \
-                        continue;                                                                                      \
-                    }                                                                                                  \
-                    for (int64_t i = 0; i < columns; i++) {                                                            \
-                        to[i] = together_##T(to[i], in[i], mode);                                                      \
+                    switch (mode) {                                                                                    \
+                    case MULTIPLY: WHOLE_ROW(T, MULTIPLY) break;                                                       \
+                    case LARGEST: WHOLE_ROW(T, LARGEST) break;                                                         \
+                    case SMALLEST: WHOLE_ROW(T, SMALLEST) break;                                                       \
+                    default: WHOLE_ROW(T, ADD)                                                                         \
                     }                                                                                                  \
                     for (int64_t i = 0; number && i < columns; i++) {                                                  \
                         number[row * columns + i]++;                                                                   \
@@ -462,19 +468,9 @@ static const char *refuse_crossed_or_mode(const KernelArgs *a)
 }
 
 /* data = classes (int64), out (int64, zeros and a one for each), wrong; size = {rows, classes}. */
-static int64_t segments_of_classes(const KernelArgs *a)
-{
-    int64_t rows = rows_gathered_at_once(a);
-    return a->size[0] > rows ? divide_up(a->size[0], rows) : 1;
-}
-
 static void join_wrong_classes(const KernelArgs *a, int64_t units)
 {
-    const int64_t *parts = a->workspace;
-    int64_t *wrong = a->data[2];
-    for (int64_t u = 0; u < units; u++) {
-        wrong[0] |= parts[u];
-    }
+    join_into(a->data[2], a->workspace, units);
 }
 
 static void one_hot(const KernelArgs *a, int64_t from, int64_t to)
@@ -550,6 +546,6 @@ const Kernel LEVEL(index_entries)[] = {
     {"positions", DT_BOOL, positions, .cost = 1, .inputs = 1, .outputs = 2, .operands = "mask=a out=i64:a number=i64:1",
      .units = one_unit},
     {"one_hot", DT_I64, one_hot, .cost = 0.1f, .inputs = 1, .outputs = 2, .operands = "classes=a out=ab wrong=i64:1",
-     .units = segments_of_classes, .workspace = word_each, .finish = join_wrong_classes},
+     .units = segments_to_gather, .workspace = word_each, .finish = join_wrong_classes},
     {NULL},
 };

@@ -220,8 +220,8 @@ LOSS3(gaussian_nll_loss, (real)0.5 * (LOG(NOT_BELOW(z, s0)) + (x - y) * (x - y) 
 /* A loss that ends at 0 passes the gradient there, and not at a NaN. */
 LOSS2(hinge_embedding_loss, (y != 1 ? NOT_BELOW(s0 - x, 0) : 0) + (y != -1 ? x : 0),
       (((y != 1) & (s0 - x >= 0)) ? -g : 0) + (y != -1 ? g : 0), 0)
-LOSS3(margin_ranking_loss, NOT_BELOW(-z * (x - y) + s0, 0), -z * (x - y) + s0 >= 0 ? g * -z : 0,
-      -z * (x - y) + s0 >= 0 ? g * z : 0, -z * (x - y) + s0 >= 0 ? g * (y - x) : 0)
+#define OPEN(x, y, z) (-(z) * ((x) - (y)) + s0 >= 0 ? g : 0)
+LOSS3(margin_ranking_loss, NOT_BELOW(-z * (x - y) + s0, 0), OPEN(x, y, z) * -z, OPEN(x, y, z) * z, OPEN(x, y, z) * (y - x))
 
 #undef CURVE
 #undef RUNS
@@ -231,3 +231,4 @@ LOSS3(margin_ranking_loss, NOT_BELOW(-z * (x - y) + s0, 0), -z * (x - y) + s0 >=
 #undef SIGN
 #undef NOT_BELOW
 #undef PAST
+#undef OPEN

@@ -13,7 +13,7 @@
 #define SHORT_LANES 8       /* along a short row, and the rest of a long one */
 #define BLOCK 2048          /* elements summed in lanes before they go into a double */
 
-#define EXP_f32 exp_of_negative
+#define EXP_f32 exp_of_negative32
 #define EXP_f64 exp_of_negative64
 #define LOG_f32 logf
 #define LOG_f64 log

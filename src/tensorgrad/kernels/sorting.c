@@ -207,12 +207,16 @@ typedef struct Line {
         }                                                                                                              \
     }                                                                                                                  \
                                                                                                                        \
-    /* The first few in order, kept so while the line is read. */                                                      \
-    static void few_##kind(int code, const char *in, int64_t count, int descending, int64_t few, W *words)             \
+    /* The first few in order, kept so while the line is read; 0 where they had to move too often, as in a line that is   \
+       sorted the wrong way. */                                                                                        \
+    static int few_##kind(int code, const char *in, int64_t count, int descending, int64_t few, W *words)             \
     {                                                                                                                  \
         uint64_t keys[CHUNK], last = 0;                                                                                \
-        int64_t have = 0;                                                                                              \
+        int64_t have = 0, moved = 0;                                                                                   \
         for (int64_t i = 0; i < count; i += CHUNK) {                                                                   \
+            if (moved > 4 * count) {                                                                                   \
+                return 0;                                                                                              \
+            }                                                                   \
             int64_t n = count - i < CHUNK ? count - i : CHUNK;                                                         \
             keys_of(code, in + i * kernel_dtype(code)->bytes, n, descending, keys);                                    \
             for (int64_t k = 0; k < n; k++) {                                                                          \
@@ -224,19 +228,19 @@ typedef struct Line {
                 for (; at > 0 && keys[k] < KEY_OF_##kind(words[at - 1]); at--) {                                       \
                     words[at] = words[at - 1];                                                                         \
                 }                                                                                                      \
+                moved += have - 1 - at;                                                                                \
                 words[at] = word;                                                                                      \
                 last = KEY_OF_##kind(words[have - 1]);                                                                 \
             }                                                                                                          \
         }                                                                                                              \
+        return 1;                                                                                                      \
     }                                                                                                                  \
                                                                                                                        \
     static void sort_line_##kind(int code, const Line *line, W *words)                                                 \
     {                                                                                                                  \
         int64_t count = line->count, wanted = line->wanted;                                                            \
         W *other = words + count, *found = words;                                                                      \
-        if (wanted <= FEW && wanted < count) {                                                                         \
-            few_##kind(code, line->in, count, line->descending, wanted, words);                                        \
-        } else {                                                                                                       \
+        if (!(wanted <= FEW && wanted < count && few_##kind(code, line->in, count, line->descending, wanted, words))) { \
             words_##kind(code, line->in, count, line->descending, words);                                              \
             if (2 * wanted < count) {                                                                                  \
                 select_##kind(words, other, count, wanted - 1);                                                        \
@@ -251,8 +255,7 @@ typedef struct Line {
     static void rank_line_##kind(int code, const Line *line, W *words)                                                 \
     {                                                                                                                  \
         int64_t count = line->count, rank = line->rank, nans = 0;                                                      \
-        if (rank >= 0 && rank < FEW) {                                                                                 \
-            few_##kind(code, line->in, count, 0, rank + 1, words);                                                     \
+        if (rank >= 0 && rank < FEW && few_##kind(code, line->in, count, 0, rank + 1, words)) {                        \
             line->indices[0] = INDEX_OF_##kind(words[rank]);                                                           \
             return;                                                                                                    \
         }                                                                                                              \

@@ -2,12 +2,11 @@
 #ifndef TENSORGRAD_SPECIAL_H
 #define TENSORGRAD_SPECIAL_H
 
-#include "vmath64.h"
+#include "angles64.h"
 
 #define ROOT_HALF 0.70710678118654752440
 #define ROOT_PI 1.77245385090551602730
 #define ROOT_2_PI 2.50662827463100050242
-#define EULER 0.57721566490153286061
 
 /* ---- the normal distribution -------------------------------------------------------------------------------------- */
 
@@ -85,7 +84,7 @@ INLINE_MATH64 double log_ndtr64(double x)
     int low = x < -1.0;
     double tail = scaled * exp_of_square64(at_most64(fabs(x), 38.6), 0.5);
     double share = low ? scaled - 1.0 : x < 0.0 ? tail - 1.0 : -tail;
-    double y = log1p_64(share);
+    double y = log1p_64(low ? at_least64(share, -1.0 + 0x1p-53) : share);    /* far below, where x^2 is all that counts */
     return low ? y - 0.5 * x * x : y;
 }
 

@@ -62,9 +62,8 @@ static NEVER_INLINE double zeta64(double s, double q)
     if (q > 0.0) {
         return zeta_above(s, q);
     }
-    double rest = q - floor(q);
-    double under = zeta_above(s, 1.0 - rest) - zeta_above(s, 1.0 - q);
-    return zeta_above(s, rest) + (fmod(s, 2.0) == 0.0 ? under : -under);
+    double under = zeta_above(s, ceil(q) - q) - zeta_above(s, 1.0 - q);
+    return zeta_above(s, q - floor(q)) + (fmod(s, 2.0) == 0.0 ? under : -under);
 }
 
 /* The n-th slope of digamma, n >= 1. */

@@ -84,6 +84,15 @@
         }                                                                                                              \
     }                                                                                                                  \
                                                                                                                        \
+    static void solve_block_##T(const type *A, type *X, int64_t n, int64_t m, int64_t left, int upper, int unit)       \
+    {                                                                                                                  \
+        if (left >= COLUMNS(type)) {                                                                                   \
+            solve_columns_##T(A, X, n, m, COLUMNS(type), upper, unit);                                                 \
+        } else {                                                                                                       \
+            solve_columns_##T(A, X, n, m, left, upper, unit);                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+                                                                                                                       \
     static void solve_triangular_##T(const KernelArgs *a, int64_t from, int64_t to)                                    \
     {                                                                                                                  \
         int64_t n = a->size[1], m = a->size[2], blocks = divide_up(m, COLUMNS(type));                                  \
@@ -92,11 +101,7 @@
             int64_t column = u % blocks * COLUMNS(type);                                                               \
             const type *A = (const type *)a->data[0] + u / blocks * n * n;                                             \
             type *X = (type *)a->data[1] + u / blocks * n * m + column;                                                \
-            if (m - column >= COLUMNS(type)) {                                                                         \
-                solve_columns_##T(A, X, n, m, COLUMNS(type), upper, unit);                                             \
-            } else {                                                                                                   \
-                solve_columns_##T(A, X, n, m, m - column, upper, unit);                                                \
-            }                                                                                                          \
+            solve_block_##T(A, X, n, m, m - column, upper, unit);                                                      \
         }                                                                                                              \
     }                                                                                                                  \
                                                                                                                        \
@@ -145,11 +150,7 @@
             }                                                                                                          \
         }                                                                                                              \
         for (int64_t at = 0; at < m; at += COLUMNS(type)) {                                                            \
-            if (m - at >= COLUMNS(type)) {                                                                             \
-                solve_columns_##T(A, X + at, n, m, COLUMNS(type), 1, 0);                                               \
-            } else {                                                                                                   \
-                solve_columns_##T(A, X + at, n, m, m - at, 1, 0);                                                      \
-            }                                                                                                          \
+            solve_block_##T(A, X + at, n, m, m - at, 1, 0);                                                            \
         }                                                                                                              \
         return 0;                                                                                                      \
     }                                                                                                                  \

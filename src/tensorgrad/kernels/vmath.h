@@ -88,12 +88,12 @@ INLINE_MATH float floored32(float x, float y, float rest)
 }
 
 /* Comparisons written so that NaN falls through to `x`. */
-INLINE_MATH float at_most(float x, float limit)
+INLINE_MATH float at_most32(float x, float limit)
 {
     return x > limit ? limit : x;
 }
 
-INLINE_MATH float at_least(float x, float limit)
+INLINE_MATH float at_least32(float x, float limit)
 {
     return x < limit ? limit : x;
 }
@@ -144,7 +144,7 @@ INLINE_MATH float exp_join(Exponential e)
 /* e^x. 1.1 ULP. */
 INLINE_MATH float exp32(float x)
 {
-    return exp_join(exp_parts(at_least(at_most(x, 89.0f), -104.0f), 0.0f));
+    return exp_join(exp_parts(at_least32(at_most32(x, 89.0f), -104.0f), 0.0f));
 }
 
 /* The same for a power from -150 to 0, at the price of one factor: the second is a constant. */
@@ -154,16 +154,16 @@ INLINE_MATH float exp_join_negative(Exponential e)
 }
 
 /* e^x for x <= 0. 1.1 ULP. */
-INLINE_MATH float exp_of_negative(float x)
+INLINE_MATH float exp_of_negative32(float x)
 {
-    return exp_join_negative(exp_parts(at_least(x, -104.0f), 0.0f));
+    return exp_join_negative(exp_parts(at_least32(x, -104.0f), 0.0f));
 }
 
 /* 2^x. 1.2 ULP. */
 INLINE_MATH float exp2_32(float x)
 {
     Exponential e;
-    float within = at_least(at_most(x, 129.0f), -151.0f);
+    float within = at_least32(at_most32(x, 129.0f), -151.0f);
     float shifted = within + ROUNDER;
     float r = (within - (shifted - ROUNDER)) * 0.693147181f;
     e.fraction = exp_core(r) * r * r + r;
@@ -174,7 +174,7 @@ INLINE_MATH float exp2_32(float x)
 /* e^x - 1, the last bits kept near 0. 2.2 ULP. */
 INLINE_MATH float expm1_32(float x)
 {
-    Exponential e = exp_parts(at_least(at_most(x, 89.0f), -30.0f), 0.0f);
+    Exponential e = exp_parts(at_least32(at_most32(x, 89.0f), -30.0f), 0.0f);
     float half = power_of_two(e.power - 1);     /* half of it first: 2^128 would overflow before the result does */
     return x == 0.0f ? x : 2.0f * (half * e.fraction + (half - 0.5f));
 }
@@ -182,7 +182,7 @@ INLINE_MATH float expm1_32(float x)
 /* tanh(x) = d / (d + 2) where d = e^2|x| - 1. 2.8 ULP. */
 INLINE_MATH float tanh32(float x)
 {
-    Exponential e = exp_parts(at_most(2.0f * abs32(x), 40.0f), 0.0f);
+    Exponential e = exp_parts(at_most32(2.0f * abs32(x), 40.0f), 0.0f);
     float scale = power_of_two(e.power);
     float d = scale * e.fraction + (scale - 1.0f);
     return with_sign(d / (d + 2.0f), x);
@@ -191,7 +191,7 @@ INLINE_MATH float tanh32(float x)
 /* Half of e^|x| - 1, up to the largest finite sinh. */
 INLINE_MATH float half_expm1(float magnitude)
 {
-    Exponential e = exp_parts(at_most(magnitude, 89.5f), 0.0f);
+    Exponential e = exp_parts(at_most32(magnitude, 89.5f), 0.0f);
     float quarter = power_of_two(e.power - 2);
     return 2.0f * (quarter * e.fraction + (quarter - 0.25f));
 }
@@ -200,7 +200,7 @@ INLINE_MATH float half_expm1(float magnitude)
 INLINE_MATH float sinh32(float x)
 {
     float q = half_expm1(abs32(x));
-    float finite = at_most(q, 1e30f);
+    float finite = at_most32(q, 1e30f);
     return with_sign(q + finite / (2.0f * finite + 1.0f), x);
 }
 
@@ -214,7 +214,7 @@ INLINE_MATH float cosh32(float x)
 /* 1 / (1 + e^-x), by e^-|x|, so that both ends keep their last bits. 2.5 ULP. */
 INLINE_MATH float sigmoid32(float x)
 {
-    float e = exp_of_negative(-abs32(x));
+    float e = exp_of_negative32(-abs32(x));
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
@@ -314,46 +314,12 @@ INLINE_MATH float log1p_32(float x)
 }
 
 /* log(1 + e) for 0 <= e <= 1. 1.5 ULP. */
-INLINE_MATH float log1p_of_unit(float e)
+INLINE_MATH float log1p_of_unit32(float e)
 {
     int large = e > 0.414213562f;
     float t = large ? 0.5f * (e - 1.0f) : e;
     float power = large ? 1.0f : 0.0f;
     return log_core(t) + power * LN2_LOW + t + power * LN2_HIGH;
-}
-
-/* asinh(a) = log1p(a + a^2 / (1 + sqrt(a^2 + 1))). 2.2 ULP. */
-INLINE_MATH float asinh32(float x)
-{
-    float a = abs32(x);
-    int large = a > 0x1p30f;
-    float square = a * a;
-    float y = log1p_32(large ? a : a + square / (1.0f + sqrtf(square + 1.0f)));
-    return with_sign(y + (large ? 0.693147181f : 0.0f), x);
-}
-
-/* acosh(1 + t) = log1p(t + sqrt(t (t + 2))). 2.2 ULP. */
-INLINE_MATH float acosh32(float x)
-{
-    int large = x > 0x1p30f;
-    float t = x - 1.0f;
-    float y = log1p_32(large ? x : t + sqrtf(t * (t + 2.0f))) + (large ? 0.693147181f : 0.0f);
-    return x < 1.0f ? NAN32 : y;
-}
-
-/* atanh(x) = log1p(2 x / (1 - x)) / 2. 2.2 ULP. */
-INLINE_MATH float atanh32(float x)
-{
-    float a = abs32(x);
-    return with_sign(0.5f * log1p_32(2.0f * a / (1.0f - a)), x);
-}
-
-INLINE_MATH float logaddexp32(float x, float y)
-{
-    float high = x > y ? x : y;
-    float apart = x == y ? 0.0f : abs32(x - y);       /* two infinities of one sign are together */
-    float sum = high + log1p_of_unit(exp_of_negative(-apart));
-    return ((x != x) | (y != y)) ? NAN32 : sum;
 }
 
 /* |x|^y by 2^(y log2 |x|), the exponent in double, for it must be right to 2^-33; then the sign and the ends. 1.5 ULP. */

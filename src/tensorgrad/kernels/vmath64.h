@@ -319,40 +319,6 @@ INLINE_MATH64 double log1p_of_unit64(double e)
     return log_core64(t) + power * LN2_LOW64 + t + power * LN2_HIGH64;
 }
 
-/* asinh(a) = log1p(a + a^2 / (1 + sqrt(a^2 + 1))). */
-INLINE_MATH64 double asinh64(double x)
-{
-    double a = fabs(x);
-    int large = a > 0x1p100;
-    double square = a * a;
-    double y = log1p_64(large ? a : a + square / (1.0 + sqrt(square + 1.0)));
-    return copysign(y + (large ? 0.69314718055994530942 : 0.0), x);
-}
-
-/* acosh(1 + t) = log1p(t + sqrt(t (t + 2))). */
-INLINE_MATH64 double acosh64(double x)
-{
-    int large = x > 0x1p100;
-    double t = x - 1.0;
-    double y = log1p_64(large ? x : t + sqrt(t * (t + 2.0))) + (large ? 0.69314718055994530942 : 0.0);
-    return x < 1.0 ? NAN64 : y;
-}
-
-/* atanh(x) = log1p(2 x / (1 - x)) / 2. */
-INLINE_MATH64 double atanh64(double x)
-{
-    double a = fabs(x);
-    return copysign(0.5 * log1p_64(2.0 * a / (1.0 - a)), x);
-}
-
-INLINE_MATH64 double logaddexp64(double x, double y)
-{
-    double high = x > y ? x : y;
-    double apart = x == y ? 0.0 : fabs(x - y);        /* two infinities of one sign are together */
-    double sum = high + log1p_of_unit64(exp_of_negative64(-apart));
-    return ((x != x) | (y != y)) ? NAN64 : sum;
-}
-
 /* |x|^y by 2^(y log2 |x|), the logarithm and its product in two parts, as C's libraries do; then the sign and the ends. */
 INLINE_MATH64 double pow64(double x, double y)
 {

@@ -285,10 +285,10 @@ cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple na
                 if name == "out":
                     out = <object>args[count + i]
                     continue
-                if name == "implicit" and op is OP_EXPAND and type(<object>args[count + i]) is bool:
-                    continue            # PyTorch's own mark of a broadcast, which changes nothing
                 slot = op.index.get(meant_by(op, name))
                 if slot is None:
+                    if op is OP_EXPAND and name == "implicit" and type(<object>args[count + i]) is bool:
+                        continue        # PyTorch's own mark of a broadcast, which changes nothing
                     raise TypeError(f"{op.__name__}() got an unexpected keyword argument '{name}'")
             if values[slot] is not MISSING:
                 raise TypeError(f"{op.__name__}() got multiple values for argument '{name}'")

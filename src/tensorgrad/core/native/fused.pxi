@@ -377,7 +377,7 @@ cdef int recompute_vjp(Node node, Tensor g) except -1:
             kept = fourth_of(node)
         if kept is not None:
             values[i] = kept
-            if (slot < 3 or (<NodeExtra>node.more).edges is not None) and edge_at(node, slot) is not None:
+            if edge_at(node, slot) is not None:
                 numbers.append(slot)
     for i in range(len(values)):
         if values[i] is MISSING:

@@ -72,8 +72,10 @@ cdef bint read_loss(Op op, void **args, Py_ssize_t count, Tensor x, LossCall *ca
                 call.other = <PyObject *>value
                 if op.params[i] == "pos_weight":
                     call.kernel = <PyObject *>WITH_POS_WEIGHT
-        elif kind == LOSS_FULL and value is True and "var" in op.index:
-            call.scalar[1] = HALF_LOG_TWO_PI
+        elif kind == LOSS_FULL and "var" in op.index:
+            if type(value) is not bool:
+                return False
+            call.scalar[1] = HALF_LOG_TWO_PI if value else 0
         elif value is not op.defaults[i]:
             if kind != LOSS_KERNEL or type(value) is not bool:
                 return False
@@ -173,8 +175,8 @@ cdef int loss_vjp(Node node, Tensor arrived_g) except -1:
         w = node.s2
     elif node.s2 is not None:
         z = whole_of(<Tensor>node.s2, x)
-    if node.state & NODE_GENERAL and (<NodeExtra>node.more).saved:
-        z = whole_of(<Tensor>(<NodeExtra>node.more).saved[0], x)
+    if fourth_of(node) is not None:
+        z = whole_of(<Tensor>fourth_of(node), x)
         kernel = WITH_POS_WEIGHT
         third = 3
     y = whole_of(y, x)

@@ -8,7 +8,8 @@ cdef enum:
     EVERY = -1                          # as many elements as there are
 
 
-cdef list in_order(const Kernel *kernel, Tensor x, int dim, Py_ssize_t wanted, int64_t setting, bint keepdim=True):
+cdef list in_order(const Kernel *kernel, Tensor x, int dim, Py_ssize_t wanted, int64_t setting, bint keepdim=True,
+                   bint is_rank=False):
     """The elements that a kernel finds in every line along ``dim``, and their indices; None where it can't be asked."""
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Tensor values, indices
@@ -24,7 +25,7 @@ cdef list in_order(const Kernel *kernel, Tensor x, int dim, Py_ssize_t wanted, i
     else:
         line_args(&a, x, dim)
     wanted = a.size[1] if wanted == EVERY else wanted
-    if a.size[1] >= LONGEST_LINE or wanted > a.size[1] or (setting > 0 and setting >= a.size[1] and wanted == 1):
+    if a.size[1] >= LONGEST_LINE or wanted > a.size[1] or (is_rank and setting >= a.size[1]):
         return None
     for d in range(x.nd if dim >= 0 else 0):
         if d != dim or keepdim:
@@ -54,30 +55,20 @@ cdef inline bint is_int_or(object value, object other) noexcept:
 
 
 cdef object hot_sort(Op op, void **args, Py_ssize_t count):
-    """``sort(input, dim, descending, stable)``, and ``argsort``."""
+    """``sort(input, dim, descending, stable)``; of form 1 ``argsort``, which gives the indices alone."""
     cdef Tensor x = tensor_at(args, count)
     cdef int dim
     wanted = given_or_default(op, args, count, 1)
     descending = given_or_default(op, args, count, 2)
-    if x is None or x.nd == 0 or count > 4 or type(wanted) is not int or type(descending) is not bool:
-        return DECLINED
-    dim = wrap_dim(wanted, x.nd)
-    found = in_order(op.kernels[x.code], x, dim, EVERY, descending)
-    if found is None:
-        return DECLINED
-    return answer_in_order("_sort", x, [dim, descending], found)
-
-
-cdef object hot_argsort(Op op, void **args, Py_ssize_t count):
-    cdef Tensor x = tensor_at(args, count)
-    cdef int dim
-    wanted = given_or_default(op, args, count, 1)
-    descending = given_or_default(op, args, count, 2)
-    if x is None or x.nd == 0 or count > 4 or type(wanted) is not int or type(descending) is not bool:
+    stable = given_or_default(op, args, count, 3)
+    if x is None or x.nd == 0 or count > 4 or type(wanted) is not int or type(descending) is not bool or (
+            stable is not op.defaults[3] and type(stable) is not bool):
         return DECLINED
     dim = wrap_dim(wanted, x.nd)
     found = in_order(find(b"sort", x.code), x, dim, EVERY, descending)
-    return DECLINED if found is None else found[1]
+    if found is None:
+        return DECLINED
+    return found[1] if op.form else answer_in_order("_sort", x, [dim, descending], found)
 
 
 cdef object hot_topk(Op op, void **args, Py_ssize_t count):
@@ -141,7 +132,7 @@ cdef object hot_kthvalue(Op op, void **args, Py_ssize_t count):
     dim = wrap_dim(wanted, x.nd)
     if not 1 <= k <= shape_of(x)[dim]:
         return DECLINED
-    found = in_order(op.kernels[x.code], x, dim, 1, k - 1, keepdim)
+    found = in_order(op.kernels[x.code], x, dim, 1, k - 1, keepdim, True)
     return DECLINED if found is None else answer_in_order("_kth_along", x, [dim, keepdim, k], found)
 
 
@@ -179,7 +170,6 @@ cdef object hot_search(Op op, void **args, Py_ssize_t count):
         return DECLINED
     rows = contiguous_of(<Tensor><PyObject *>args[0])
     values = contiguous_of(<Tensor><PyObject *>args[1])
-    rows = contiguous_of(rows)
     if not tg_kernels or op.kernels[rows.code] is NULL or values.code != rows.code or rows.nd == 0 or values.count == 0 or (
             rows.count == 0):
         return DECLINED
@@ -199,7 +189,7 @@ cdef object hot_search(Op op, void **args, Py_ssize_t count):
 
 
 native("sort", hot_sort, NULL, 0)
-native("argsort", hot_argsort, NULL, 0)
+native("argsort", hot_sort, NULL, 1)
 native("topk", hot_topk, NULL, 0)
 native("median", hot_median, NULL, WITH_NAN)
 native("nanmedian", hot_median, NULL, WITHOUT_NAN)

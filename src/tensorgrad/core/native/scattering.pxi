@@ -472,7 +472,7 @@ cdef object hot_scatter(Op op, void **args, Py_ssize_t count):
     dim = wrap_dim(<object><PyObject *>args[1], x.nd)
     if isinstance(value, Tensor):
         values = <Tensor>value
-    elif type(value) in (int, float) and IS_FLOAT[x.code]:
+    elif op.form == PUT and type(value) in (int, float) and IS_FLOAT[x.code]:
         values = new_like(index, x.code)
         copy_into(values, number_tensor(fitting(value, x.code, True), x.code))
     else:

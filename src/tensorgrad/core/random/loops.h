@@ -197,7 +197,7 @@ TG_LOOP(tg_box_muller, (float *data, int64_t blocks, float mean, float std), (da
 
 /* Poisson and binomial numbers, each from as many uniforms as it takes; `unit` draws one from the engine. Small means by
    multiplied uniforms and by geometric gaps, large ones by Hoermann's transformed rejection (PTRS and BTRS, 1993), with the
-   constants and the order of steps of torch, whose last test in BTRS lacks a logarithm. */
+   constants and the order of steps of torch, whose last test in BTRS takes a logarithm that the paper leaves out. */
 typedef double (*tg_draw)(void *engine);
 
 static double tg_poisson(tg_draw unit, void *engine, double rate) {

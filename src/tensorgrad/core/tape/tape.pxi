@@ -210,7 +210,8 @@ cdef inline object edge_at(Node node, Py_ssize_t i):
         return node.e1
     if i == 2:
         return node.e2
-    return (<NodeExtra>node.more).edges[i - 3][0]
+    edges = (<NodeExtra>node.more).edges
+    return None if edges is None else edges[i - 3][0]
 
 
 cdef inline int edge_number(Node node, Py_ssize_t i) except -1:

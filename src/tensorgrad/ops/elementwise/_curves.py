@@ -217,7 +217,8 @@ def zeta(s, q):
     rest = n - np.floor(n)
     total = _zeta_above(a, np.where(below, rest, n))
     if below.any():
-        under = _zeta_above(a, np.where(below, 1 - rest, 1.0)) - _zeta_above(a, np.where(below, 1 - n, 1.0))
+        under = _zeta_above(a, np.where(below, np.ceil(n) - n, 1.0))
+        under = under - _zeta_above(a, np.where(below, 1 - n, 1.0))
         total = np.where(below, total + np.where(a % 2 == 0, under, -under), total)
     total = np.where(s == np.inf, np.where(q == 1, 1.0, np.where(np.abs(q) < 1, np.inf, 0.0)), total)
     pole = np.where((q <= 0) & (q == np.floor(q)), np.inf, np.where(q == np.inf, 0.0, np.nan))

@@ -22,7 +22,8 @@ def _vector(index, who: str, types=INDEX_TYPES):
     if index.ndim > 1:
         raise IndexError(f"{who}(): Index is supposed to be a vector, but it has {index.ndim} dimensions")
     if index.dtype not in types:
-        raise RuntimeError(f"{who}(): Expected dtype int32 or int64 for index, but got {index.dtype}")
+        names = " or ".join(each.name for each in types)
+        raise RuntimeError(f"{who}(): Expected dtype {names} for index, but got {index.dtype}")
     return np.array(_core._array_of(index), np.int64).reshape(-1)
 
 

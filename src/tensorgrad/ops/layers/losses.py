@@ -308,7 +308,8 @@ def poisson_nll_loss(
 def _gaussian_nll_loss(input, target, var, full, eps, reduction):
     """`gaussian_nll_loss` of arguments that were checked; ``var`` broadcasts to the input."""
     # Raised to eps off the tape: what is clamped still passes its gradient.
-    var = var + (var.detach().clamp(min=eps) - var.detach())
+    raised = (eps - var.detach()).masked_fill(var.detach() >= eps, 0)
+    var = var + raised
     loss = 0.5 * (powers.log(var) + (input - target) ** 2 / var)
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)

@@ -19,8 +19,6 @@ from tensorgrad.ops.layers import (
 from tensorgrad.ops.layers import dropout as drops
 from tensorgrad.ops.layers import embedding as tables
 
-REDUCTIONS = ("none", "mean", "sum")    # by their numbers; the default is 0, whatever PyTorch's schemas say
-
 
 def _word(name: str, reduction: Any) -> Any:
     """A reduction's number as its word."""
@@ -28,7 +26,7 @@ def _word(name: str, reduction: Any) -> Any:
         raise TypeError(f"{name}(): argument 'reduction' must be int, not {type(reduction).__name__}")
     if reduction not in (0, 1, 2):
         raise RuntimeError(f"{name}: reduction must be 0 (none), 1 (mean) or 2 (sum), not {reduction}")
-    return REDUCTIONS[reduction]
+    return losses.REDUCTIONS[reduction]    # the default is 0, whatever PyTorch's schemas say
 
 
 # ---- dropout

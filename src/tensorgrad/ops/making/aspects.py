@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tensorgrad.core import Tensor, _core
+from tensorgrad.core.device import check_device
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.indices import indexing
 from tensorgrad.ops.making import conversion, creation
@@ -60,12 +61,12 @@ def typename(obj: Any) -> str:
     """The name of a tensor's type, or of another object's class with its module.
 
     >>> tg.typename(tg.ones(2)), tg.typename([])
-    ('tensorgrad.FloatTensor', 'builtins.list')
+    ('tensorgrad.FloatTensor', 'list')
     """
     if isinstance(obj, Tensor):
         return str(obj.type())
     kind = obj if isinstance(obj, builtins.type) else type(obj)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def is_conj(input) -> bool:
@@ -130,6 +131,7 @@ def new(self, *args, device=None):
     >>> tg.ones(1, dtype=tg.int64).new([2, 3])
     tensor([2, 3])
     """
+    check_device(device)
     return creation.legacy_constructor(args, self.dtype)
 
 

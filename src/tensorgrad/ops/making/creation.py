@@ -86,17 +86,20 @@ def frombuffer(
     """A vector on the memory of an object that shows it (bytearray, array, mmap), read as ``dtype`` from byte
     ``offset`` on: ``count`` elements, or all. A write to one is a write to the other.
 
-    Raises ValueError where the memory ends before, or does not hold a whole number of elements. Memory that
-    must not be written (bytes) makes a tensor that must not be either.
+    Raises ValueError where the memory ends before, or does not hold a whole number of elements, RuntimeError
+    where its elements are not one after the other. Memory that must not be written (bytes) makes a tensor
+    that must not be either.
 
     >>> tg.frombuffer(bytearray([1, 0, 2, 0]), dtype=tg.int16)
     tensor([1, 2], dtype=tensorgrad.int16)
     """
-    wanted = _default(dtype)
+    wanted = _default(dtype) if dtype is not None else _no_dtype(dtype)
     try:
         memory = memoryview(buffer)
     except TypeError:
         raise ValueError(f"{type(buffer).__name__} does not implement Python buffer protocol.") from None
+    if not memory.c_contiguous:
+        raise RuntimeError("frombuffer: the elements of the buffer do not lie one after the other")
     size, room = wanted.itemsize, memory.nbytes - offset
     if memory.nbytes == 0 or count == 0:
         raise ValueError(

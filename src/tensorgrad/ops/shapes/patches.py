@@ -233,19 +233,19 @@ def fold(input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=
             f"Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero "
             f"dimensions for input, but got: {list(input.shape)}"
         )
-    columns, patches = input.shape[-2:]
+    columns, places = input.shape[-2:]
     if columns % math.prod(kernel):
         raise RuntimeError(
             "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
             f"input.size(1)={columns} and kernel_size={kernel}."
         )
     counts = patch_counts(size, kernel, dilation, padding, stride)
-    if math.prod(counts) != patches or min(counts) < 1:
+    if math.prod(counts) != places or min(counts) < 1:
         raise RuntimeError(
             f"Given output_size={size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, "
             f"stride={stride}, expected size of input's dimension 2 to match the calculated number of "
             f"sliding blocks {counts[0]} * {counts[1]} = {math.prod(counts)}, but got "
-            f"input.size(2)={patches}."
+            f"input.size(2)={places}."
         )
     if input.ndim == 2:
         return shaping.squeeze(
