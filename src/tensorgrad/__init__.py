@@ -58,7 +58,7 @@ _LAZY = {
         name: f"tensorgrad.{name}"
         for name in (
             "accelerator", "amp", "autograd", "backends", "cuda", "data", "datasets", "distributions", "func",
-            "io", "linalg", "nn", "optim", "profiler", "random", "special", "testing", "utils",
+            "io", "linalg", "nn", "optim", "plain", "profiler", "random", "special", "testing", "utils",
         )  # fmt: skip
     },
     "save": "tensorgrad.io:save",
