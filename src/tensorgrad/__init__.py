@@ -64,6 +64,7 @@ _LAZY = {
     "save": "tensorgrad.io:save",
     "load": "tensorgrad.io:load",
     "autocast": "tensorgrad.amp:autocast",
+    **{name: f"tensorgrad.inside:{name}" for name in ("draw", "explain", "summary")},
     "default_generator": "tensorgrad.random:default_generator",
 }
 
