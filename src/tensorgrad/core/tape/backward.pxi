@@ -155,7 +155,7 @@ cdef int look_for_nan(Node node) except -1:
         edge = edge_at(node, i)
         if edge is None:
             continue
-        if isinstance(edge, Node):
+        if is_node(edge):
             target = <Node>edge
             g = target.buffer if target.outputs == 1 else None
         else:
@@ -182,7 +182,7 @@ cdef int catch(Walk walk, Node node) except -1:
 
 cdef inline int release_edge(Walk walk, object edge) except -1:
     cdef Node node
-    if isinstance(edge, Node):
+    if is_node(edge):
         node = <Node>edge
         node.waiting -= 1
         if node.waiting == 0:
@@ -236,20 +236,20 @@ cdef int mark_needed(Walk walk) except -1:
     cdef dict counts = {id(node): 0 for node in walk.visited}
     for node in walk.visited:
         for edge in inner_edges(walk, node):
-            if isinstance(edge, Node):
+            if is_node(edge):
                 counts[id(edge)] += 1
     waiting = [node for node in walk.visited if counts[id(node)] == 0]
     while waiting:
         node = waiting.pop()
         order.append(node)
         for edge in inner_edges(walk, node):
-            if isinstance(edge, Node):
+            if is_node(edge):
                 counts[id(edge)] -= 1
                 if counts[id(edge)] == 0:
                     waiting.append(edge)
     for node in reversed(order):
         for edge in inner_edges(walk, node):
-            if isinstance(edge, Node):
+            if is_node(edge):
                 if (<Node>edge).needed:
                     node.needed |= 1
             elif (id(edge), 0) in walk.wanted:
@@ -398,7 +398,7 @@ cdef int clear_buffers(Walk walk, list starts) except -1:
     """After an error: no node of this walk keeps a gradient."""
     cdef Node node
     cdef set seen = set()
-    cdef list left = [s for s in starts if isinstance(s, Node)]
+    cdef list left = [s for s in starts if is_node(s)]
     while left:
         node = <Node>left.pop()
         if id(node) in seen or node.epoch != walk.epoch:        # another's: a walk around this one, or in another thread
@@ -406,7 +406,7 @@ cdef int clear_buffers(Walk walk, list starts) except -1:
         seen.add(id(node))
         node.buffer = None
         for edge in edges_of(node):
-            if isinstance(edge, Node):
+            if is_node(edge):
                 left.append(edge)
     return 0
 
@@ -446,7 +446,7 @@ def _sources(tensors, unsigned int region):
         if id(edge) in seen:
             continue
         seen.add(id(edge))
-        if not isinstance(edge, Node):
+        if not is_node(edge):
             leaves.append(edge)
         elif (<Node>edge).epoch != region:
             return leaves, edge

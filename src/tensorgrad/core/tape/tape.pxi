@@ -72,7 +72,7 @@ cdef class Node:
                 continue
             if edge is None:
                 edges.append((None, 0))
-            elif isinstance(edge, Node):
+            elif is_node(edge):
                 edges.append((shown(<Node>edge), edge_number(self, i)))
             else:
                 edges.append((AccumulateGrad(edge), 0))
@@ -248,6 +248,11 @@ cdef dict saved_values(Node node):
     """What a node kept, by PyTorch's names."""
     cdef dict own = {**node._settings, **kept_tensors(node)}
     return {word: own.get(name) for word, name in saved_names(node.op).items()}
+
+
+cdef inline bint is_node(object edge) noexcept:
+    """Whether an edge leads to a node and not to a leaf. One that Python has seen is of a class of its own."""
+    return type(edge) is Node or isinstance(edge, Node)
 
 
 cdef NodeExtra node_extra(Node node):
