@@ -133,9 +133,14 @@ def _set_x(layers: list[list[Place]]) -> None:
             wanted = []
             for place in row:
                 near = (place.above if sweep % 2 == 0 else place.below) or place.below or place.above
-                weights = [1.0 if q.above else 0.1 for q in near]       # leaves stand beside a straight line
+                weights = [_weight(q) for q in near]
                 wanted.append(sum(w * q.x for w, q in zip(weights, near)) / sum(weights) if near else place.x)
             _spread(row, wanted)
+
+
+def _weight(place: Place) -> float:
+    """Leaves give way, so that what is computed one after the other stands in a straight line."""
+    return 1.0 if place.above else 0.02
 
 
 def _spread(row: list[Place], wanted: list[float]) -> None:
@@ -147,12 +152,12 @@ def _spread(row: list[Place], wanted: list[float]) -> None:
         if i:
             total += (row[i - 1].width + place.width) / 2 + GAP
         offsets.append(total)
-    blocks: list[list[float]] = []          # sum of where its places want its first one, their number
-    for want, offset in zip(wanted, offsets):
-        blocks.append([want - offset, 1])
+    blocks: list[list[float]] = []          # where its places want its first one, weighted; weight; number
+    for place, want, offset in zip(row, wanted, offsets):
+        blocks.append([_weight(place) * (want - offset), _weight(place), 1])
         while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
             last = blocks.pop()
-            blocks[-1] = [blocks[-1][0] + last[0], blocks[-1][1] + last[1]]
-    starts = [total / count for total, count in blocks for _ in range(int(count))]
+            blocks[-1] = [a + b for a, b in zip(blocks[-1], last)]
+    starts = [total / weight for total, weight, count in blocks for _ in range(int(count))]
     for place, start, offset in zip(row, starts, offsets):
         place.x = start + offset
