@@ -101,6 +101,24 @@ def test_what_is_cut_off_is_said(capsys):
     assert "lost goes into mul detached: no gradient flows back there" in noticed
 
 
+def test_a_module_that_is_cut_off_whole_is_named_once(capsys):
+    encoder, decoder = tg.nn.Linear(2, 3), tg.nn.Sequential(tg.nn.Linear(3, 3), tg.nn.Linear(3, 1))
+    result = decoder[1](encoder(tg.ones(4, 2)).detach()).sum()
+    tg.explain(result)
+    noticed = capsys.readouterr().out.partition("To notice")[2]
+    assert "no gradient reaches any parameter of encoder, decoder.0.weight, decoder.0.bias: result" in noticed
+
+
+def test_a_long_chain_of_scalars_is_told_to_its_end(capsys):
+    x = tg.tensor(1.0, requires_grad=True)
+    h = x
+    for _ in range(2000):
+        h = h * 1.0
+    tg.explain(h)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "h = t1999 * 1 = 1" and lines[-1] == "    x    1"
+
+
 def test_leaves_far_apart_are_noticed(capsys):
     first, last = tg.ones(1, requires_grad=True), tg.ones(1, requires_grad=True)
     h = first

@@ -69,13 +69,16 @@ class Explanation:
         self.constants = {id(tensor): name for name, tensor in reversed(around)}
         self.title = self.steps[0].names[result.output_nr]
         self.remarks: list[str] = []
+        self.numbers: dict[int, float | None] = {}
+        for step in reversed(self.steps):           # each after those that it is computed of
+            self.numbers[id(step)] = self.number(step)
 
     def lines(self) -> list[str]:
         found = []
         for step in self.steps:
             found += self.step(step)
         found += ["", "What arrives", *self.leaves()]
-        remarks = [*self.remarks, *self.spread(), *self.cut()]
+        remarks = list(dict.fromkeys([*self.remarks, *self.spread(), *self.cut()]))
         if remarks:
             found += ["", "To notice", *(f"  - {remark}" for remark in remarks)]
         return found
@@ -84,7 +87,7 @@ class Explanation:
         """One op, and below it what it passes on."""
         names = ", ".join(step.names[i] for i in sorted(step.names))
         head = f"{names} = {written(step, self.leaf_names, self.constants)}"
-        value = self.number(step)
+        value = self.numbers[id(step)]
         if value is not None:
             head += f" = {digits(value)}"
         if step.line is not None:
@@ -179,7 +182,7 @@ class Explanation:
         for source in step.sources:
             value = source.leaf if source.leaf is not None else operands[source.parameter]
             if value is None and source.step is not None:
-                inner = self.number(source.step)
+                inner = self.numbers[id(source.step)]
                 value = None if inner is None else tg.tensor(inner, dtype=tg.float64)
             operands[source.parameter] = value
         known = {name: value for name, value in operands.items() if value is not None}
@@ -227,8 +230,9 @@ class Explanation:
             if tensor.requires_grad and tensor.is_leaf and id(tensor) not in self.leaf_names:
                 lost.setdefault(id(tensor), name)
         if lost:
+            names = ", ".join(self.shortened(list(lost.values())))
             found.append(
-                f"no gradient reaches {', '.join(lost.values())}: {self.title} does not come from there, or "
+                f"no gradient reaches {names}: {self.title} does not come from there, or "
                 "by a way that is not recorded (detach(), .data, no_grad(), NumPy, integers)"
             )
         wanting = {t.data_ptr(): name for name, t in reversed(self.around) if t.requires_grad and t.numel()}
@@ -239,6 +243,16 @@ class Explanation:
                 if source is not None and not kept.requires_grad:       # type: ignore[union-attr]
                     found.append(f"{source} goes into {step.title} detached: no gradient flows back there")
         return found
+
+
+    def shortened(self, lost: list[str]) -> list[str]:
+        """Names of leaves, where a module's are all among them its own."""
+        reached = {name.partition(".")[0] for name in self.leaf_names.values()}
+        found = []
+        for name in lost:
+            root, dot, _ = name.partition(".")
+            found.append(f"any parameter of {root}" if dot and root not in reached else name)
+        return list(dict.fromkeys(found))
 
 
 def norm(t: Tensor) -> float:
