@@ -260,12 +260,14 @@ def package_stub() -> str:
         "linalg",
         "nn",
         "optim",
+        "plain",
         "random",
         "special",
         "testing",
         "utils",
     ):
         lines.append(f"from tensorgrad import {name} as {name}\n")
+    lines.append("from tensorgrad.inside import draw as draw, explain as explain, summary as summary\n")
     lines.append("from tensorgrad.io import load as load, save as save\n")
     for module, names in {
         "tensorgrad.core": [n for n in tg.core.__all__ if n not in ("dtype",)] + ["dtype"],

@@ -60,7 +60,7 @@ _LAZY = {
         for name in (
             "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "data", "datasets",
             "distributed", "distributions", "func", "io", "jit", "linalg", "multiprocessing", "nn", "optim",
-            "porting", "profiler", "random", "special", "testing", "utils",
+            "plain", "porting", "profiler", "random", "special", "testing", "utils",
         )  # fmt: skip
     },
     "save": "tensorgrad.io:save",
@@ -70,6 +70,7 @@ _LAZY = {
     "as_torch": "tensorgrad.porting:as_torch",
     "autocast": "tensorgrad.amp:autocast",
     "compile": "tensorgrad.compiler:compile",
+    **{name: f"tensorgrad.inside:{name}" for name in ("draw", "explain", "summary")},
     "default_generator": "tensorgrad.random:default_generator",
 }
 

@@ -11,10 +11,12 @@ from tensorgrad import io as io
 from tensorgrad import linalg as linalg
 from tensorgrad import nn as nn
 from tensorgrad import optim as optim
+from tensorgrad import plain as plain
 from tensorgrad import random as random
 from tensorgrad import special as special
 from tensorgrad import testing as testing
 from tensorgrad import utils as utils
+from tensorgrad.inside import draw as draw, explain as explain, summary as summary
 from tensorgrad.io import load as load, save as save
 from tensorgrad.core import (
     AccumulateGrad as AccumulateGrad,

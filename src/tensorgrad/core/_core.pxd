@@ -105,7 +105,8 @@ cdef class Op:
     cdef readonly tuple defaults
     cdef readonly tuple tensor_params
     cdef readonly tuple formulas
-    cdef readonly str grad_name
+    cdef readonly str grad_name     # what PyTorch calls its nodes
+    cdef readonly object naming     # gives that of a node, where it hangs on the arguments; else None
     cdef dict index
     cdef tuple tensor_index
     cdef dict settings              # which kind of setting a parameter takes, by its number

@@ -202,8 +202,7 @@ DOTS(8, 1) DOTS(4, 2) DOTS(4, 3) DOTS(1, 1) DOTS(1, 2) DOTS(1, 3)
 
 static void multiply_dots(const Product *p)
 {
-    static void (*const many[])(const Dots *) = {dots_8_1, dots_4_2, dots_4_3};
-    static void (*const single[])(const Dots *) = {dots_1_1, dots_1_2, dots_1_3};
+    static void (*const dots[2][DOT_COLUMNS])(const Dots *) = {{dots_1_1, dots_1_2, dots_1_3}, {dots_8_1, dots_4_2, dots_4_3}};
     int turned = p->rows < p->columns;
     int64_t rows = turned ? p->columns : p->rows;
     int64_t columns = turned ? p->rows : p->columns;
@@ -220,7 +219,7 @@ static void multiply_dots(const Product *p)
             int64_t width = columns == 1 ? 1 : divide_up(left, divide_up(left, DOT_COLUMNS));
             d.b = b + j * d.b_step;
             d.c = p->c + i * d.c_row + j * d.c_column;
-            (height == 1 ? single : many)[width - 1](&d);
+            dots[height > 1][width - 1](&d);
             j += width;
         }
         i += height;

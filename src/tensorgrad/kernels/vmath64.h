@@ -112,7 +112,8 @@ INLINE_MATH64 Exponential64 exp_parts64(double x, double small)
 INLINE_MATH64 double exp_join64(Exponential64 e)
 {
     int64_t half = (int64_t)((uint64_t)(e.power + 4096) >> 1) - 2048;
-    return (1.0 + (e.r + e.more)) * power_of_two64(half) * power_of_two64(e.power - half);
+    int64_t rest = (int64_t)((uint64_t)e.power - (uint64_t)half);       /* of NaN they may be anything */
+    return (1.0 + (e.r + e.more)) * power_of_two64(half) * power_of_two64(rest);
 }
 
 /* e^x. 1 ULP. */

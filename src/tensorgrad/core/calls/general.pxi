@@ -347,7 +347,7 @@ cdef object record(Op op, list values, list inputs, Tensor out, list outs):
 
 cdef inline int note_third_shape(Node node, Tensor t) except -1:
     """For formulas that ask for it of a tensor that is not kept: that of a leaf is seen in the edge to it."""
-    if type(node.e2) is Node:
+    if is_node(node.e2):
         node.s2 = shape_tuple(t)
     return 0
 

@@ -368,7 +368,7 @@ cdef class Op:
 
     def __init__(self, body, *, str name, str kind, str rule, tuple params, tuple defaults, int positional, int variadic,
                  tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, settings=None, check=None,
-                 Op target=None, str numbers="both", bint switched=False, bint double=False, bint writes=False):
+                 Op target=None, str numbers="both", bint switched=False, bint double=False, bint writes=False, naming=None):
         self.vectorcall = <void *>op_vectorcall
         self.body = body
         self.__name__ = name
@@ -391,6 +391,7 @@ cdef class Op:
         self.list_arg = -1 if list_arg is None else self.index[list_arg]
         self.settings = {self.index[p]: kind for p, kind in (settings or {}).items()}
         self.grad_name = grad_name
+        self.naming = naming
         codes = []
         keeps = []
         for names in formula_args:

@@ -321,3 +321,24 @@ cdef Tensor reshape_like(Tensor x, Tensor g, Py_ssize_t last):
 
 
 native("linear", hot_linear, linear_vjp, 0)
+
+
+cdef object hot_dot(Op op, void **args, Py_ssize_t count):
+    """The sum of the products of two vectors' elements."""
+    cdef Tensor x = tensor_at(args, count), y, out
+    cdef KernelArgs a
+    cdef uint8_t mask[MAX_DIMS]
+    if count != 2 or x is None or not isinstance(<object><PyObject *>args[1], Tensor) or not tg_kernels:
+        return DECLINED
+    y = <Tensor><PyObject *>args[1]
+    if x.nd != 1 or y.nd != 1 or x.code != y.code or x.count != y.count or x.count == 0 or x.code not in (F32, F64):
+        return DECLINED
+    begin(&a, 1)
+    mask[0] = 1
+    out = reduce_kernel(OP_SUM.kernels, map_two(OP_MUL.kernels[x.code], x, y, x.code, &a, op.__name__), mask, False, x.code)
+    if tg_grad:
+        record_native(op, out, x, y, None, (2 if needs_grad(x) else 0) | (1 if needs_grad(y) else 0))
+    return out
+
+
+native("dot", hot_dot, NULL, 0)

@@ -83,13 +83,15 @@ cdef int run_general(Node node, NodeExtra extra, object g) except -1:
     """A user's Function, a node with several outputs, or one whose hooks want to see its inputs' gradients.
     """
     cdef Py_ssize_t i
-    cdef list grads, held
+    cdef list grads, held, places
     if extra is None or not extra.post_hooks:
         if node.op is None:
             return run_function(node, extra, g)
         if node.op.kind == COMPOSITE:
             return recompute_vjp(node, <Tensor>g)
         return formulas_of(node, g)
+    if node.op is not None and node.op.keeps_third_shape and node.s2 is None and isinstance(node.e2, Tensor):
+        node.s2 = shape_tuple(<Tensor>node.e2)      # which is seen in the edge else
     held = [edge_at(node, i) for i in range(input_count(node))]
     catchers = [None if edge is None else new_catcher() for edge in held]
     swap_edges(node, catchers)
@@ -102,7 +104,8 @@ cdef int run_general(Node node, NodeExtra extra, object g) except -1:
             formulas_of(node, g)
     finally:
         swap_edges(node, held)
-    grads = [None if c is None else (<Node>c).buffer for c in catchers]
+    places = [i for i in range(len(held)) if has_gradient(node, i)]
+    grads = [None if catchers[i] is None else (<Node>catchers[i]).buffer for i in places]
     for each in grads + (g if isinstance(g, list) else [g]):
         if each is not None:
             share(<Tensor>each)
@@ -111,9 +114,9 @@ cdef int run_general(Node node, NodeExtra extra, object g) except -1:
         changed = hook(tuple(grads), outer)
         if changed is not None:
             grads = changed_grads(hook, changed, grads)
-    for i in range(len(held)):
-        if held[i] is not None and grads[i] is not None:
-            accumulate(node, i, <Tensor>grads[i])
+    for i, each in zip(places, grads):
+        if held[i] is not None and each is not None:
+            accumulate(node, i, <Tensor>each)
     return 0
 
 
@@ -171,7 +174,7 @@ cdef int look_for_nan(Node node) except -1:
         edge = edge_at(node, i)
         if edge is None:
             continue
-        if type(edge) is Node:
+        if is_node(edge):
             target = <Node>edge
             g = target.buffer if target.outputs == 1 else None
         else:
@@ -198,7 +201,7 @@ cdef int catch(Walk walk, Node node) except -1:
 
 cdef inline int release_edge(Walk walk, object edge) except -1:
     cdef Node node
-    if type(edge) is Node:
+    if is_node(edge):
         node = <Node>edge
         node.waiting -= 1
         if node.waiting == 0:
@@ -252,20 +255,20 @@ cdef int mark_needed(Walk walk) except -1:
     cdef dict counts = {id(node): 0 for node in walk.visited}
     for node in walk.visited:
         for edge in inner_edges(walk, node):
-            if type(edge) is Node:
+            if is_node(edge):
                 counts[id(edge)] += 1
     waiting = [node for node in walk.visited if counts[id(node)] == 0]
     while waiting:
         node = waiting.pop()
         order.append(node)
         for edge in inner_edges(walk, node):
-            if type(edge) is Node:
+            if is_node(edge):
                 counts[id(edge)] -= 1
                 if counts[id(edge)] == 0:
                     waiting.append(edge)
     for node in reversed(order):
         for edge in inner_edges(walk, node):
-            if type(edge) is Node:
+            if is_node(edge):
                 if (<Node>edge).needed:
                     node.needed |= 1
             elif (id(edge), 0) in walk.wanted:
@@ -416,7 +419,7 @@ cdef int clear_buffers(Walk walk, list starts) except -1:
     """After an error: no node of this walk keeps a gradient."""
     cdef Node node
     cdef set seen = set()
-    cdef list left = [s for s in starts if type(s) is Node]
+    cdef list left = [s for s in starts if is_node(s)]
     while left:
         node = <Node>left.pop()
         if id(node) in seen or node.epoch != walk.epoch:        # another's: a walk around this one, or in another thread
@@ -424,7 +427,7 @@ cdef int clear_buffers(Walk walk, list starts) except -1:
         seen.add(id(node))
         node.buffer = None
         for edge in edges_of(node):
-            if type(edge) is Node:
+            if is_node(edge):
                 left.append(edge)
     return 0
 
@@ -464,7 +467,7 @@ def _sources(tensors, unsigned int region):
         if id(edge) in seen:
             continue
         seen.add(id(edge))
-        if type(edge) is not Node:
+        if not is_node(edge):
             leaves.append(edge)
         elif (<Node>edge).epoch != region:
             return leaves, edge

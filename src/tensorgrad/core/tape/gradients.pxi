@@ -77,7 +77,7 @@ cdef inline int meet(Walk walk, object edge) except -1:
     """Counts one gradient that a node will wait for; the first time, looks at the node too."""
     cdef Node node
     cdef Tensor leaf
-    if type(edge) is Node:
+    if is_node(edge):
         node = <Node>edge
         if node.epoch == walk.epoch:
             node.waiting += 1
@@ -155,14 +155,14 @@ cdef bint is_wanted(object edge):
     cdef Walk walk = <Walk>tg_walk if tg_walk != NULL else None
     if walk is None or walk.wanted is None:
         return True
-    return (<Node>edge).needed != 0 if type(edge) is Node else (id(edge), 0) in walk.wanted
+    return (<Node>edge).needed != 0 if is_node(edge) else (id(edge), 0) in walk.wanted
 
 
 cdef int deliver(object edge, int number, Tensor g) except -1:
     cdef Node node
     cdef Tensor sum
     cdef list buffers
-    if type(edge) is Node:
+    if is_node(edge):
         node = <Node>edge
         if node.outputs == 1:
             if node.buffer is None:

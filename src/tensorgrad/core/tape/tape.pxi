@@ -44,60 +44,106 @@ cdef class TensorExtra:
         self.accumulated = {}
 
 
-@cython.final
 @cython.freelist(512)
 @cython.trashcan(True)
 cdef class Node:
-    """One recorded op on the tape: ``tensor.grad_fn``."""
+    """One recorded op on the tape: ``tensor.grad_fn``. Where Python sees one, its class has the name that ``name()`` gives."""
 
     def name(self):
         """The op's name, as ``MulBackward0``."""
-        return self.op.grad_name if self.op is not None else node_extra(self).context.__class__.__name__
+        if type(self) is not Node:
+            return type(self).__name__          # what it was called when Python first saw it
+        if self.op is None:
+            return node_extra(self).context.__class__.__name__
+        return self.op.grad_name if self.op.naming is None else self.op.naming(self)
 
     def __repr__(self):
         return f"<{self.name()} object at {hex(<size_t><PyObject *>self)}>"
 
     @property
     def next_functions(self):
-        """The nodes that the inputs came from, as ``(node, output number)`` pairs; leaves show as
-        AccumulateGrad.
+        """The nodes that the inputs came from, as ``(node, output number)`` pairs; leaves show as AccumulateGrad, inputs that
+        need no gradient as None. Inputs that have none, such as indices, do not show.
         """
         cdef list edges = []
         cdef Py_ssize_t i
         for i in range(input_count(self)):
             edge = edge_at(self, i)
+            if not has_gradient(self, i):
+                continue
             if edge is None:
                 edges.append((None, 0))
-            elif type(edge) is Node:
-                edges.append((edge, edge_number(self, i)))
+            elif is_node(edge):
+                edges.append((shown(<Node>edge), edge_number(self, i)))
             else:
                 edges.append((AccumulateGrad(edge), 0))
         return tuple(edges)
 
     @property
     def metadata(self):
-        """A dictionary for the user's own notes."""
+        """A dictionary for the user's own notes; under "traceback_" the lines of the forward call, where anomaly detection saw
+        it.
+        """
         cdef NodeExtra extra = node_extra(self)
         if extra.notes is None:
             extra.notes = {}
+            if extra.traceback:
+                extra.notes["traceback_"] = extra.traceback
         return extra.notes
 
     @property
     def saved_tensors(self):
-        """What the op kept for its gradient: of its first three tensors those that it needs, by the names of its arguments,
-        and as ``output`` its result, or what its kernel left for the way back.
+        """The tensors that the op, or a user's Function, kept for its gradient.
 
         Raises RuntimeError when one was changed since, or when a backward let them go.
         """
-        cdef dict found = {}
-        check_saved(self)
         if self.op is None:
-            return found
+            return node_extra(self).context.saved_tensors
+        return tuple([each for each in saved_values(self).values() if isinstance(each, Tensor)])
+
+    def __getattr__(self, name):
+        """``_saved_self`` and such: what the op kept, by PyTorch's names. Of a Function, what its ``ctx`` holds."""
+        if self.op is None and not name.startswith("__"):
+            return getattr(node_extra(self).context, name)
+        if self.op is not None and name.startswith("_saved_") and name in saved_names(self.op):
+            return saved_values(self).get(name)
+        raise AttributeError(f"'{self.name()}' object has no attribute '{name}'")
+
+    def __dir__(self):
+        return [*object.__dir__(self), *(() if self.op is None else saved_names(self.op))]
+
+    @property
+    def _op(self):
+        """The declaration of the op that was recorded; None of a user's Function."""
+        return self.op
+
+    @property
+    def _inputs(self):
+        """How many inputs the tape knows: none behind the last that needs a gradient."""
+        return input_count(self)
+
+    @property
+    def _input_shape(self):
+        """The shape of the first input, where the op keeps it; else None."""
+        cdef Py_ssize_t at = 0 if self.op is None else len(self.op.params)
+        return self.settings[at] if self.settings is not None and len(self.settings) > at > 0 else None
+
+    @property
+    def _kept(self):
+        """The tensors that the op kept, by parameter, and of its outputs as "output" or by number."""
+        return {} if self.op is None else kept_tensors(self)
+
+    @property
+    def _settings(self):
+        """The arguments that are no tensors, by parameter, and numbers in a tensor's place."""
+        cdef list values
+        if self.op is None:
+            return {}
+        values = list(self.op.defaults) if self.settings is None else self.settings
+        found = {name: None if value is MISSING else value for name, value in zip(self.op.params, values)}
         for name, slot in zip(self.op.tensor_params, (self.s0, self.s1, self.s2)):
-            if isinstance(slot, Tensor):
+            if slot is not None and not isinstance(slot, Tensor):
                 found[name] = slot
-        if self.output is not None:
-            found["output"] = alias_of(self.output)
         return found
 
     def register_hook(self, hook):
@@ -116,6 +162,98 @@ cdef class Node:
         if extra.pre_hooks is None:
             extra.pre_hooks = {}
         return RemovableHandle(extra.pre_hooks, hook)
+
+
+cdef extern from *:
+    """
+    static void tg_become(PyObject *object, PyObject *type)
+    {
+        Py_INCREF(type);
+        Py_SET_TYPE(object, (PyTypeObject *)type);
+    }
+    """
+    void tg_become(PyObject *object, PyObject *cls)
+
+
+cdef dict NODE_CLASSES = {}         # by name; their instances are laid out as Node's
+
+
+cdef object shown(Node node):
+    """A node for Python to see: from now on of the class that has its name."""
+    if type(node) is Node:
+        name = node.name()
+        cls = NODE_CLASSES.get(name)
+        if cls is None:
+            cls = NODE_CLASSES[name] = type(name, (Node,), {"__slots__": (), "__module__": Node.__module__})
+        tg_become(<PyObject *>node, <PyObject *>cls)
+    return node
+
+
+cdef dict SAVED_NAMES = {}          # op -> what it keeps: PyTorch's name -> ours
+
+
+# Where PyTorch's name of what is kept is none of the rule: its own parameter is called so.
+cdef dict SAVED_AS = {
+    "_product.other": "mat2", "matmul.other": "mat2", "linear.input": "mat1", "linear.weight": "mat2", "_inv.0": "inverse",
+    "_cholesky.0": "L", "embedding.index": "indices", "_embedding.index": "indices",
+    **{f"{name}.input": "input" for name in ("_convolution", "batch_norm", "layer_norm", "group_norm", "instance_norm")},
+    **{f"_{name}.1": "indices" for name in ("max_along", "min_along", "sort", "topk", "cummax", "cummin")},
+}
+
+
+cdef dict saved_names(Op op):
+    """What the formulas of an op ask for: the input is "self" to PyTorch, what came out "result"."""
+    cdef dict found = SAVED_NAMES.get(op)
+    if found is not None:
+        return found
+    found = {}
+    asked = [code for row in op.formula_args for code in row]
+    for i, name in enumerate(op.params):
+        if i in asked or (op.kind == COMPOSITE and name in op.tensor_params):
+            word = SAVED_AS.get(f"{op.__name__}.{name}") or ("self" if name == "input" else name)
+            found["_saved_" + word] = name
+    if ARG_OUTPUT in asked:
+        found["_saved_result"] = "output"
+    for code in asked:
+        if ARG_G_N < code <= ARG_OUTPUT_N:
+            word = SAVED_AS.get(f"{op.__name__}.{ARG_OUTPUT_N - code}") or f"result{ARG_OUTPUT_N - code}"
+            found["_saved_" + word] = ARG_OUTPUT_N - code
+    SAVED_NAMES[op] = found
+    return found
+
+
+cdef dict kept_tensors(Node node):
+    """The tensors that an op kept, by parameter; its outputs are "output", or their numbers where they are several."""
+    cdef dict found = {}
+    cdef NodeExtra extra = <NodeExtra>node.more if node.state & NODE_GENERAL else None
+    cdef list slots = [node.s0, node.s1, node.s2]
+    check_saved(node)
+    if extra is not None and extra.saved is not None:
+        if node.op.list_arg >= 0:
+            found[node.op.params[node.op.list_arg]] = tuple(extra.saved)
+        else:
+            slots += extra.saved
+    for name, slot in zip(node.op.tensor_params, slots):
+        if isinstance(slot, Tensor):
+            found[name] = slot
+    if node.output is not None:
+        found["output"] = alias_of(node.output)
+    if extra is not None and extra.output_aliases is not None:
+        for i, kept in enumerate(extra.output_aliases):
+            if kept is not None:
+                found[i] = alias_of(kept[0])
+    return found
+
+
+cdef dict saved_values(Node node):
+    """What a node kept, by PyTorch's names."""
+    cdef dict own = {**node._settings, **kept_tensors(node)}
+    return {word: own.get(name) for word, name in saved_names(node.op).items()}
+
+
+cdef inline bint is_node(object edge) noexcept:
+    """Whether an edge leads to a node and not to a leaf. One that Python has seen is of a class of its own."""
+    return type(edge) is Node or isinstance(edge, Node)
 
 
 cdef NodeExtra node_extra(Node node):
@@ -223,6 +361,14 @@ cdef inline int edge_number(Node node, Py_ssize_t i) except -1:
     if i == 2:
         return node.nr2
     return (<NodeExtra>node.more).edges[i - 3][1]
+
+
+cdef inline bint has_gradient(Node node, Py_ssize_t i) except -1:
+    """Whether input ``i`` is one that a gradient could go to: what Python gets to see of a node has no others."""
+    cdef Op op = node.op
+    if op is OP_POW and is_number(node.s1 if i else node.s0):
+        return False
+    return op is None or op.kind == COMPOSITE or op.list_arg >= 0 or i >= len(op.formulas) or op.formulas[i] is not None
 
 
 cdef Py_ssize_t input_count(Node node) except -1:

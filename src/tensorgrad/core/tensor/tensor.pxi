@@ -93,7 +93,7 @@ cdef class Tensor:
     def grad_fn(self):
         """The node of the op that made it, or None."""
         needs_grad(self)
-        return self.node
+        return None if self.node is None else shown(self.node)
 
     @property
     def requires_grad(self):

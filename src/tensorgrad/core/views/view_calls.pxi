@@ -61,7 +61,7 @@ cdef object hot_t(Op op, void **args, Py_ssize_t count):
         return DECLINED
     if x.nd > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {x.nd}D")
-    return transpose(OP_TRANSPOSE, x, 0, 1 if x.nd == 2 else 0)
+    return transpose(op, x, 0, 1 if x.nd == 2 else 0)
 
 
 cdef object hot_permute(Op op, void **args, Py_ssize_t count):

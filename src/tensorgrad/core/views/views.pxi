@@ -265,12 +265,19 @@ cdef Tensor transpose(Op op, Tensor x, int p, int q):
         strides[q] = kept
     out = view_of(x, x.nd, shape, strides, x.at)
     if tg_grad and needs_grad(x):
-        record_view(op, out, x, [None, p, q], transpose_vjp)
+        if op is OP_TRANSPOSE:
+            record_view(op, out, x, [None, p, q], transpose_vjp)
+        else:
+            record_view(op, out, x, [None], t_vjp)
     return out
 
 
 cdef int transpose_vjp(Node node, Tensor g) except -1:
     return accumulate(node, 0, transpose(OP_TRANSPOSE, g, node.settings[1], node.settings[2]))
+
+
+cdef int t_vjp(Node node, Tensor g) except -1:
+    return accumulate(node, 0, transpose(node.op, g, 0, 1 if g.nd == 2 else 0))
 
 
 cdef Tensor select_raw(Tensor x, int dim, Py_ssize_t index):

@@ -274,6 +274,7 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.050700987355480493
 
 @unary(
     vjp=dict(input=lambda g, input: _elu_slope(g, input, SELU_ALPHA, SELU_SCALE)),
+    grad_name="EluBackward0",
     rule="same",
     at=BOTH,
     method=False,

@@ -397,7 +397,7 @@ def copysign(input, other, *, out=None):
     return np.copysign(input, other, out=out)
 
 
-@unary(vjp=dict(input=lambda g, input: mul(g, mul(input, 2))), rule="free")
+@unary(vjp=dict(input=lambda g, input: mul(g, mul(input, 2))), rule="free", grad_name="PowBackward0")
 def square(input):
     """Every element times itself.
 

@@ -87,8 +87,16 @@ def _allowed_exponent(input, exponent):
         raise NotImplementedError("pow: not implemented for two bool tensors")
 
 
+def _pow_name(node):
+    """PyTorch has one for a number as exponent, one for tensors alone, one for a number as base."""
+    if node._settings["exponent"] is not None:
+        return "PowBackward0"
+    return "PowBackward1" if node._settings["input"] is None else "PowBackward2"
+
+
 @binary(
     vjp=dict(input=_pow_input, exponent=_pow_exponent),
+    grad_name=_pow_name,
     checks=_allowed_exponent,
     samples=lambda: [
         case(between(0.5, 2.0, 3, 4), normal(4), name="plain"),
@@ -190,7 +198,10 @@ def log(input, *, out=None):
     return np.log(input, out=out)
 
 
-@unary(vjp=dict(input=lambda g, input: div(g, input + 1)), at=SPECIAL, domain=(-0.6, 2.0))
+@unary(
+    vjp=dict(input=lambda g, input: div(g, input + 1)), at=SPECIAL, domain=(-0.6, 2.0),
+    grad_name="Log1PBackward0",
+)  # fmt: skip
 def log1p(input, *, out=None):
     """``log(1 + input)``, exact also for small elements.
 

@@ -45,7 +45,7 @@ PLAIN, EVEN = pack([Window(5, 3, 2, 2, 1)]), pack([Window(3, 2, 0), Window(4, 3,
 @primitive(
     vjp=dict(input=lambda g, packed, include_pad, divisor: _avg_spread(g, packed, include_pad, divisor)),
     at=(),
-    grad_name="AvgPoolBackward0",
+    grad_name=lambda node: f"AvgPool{len(unpack(node._settings['packed']))}DBackward0",
     samples=lambda: [
         case(normal(2, 5), PLAIN, True, 0, name="windows"),
         case(normal(2, 3, 4), EVEN, False, 0, name="even"),

@@ -71,7 +71,7 @@ def _max_positions(input, taps):
     vjp=dict(input=lambda g, indices, n, input_shape: _max_spread(g, indices, n, tuple(input_shape[-n:]))),
     nograd=("indices",),
     at=(),
-    grad_name="MaxPoolWithIndicesBackward0",
+    grad_name=lambda node: f"MaxPool{node._settings['n']}DWithIndicesBackward0",
     samples=lambda: [case(normal(2, 3, 3), integers(0, 9, 2, 1, 2), 2, name="plain")],
 )
 def _max_pool(input, indices, n):

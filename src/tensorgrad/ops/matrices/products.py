@@ -39,13 +39,22 @@ def _matmul_other(g, input, other_shape):
     return _core._sum_to(matmul(input.mT, g), other_shape)
 
 
+def _product_name(node: Any) -> str:
+    """What PyTorch calls a product, by the dimensions of a factor that was kept."""
+    try:
+        factor = next(iter(node._kept.values()))
+    except RuntimeError:  # a backward let it go
+        return "MmBackward0"
+    return "BmmBackward0" if factor.ndim > 2 else "MmBackward0"
+
+
 @primitive(
     vjp=dict(
         input=lambda g, other: _product(g, other.mT),
         other=lambda g, input: _product(input.mT, g),
     ),
     at=(),
-    grad_name="MmBackward0",
+    grad_name=_product_name,
     samples=lambda: [
         case(normal(3, 4), normal(4, 2), name="matrices"),
         case(normal(2, 3, 4), normal(2, 4, 2), name="stacks"),
@@ -88,7 +97,7 @@ def _check_matmul(input, other):
 @primitive(
     vjp=dict(input=_matmul_input, other=_matmul_other),
     method=True,
-    grad_name="MmBackward0",
+    grad_name=_product_name,
     samples=lambda: [
         case(normal(3, 4), normal(4, 2), name="matrices"),
         case(normal(4), normal(4), name="vectors"),
@@ -345,7 +354,7 @@ def _linear_weight(g, input):
         bias=lambda g, bias_shape: _core._sum_to(g, bias_shape),
     ),
     at="tensorgrad.nn.functional",
-    grad_name="AddmmBackward0",
+    grad_name=lambda node: "AddmmBackward0" if node._inputs == 3 else "MmBackward0",
     samples=lambda: [
         case(normal(5, 3), normal(4, 3), normal(4), name="bias"),
         case(normal(5, 3), normal(4, 3), name="plain"),

@@ -4,38 +4,42 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorgrad.core import _core, bool_, float32, float64
+from tensorgrad.core import _core, bool_
 from tensorgrad.core.declare import alias, case, composite, normal, primitive
-from tensorgrad.ops._kinds import together, want_tensors
+from tensorgrad.ops._kinds import not_bool, together, want_tensors
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.matrices.products import _fitting, _fitting_factor, _one_dtype, _without, matmul
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.shapes import shaping
 
 
-@composite(method=True, samples=lambda: [case(normal(4), normal(4), name="plain")])
+@primitive(
+    vjp=dict(input=lambda g, tensor: g * tensor, tensor=lambda g, input: g * input),
+    method=True,
+    samples=lambda: [case(normal(4), normal(4), name="plain")],
+)
 def dot(input, tensor):
     """The sum of the products of two vectors' elements.
 
     >>> tg.dot(tg.tensor([2, 3]), tg.tensor([2, 1]))
     tensor(7)
     """
-    want_tensors("dot", input=input, tensor=tensor)
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"dot: 1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
-    if input.dtype is not tensor.dtype:
+    if input.dtype != tensor.dtype:
         raise RuntimeError(
-            f"dot : expected both vectors to have same dtype, but found {input.dtype.name} and "
-            f"{tensor.dtype.name}"
+            f"dot : expected both vectors to have same dtype, but found {_core.dtype_in_body(input).name} "
+            f"and {_core.dtype_in_body(tensor).name}"
         )
     if input.shape != tensor.shape:
         raise RuntimeError(
             f"dot: inconsistent tensor size, expected both vectors to have the same number of elements, "
-            f"but got {input.numel()} and {tensor.numel()}"
+            f"but got {input.size} and {tensor.size}"
         )
-    if input.dtype in (float32, float64):
-        return reductions.sum(input * tensor)
-    return matmul(input, tensor)
+    not_bool("dot", input)
+    if input.dtype.kind != "f":
+        return np.dot(input, tensor)
+    return reductions.added_up(input * tensor, (0,), False).astype(input.dtype)
 
 
 @composite(method=True, samples=lambda: [case(normal(4), normal(4), name="plain")])

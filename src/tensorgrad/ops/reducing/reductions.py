@@ -109,7 +109,12 @@ def _count(dim, shape):
 # ---------------------------------------------------------------------------- sums and products
 
 
-@reduction(vjp=dict(input=expanded_gradient), rule="wide")
+def _by_dims(title):
+    """The name of a node in two forms, as PyTorch has them: over everything, and over some dimensions."""
+    return lambda node: f"{title}Backward{int(len(node._settings['dim']) < len(node._input_shape))}"
+
+
+@reduction(vjp=dict(input=expanded_gradient), rule="wide", grad_name=_by_dims("Sum"))
 def sum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over ``dim`` (everything if None); integers are added up in int64.
 
@@ -146,6 +151,7 @@ def sum_to_size(input, *size):
         )
     ),
     rule="float",
+    grad_name=_by_dims("Mean"),
 )
 def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean over ``dim`` (everything if None); NaN of no elements. Integers are refused.
@@ -190,7 +196,10 @@ def _product_of_others(rows):
     return (before * behind).astype(rows.dtype)
 
 
-@reduction(vjp=dict(input=_prod_input), rule="wide", draw=lambda *shape: between(0.5, 1.5, *shape))
+@reduction(
+    vjp=dict(input=_prod_input), rule="wide", draw=lambda *shape: between(0.5, 1.5, *shape),
+    grad_name=_by_dims("Prod"),
+)  # fmt: skip
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """The product over ``dim`` (everything if None), 1 of no elements; integers are multiplied in int64.
 

@@ -155,6 +155,7 @@ def add_patches(columns, size, kernel, dilation, padding, stride):
         )
     ),
     at=(),
+    grad_name="Im2ColBackward0",
     samples=lambda: [case(normal(1, 2, 3, 3), (2, 2), (1, 1), (1, 0), (1, 2), name="plain")],
 )
 def _im2col(input, kernel, dilation, padding, stride):
@@ -169,6 +170,7 @@ def _im2col(input, kernel, dilation, padding, stride):
         input=lambda g, kernel, dilation, padding, stride: _im2col(g, kernel, dilation, padding, stride)
     ),
     at=(),
+    grad_name="Col2ImBackward0",
     samples=lambda: [case(normal(1, 8, 4), (3, 3), (2, 2), (1, 1), (0, 0), (1, 1), name="plain")],
 )
 def _col2im(input, size, kernel, dilation, padding, stride):

@@ -17,6 +17,7 @@ from tensorgrad.ops._tools import is_sequence, wrap_dim
 @declare_view(
     vjp=dict(input=lambda g, input_shape: reshape(g, input_shape)),
     variadic="shape",
+    grad_name="ViewBackward0",
     samples=lambda: [
         case(normal(2, 6), (3, 4), name="plain"),
         case(normal(2, 6), (-1,), name="infer"),
