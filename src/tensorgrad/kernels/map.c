@@ -439,6 +439,10 @@ POINT3(addcdiv, x + s0 * y / z)
 POINT3(lerp, LERP(x, y, z))
 POINT3(clamp_tensors, ((AT_LEAST(x, y) > z) | (z != z)) ? z : AT_LEAST(x, y))
 
+/* The slope of x sigmoid(y) in y, times the gradient z. */
+LOOP_OF_3(glu_backward, f32, float, WALK_GRANULE, z * x * sigmoid_slope32(y))
+LOOP_OF_3(glu_backward, f64, double, GRANULE_f64, z * x * sigmoid_slope64(y))
+
 /* data = x, kept (bytes), out: x times scalar[0] where it is kept, times 0 elsewhere. */
 #define DROPOUT(T, type)                                                                                \
     static void span_dropout_##T(void *const *data, int64_t count, const double *scalar)                \
@@ -539,6 +543,7 @@ const Kernel LEVEL(map_entries)[] = {
     CHOICE(DT_I32, f32, 32)
     FLOAT_LINES(addcmul, 3, LIGHT, "value", OF_THREE)
     FLOAT_LINES(addcdiv, 3, LIGHT, "value", OF_THREE)
+    FLOAT_LINES(glu_backward, 3, HEAVY, NULL, "input=* gate=* grad=* out=*")
     FLOAT_LINES(lerp, 3, LIGHT, NULL, "input=* end=* weight=* out=*")
     FLOAT_LINES(clamp_tensors, 3, LIGHT, NULL, "input=* min=* max=* out=*")
     {NULL},
