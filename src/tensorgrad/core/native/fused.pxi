@@ -14,6 +14,7 @@ cdef inline void row_args(KernelArgs *a, Tensor x) noexcept:
 
 cdef enum:
     NARROW = 24                 # columns beside each other from which their kernel is no slower than rows turned there and back
+    FEW_LINES = 16              # of a few columns: elements of each for which turning costs more than lanes left empty
 
 
 cdef inline Py_ssize_t behind(Tensor x, int dim) noexcept:
@@ -26,7 +27,8 @@ cdef inline Py_ssize_t behind(Tensor x, int dim) noexcept:
 
 
 cdef inline bint by_columns(Tensor x, int dim) noexcept:
-    return x.contiguous and behind(x, dim) >= NARROW
+    cdef Py_ssize_t columns = behind(x, dim)
+    return x.contiguous and (columns >= NARROW or (columns > 1 and x.count <= FEW_LINES * columns))
 
 
 cdef void line_args(KernelArgs *a, Tensor x, int dim) noexcept:
