@@ -177,6 +177,7 @@ SLOPE_SET(hardshrink_backward, LIGHT, "lambd", ((v >= -s0) & (v <= s0)) ? 0.0f :
 SLOPE_SET(softshrink_backward, LIGHT, "lambd", ((v >= -s0) & (v <= s0)) ? 0.0f : g, ((v >= -s0) & (v <= s0)) ? 0.0 : g)
 SLOPE_SET(leaky_relu_backward, LIGHT, "negative_slope", v > 0.0f ? g : g * s0, v > 0.0 ? g : g * s0)
 SLOPE_SET(elu_backward, HEAVY, "alpha", v <= 0.0f ? g * s0 * exp32(v) : g, v <= 0.0 ? g * s0 * exp64(v) : g)
+SLOPE_SET(celu_backward, HEAVY, "alpha", v <= 0.0f ? g * exp32(v / s0) : g, v <= 0.0 ? g * exp64(v / s0) : g)
 SLOPE_SET(clamp_backward, LIGHT, "min max", ((v >= s0) & (v <= s1)) ? g : 0.0f, ((v >= s0) & (v <= s1)) ? g : 0.0)
 SLOPE_SET(hardtanh_backward, LIGHT, "min_val max_val", ((v <= s0) | (v >= s1)) ? 0.0f : g, ((v <= s0) | (v >= s1)) ? 0.0 : g)
 
