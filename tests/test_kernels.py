@@ -139,6 +139,7 @@ BINARY = {
     "logaddexp2": (np.logaddexp2, (0, 5), ()),
     "xlogy": (lambda x, y: x * np.log(y), (0.1, 3), ()),
     "xlog1py": (lambda x, y: x * np.log1p(y), (-0.9, 3), ()),
+    "glu": (lambda x, y: x * sigmoid(y), (-5, 5), ()),
     "zeta": (_curves.zeta, (1.1, 9), ()),
     "igamma": (lambda a, x: _curves.gammainc_pair(a, x)[0], (0.1, 40), ()),
     "igammac": (lambda a, x: _curves.gammainc_pair(a, x)[1], (0.1, 40), ()),
@@ -227,6 +228,7 @@ BINARY = {
     "softshrink_backward": (lambda g, x: np.where(np.abs(x) > 0.5, g, 0), (-2, 2), (0.5,)),
     "leaky_relu_backward": (lambda g, x: np.where(x > 0, g, 0.125 * g), (-5, 5), (0.125,)),
     "elu_backward": (lambda g, x: np.where(x > 0, g, 1.5 * g * np.exp(x)), (-5, 5), (1.5,)),
+    "celu_backward": (lambda g, x: np.where(x > 0, g, g * np.exp(x / 1.5)), (-5, 5), (1.5,)),
     "clamp_backward": (lambda g, x: np.where((x >= -1) & (x <= 2), g, 0), (-5, 5), (-1.0, 2.0)),
     "hardtanh_backward": (lambda g, x: np.where((x > -1) & (x < 2), g, 0), (-5, 5), (-1.0, 2.0)),
 }
@@ -451,6 +453,7 @@ TWO_ENDS = {
     "hardtanh_backward": ([1, 1, 1, 1], [-1, 2, NAN, 1.5], (-1.0, 2.0), [0, 0, 1, 1]),
     "leaky_relu_backward": ([1, 1], [0, NAN], (0.25,), [0.25, 0.25]),
     "elu_backward": ([1, 1, 1], [0, NAN, -INF], (1.0,), [1, 1, 0]),
+    "celu_backward": ([1, 1, 1], [0, NAN, -INF], (2.0,), [1, 1, 0]),
     "pow_scalar_backward": ([1, 1, 1], [0, NAN, INF], (0.0,), [0, 0, 0]),
 }
 

@@ -129,6 +129,7 @@ THREE = {
     "addcdiv": (lambda x, y, z, s: x + s * y / z, 2.5),
     "lerp": (lambda x, y, z, s: x + z * (y - x), None),
     "clamp_tensors": (lambda x, y, z, s: np.minimum(np.maximum(x, y), z), None),
+    "glu_backward": (lambda x, y, z, s: z * x / (1 + np.exp(y)) / (1 + np.exp(-y)), None),
 }
 
 

@@ -228,3 +228,27 @@ def test_softmax_of_columns_keeps_what_is_not_finite_in_its_column(bad):
         with tg.backend("numpy"):
             expected = op(x, 0)
         tg.testing.assert_close(op(x, 0), expected, equal_nan=True)
+
+
+def test_what_is_less_than_the_least_number_is_nothing():
+    x = tg.tensor([0.0, -87.0, -103.0, -104.5, -200.0, -INF, 0.5] * 5)
+    wide = np.exp(np.array(x.tolist()) - 0.5)
+    for length in (7, 16, 35):
+        shares = tg.softmax(x[:length], 0).tolist()
+        np.testing.assert_allclose(shares, wide[:length] / wide[:length].sum(), rtol=2e-6, atol=2e-45)
+        assert shares[4] == shares[5] == 0
+
+
+@pytest.mark.parametrize("layout", ["turned", "every second", "expanded"])
+def test_layer_norm_of_any_layout_is_that_of_a_copy(layout):
+    whole = tg.randn(6, 8)
+    weight, bias = tg.randn(4, requires_grad=True), tg.randn(4, requires_grad=True)
+
+    def results(copied):
+        x = whole.clone().requires_grad_()
+        view = {"turned": x[:4].t(), "every second": x[:, ::2], "expanded": x[:1, :4].expand(6, 4)}[layout]
+        y = F.layer_norm(view.contiguous() if copied else view, (4,), weight, bias)
+        return [y, *tg.autograd.grad((y * y).sum(), (x, weight, bias))]
+
+    for found, wanted in zip(results(False), results(True), strict=True):
+        tg.testing.assert_close(found, wanted)

@@ -37,6 +37,23 @@ def test_integers_are_added_and_multiplied_in_int64(op, dtype):
     assert op(tg.ones(2, 3, 4, dtype=dtype), dim=1).dtype is tg.int64
 
 
+@pytest.mark.parametrize("shape", [(7, 5), (130, 3), (3, 700), (2, 33, 40)], ids=str)
+@pytest.mark.parametrize("op", ["sum", "mean", "prod", "amax", "argmin", "logsumexp", "std"])
+def test_reductions_of_turned_tensors_are_those_of_copies(op, shape):
+    x = np.random.default_rng(0).uniform(0.9, 1.1, shape)
+    for dtype in ("f4", "f8"):
+        for turned in (x.astype(dtype).T, x.astype(dtype)[..., ::2], x.astype(dtype).T[::-1][::2]):
+            given = tg.tensor(np.ascontiguousarray(turned.T)).permute(*range(len(shape))[::-1])
+            strided = tg.from_numpy(np.repeat(turned, 2, 0))[::2]
+            for dim in (None, *range(len(shape))):
+                if dim is None and op == "logsumexp":
+                    continue
+                rest = () if dim is None else (dim,)
+                wanted = getattr(tg, op)(tg.tensor(np.ascontiguousarray(turned)), *rest)
+                for each in (given, strided):
+                    tg.testing.assert_close(getattr(tg, op)(each, *rest), wanted)
+
+
 def test_the_dtype_asked_for_is_the_answers_dtype():
     assert tg.sum(tg.tensor([True, True]), dtype=tg.bool).item() is True
     assert tg.sum(tg.tensor([200, 100]), dtype=tg.uint8).tolist() == 44

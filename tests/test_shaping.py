@@ -1,5 +1,7 @@
 """Joining, splitting, rearranging and padding against NumPy and against numbers on paper."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -236,3 +238,11 @@ def test_broadcast_tensors_share_memory():
     a, b = tg.broadcast_tensors(tg.zeros(3, 1), tg.ones(2))
     assert a.shape == b.shape == (3, 2)
     assert a.stride() == (1, 0)
+
+
+@pytest.mark.parametrize("dtype", [tg.uint8, tg.int16, tg.float32, tg.float64], ids=str)
+def test_lines_of_any_length_and_width_are_flipped(dtype):
+    for shape in ((1,), (3, 7), (2, 2500), (5, 1, 64)):
+        x = (tg.arange(math.prod(shape)) % 100).reshape(shape).to(dtype)
+        for dims in ((-1,), (0,), (0, -1) if len(shape) > 1 else (0,)):
+            np.testing.assert_array_equal(x.flip(*dims).numpy(), np.flip(x.numpy(), dims))

@@ -33,7 +33,7 @@ INLINE_MATH float exp_of_square(float a, float share)
 /* erfc(a) for a >= 0. */
 INLINE_MATH float erfc_of_positive(float a)
 {
-    float within = at_most32(a, 10.2f);
+    float within = at_most32(a, UNKNOWN(float, 10.2f));
     return exp_of_square(within, 1.0f) * erfcx_core(within);
 }
 
@@ -61,7 +61,7 @@ INLINE_MATH float erf32(float x)
 /* 2 / sqrt(pi) exp(-x^2). */
 INLINE_MATH float erf_slope32(float x)
 {
-    return 1.12837917f * exp_of_square(at_most32(abs32(x), 10.2f), 1.0f);
+    return 1.12837917f * exp_of_square(at_most32(abs32(x), UNKNOWN(float, 10.2f)), 1.0f);
 }
 
 /* The normal distribution at x: its function, and its density without 1 / sqrt(2 pi). */
@@ -72,7 +72,7 @@ typedef struct Normal {
 INLINE_MATH Normal normal32(float x)
 {
     Normal normal;
-    float a = at_most32(abs32(x), 14.4f);
+    float a = at_most32(abs32(x), UNKNOWN(float, 14.4f));
     normal.bell = exp_of_square(a, 0.5f);
     float tail = 0.5f * normal.bell * erfcx_core(a * 0.707106781f);
     normal.below = x < 0.0f ? tail : 1.0f - tail;
@@ -81,7 +81,7 @@ INLINE_MATH Normal normal32(float x)
 
 INLINE_MATH float ndtr_slope32(float x)
 {
-    return 0.398942280f * exp_of_square(at_most32(abs32(x), 14.4f), 0.5f);
+    return 0.398942280f * exp_of_square(at_most32(abs32(x), UNKNOWN(float, 14.4f)), 0.5f);
 }
 
 /* The number whose erf is x: x times a polynomial, up to -log(1 - x^2) = w = 5 of that, then of its root. 3 ULP. */
@@ -120,7 +120,7 @@ INLINE_MATH float erfinv32(float x)
 INLINE_MATH float erfinv_slope32(float x)
 {
     float y = abs32(erfinv32(x));
-    float within = at_most32(y, 9.5f);
+    float within = at_most32(y, UNKNOWN(float, 9.5f));
     float high = of_bits(bits_of(within) & (int32_t)0xfffff000);
     return y == INF32 ? y : 0.886226925f * exp_join(exp_parts(high * high, (within - high) * (within + high)));
 }
@@ -143,7 +143,7 @@ INLINE_MATH float gelu32(float x)
 INLINE_MATH float gelu_slope32(float x)
 {
     Normal normal = normal32(x);
-    float within = with_sign(at_most32(abs32(x), 14.4f), x);      /* so that an infinity gives its limit */
+    float within = with_sign(at_most32(abs32(x), UNKNOWN(float, 14.4f)), x);      /* so that an infinity gives its limit */
     return normal.below + within * 0.398942280f * normal.bell;
 }
 

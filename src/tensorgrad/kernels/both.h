@@ -73,6 +73,12 @@ ALWAYS_INLINE real NAMED(ramp)(real x)
     return x < -3 ? 0 : x > 3 ? 6 : x + 3;
 }
 
+ALWAYS_INLINE real NAMED(sigmoid_slope)(real x)
+{
+    real e = NAMED(exp_of_negative)(-ABSOLUTE(x));
+    return e / ((1 + e) * (1 + e));
+}
+
 ALWAYS_INLINE real NAMED(silu_slope)(real x)
 {
     real s = NAMED(sigmoid)(x);

@@ -5,6 +5,7 @@
 #include "rows.h"
 
 #define LANES 256       /* channels of a unit at most */
+#define GROUP 16       /* channels whose sums stay in registers */
 #define ABREAST 8       /* rows at a time: where they lie 4 KiB apart, more would fall on one set of the cache */
 
 /* How many channels side by side a unit has: long stretches of rows are read at once, but there should be units for threads. */
@@ -57,44 +58,71 @@ static int64_t units_of_channels(const KernelArgs *a)
         *factor = weight ? scale * (double)weight[c] : scale;                                                          \
         *offset = bias ? (double)bias[c] : 0;                                                                          \
     }                                                                                                                  \
-    /* The statistics are joined from blocks of rows that stay in the cache (Chan, Golub and LeVeque, 1979). */        \
+    /* Some rows of a few channels: their mean, and the squares around it, join those of the `done` rows before (Chan, \
+       Golub and LeVeque, 1979). */                                                                                    \
+    ALWAYS_INLINE void join_rows_##T(const type *x, int64_t channels, int64_t rows, int64_t done, int wide, double *mean,\
+                                     double *spread)                                                                   \
+    {                                                                                                                  \
+        const double share = (double)rows / (double)(done + rows), both = (double)done * share;                        \
+        double middle[GROUP] = {0}, around[GROUP];                                                                     \
+        for (int64_t n = 0; n < rows; n++) {                                                                           \
+            for (int l = 0; l < wide; l++) {                                                                           \
+                middle[l] += (double)x[n * channels + l];                                                              \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int l = 0; l < wide; l++) {                                                                               \
+            middle[l] /= (double)rows;                                                                                 \
+            double apart = done ? middle[l] - mean[l] : 0;                                                             \
+            mean[l] = done ? mean[l] + apart * share : middle[l];                                                      \
+            around[l] = spread[l] + apart * apart * both;                                                              \
+        }                                                                                                              \
+        for (int64_t n = 0; n < rows; n++) {                                                                           \
+            for (int l = 0; l < wide; l++) {                                                                           \
+                double apart = (double)x[n * channels + l] - middle[l];                                                \
+                around[l] += apart * apart;                                                                            \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int l = 0; l < wide; l++) {                                                                               \
+            spread[l] = around[l];                                                                                     \
+        }                                                                                                              \
+    }                                                                                                                  \
+    ALWAYS_INLINE void norm_rows_##T(const type *x, type *y, int64_t channels, int64_t rows, int wide, const double *mean,\
+                                     const double *factor, const double *offset)                                       \
+    {                                                                                                                  \
+        for (int64_t n = 0; n < rows; n++) {                                                                           \
+            INDEPENDENT                                                                                                \
+            for (int l = 0; l < wide; l++) {                                                                           \
+                y[n * channels + l] = (type)(((double)x[n * channels + l] - mean[l]) * factor[l] + offset[l]);         \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    /* A few channels at a time, whose sums stay in registers, over rows that stay in the cache. */                    \
     static void norm_side_by_side_##T(const KernelArgs *a, int64_t first, int wide)                                    \
     {                                                                                                                  \
-        int64_t channels = a->size[0];                                                                                 \
-        int64_t count = a->size[1];                                                                                    \
+        const int64_t channels = a->size[0], count = a->size[1];                                                       \
+        const int whole = wide / GROUP * GROUP;                                                                        \
         double mean[LANES] = {0}, spread[LANES] = {0}, factor[LANES], offset[LANES];                                   \
         const type *x = (const type *)a->data[0] + first;                                                              \
+        type *y = (type *)a->data[5] + first;                                                                          \
         for (int64_t done = 0; a->integer[0] && done < count; done += ABREAST) {                                       \
-            int64_t rows = count - done < ABREAST ? count - done : ABREAST;                                            \
-            const type *block = x + done * channels;                                                                   \
-            const double share = (double)rows / (double)(done + rows), both = (double)done * share;                    \
-            double middle[LANES] = {0};                                                                                \
-            for (int64_t n = 0; n < rows; n++) {                                                                       \
-                for (int l = 0; l < wide; l++) {                                                                       \
-                    middle[l] += (double)block[n * channels + l];                                                      \
-                }                                                                                                      \
+            int64_t rows = count - done < ABREAST ? count - done : ABREAST, at = done * channels;                      \
+            for (int l = 0; l < whole; l += GROUP) {                                                                   \
+                join_rows_##T(x + at + l, channels, rows, done, GROUP, mean + l, spread + l);                          \
             }                                                                                                          \
-            for (int l = 0; l < wide; l++) {                                                                           \
-                double apart = done ? (middle[l] /= (double)rows) - mean[l] : 0;                                       \
-                mean[l] = done ? mean[l] + apart * share : middle[l] / (double)rows;                                   \
-                middle[l] = done ? middle[l] : mean[l];                                                                \
-                spread[l] += apart * apart * both;                                                                     \
-            }                                                                                                          \
-            for (int64_t n = 0; n < rows; n++) {                                                                       \
-                for (int l = 0; l < wide; l++) {                                                                       \
-                    double apart = (double)block[n * channels + l] - middle[l];                                        \
-                    spread[l] += apart * apart;                                                                        \
-                }                                                                                                      \
+            for (int l = whole; l < wide; l++) {                                                                       \
+                join_rows_##T(x + at + l, channels, rows, done, 1, mean + l, spread + l);                              \
             }                                                                                                          \
         }                                                                                                              \
         for (int l = 0; l < wide; l++) {                                                                               \
             settle_##T(a, first + l, &mean[l], spread[l], &factor[l], &offset[l]);                                     \
         }                                                                                                              \
-        type *y = (type *)a->data[5] + first;                                                                          \
-        for (int64_t n = 0; n < count; n++) {                                                                          \
-            INDEPENDENT                                                                                                \
-            for (int l = 0; l < wide; l++) {                                                                           \
-                y[n * channels + l] = (type)(((double)x[n * channels + l] - mean[l]) * factor[l] + offset[l]);         \
+        for (int64_t done = 0; done < count; done += ABREAST) {                                                        \
+            int64_t rows = count - done < ABREAST ? count - done : ABREAST, at = done * channels;                      \
+            for (int l = 0; l < whole; l += GROUP) {                                                                   \
+                norm_rows_##T(x + at + l, y + at + l, channels, rows, GROUP, mean + l, factor + l, offset + l);        \
+            }                                                                                                          \
+            for (int l = whole; l < wide; l++) {                                                                       \
+                norm_rows_##T(x + at + l, y + at + l, channels, rows, 1, mean + l, factor + l, offset + l);            \
             }                                                                                                          \
         }                                                                                                              \
     }                                                                                                                  \

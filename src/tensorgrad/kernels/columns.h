@@ -22,9 +22,30 @@ static int64_t tile_of(const KernelArgs *a, int64_t unit, int64_t *columns)
     return unit / tiles(a) * a->size[1] * a->size[2] + first;
 }
 
+/* Rows of a tile may lie on different pages, which no hardware follows: those to come are asked for. */
+#define ROWS_AHEAD 4
+
+ALWAYS_INLINE void ask_to_read(const char *row, int64_t step, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 64) {
+        PREFETCH(row + ROWS_AHEAD * step + at);
+    }
+}
+
+ALWAYS_INLINE void ask_to_write(const char *row, int64_t step, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 64) {
+        PREFETCH_TO_WRITE(row + ROWS_AHEAD * step + at);
+    }
+}
+
 /* Row r of a tile, to and from WIDTH elements of which those past the last column stay 0. */
-#define TAKE(v, in) memcpy(v, (in) + r * a->size[2], (size_t)columns * sizeof *(in))
-#define GIVE(out, v) memcpy((out) + r * a->size[2], v, (size_t)columns * sizeof *(out))
+#define TAKE(v, in)                                                                                     \
+    ask_to_read((const char *)((in) + r * a->size[2]), a->size[2] * (int64_t)sizeof *(in), (size_t)columns * sizeof *(in)); \
+    memcpy(v, (in) + r * a->size[2], (size_t)columns * sizeof *(in))
+#define GIVE(out, v)                                                                                    \
+    ask_to_write((const char *)((out) + r * a->size[2]), a->size[2] * (int64_t)sizeof *(out), (size_t)columns * sizeof *(out)); \
+    memcpy((out) + r * a->size[2], v, (size_t)columns * sizeof *(out))
 #define FLUSH                                                                                           \
     for (int l = 0; (r + 1) % FLUSHED == 0 && l < WIDTH; l++) {                                           \
         total[l] += (double)part[l];                                                                    \

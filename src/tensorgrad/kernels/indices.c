@@ -139,9 +139,14 @@ static int64_t segments_to_pick(const KernelArgs *a)
 #define PICK(type)                                                                                                     \
     for (; r < stop; r += width == 1 ? stop - r : 1) {                                                                 \
         int64_t n = width == 1 ? stop - r : width, step = width != 1;                                                  \
-        for (int64_t first = 0; first < n; first += AHEAD) {                                                           \
-            int64_t last = n - first < AHEAD ? n : first + AHEAD;                                                      \
+        for (int64_t first = 0, last; first < n; first = last) {                                                       \
+            last = n - first < AHEAD ? n : first + AHEAD;                                                              \
             PREFETCH((const type *)table + (soon ? extent * line + first : 0));                                        \
+            for (; plain && first < last; first++, at++) {                                                             \
+                int64_t row = index[at], wrong_one = (uint64_t)row >= (uint64_t)extent;                                \
+                wrong |= wrong_one;                                                                                    \
+                ((type *)out)[first] = ((const type *)table)[wrong_one ? 0 : row];                                     \
+            }                                                                                                          \
             for (int64_t i = first; i < last; i++, at++) {                                                             \
                 int64_t row = index[at];                                                                               \
                 row += row >> 63 & back;                                                                               \
@@ -159,6 +164,7 @@ static NEVER_INLINE int64_t pick(const KernelArgs *a, int64_t r, int64_t to, int
     int64_t wrong = 0, from_end = a->integer[0], row_bytes = width * bytes;
     int64_t back = from_end ? extent : 0;
     int64_t soon = width == 1 && extent * line <= 2 * count;        /* most of the next lines is going to be read */
+    const int plain = width == 1 && line == 1 && !from_end;
     const volatile int64_t *index = a->data[1];                     /* read once: others may write there at any time */
     char *out = (char *)a->data[2] + r * row_bytes;
     if (extent == 0) {
@@ -402,16 +408,17 @@ enum { ADD, MULTIPLY, LARGEST, SMALLEST, MEAN };
                     }                                                                                                  \
                     continue;                                                                                          \
                 }                                                                                                      \
-                for (int64_t i = 0; i < n && width == 1 && mode == ADD; i++) {                                         \
-                    int64_t row = ((const volatile int64_t *)index)[i];                                                \
-                    row += row >> 63 & (from_end ? extent : 0);                                                        \
-                    if (soon && i % AHEAD == 0) {                                                                      \
-                        PREFETCH_TO_WRITE(table + extent * line + i);                                                  \
-                    }                                                                                                  \
-                    if (LIKELY((uint64_t)row < (uint64_t)extent)) {                                                    \
-                        table[row * line] = SUM_##kind(table[row * line], in[i]);                                      \
-                    } else {                                                                                           \
-                        wrong = 1;                                                                                     \
+                for (int64_t first = 0, last; width == 1 && mode == ADD && first < n; first = last) {                  \
+                    last = n - first < AHEAD ? n : first + AHEAD;                                                      \
+                    PREFETCH_TO_WRITE(table + (soon ? extent * line + first : 0));                                     \
+                    for (int64_t i = first; i < last; i++) {                                                           \
+                        int64_t row = ((const volatile int64_t *)index)[i];                                            \
+                        row += row >> 63 & (from_end ? extent : 0);                                                    \
+                        if (LIKELY((uint64_t)row < (uint64_t)extent)) {                                                \
+                            table[row * line] = SUM_##kind(table[row * line], in[i]);                                  \
+                        } else {                                                                                       \
+                            wrong = 1;                                                                                 \
+                        }                                                                                              \
                     }                                                                                                  \
                 }                                                                                                      \
                 for (int64_t i = width == 1 && mode == ADD ? n : 0; i < n; i++) {                                      \

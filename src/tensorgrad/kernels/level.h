@@ -95,6 +95,14 @@ ALWAYS_INLINE int64_t one_unit(const KernelArgs *a)
 #define FLOAT64(name, single, wide, ...) {#name, DT_F64, name##_f64, wide, __VA_ARGS__},
 #define BOTH_FLOATS(name, single, wide, ...) FLOAT32(name, single, wide, __VA_ARGS__) FLOAT64(name, single, wide, __VA_ARGS__)
 
+/* A constant that the compiler does not know. Of a limit that it knows GCC makes a comparison and a choice, and carries them into
+   all that follows; of one that it does not, a single instruction. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define UNKNOWN(type, value) __extension__({ static type unknown __attribute__((used)) = value; unknown; })
+#else
+#define UNKNOWN(type, value) (value)
+#endif
+
 #define SQRT_f32 sqrtf
 #define SQRT_f64 sqrt
 

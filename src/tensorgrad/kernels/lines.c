@@ -206,6 +206,9 @@ static int64_t cell_of(const KernelArgs *a, int64_t unit)
             for (int64_t r = 0; r < steps; r++) {                                                                      \
                 int64_t place = at + r * (rows ? WIDTH : a->size[2]), left = a->size[1] - r * WIDTH;                   \
                 size_t bytes = (size_t)(!rows ? columns : left < WIDTH ? left : WIDTH) * sizeof(type);                 \
+                const int64_t step = (rows ? WIDTH : a->size[2]) * (int64_t)sizeof(type);                              \
+                ask_to_read((const char *)((const type *)a->data[1] + place), step, bytes);                            \
+                ask_to_write((const char *)((type *)a->data[3] + place), step, bytes);                                 \
                 memcpy(x, (const type *)a->data[1] + place, bytes);                                                    \
                 exps_##T(x, x, y);                                                                                     \
                 for (int l = 0; l < WIDTH; l++) {                                                                      \

@@ -380,6 +380,9 @@ POINT3(addcdiv, x + s0 * y / z)
 POINT3(lerp, LERP(x, y, z))
 POINT3(clamp_tensors, ((AT_LEAST(x, y) > z) | (z != z)) ? z : AT_LEAST(x, y))
 
+/* The slope of x sigmoid(y) in y, times the gradient z. */
+LOOP_OF_3(glu_backward, real, real, GRANULE_real, z * x * CHOSEN(sigmoid_slope32, sigmoid_slope64)(y))
+
 /* data = x, kept (bytes), out: x times scalar[0] where it is kept, times 0 elsewhere. */
 #define DROPOUT(T, type)                                                                                \
     static void span_dropout_##T(void *const *data, int64_t count, const double *scalar)                \
@@ -434,6 +437,7 @@ DROPOUT(real, real)
     TRUTHS(DT_REAL, real)                                                                               \
     REAL_LINE(dropout, 2, LIGHT, "scale", "input=* kept=bool:* out=*")                                  \
     REAL_LINE(addcmul, 3, LIGHT, "value", OF_THREE)                                                     \
+    REAL_LINE(glu_backward, 3, HEAVY, NULL, "input=* gate=* grad=* out=*")                              \
     REAL_LINE(addcdiv, 3, LIGHT, "value", OF_THREE)                                                     \
     REAL_LINE(lerp, 3, LIGHT, NULL, "input=* end=* weight=* out=*")                                     \
     REAL_LINE(clamp_tensors, 3, LIGHT, NULL, "input=* min=* max=* out=*")

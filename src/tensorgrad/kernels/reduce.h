@@ -17,17 +17,28 @@
 #define SHORT 8                                 /* lanes of a short one */
 #define HALVE_FROM 64                           /* elements for each lane */
 #define STRIPE 512                              /* columns side by side */
+#define NARROW 32                               /* columns, of which BESIDE rows that lie one after another are added as one */
+#define BESIDE (STRIPE / NARROW)
 #define GROUP 64                                /* rows summed without halving */
 #define CHUNK 1024                              /* elements gathered at once where they do not lie side by side */
 
+/* Few lanes of what compares, if unrolled before they are vectors, become branches that no CPU foresees. */
+#define ROLLED_1
+#if defined(__GNUC__) && !defined(__clang__)
+#define ROLLED_0 _Pragma("GCC unroll 1")
+#else
+#define ROLLED_0
+#endif
+
 /* Reduces whole multiples of `LANES`, then what is left, then the lanes. Needs at least LANES elements. */
-#define IN_LANES(name, type, LANES, in, count)                                                          \
+#define IN_LANES(name, type, LANES, in, count, HALVED)                                                  \
     type lane[LANES];                                                                                   \
     for (int l = 0; l < LANES; l++) {                                                                   \
         lane[l] = name##_step(name##_start, in[l]);                                                     \
     }                                                                                                   \
     int64_t i = LANES;                                                                                  \
     for (; i + LANES <= count; i += LANES) {                                                            \
+        ROLLED_##HALVED                                                                                 \
         for (int l = 0; l < LANES; l++) {                                                               \
             lane[l] = name##_step(lane[l], in[i + l]);                                                  \
         }                                                                                               \
@@ -62,7 +73,7 @@
             }                                                                                           \
             return s;                                                                                   \
         }                                                                                               \
-        IN_LANES(name, type, SHORT, in, count)                                                          \
+        IN_LANES(name, type, SHORT, in, count, HALVED)                                                  \
     }                                                                                                   \
     static NEVER_INLINE type name##_long_row(const input *in, int64_t count)                            \
     {                                                                                                   \
@@ -71,7 +82,7 @@
             type first = name##_long_row(in, half);                                                     \
             return name##_join(first, name##_long_row(in + half, count - half));                        \
         }                                                                                               \
-        IN_LANES(name, type, WIDE(type), in, count)                                                     \
+        IN_LANES(name, type, WIDE(type), in, count, HALVED)                                             \
     }                                                                                                   \
     ALWAYS_INLINE type name##_row(const input *in, int64_t count)                                       \
     {                                                                                                   \
@@ -79,11 +90,22 @@
     }
 
 /* Columns that lie side by side: `rows` of them, `step` bytes apart, `count` <= STRIPE wide. Many rows of a sum are halved
-   first, as a long row is. Sums, which training needs at every step, take four rows for one write. */
+   first, as a long row is. Sums, which training needs at every step, take four rows for one write, and of a few columns
+   some rows as one. */
 #define COLUMNS(name, input, type, HALVED)                                                              \
     static void name##_columns(const char *in, int64_t step, int64_t rows, int64_t count, type *out)    \
     {                                                                                                   \
         int64_t r = 0;                                                                                  \
+        if (HALVED && count <= NARROW && step == count * (int64_t)sizeof(input) && rows >= 2 * BESIDE) {\
+            int64_t whole = rows / BESIDE;                                                              \
+            type beside[STRIPE];                                                                        \
+            name##_columns(in, BESIDE * step, whole, BESIDE * count, beside);                           \
+            name##_columns(in + whole * BESIDE * step, step, rows - whole * BESIDE, count, out);        \
+            for (int64_t c = 0; c < BESIDE * count; c++) {                                              \
+                out[c % count] = name##_join(out[c % count], beside[c]);                                \
+            }                                                                                           \
+            return;                                                                                     \
+        }                                                                                               \
         if (HALVED && rows > GROUP) {                                                                   \
             int64_t half = (rows / 2 + GROUP - 1) / GROUP * GROUP;                                      \
             type second[STRIPE];                                                                        \

@@ -119,7 +119,9 @@ INLINE_MATH64 double exp_join64(Exponential64 e)
 /* e^x. 1 ULP. */
 INLINE_MATH64 double exp64(double x)
 {
-    return exp_join64(exp_parts64(at_least64(at_most64(x, 710.0), -746.0), 0.0));
+    int under = x < UNKNOWN(double, -746.0);
+    double y = exp_join64(exp_parts64(at_most64(under ? 0.0 : x, UNKNOWN(double, 710.0)), 0.0));
+    return under ? 0.0 : y;
 }
 
 /* The same for a power from -1080 to 0. */
@@ -131,25 +133,29 @@ INLINE_MATH64 double exp_join_negative64(Exponential64 e)
 /* e^x for x <= 0. 1 ULP. */
 INLINE_MATH64 double exp_of_negative64(double x)
 {
-    return exp_join_negative64(exp_parts64(at_least64(x, -746.0), 0.0));
+    int under = x < UNKNOWN(double, -746.0);
+    double y = exp_join_negative64(exp_parts64(under ? 0.0 : x, 0.0));
+    return under ? 0.0 : y;
 }
 
 /* 2^x. 1 ULP. */
 INLINE_MATH64 double exp2_64(double x)
 {
     Exponential64 e;
-    double within = at_least64(at_most64(x, 1025.0), -1076.0);
+    int under = x < UNKNOWN(double, -1076.0);
+    double within = at_most64(under ? 0.0 : x, UNKNOWN(double, 1025.0));
     double shifted = within + ROUNDER64;
     e.r = (within - (shifted - ROUNDER64)) * 0.69314718055994530942;
     e.more = exp_core64(e.r) * e.r * e.r;
     e.power = integer_in(shifted);
-    return exp_join64(e);
+    double y = exp_join64(e);
+    return under ? 0.0 : y;
 }
 
 /* e^x - 1, the last bits kept near 0. */
 INLINE_MATH64 double expm1_64(double x)
 {
-    Exponential64 e = exp_parts64(at_least64(at_most64(x, 710.0), -60.0), 0.0);
+    Exponential64 e = exp_parts64(at_least64(at_most64(x, UNKNOWN(double, 710.0)), UNKNOWN(double, -60.0)), 0.0);
     double half = power_of_two64(e.power - 1);      /* half of it first: 2^1024 would overflow before the result does */
     return fabs(x) < 0x1p-1000 ? x : 2.0 * (half * e.more + (half * e.r + (half - 0.5)));
 }
@@ -173,14 +179,14 @@ INLINE_MATH64 double tanh64(double x)
     odd = odd * z2 + 0.02186948846945317;
     odd = odd * z2 + 0.1333333333332981;
     double p = even + z * odd;
-    double far = 1.0 - 2.0 / (exp_join64(exp_parts64(at_most64(2.0 * a, 40.0), 0.0)) + 1.0);
+    double far = 1.0 - 2.0 / (exp_join64(exp_parts64(at_most64(2.0 * a, UNKNOWN(double, 40.0)), 0.0)) + 1.0);
     return copysign(a < 0.625 ? a + a * z * p : far, x);
 }
 
 /* e^a / 2 for a >= 0, up to the largest finite sinh. */
 INLINE_MATH64 double half_exp64(double a)
 {
-    Exponential64 e = exp_parts64(at_most64(a, 711.0), 0.0);
+    Exponential64 e = exp_parts64(at_most64(a, UNKNOWN(double, 711.0)), 0.0);
     return 2.0 * ((1.0 + (e.r + e.more)) * power_of_two64(e.power - 2));
 }
 
@@ -429,7 +435,7 @@ INLINE_MATH64 double exp_of_square64(double a, double share)
 /* erfc(a) for a >= 0. */
 INLINE_MATH64 double erfc_of_positive64(double a)
 {
-    double within = at_most64(a, 27.3);
+    double within = at_most64(a, UNKNOWN(double, 27.3));
     return exp_of_square64(within, 1.0) * erfcx_core64(within);
 }
 
@@ -470,7 +476,7 @@ INLINE_MATH64 double erfc64(double x)
 /* 2 / sqrt(pi) exp(-x^2). */
 INLINE_MATH64 double erf_slope64(double x)
 {
-    return 1.12837916709551257390 * exp_of_square64(at_most64(fabs(x), 27.3), 1.0);
+    return 1.12837916709551257390 * exp_of_square64(at_most64(fabs(x), UNKNOWN(double, 27.3)), 1.0);
 }
 
 /* The normal distribution at x: its function, and its density without 1 / sqrt(2 pi). */
@@ -481,7 +487,7 @@ typedef struct Normal64 {
 INLINE_MATH64 Normal64 normal64(double x)
 {
     Normal64 normal;
-    double a = at_most64(fabs(x), 38.6);
+    double a = at_most64(fabs(x), UNKNOWN(double, 38.6));
     normal.bell = exp_of_square64(a, 0.5);
     double tail = 0.5 * normal.bell * erfcx_core64(a * 0.70710678118654752440);
     normal.below = x < 0.0 ? tail : 1.0 - tail;

@@ -75,6 +75,22 @@ static void repeat(char *to, const char *from, int64_t count, int width)
         *(T *)(to + i * to_step) = *(const T *)(from + i * from_step); \
     }
 
+#define REVERSE(T)                                             \
+    for (int64_t i = 0; i < count; i++) {                      \
+        ((T *)to)[i] = ((const T *)from)[-i];                  \
+    }
+
+static void copy_backwards(char *to, const char *from, int64_t count, int width)
+{
+    if (width == 4) {
+        INDEPENDENT
+        REVERSE(uint32_t)
+    } else {
+        INDEPENDENT
+        REVERSE(uint64_t)
+    }
+}
+
 SCALAR_LOOPS
 static void copy_steps(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t count, int width)
 {
@@ -96,6 +112,8 @@ static void copy_strided(char *to, int64_t to_step, const char *from, int64_t fr
         memcpy(to, from, (size_t)(count * width));
     } else if (from_step == 0 && to_step == width) {
         repeat(to, from, count, width);
+    } else if (from_step == -width && to_step == width && width >= 4) {
+        copy_backwards(to, from, count, width);
     } else {
         copy_steps(to, to_step, from, from_step, count, width);
     }

@@ -14,6 +14,7 @@ cdef inline void row_args(KernelArgs *a, Tensor x) noexcept:
 
 cdef enum:
     NARROW = 24                 # columns beside each other from which their kernel is no slower than rows turned there and back
+    FEW_LINES = 16              # of a few columns: elements of each for which turning costs more than lanes left empty
 
 
 cdef inline Py_ssize_t behind(Tensor x, int dim) noexcept:
@@ -26,7 +27,8 @@ cdef inline Py_ssize_t behind(Tensor x, int dim) noexcept:
 
 
 cdef inline bint by_columns(Tensor x, int dim) noexcept:
-    return x.contiguous and behind(x, dim) >= NARROW
+    cdef Py_ssize_t columns = behind(x, dim)
+    return columns >= NARROW or (columns > 1 and x.count <= FEW_LINES * columns)
 
 
 cdef void line_args(KernelArgs *a, Tensor x, int dim) noexcept:
@@ -50,7 +52,7 @@ cdef object hot_rows(Op op, void **args, Py_ssize_t count):
         return DECLINED
     dim = wrap_dim(<object><PyObject *>args[1], x.nd)
     columns = by_columns(x, dim)
-    rows = x if columns else rows_of(x, dim)
+    rows = contiguous_of(x) if columns else rows_of(x, dim)
     out = new_like(rows, x.code)
     line_args(&a, rows, dim if columns else x.nd - 1)
     a.data[0] = rows.at
@@ -261,10 +263,8 @@ native("cross_entropy", hot_cross_entropy, cross_entropy_vjp, 0)
 # ---------------------------------------------------------------------------- layer_norm
 
 cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
-    """Over the last dimensions of a contiguous input; weight and bias, where given, contiguous and of its
-    dtype.
-    """
-    cdef Tensor x, w = None, b = None, out, stats
+    """Over the last dimensions; weight and bias, where given, contiguous and of the input's dtype."""
+    cdef Tensor x, data, w = None, b = None, out, stats
     cdef KernelArgs a
     cdef Node node
     cdef Py_ssize_t dims[2], columns = 1
@@ -276,39 +276,40 @@ cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
     if not isinstance(<object><PyObject *>args[1], (tuple, list)):
         return DECLINED
     shape = tuple(<object><PyObject *>args[1])
-    if not tg_kernels or op.kernels[x.code] is NULL or not x.contiguous or not x.count:
+    if not tg_kernels or op.kernels[x.code] is NULL or not x.count:
         return DECLINED
+    data = contiguous_of(x)
     n = <int>len(shape)
-    if n == 0 or n > x.nd:
+    if n == 0 or n > data.nd:
         return DECLINED
     for k in range(n):
-        if shape[k] != shape_of(x)[x.nd - n + k]:
+        if shape[k] != shape_of(data)[data.nd - n + k]:
             return DECLINED
-        columns *= shape_of(x)[x.nd - n + k]
+        columns *= shape_of(data)[data.nd - n + k]
     if count > 2 and <object><PyObject *>args[2] is not None:
         w = <Tensor?><object><PyObject *>args[2]
-        if w.code != x.code or not w.contiguous or w.count != columns or w.nd != n:
+        if w.code != data.code or not w.contiguous or w.count != columns or w.nd != n:
             return DECLINED
     if count > 3 and <object><PyObject *>args[3] is not None:
         b = <Tensor?><object><PyObject *>args[3]
-        if b.code != x.code or not b.contiguous or b.count != columns or b.nd != n:
+        if b.code != data.code or not b.contiguous or b.count != columns or b.nd != n:
             return DECLINED
     eps = given_or_default(op, args, count, 4)
     dims[0] = 2
-    dims[1] = x.count // columns
-    out = new_like(x, x.code)
-    stats = new_tensor(2, dims, x.code)
+    dims[1] = data.count // columns
+    out = new_like(data, data.code)
+    stats = new_tensor(2, dims, data.code)
     begin(&a, 2)
     a.size[0] = dims[1]
     a.size[1] = columns
-    a.data[0] = x.at
+    a.data[0] = data.at
     a.data[1] = NULL if w is None else w.at
     a.data[2] = NULL if b is None else b.at
     a.data[3] = out.at
     a.data[4] = stats.at
-    a.data[5] = stats.at + dims[1] * ITEMSIZE[x.code]
+    a.data[5] = stats.at + dims[1] * ITEMSIZE[data.code]
     a.scalar[0] = eps
-    launch(op.kernels[x.code], &a)
+    launch(op.kernels[data.code], &a)
     if tg_grad:
         node = record_native(op, out, x, w, b, 7)
         if node is not None:
@@ -328,6 +329,7 @@ cdef int layer_norm_vjp(Node node, Tensor g) except -1:
     cdef Tensor dx = None, dw = None, db = None
     cdef Py_ssize_t rows = shape_of(stats)[1]
     g = contiguous_of(g)
+    x = contiguous_of(x)
     if (not row_like(x, g, g.count) or (w is not None and not row_like(w, g, g.count // rows))
             or (b is not None and not row_like(b, g, g.count // rows))):
         return recompute_vjp(node, g)

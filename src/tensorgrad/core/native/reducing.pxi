@@ -77,6 +77,10 @@ cdef Tensor reduce_kernel(const Kernel **kernels, Tensor x, const uint8_t *mask,
         out = new_tensor(x.nd, kept, out_code)
     else:
         out = new_tensor(n, shape, out_code) if into is None else into
+    if a.size[0] == 1 and a.stride[0][1] == ITEMSIZE[x.code] or a.size[2] == 1 and a.stride[0][0] == ITEMSIZE[x.code] and (
+            a.stride[0][1] != ITEMSIZE[x.code]):
+        a.size[0], a.size[2] = a.size[2], a.size[0]     # rows of a transposed matrix are columns, and its columns rows
+        a.stride[0][0], a.stride[0][2] = a.stride[0][2], a.stride[0][0]
     a.data[0] = x.at
     a.data[1] = out.at
     a.stride[1][0] = a.size[2] * ITEMSIZE[out_code]
@@ -110,6 +114,30 @@ cdef bint collapse(Tensor x, int start, int stop, int64_t *size, int64_t *stride
             return False
         size[0] *= shape[i]
     return True
+
+
+cdef bint all_of(const uint8_t *mask, int count) noexcept:
+    cdef int i
+    for i in range(count):
+        if not mask[i]:
+            return False
+    return True
+
+
+cdef Tensor in_order_of_memory(Tensor x):
+    """An alias whose dimensions stand by their strides, for what does not depend on the order of elements."""
+    cdef Tensor t = alias_of(x)
+    cdef Py_ssize_t *shape = shape_of(t)
+    cdef Py_ssize_t *strides = strides_of(t)
+    cdef int i, k
+    for i in range(1, t.nd):
+        for k in range(i, 0, -1):
+            if strides[k - 1] >= strides[k]:
+                break
+            shape[k - 1], shape[k] = shape[k], shape[k - 1]
+            strides[k - 1], strides[k] = strides[k], strides[k - 1]
+    t.contiguous = looks_contiguous(t)
+    return t
 
 
 cdef int reduction_code(Op op, int code) noexcept:
@@ -147,7 +175,8 @@ cdef Tensor reduction(Op op, Tensor x, object dim, bint keepdim):
     cdef Node node
     cdef int i
     reduced_dims(op, dim, x, mask)
-    out = reduce_kernel(op.kernels, x, mask, keepdim, reduction_code(op, x.code))
+    out = reduce_kernel(op.kernels, x if x.contiguous or not all_of(mask, x.nd) else in_order_of_memory(x), mask, keepdim,
+                        reduction_code(op, x.code))
     if tg_grad and op.formulas[0] is not None and needs_grad(x):
         node = record_one(op, out, x, op.backward_needs & 9)
         node.settings = list(op.defaults)

@@ -121,3 +121,63 @@ cdef object hot_keep(Op op, void **args, Py_ssize_t count):
 
 
 native("_keep", hot_keep, NULL, 0)
+
+
+# ---------------------------------------------------------------------------- glu: one half times the sigmoid of the other
+
+cdef bint launch_halves(const Kernel *kernel, Tensor x, Tensor y, Tensor z, Tensor out) except -1:
+    """Runs a kernel of two operands, or of three; False where its loops are too many."""
+    cdef KernelArgs a
+    cdef PyObject *operands[3]
+    operands[0] = <PyObject *>x
+    operands[1] = <PyObject *>y
+    operands[2] = <PyObject *>z
+    begin(&a, 1)
+    if not map_args(&a, operands, 2 if z is None else 3, out):
+        return False
+    launch(kernel, &a)
+    return True
+
+
+cdef object hot_glu(Op op, void **args, Py_ssize_t count):
+    """``glu(input, dim)``."""
+    cdef Py_ssize_t shape[MAX_DIMS]
+    cdef Tensor x = tensor_at(args, count)
+    cdef Tensor out
+    cdef Py_ssize_t half
+    cdef int dim
+    given = given_or_default(op, args, count, 1)
+    if x is None or count > 2 or not tg_kernels or op.kernels[x.code] is NULL or x.nd == 0 or x.count == 0 or (
+            type(given) is not int):
+        return DECLINED
+    dim = wrap_dim(given, x.nd)
+    half = shape_of(x)[dim] // 2
+    if shape_of(x)[dim] != 2 * half:
+        return DECLINED
+    memcpy(shape, shape_of(x), x.nd * sizeof(Py_ssize_t))
+    shape[dim] = half
+    out = new_tensor(x.nd, shape, x.code)
+    if not launch_halves(op.kernels[x.code], slice_raw(x, dim, 0, half, 1), slice_raw(x, dim, half, half, 1), None, out):
+        return DECLINED
+    if tg_grad and needs_grad(x):
+        record_one(op, out, x, 1).settings = [None, dim]
+    return out
+
+
+cdef int glu_vjp(Node node, Tensor g) except -1:
+    """Each half of the gradient where it belongs."""
+    cdef Tensor x = <Tensor>node.s0, out, value, gate
+    cdef int dim = node.settings[1]
+    cdef Py_ssize_t half
+    if x.code != g.code or x.nd != g.nd or shape_of(x)[dim] != 2 * shape_of(g)[dim]:
+        return recompute_vjp(node, g)
+    half = shape_of(g)[dim]
+    out = new_like(x, x.code)
+    value, gate = slice_raw(x, dim, 0, half, 1), slice_raw(x, dim, half, half, 1)
+    if not launch_halves(node.op.kernels[x.code], g, gate, None, slice_raw(out, dim, 0, half, 1)) or not launch_halves(
+            node.op.backward_kernels[x.code], value, gate, g, slice_raw(out, dim, half, half, 1)):
+        return recompute_vjp(node, g)
+    return accumulate_new(node, 0, out)
+
+
+native("glu", hot_glu, glu_vjp, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorgrad.core.declare import between, case, composite, distinct, in_place, normal
+from tensorgrad.core.declare import between, case, composite, distinct, fused, in_place, normal
 from tensorgrad.ops import _tools
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.elementwise import activations, arithmetic, choosing
@@ -80,7 +80,8 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
 rrelu_ = in_place(rrelu, method=False)
 
 
-@composite(
+@fused(
+    tensors=("input",),
     at=LAYER,
     samples=lambda: [case(normal(4), name="1-d"), case(normal(2, 4, 3), 1, name="dim1")],
 )
