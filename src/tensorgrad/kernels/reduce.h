@@ -31,14 +31,14 @@
 #endif
 
 /* Reduces whole multiples of `LANES`, then what is left, then the lanes. Needs at least LANES elements. */
-#define IN_LANES(name, type, LANES, in, count, HALVED)                                                  \
+#define IN_LANES(name, type, LANES, in, count, ROLLED)                                                  \
     type lane[LANES];                                                                                   \
     for (int l = 0; l < LANES; l++) {                                                                   \
         lane[l] = name##_step(name##_start, in[l]);                                                     \
     }                                                                                                   \
     int64_t i = LANES;                                                                                  \
     for (; i + LANES <= count; i += LANES) {                                                            \
-        ROLLED_##HALVED                                                                                 \
+        ROLLED                                                                                          \
         for (int l = 0; l < LANES; l++) {                                                               \
             lane[l] = name##_step(lane[l], in[i + l]);                                                  \
         }                                                                                               \
@@ -73,7 +73,7 @@
             }                                                                                           \
             return s;                                                                                   \
         }                                                                                               \
-        IN_LANES(name, type, SHORT, in, count, HALVED)                                                  \
+        IN_LANES(name, type, SHORT, in, count, ROLLED_##HALVED)                                         \
     }                                                                                                   \
     static NEVER_INLINE type name##_long_row(const input *in, int64_t count)                            \
     {                                                                                                   \
@@ -82,7 +82,7 @@
             type first = name##_long_row(in, half);                                                     \
             return name##_join(first, name##_long_row(in + half, count - half));                        \
         }                                                                                               \
-        IN_LANES(name, type, WIDE(type), in, count, HALVED)                                             \
+        IN_LANES(name, type, WIDE(type), in, count, )                                                   \
     }                                                                                                   \
     ALWAYS_INLINE type name##_row(const input *in, int64_t count)                                       \
     {                                                                                                   \

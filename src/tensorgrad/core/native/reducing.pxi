@@ -132,7 +132,7 @@ cdef Tensor in_order_of_memory(Tensor x):
     cdef int i, k
     for i in range(1, t.nd):
         for k in range(i, 0, -1):
-            if strides[k - 1] >= strides[k]:
+            if strides[k - 1] == 0 or 0 < strides[k] <= strides[k - 1]:     # what is repeated, is so as a whole
                 break
             shape[k - 1], shape[k] = shape[k], shape[k - 1]
             strides[k - 1], strides[k] = strides[k], strides[k - 1]
