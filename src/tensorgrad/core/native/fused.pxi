@@ -267,7 +267,8 @@ cdef object hot_layer_norm(Op op, void **args, Py_ssize_t count):
     cdef Tensor x, data, w = None, b = None, out, stats
     cdef KernelArgs a
     cdef Node node
-    cdef Py_ssize_t dims[2], columns = 1
+    cdef Py_ssize_t dims[2]
+    cdef Py_ssize_t columns = 1
     cdef double eps
     cdef int k, n
     if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor):
