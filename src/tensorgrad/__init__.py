@@ -57,7 +57,7 @@ _LAZY = {
     **{
         name: f"tensorgrad.{name}"
         for name in (
-            "accelerator", "amp", "autograd", "backends", "cuda", "data", "datasets", "distributions", "func",
+            "accelerator", "amp", "autograd", "backends", "cuda", "data", "datasets", "distributions", "doctor", "func",
             "io", "linalg", "nn", "optim", "profiler", "random", "special", "testing", "utils",
         )  # fmt: skip
     },
