@@ -117,7 +117,7 @@ class Ear:
         elif inside == "backward":
             self.look_back(event)
         elif kind != "step" and inside != "step":
-            if self.setting_up and event.outputs and inside != "op":
+            if event.outputs and inside != "op" and not self.call:
                 place = user_place(sys._getframe(1))
                 for out in event.outputs:
                     if out is not None:
@@ -136,7 +136,7 @@ class Ear:
             if self.inputs_finite(event):
                 maker = self.forward_of(event.parent)
                 place = maker.place if maker else None
-                self.birth = Birth(event.parent.name, place, True, described(event.parent.name, values))
+                self.birth = Birth(event.parent.name, place, True, described(values), grown(event.inputs))
             else:
                 self.birth = Birth("", None, True, "")  # it came from before
             return
@@ -246,10 +246,11 @@ class Ear:
             weights = [each for each in made if isinstance(each, int)]
             if weights and len(dependent) <= 1:
                 number = weights[0]
-                self.log.products.setdefault(number, [0, 0])
-                self.log.products[number][0] += 1
+                counts = self.log.products.setdefault(number, [0, 0, 0])
+                counts[0] += 1
                 if first is not None:
-                    self.log.products[number][1] += bent
+                    counts[1] += bent
+                    counts[2] += 1
                     if first.linear >= 0 and first.linear != number:
                         self.log.pairs.setdefault((first.linear, number), record.place)
                 record.linear, record.bent = number, bent
@@ -408,7 +409,7 @@ class Ear:
             return
         if event.name in ("masked_fill", "masked_fill_", "full", "full_like", "where", "__setitem__", "triu", "tril"):
             return  # an infinity that was given
-        birth = Birth(event.name, record.place, False, described(event.name, values, inputs))
+        birth = Birth(event.name, record.place, False, described(values, inputs), grown(inputs))
         if np.isnan(values).any() or record.params:
             self.birth = birth
         elif self.log.infinity is None:
@@ -434,7 +435,16 @@ class Ear:
             self.log.chains[place] = (count, self.log.walks - since)
 
 
-def described(name: str, values: np.ndarray, inputs: list | None = None) -> str:
+def grown(inputs: Any) -> bool:
+    """Whether operands are so large that what overflowed is the run, and not this op."""
+    for each in inputs or ():
+        given = None if each is None else arrays.view(each)
+        if given is not None and given.size and given.dtype in arrays.FLOATS and np.abs(given).max() > 1e10:
+            return True
+    return False
+
+
+def described(values: np.ndarray, inputs: list | None = None) -> str:
     """What came out, and from what range."""
     nans, infinities = int(np.isnan(values).sum()), int(np.isinf(values).sum())
     text = f"{nans} NaN and {infinities} infinite of {values.size} values"

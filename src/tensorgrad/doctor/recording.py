@@ -20,6 +20,7 @@ class Birth(NamedTuple):
     place: Place | None
     on_the_way_back: bool
     seen: str
+    overflow: bool = False  # whether finite values had already grown beyond all measure
 
 
 class Site:
@@ -243,6 +244,7 @@ class Log:
         self.used_sums: set[Place] = set()
         self.columns: dict[Place | None, list] = {}
         self.constant_looks = [0, 0]  # looks whose rows were all alike, looks
+        self.lone_looks = 0  # looks at a single row
         self.constant_place: Place | None = None
         self.first_rows: set[int] = set()
         self.eval_steps: dict[int, list] = {}

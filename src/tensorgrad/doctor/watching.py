@@ -218,18 +218,24 @@ class Watcher:
         ref = weakref.ref(param)
         layer = Layer(number, ref, name or f"parameter {number}", tuple(param.shape))
         layer.address = param.data_ptr()
-        written = self.ear.writes.get(layer.address)
-        if written is not None:
-            layer.written, layer.how = written
         self.log.layers.append(layer)
         self.numbers[id(param)] = (ref, number)
         self.ear.params[layer.address] = number
         if module is not None:
             self._describe(layer, name, module)
-        values = arrays.array_of(param) if self.inside else self._values(param)
-        layer.first = values.ravel()[:: max(1, values.size // 64)][:64].astype(np.float64)
         layer.requires_grad = bool(param.requires_grad)
         return number
+
+    def _begin_layer(self, layer: Layer, param: Any) -> None:
+        """What a parameter is before the first step that it takes part in, and where that was written."""
+        layer.first = self._some(self._values(param))
+        written = self.ear.writes.get(param.data_ptr())
+        if written is not None:
+            layer.written, layer.how = written
+
+    def _some(self, values: np.ndarray, count: int = 64) -> np.ndarray:
+        """A few entries, evenly taken."""
+        return values.ravel()[:: max(1, values.size // count)][:count].astype(np.float64)
 
     def _describe(self, layer: Layer, name: str, module: Any) -> None:
         layer.name = name or layer.name
@@ -426,7 +432,7 @@ class Watcher:
                     entry[0] += 1
                     entry[2] = call["modes"]
                     entry[3] = call["place"]
-            elif not used and self.log.steps and (not call["grad"] or self.walks_here == 0 or known):
+            elif not used and self.log.steps and self.log.error is None and (not call["grad"] or self.walks_here == 0 or known):
                 place = call["place"]
                 if place is not None:
                     entry = self.log.train_evals.setdefault(place, [0, 0, call["kinds"], 0])
@@ -530,6 +536,10 @@ class Watcher:
 
     def _look_at_root(self, root: Any, node: Any, site: WalkSite) -> None:
         ear = self.ear
+        for layer in self.log.layers:
+            param = layer.ref() if layer.first is None else None
+            if param is not None:
+                self._begin_layer(layer, param)
         record = ear.records.get(root.data_ptr())
         site.looks += 1
         forward_off = bool(self.calls) and not any(call["grad"] for call in self.calls)
@@ -652,6 +662,11 @@ class Watcher:
         began = time.perf_counter()
         self.inside += 1
         try:
+            for number in log.numbers:
+                layer = self.log.layers[number]
+                param = layer.ref() if layer.first is None else None
+                if param is not None:
+                    self._begin_layer(layer, param)
             if self.log.steps % 8 == 0:
                 self.see_parameters(optimizer, log)
             self.before_step.clear()
@@ -669,7 +684,7 @@ class Watcher:
                 layer.stepped.append(size)
                 layer.grads.append(self.walk_norms.get(number, size))
                 if len(layer.sketches) < 200:
-                    layer.sketches.append(grad.ravel()[:: max(1, grad.size // 32)][:32].astype(np.float64))
+                    layer.sketches.append(self._some(grad, 32))
                 left += size**2
                 had += self.walk_norms.get(number, size) ** 2
             if had > 0 and self.walk_norms:
@@ -775,8 +790,7 @@ class Watcher:
                 if param is not None:
                     layer.requires_grad = bool(param.requires_grad)
                     if layer.first is not None and (ended or log.looks % 8 == 0):
-                        values = self._values(param).ravel()
-                        now = values[:: max(1, values.size // 64)][:64].astype(np.float64)
+                        now = self._some(self._values(param))
                         size = float(np.linalg.norm(layer.first))
                         if now.shape == layer.first.shape:
                             with np.errstate(all="ignore"):
@@ -807,6 +821,7 @@ class Watcher:
                 if ear.rows > 1:
                     log.constant_looks[0] += all(ear.constant)
                 else:
+                    log.lone_looks += 1
                     log.first_rows.add(hash(tuple(ear.first_rows)))
                 log.constant_place = ear.data_place
             if ear.targets and self.last_site is not None:

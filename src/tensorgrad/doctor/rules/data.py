@@ -29,7 +29,7 @@ def not_finite(case: Case) -> Iterator[Finding]:
             yield Finding("nan-in-data", text, place=early.place if early else None)
             return
     first = first or log.infinity
-    if first is not None and first.name:
+    if first is not None and first.name and not first.overflow:
         yield birth_finding(first, what)
 
 
@@ -41,7 +41,7 @@ def birth_finding(birth: Birth, what: str) -> Finding:
 
 def constant_input(case: Case) -> Iterator[Finding]:
     same, looks = case.log.constant_looks
-    alone = looks > 0 and same == 0 and len(case.log.first_rows) == 1 and looks >= 8 and case.log.first_rows
+    alone = case.log.lone_looks == looks >= 8 and len(case.log.first_rows) == 1
     if looks >= 3 and same >= 0.95 * looks or alone:
         text = f"In {same or looks} of {looks} looks every row that went into the first layer was the same."
         yield Finding("constant-input", text, place=case.log.constant_place, evidence={"looks": looks})

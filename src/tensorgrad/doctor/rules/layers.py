@@ -62,7 +62,7 @@ def straight(case: Case) -> Iterator[Finding]:
     log = case.log
     if not log.pairs:
         return
-    any_bent = any(bent for _, bent in log.products.values())
+    any_bent = any(bent for _, bent, _ in log.products.values())
     for (one, two), place in log.pairs.items():
         first, second = log.layers[one], log.layers[two]
         if not (first.is_weight and second.is_weight) or not (first.grads and second.grads):
@@ -94,7 +94,14 @@ def growth(case: Case) -> Iterator[Finding]:
     weights = [each for each in case.weights if each.norms]
     if not weights or (site is not None and case.trend.fell > 0.5 and np.isfinite(case.trend.last)):
         return
-    worst = max(weights, key=lambda each: each.norms[0] / max(min(each.shape), 1) ** 0.5)
+    fed = [each for each in weights if log.products.get(each.number, (0, 0, 0))[2]] or weights
+
+    def multiplied(layer: Layer) -> float:
+        """How much a layer multiplies by itself, as often as it does: a log."""
+        gain = layer.norms[0] / max(min(layer.shape), 1) ** 0.5
+        return float(np.log(max(gain, 1e-30))) * log.products.get(layer.number, (1, 0, 0))[0]
+
+    worst = max(fed, key=multiplied)
     text = f"At the first steps values grow {factor:.3g} times from the first layer on"
     text += f", and gradients {back:.3g} times on their way back." if back > 1 else "."
     yield Finding("exploding-gradient", text, module=worst.name, place=worst.where, evidence={"factor": factor})

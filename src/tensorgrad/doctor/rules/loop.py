@@ -57,7 +57,7 @@ def detached_loss(case: Case) -> Iterator[Finding]:
 
 
 def missing_backward(case: Case) -> Iterator[Finding]:
-    if case.found("backward-inside-no-grad", "detached-loss"):
+    if case.found("backward-inside-no-grad", "detached-loss", "stale-parameter"):
         return
     for optimizer in case.stepping:
         if optimizer.steps >= 3 and optimizer.numbers and len(optimizer.pending) == len(optimizer.numbers):
@@ -176,58 +176,71 @@ def where_not(layer: Layer, optimizer: OptimizerLog | None) -> Place | None:
     return optimizer.made
 
 
+def outside(case: Case) -> list[Layer]:
+    """Parameters that get gradients, never change, and are in no optimizer, while some optimizer steps."""
+    log = case.log
+    if not case.stepping or log.steps < 3 or case.found("backward-inside-no-grad", "detached-loss"):
+        return []
+    inside = case.in_optimizers
+    return [
+        each
+        for each in log.layers
+        if each.number not in inside and each.requires_grad and each.had_grad and not each.changed
+        and each.moved == 0 and (each.kind or each.used >= 3)
+    ]  # fmt: skip
+
+
+def without_gradient(case: Case, optimizer: OptimizerLog) -> list[Layer]:
+    """An optimizer's parameters that want gradients and never had one."""
+    layers = case.log.layers
+    return [layers[n] for n in sorted(optimizer.pending) if layers[n].requires_grad and n not in optimizer.frozen]
+
+
+def stale(case: Case) -> Iterator[Finding]:
+    """An optimizer with parameters that no loss reaches, and newer ones, or some of the same shapes, that no optimizer has."""
+    others = outside(case)
+    for optimizer in case.stepping:
+        without = without_gradient(case, optimizer)
+        if optimizer.steps < 3 or not without or not others:
+            continue
+        shapes = [each.shape for each in without]
+        newer = [each for each in others if each.registered > optimizer.order]
+        if not newer and not all(each.shape in shapes for each in others):
+            continue
+        new = (newer or others)[0]
+        text = (
+            f"{optimizer.kind} has {len(without)} parameters that no loss reaches any more, and {len(newer or others)} "
+            f"new ones ({new.name} first) get gradients and are in no optimizer."
+        )
+        yield Finding("stale-parameter", text, module=new.name, place=new.registered_at or new.made or optimizer.made)
+        return
+
+
 def left_out(case: Case) -> Iterator[Finding]:
     """Parameters with gradients and no optimizer; optimizers with parameters that never had one."""
-    if case.found("backward-inside-no-grad", "detached-loss"):
+    if case.found("backward-inside-no-grad", "detached-loss", "stale-parameter"):
         return
-    log = case.log
-    inside = case.in_optimizers
-    outside = []
-    if case.stepping and log.steps >= 3:
-        outside = [
-            each
-            for each in log.layers
-            if each.number not in inside and each.requires_grad and each.had_grad and not each.changed
-            and each.moved == 0 and (each.kind or each.used >= 3) and each.how != "copy"
-        ]  # fmt: skip
-    first = min((each.order for each in case.stepping), default=0)
     for optimizer in case.stepping:
-        if optimizer.steps < 3 or case.found("missing-backward") and len(optimizer.pending) == len(optimizer.numbers):
+        without = without_gradient(case, optimizer)
+        if optimizer.steps < 3 or not without or len(optimizer.pending) == len(optimizer.numbers):
             continue
-        without = [log.layers[n] for n in sorted(optimizer.pending) if log.layers[n].requires_grad and n not in optimizer.frozen]
-        if not without:
-            continue
-        newer = [each for each in outside if each.registered > optimizer.order]
-        shapes = [each.shape for each in without]
-        alike = outside and all(each.shape in shapes for each in outside)
-        if outside and (newer or alike):
-            new = (newer or outside)[0]
-            text = (
-                f"{optimizer.kind} has {len(without)} parameters that no loss reaches any more, and {len(newer or outside)} "
-                f"new ones ({new.name} first) get gradients and are in no optimizer."
-            )
-            yield Finding("stale-parameter", text, module=new.name, place=new.registered_at or new.made or optimizer.made)
-            outside = []
-            continue
-        one = without[0]
         used = [each for each in without if each.used]
+        one = (used or without)[0]
         if used:
-            one = used[0]
             text = f"{one.name} is used in forward, and in {optimizer.steps} steps it never had a gradient"
         else:
             text = f"{one.name} is in {optimizer.kind}, and in {optimizer.steps} steps no forward pass used it"
         text += f" ({len(without)} of {len(optimizer.numbers)} parameters are like that)."
-        severity = "" if len(without) and any(each.is_weight or len(each.shape) == 1 for each in without) else "info"
         place = next((each.cut_at for each in without if each.cut_at), None) or one.made or optimizer.made
-        yield Finding("no-gradient", text, module=one.name, place=place, severity=severity)
-    if outside and not case.found("stale-parameter"):
-        one = outside[0]
+        yield Finding("no-gradient", text, module=one.name, place=place)
+    others = outside(case)
+    if others:
+        one = others[0]
         optimizer = max(case.stepping, key=lambda each: each.steps)
-        loaded = one.how == "op" and one.written is not None and one.registered < first
-        text = f"{one.name} gets a gradient of norm {one.grads[-1]:.3g}" if one.grads else f"{one.name} gets gradients"
-        text += f", and no optimizer has it ({len(outside)} parameters are like that)."
+        text = f"{one.name} gets gradients, and no optimizer has it ({len(others)} parameters are like that)."
+        severity = "info" if one.how == "kernel" and one.written != one.made else ""  # copied into, as when it was loaded
         yield Finding(
-            "not-in-optimizer", text, module=one.name, place=where_not(one, optimizer), severity="info" if loaded else ""
+            "not-in-optimizer", text, module=one.name, place=where_not(one, optimizer), severity=severity
         )
 
 
@@ -296,7 +309,7 @@ def last_resort(case: Case) -> Iterator[Finding]:
 
 
 FIRST = [
-    script_error, no_grad, detached_loss, missing_backward, missing_step, missing_zero_grad, bad_clip, lone_rows, modes,
+    script_error, no_grad, detached_loss, stale, missing_backward, missing_step, missing_zero_grad, bad_clip, lone_rows, modes,
     states, graphs, left_out, frozen,
 ]  # fmt: skip
 LATER = [last_resort]
