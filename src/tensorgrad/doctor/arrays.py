@@ -45,20 +45,27 @@ def is_finite(array: np.ndarray) -> bool:
         return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
+def some(array: np.ndarray, most: int = 8192) -> np.ndarray:
+    """At most so many of an array's elements, evenly taken along its first dimensions."""
+    while array.size > most and array.ndim:
+        longest = int(np.argmax(array.shape))
+        step = -(-array.size // most)
+        if array.shape[longest] < 2 * step:
+            step = max(2, array.shape[longest] // 2)
+        array = array[tuple(slice(None, None, step) if d == longest else slice(None) for d in range(array.ndim))]
+    return array
+
+
 def rms(array: np.ndarray) -> float:
-    """The root of the mean square."""
+    """The root of the mean square; of large arrays, of some of their elements."""
     if not array.size:
         return 0.0
+    flat = some(array).ravel()
     with np.errstate(all="ignore"):
-        flat = array.ravel().astype(np.float64) if array.dtype != np.float64 else array.ravel()
+        flat = flat.astype(np.float64) if flat.dtype != np.float64 else flat
         return float(np.sqrt(np.dot(flat, flat) / flat.size))
 
 
 def norm(array: np.ndarray) -> float:
-    """The root of the sum of squares."""
+    """The root of the sum of squares, as `rms` sees it."""
     return rms(array) * float(np.sqrt(array.size))
-
-
-def array_of(tensor: Any) -> np.ndarray:
-    """A tensor's elements, off the tape."""
-    return tensor.detach().numpy()

@@ -8,8 +8,9 @@ import numpy as np
 
 
 class Trend(NamedTuple):
-    """How a loss went: at first, at last and at best (medians), and how much it jumps at last."""
+    """How a loss went: at the very first step, at first, at last and at best (medians), and how it jumps at last."""
 
+    begin: float
     first: float
     last: float
     best: float
@@ -28,7 +29,7 @@ def trend(losses: list[float]) -> Trend:
     """Of the losses of a run."""
     values = np.asarray(losses, np.float64)
     if not len(values):
-        return Trend(0.0, 0.0, 0.0, 0.0, 0)
+        return Trend(0.0, 0.0, 0.0, 0.0, 0.0, 0)
     part = max(1, min(len(values) // 8, 200))
     head = values[: max(1, min(5, part))]
     tail = values[-max(part, min(len(values), 5)) :]
@@ -38,7 +39,7 @@ def trend(losses: list[float]) -> Trend:
         last = float(np.median(tail)) if np.isfinite(tail).mean() > 0.5 else float("nan")
         first = float(np.median(head[np.isfinite(head)])) if np.isfinite(head).any() else float("nan")
         noise = float(tail.std()) if np.isfinite(tail).all() else float("inf")
-    return Trend(first, last, min(finite, default=float("nan")), noise, len(values))
+    return Trend(float(values[0]), first, last, min(finite, default=float("nan")), noise, len(values))
 
 
 def signal_to_noise(sketches: list[np.ndarray]) -> float:

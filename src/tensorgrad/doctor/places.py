@@ -41,7 +41,8 @@ def is_users(file: str) -> bool:
         real = os.path.realpath(file)
         inside = file.startswith(_OURS) or real.startswith(_OURS) or real.startswith(_INSTALLED)
         made = file.startswith("<") and not file.startswith(("<stdin", "<ipython", "<string"))
-        known = _users[file] = not (inside or made)
+        compiled = file.endswith((".pyx", ".pxi"))
+        known = _users[file] = not (inside or made or compiled)
     return known
 
 

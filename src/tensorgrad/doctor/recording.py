@@ -102,6 +102,7 @@ class Layer:
         self.row_looks = 0
         self.unique_rows = -1
         self.had_grad = False
+        self.reached = False  # whether it stood at an end of a loss's graph
         self.used = 0  # in how many looks an op read it
         self.cut_at: Place | None = None
         self.count = int(np.prod(shape)) if shape else 1

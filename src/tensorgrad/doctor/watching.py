@@ -78,6 +78,8 @@ class Watcher:
         self.last_site: WalkSite | None = None
         self.cached: dict[int, tuple[Any, list]] = {}
         self.train_depth = 0
+        self.memory = 0  # bytes in tensors, the most of the first steps
+        self.extra_looks = 0
 
     # ---- in place and away
 
@@ -171,6 +173,16 @@ class Watcher:
         """Whether a close look is within what looks may cost."""
         passed = time.perf_counter() - self.since
         return self.spent < FREE + SHARE * max(0.0, passed - self.spent)
+
+    def _grown(self) -> bool:
+        """Whether twice the memory of the first steps is taken: then some more looks are worth their time."""
+        taken = tg.memory_allocated()
+        if self.log.steps <= 8:
+            self.memory = max(self.memory, taken)
+        if taken > 2 * self.memory + 4_000_000 and self.extra_looks < 100:
+            self.extra_looks += 1
+            return True
+        return False
 
     def boundary(self) -> None:
         """A new step begins: what the last one showed goes into the log."""
@@ -399,6 +411,7 @@ class Watcher:
             name = self.module_names.get(id(module)) or type(module).__name__
             rows = self.log.table.setdefault(name, [])
             if len(rows) < 4000 and values.size and tg.is_grad_enabled():
+                values = arrays.some(values)
                 with np.errstate(all="ignore"):
                     rows.append((self.log.steps, float(values.mean()), float(values.std())))
             self.spent += time.perf_counter() - began
@@ -562,26 +575,27 @@ class Watcher:
             if reached is not None and not reached:
                 site.unreached += 1
             elif reached:
+                for number in reached:
+                    self.log.layers[number].reached = True
                 for _, optimizer in self.optimizers.values():
                     optimizer.walked += bool(reached.intersection(optimizer.numbers))
 
     def _leaves(self, node: Any) -> set[int] | None:
         """The parameters at the ends of a graph; None if it is too large to look."""
-        left, seen, found = [node], set(), set()
+        left, seen, found = [node], {id(node)}, set()
+        kept = [node]  # a node's number is its own only while the node is there
         while left:
-            each = left.pop()
-            if each is None or id(each) in seen:
-                continue
-            seen.add(id(each))
+            for each, _ in left.pop().next_functions:
+                variable = getattr(each, "variable", None)
+                if variable is not None:
+                    if isinstance(variable, Parameter) or id(variable) in self.numbers:
+                        found.add(self.know(variable))
+                elif each is not None and id(each) not in seen:
+                    seen.add(id(each))
+                    kept.append(each)
+                    left.append(each)
             if len(seen) > 3000:
                 return None
-            variable = getattr(each, "variable", None)
-            if variable is not None:
-                if isinstance(variable, Parameter) or id(variable) in self.numbers:
-                    found.add(self.know(variable))
-                continue
-            self._held = each
-            left += [before for before, _ in each.next_functions]
         return found
 
     def _after_walk(self) -> None:
@@ -731,7 +745,7 @@ class Watcher:
         if not self.stepped:
             self.stepped = True
             self.birth_at_step = self.ear.birth
-            self.next_close = self.may_look()
+            self.next_close = self.may_look() or self._grown()
             self._hear(self.next_close)
         if not self.listening and self.glance_handle is None:
             self.glance_handle = modules.register_module_forward_pre_hook(self._glance)
@@ -769,13 +783,15 @@ class Watcher:
         if values.shape[0] < 2 or layer.row_looks > 400:
             return
         layer.row_looks += 1
-        flat = values.reshape(values.shape[0], -1)
-        scale = float(np.abs(flat).max())
-        alike = bool((np.abs(flat - flat[0]) <= 1e-6 * scale).all())
+        flat = values.reshape(values.shape[0], -1)[:256]
+        flat = flat[:, :: max(1, flat.shape[1] // 32)]
+        with np.errstate(all="ignore"):
+            scale = float(np.abs(flat).max())
+            alike = bool((np.abs(flat - flat[0]) <= 1e-6 * scale).all())
         if not alike and values.shape[0] >= 8 and layer.row_looks % 8 == 1:
             with np.errstate(all="ignore"):
                 different = len(np.unique(np.round(flat / max(scale, 1e-30), 5), axis=0))
-            alike = different <= values.shape[0] // 4
+            alike = different <= len(flat) // 4
         layer.same_rows = layer.same_rows + 1 if alike else 0
 
     # ---- the end of a look
@@ -847,8 +863,8 @@ class Watcher:
         if len(alive) < 20 or self.log.kept is not None:
             return
         holders: dict[int, tuple[Any, int]] = {}
-        for tensor in alive[:-1]:
-            for holder in gc.get_referrers(tensor):
+        for i in range(len(alive) - 1):
+            for holder in gc.get_referrers(alive[i]):
                 if isinstance(holder, (list, dict, tuple, set, deque)) and holder is not alive:
                     found = holders.get(id(holder), (holder, 0))
                     holders[id(holder)] = (holder, found[1] + 1)

@@ -48,17 +48,17 @@ def constant_input(case: Case) -> Iterator[Finding]:
 
 
 def input_scale(case: Case) -> Iterator[Finding]:
-    """Columns of size over 50, or a thousand times as spread as others. Where the net learned all the same: a remark."""
+    """Columns of size over 50, or spread a hundred times as far as the middle one. Where the net learned all the same: a remark."""
     if case.found("constant-input", "nan-in-data"):
         return
     for place, (looks, (squares, means, spreads)) in case.log.columns.items():
         sizes = np.sqrt(squares)
         largest = float(sizes.max())
         live = spreads[spreads > 1e-9 * max(largest, 1e-30)]
-        ratio = float(live.max() / live.min()) if len(live) > 1 else 1.0
-        if largest > 50 or (ratio > 1000 and largest > 5):
+        ratio = float(live.max() / np.median(live)) if len(live) > 1 else 1.0
+        if largest > 50 or (ratio > 100 and largest > 5):
             text = f"The input's columns have sizes from {sizes.min():.3g} to {largest:.3g}"
-            text += f", and spreads that differ by a factor of {ratio:.3g}." if ratio > 10 else "."
+            text += f"; the widest spreads {ratio:.3g} times as far as the middle one." if ratio > 10 else "."
             learned = case.trend.fell > 0.9 and not case.alarmed
             yield Finding(
                 "input-scale", text, place=place, severity="info" if learned else "", evidence={"largest": largest}
@@ -129,5 +129,5 @@ def merged(runs: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
     return found
 
 
-FIRST = [not_finite, constant_input, sorted_batches]
-LATER = [input_scale, unrelated]
+RULES = [not_finite, constant_input, sorted_batches, input_scale]
+LATER = [unrelated]

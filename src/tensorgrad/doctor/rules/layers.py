@@ -122,7 +122,7 @@ def vanishing(case: Case) -> Iterator[Finding]:
             f"The gradient of {weights[0].name} is {ratio:.2g} times that of {weights[-1].name}, "
             f"{len(weights) - 1} layers later."
         )
-        severity = "info" if case.found("dead-relu") or case.trend.fell > 0.5 else ""
+        severity = "info" if case.trend.fell > 0.5 else ""
         yield Finding("vanishing-gradient", text, module=weights[0].name, place=weights[0].made, severity=severity)
 
 
@@ -135,8 +135,7 @@ def asleep(case: Case) -> Iterator[Finding]:
         if share >= 0.9:
             name, place = blame(case, site)
             text = f"{100 * share:.0f} % of {site.units} ReLU units gave zero for all rows of the last {len(site.recent)} batches."
-            severity = "info" if case.alarmed and not case.found("dead-relu") else ""
-            yield Finding("dead-relu", text, module=name, place=place, severity=severity, evidence={"asleep": share})
+            yield Finding("dead-relu", text, module=name, place=place, evidence={"asleep": share})
             return
 
 
@@ -162,5 +161,4 @@ def is_last(case: Case, layer: Layer) -> bool:
     return bool(weights) and weights[-1] is layer
 
 
-FIRST = [symmetric, dropped]
-LATER = [growth, squashed, asleep, vanishing, straight]
+RULES = [symmetric, dropped, growth, squashed, asleep, vanishing, straight]

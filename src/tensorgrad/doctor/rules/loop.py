@@ -60,7 +60,7 @@ def missing_backward(case: Case) -> Iterator[Finding]:
     if case.found("backward-inside-no-grad", "detached-loss", "stale-parameter"):
         return
     for optimizer in case.stepping:
-        if optimizer.steps >= 3 and optimizer.numbers and len(optimizer.pending) == len(optimizer.numbers):
+        if optimizer.steps >= 3 and optimizer.numbers and len(without_gradient(case, optimizer)) == len(optimizer.numbers):
             if all(number in optimizer.frozen for number in optimizer.numbers):
                 continue
             text = (
@@ -193,7 +193,8 @@ def outside(case: Case) -> list[Layer]:
 def without_gradient(case: Case, optimizer: OptimizerLog) -> list[Layer]:
     """An optimizer's parameters that want gradients and never had one."""
     layers = case.log.layers
-    return [layers[n] for n in sorted(optimizer.pending) if layers[n].requires_grad and n not in optimizer.frozen]
+    pending = [layers[n] for n in sorted(optimizer.pending) if n not in optimizer.frozen]
+    return [each for each in pending if each.requires_grad and not each.reached]
 
 
 def stale(case: Case) -> Iterator[Finding]:
@@ -222,7 +223,7 @@ def left_out(case: Case) -> Iterator[Finding]:
         return
     for optimizer in case.stepping:
         without = without_gradient(case, optimizer)
-        if optimizer.steps < 3 or not without or len(optimizer.pending) == len(optimizer.numbers):
+        if optimizer.steps < 3 or not without or len(without) == len(optimizer.numbers):
             continue
         used = [each for each in without if each.used]
         one = (used or without)[0]
@@ -308,7 +309,7 @@ def last_resort(case: Case) -> Iterator[Finding]:
                 return
 
 
-FIRST = [
+RULES = [
     script_error, no_grad, detached_loss, stale, missing_backward, missing_step, missing_zero_grad, bad_clip, lone_rows, modes,
     states, graphs, left_out, frozen,
 ]  # fmt: skip

@@ -39,4 +39,4 @@ def tables(case: Case) -> Iterator[Finding]:
             return
 
 
-FIRST = [probabilities, axes, tables]
+RULES = [probabilities, axes, tables]

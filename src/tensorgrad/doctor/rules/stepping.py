@@ -33,12 +33,14 @@ def clipped(case: Case) -> Iterator[Finding]:
 
 
 def decayed(case: Case) -> Iterator[Finding]:
-    """A decay that alone would divide the weights by e within the run, and pulls at least a quarter as hard as the loss."""
+    """A decay that alone would divide the weights by e^3 within the run, and pulls a fifth as hard as the loss or harder."""
     if case.found(*IDLE):
         return
     for optimizer in case.stepping:
-        pull = median(optimizer.decays[:30])
-        if optimizer.decay and optimizer.folds >= 1 and len(optimizer.decays) >= 3 and pull >= 0.25:
+        if not optimizer.decay or len(optimizer.decays) < 3:
+            continue
+        pull = max(median(optimizer.decays[:30]), median(optimizer.decays))
+        if (pull >= 0.2 and optimizer.folds >= 3 and case.trend.fell < 0.8) or (pull >= 0.5 and optimizer.folds >= 1):
             weights = [case.log.layers[n] for n in optimizer.numbers if case.log.layers[n].is_weight]
             first = sum(each.norms[0] for each in weights if each.norms)
             last = sum(each.norms[-1] for each in weights if each.norms)
@@ -70,21 +72,21 @@ def too_high(case: Case) -> Iterator[Finding]:
     early, whole = step_size(weights, slice(0, 12)), step_size(weights, slice(None))
     peak = max((max(each.ratios[:40]) for each in weights if np.isfinite(each.ratios[:40]).all()), default=np.inf)
     went = case.trend
-    failed = not np.isfinite(went.last) or went.fell < 0.1
+    start = min(went.begin, went.first)
+    failed = not np.isfinite(went.last) or went.last > start - 0.1 * abs(start)
     wild = whole > 0.5 and went.noise > 0.3 * abs(went.last)
     if not ((failed and (whole > 0.1 or early > 0.3 or peak > 1.0)) or wild):
         return
     seen = f"A step changes a weight by {early:.2g} of its size at first and {whole:.2g} in the middle, and the loss goes "
-    seen += f"from {went.first:.3g} to {went.last:.3g}"
+    seen += f"from {went.begin:.3g} to {went.last:.3g}"
     optimizer = case.maker(*weights)
     if site.looks and site.summed >= 0.5 * site.looks:
         text = f"The loss is a sum over its elements, not a mean. {seen}."
         yield Finding("wrong-reduction", text, place=site.summed_place, evidence={"early": early})
-    elif not case.found("exploding-gradient"):
+    else:
         text = f"{seen}; the rate is {median(optimizer.rates) if optimizer else 0:.3g}."
-        severity = "info" if case.alarmed else ""
         place = optimizer.made or optimizer.step_place if optimizer else None
-        yield Finding("lr-too-high", text, place=place, severity=severity, evidence={"early": early, "middle": whole})
+        yield Finding("lr-too-high", text, place=place, evidence={"early": early, "middle": whole})
 
 
 def too_low(case: Case) -> Iterator[Finding]:
