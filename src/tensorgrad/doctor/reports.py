@@ -40,6 +40,13 @@ class Report:
             json.dump(_plain(self.as_dict()), file, indent=1, allow_nan=False)
             file.write("\n")
 
+    def write_html(self, path: str | os.PathLike) -> None:
+        """Writes a page to look at, which needs no network."""
+        from tensorgrad.doctor.page import page_of
+
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(page_of(self))
+
     def rows(self) -> list[dict[str, Any]]:
         """Figures by layer: mean and spread of what came out, share asleep, norm of the gradient, size of a step."""
         asleep = {}
