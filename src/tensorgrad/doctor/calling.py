@@ -99,6 +99,7 @@ class Calls(Knowing):
             self.name_modules(module)
         bit = len(self.calls)
         self.ear.call = 1 << bit
+        self.ear.recording = tg.is_grad_enabled()
         self.calls.append(self._call_seen(module, user_place(sys._getframe(3))))
         for each in args:
             if isinstance(each, Tensor) and each.is_floating_point() and each.numel():

@@ -85,7 +85,8 @@ class Ear:
         self.chains: dict[int, tuple[Place, int, int]] = {}  # address -> line that adds up, how often, since which walk
         self.grads: list[float] = []  # how large the gradient is on its way back
         self.left: list[Record] | None = None
-        self.walking = False
+        self.grad_addresses: set[int] = set()
+        self.recording = True  # whether the model that runs was called with gradients on
 
     def clear(self) -> None:
         """Forgets the look; what it taught is in the log."""
@@ -96,6 +97,13 @@ class Ear:
         self.constant, self.first_rows, self.rows = [], [], 0
         self.targets, self.grads = [], []
         self.birth = None
+        self.grad_addresses.clear()
+
+    def note_cut(self, params: int, place: Place | None) -> None:
+        """Here the way back to some parameters ends."""
+        for layer in self.log.layers:
+            if params >> layer.number & 1 and layer.cut_at is None:
+                layer.cut_at = place
 
     # ---- events
 
@@ -202,7 +210,11 @@ class Ear:
         record.params, record.calls = params, calls | self.call
         record.sums = sums
         record.graded = bool(params) and is_grad_enabled()
-        record.place = self.place_here()
+        record.place = user_place(sys._getframe(1))
+        if self.call and params and self.recording and not record.graded:
+            self.note_cut(params, record.place)
+        if out.address in self.grad_addresses and name.endswith("_"):
+            self.log.grad_writes[record.place] = self.log.grad_writes.get(record.place, 0) + 1
         record.axis, record.squash, record.cuts = None, "", None
         sources = [each for each in made if isinstance(each, Record)]
         dependent = [each for each in sources if each.params]
@@ -220,9 +232,6 @@ class Ear:
                 self.records[each.address] = record
         if name in SUMS and not self.call and record.graded and out.shape == ():
             self.chain(record, out, inputs)
-
-    def place_here(self) -> Place | None:
-        return user_place(sys._getframe(2))
 
     def follow(self, record: Record, name: str, inputs: list, made: list, dependent: list, bent: bool) -> None:
         """What an op does to the way the data took: bends it, or leaves it affine in what a linear layer gave."""

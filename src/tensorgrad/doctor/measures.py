@@ -16,6 +16,7 @@ class Trend(NamedTuple):
     best: float
     noise: float
     count: int
+    drift: float = 0.0  # share of the first quarter's mean that the last quarter's is lower, 0 within the noise
 
     @property
     def fell(self) -> float:
@@ -39,7 +40,12 @@ def trend(losses: list[float]) -> Trend:
         last = float(np.median(tail)) if np.isfinite(tail).mean() > 0.5 else float("nan")
         first = float(np.median(head[np.isfinite(head)])) if np.isfinite(head).any() else float("nan")
         noise = float(tail.std()) if np.isfinite(tail).all() else float("inf")
-    return Trend(float(values[0]), first, last, min(finite, default=float("nan")), noise, len(values))
+        quarter = max(1, len(values) // 4)
+        early, late = values[:quarter], values[-quarter:]
+        error = float(np.hypot(early.std(), late.std())) / quarter**0.5
+        gap = float(early.mean() - late.mean())
+        drift = 0.0 if abs(gap) < 2 * error else gap / max(abs(float(early.mean())), 1e-12)
+    return Trend(float(values[0]), first, last, min(finite, default=float("nan")), noise, len(values), drift)
 
 
 def signal_to_noise(sketches: list[np.ndarray]) -> float:

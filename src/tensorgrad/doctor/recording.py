@@ -252,6 +252,7 @@ class Log:
         self.train_evals: dict[Place, list] = {}
         self.lone_rows: dict[Place, list] = {}
         self.clip_calls: dict[Place, list[int]] = {}  # calls, calls followed by backward and not by a step
+        self.grad_writes: dict[Place | None, int] = {}  # gradients that were changed in place, outside of backward
         self.kept: tuple[Place | None, str, int] | None = None
         self.target_runs: dict[Any, list] = {}
         self.loaders: list[tuple[Place | None, bool]] = []

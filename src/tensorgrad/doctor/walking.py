@@ -54,15 +54,10 @@ class Walks(Knowing):
                 record = self.ear.records.get(self_.data_ptr())
                 if record is not None and record.params and record.graded:
                     record.cuts = user_place(sys._getframe(1))
-                    self._note_cut(record.params, record.cuts)
+                    self.ear.note_cut(record.params, record.cuts)
             return original(self_)
 
         return detach
-
-    def _note_cut(self, params: int, place: Place | None) -> None:
-        for layer in self.log.layers:
-            if params >> layer.number & 1 and layer.cut_at is None:
-                layer.cut_at = place
 
     def _before_walk(self, root: Any, retain: Any, frame: Any) -> None:
         if self.stepped:
@@ -175,13 +170,14 @@ class Walks(Knowing):
             if site is not None and self.listening:
                 site.nodes.append((self.log.walks, self.ear.walk_nodes))
                 grads = [each for each in self.ear.grads if each > 0]
-                if len(grads) > 2:
-                    site.growths.append(max(grads) / grads[0] if np.isfinite(grads).all() else float("inf"))
+                if len(grads) > 2 and np.isfinite(grads).all():
+                    site.growths.append(max(grads) / grads[0])
             for layer in self.log.layers:
                 param = layer.ref()
                 grad = None if param is None else param.grad
                 if grad is None:
                     continue
+                self.ear.grad_addresses.add(grad.data_ptr())
                 size = arrays.norm(self._values(grad))
                 self.walk_norms[layer.number] = size
                 if not np.isfinite(size) and self.log.first_bad is None:

@@ -108,7 +108,7 @@ def sorted_batches(case: Case) -> Iterator[Finding]:
         else:
             site = case.log.walk_sites.get(place)
             late = measures.trend(site.losses).last if site else 0.0
-            fault = mixed < 0.3 and late > 0.3 * float(whole.var())
+            fault = mixed < 0.3 and not late <= 0.3 * float(whole.var())
         if fault and len(np.unique(whole)) > 1:
             ordered = [made for made, in_order in case.log.loaders if in_order and made is not None]
             text = f"Targets vary within a batch {mixed:.2f} times as much as in well mixed ones, over {len(runs)} batches."

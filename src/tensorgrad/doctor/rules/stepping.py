@@ -27,7 +27,8 @@ def clipped(case: Case) -> Iterator[Finding]:
     for optimizer in case.stepping:
         left = median(optimizer.clips)
         if len(optimizer.clips) >= 5 and left < 1e-3:
-            place = max(case.log.clip_calls, key=lambda each: case.log.clip_calls[each][0], default=None)
+            calls = {each: count for each, (count, _) in case.log.clip_calls.items()} or case.log.grad_writes
+            place = max(calls, key=lambda each: calls[each], default=None)
             text = f"Between backward() and step() the gradient shrank to {left:.2g} of its norm, in the middle of the looks."
             yield Finding("clipped-to-nothing", text, place=place or optimizer.step_place, evidence={"left": left})
 
@@ -39,11 +40,13 @@ def decayed(case: Case) -> Iterator[Finding]:
     for optimizer in case.stepping:
         if not optimizer.decay or len(optimizer.decays) < 3:
             continue
+        weights = [case.log.layers[n] for n in optimizer.numbers if case.log.layers[n].is_weight]
+        first = sum(each.norms[0] for each in weights if each.norms)
+        last = sum(each.norms[-1] for each in weights if each.norms)
         pull = max(median(optimizer.decays[:30]), median(optimizer.decays))
         if (pull >= 0.2 and optimizer.folds >= 3 and case.trend.fell < 0.8) or (pull >= 0.5 and optimizer.folds >= 1):
-            weights = [case.log.layers[n] for n in optimizer.numbers if case.log.layers[n].is_weight]
-            first = sum(each.norms[0] for each in weights if each.norms)
-            last = sum(each.norms[-1] for each in weights if each.norms)
+            if last > first:
+                continue
             text = (
                 f"Weight decay {optimizer.decay:g} pulls {pull:.2g} times as hard as the gradient, and the weights' norm went "
                 f"from {first:.3g} to {last:.3g}."
@@ -52,13 +55,13 @@ def decayed(case: Case) -> Iterator[Finding]:
 
 
 def step_size(layers: list[Layer], part: slice) -> float:
-    """The middle of the looks of the largest step by size of a weight."""
+    """Size of a step by size of the weight: the middle of the layers, and of the looks."""
     rows = [each.ratios[part] for each in layers if each.ratios[part]]
     if not rows:
         return 0.0
     count = min(len(each) for each in rows)
     with np.errstate(all="ignore"):
-        return float(np.nanmedian(np.max([each[:count] for each in rows], axis=0)))
+        return float(np.nanmedian(np.median([each[:count] for each in rows], axis=0)))
 
 
 def too_high(case: Case) -> Iterator[Finding]:
@@ -70,7 +73,8 @@ def too_high(case: Case) -> Iterator[Finding]:
     if not weights or site is None or len(site.losses) < 10:
         return
     early, whole = step_size(weights, slice(0, 12)), step_size(weights, slice(None))
-    peak = max((max(each.ratios[:40]) for each in weights if np.isfinite(each.ratios[:40]).all()), default=np.inf)
+    peaks = [max(each.ratios[:40]) for each in weights if np.isfinite(each.ratios[:40]).all()]
+    peak = median(peaks) if peaks else np.inf
     went = case.trend
     start = min(went.begin, went.first)
     failed = not np.isfinite(went.last) or went.last > start - 0.1 * abs(start)
@@ -99,7 +103,7 @@ def too_low(case: Case) -> Iterator[Finding]:
     moved = max(each.moved for each in weights)
     step = max(median(each.ratios) for each in weights)
     pushed = any(median(each.grads) > 0 for each in weights)
-    if moved < 2e-3 and pushed and case.trend.fell < 0.05 and np.isfinite(case.trend.last):
+    if moved < 2e-3 and pushed and case.trend.drift < 0.05 and np.isfinite(case.trend.last):
         optimizer = case.maker(*weights)
         text = (
             f"In {case.log.steps} steps no weight moved by more than {moved:.2g} of its size (a step: {step:.2g}), and the loss "
