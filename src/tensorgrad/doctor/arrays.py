@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,12 @@ def rms(array: np.ndarray) -> float:
         return 0.0
     flat = some(array).ravel()
     with np.errstate(all="ignore"):
-        flat = flat.astype(np.float64) if flat.dtype != np.float64 else flat
-        return float(np.sqrt(np.dot(flat, flat) / flat.size))
+        total = float(np.dot(flat, flat)) if flat.dtype in FLOATS[:2] else float("inf")
+        if not math.isfinite(total):  # too large for the type, it may be
+            total = float((flat.astype(np.float64) ** 2).sum())
+        return math.sqrt(total / flat.size) if total == total else total
 
 
 def norm(array: np.ndarray) -> float:
     """The root of the sum of squares, as `rms` sees it."""
-    return rms(array) * float(np.sqrt(array.size))
+    return rms(array) * math.sqrt(array.size)

@@ -34,6 +34,8 @@ class Calls(Knowing):
         @functools.wraps(train)
         def switched(module, mode=True):
             if not self.train_depth:
+                self.wake()
+            if not self.train_depth and (module.training is not mode or id(module) not in self.log.modes):
                 place = user_place(sys._getframe(1))
                 for each in module.modules():
                     self.log.modes[id(each)] = place
@@ -135,6 +137,7 @@ class Calls(Knowing):
 
     def _glance(self, module: Any, args: tuple) -> None:
         """The first call of a model behind a step that nobody looks at closely."""
+        began = time.perf_counter()
         if self.stepped:
             self.boundary()
         place = user_place(sys._getframe(1))
@@ -143,6 +146,7 @@ class Calls(Knowing):
         if seen["grad"] or not seen["dependent"] or len(self.calls) > 3:
             self.glance_handle.remove()
             self.glance_handle = None
+        self.took(began)
 
     def judge_calls(self, ended: bool = False) -> None:
         """Of the model's calls in a step: which were training, which evaluation, and in which mode."""

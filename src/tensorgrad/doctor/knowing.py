@@ -25,7 +25,10 @@ class Knowing:
         self.log = Log()
         self.ear = Ear(self.log)
         self.since = time.perf_counter() if since is None else since
-        self.spent = 0.0
+        self.spent = 0.0  # seconds of close looks
+        self.passing = 0.0  # and of all others
+        self.resting = False  # whether nothing at all is noted of this step
+        self.rests = self.wakes = 0
         self.listening = False
         self.close = True  # whether the step that runs is looked at closely
         self.next_close = True
@@ -64,6 +67,18 @@ class Knowing:
     def hear(self, on: bool) -> None:
         """Begins or ends to listen to every event."""
         raise NotImplementedError
+
+    def wake(self) -> None:
+        """Something happens that is seldom in training steps."""
+        raise NotImplementedError
+
+    def took(self, began: float, more: float = 0.0) -> None:
+        """Notes what the doctor's own work has cost since `began`."""
+        passed = time.perf_counter() - began + more
+        if self.close:
+            self.spent += passed
+        else:
+            self.passing += passed
 
     def step_ended(self) -> None:
         """An optimizer has stepped."""

@@ -15,6 +15,9 @@ from tensorgrad.doctor.places import user_place
 from tensorgrad.doctor.recording import Layer, OptimizerLog
 from tensorgrad.optim.optimizer import Optimizer
 
+REST = 16  # steps of which nothing is noted before that is thought over
+HOOKS = 10e-6  # seconds that hooks around a step and the first call of a model take besides what they do
+
 
 class Steps(Knowing):
     """The hooks around optimizers."""
@@ -64,9 +67,9 @@ class Steps(Knowing):
         return listed
 
     def _before_step(self, optimizer: Any, args: tuple, kwargs: dict) -> None:
-        log = self.know_optimizer(optimizer)
         if not self.close:
             return
+        log = self.know_optimizer(optimizer)
         began = time.perf_counter()
         self.inside += 1
         try:
@@ -105,11 +108,28 @@ class Steps(Knowing):
         log = self.know_optimizer(optimizer)
         log.steps += 1
         self.log.steps += 1
+        if self.resting:
+            self.rests += 1
+            if not self.rests % REST:
+                self.passing += REST * HOOKS
+                self.step_ended()
+                if not self.resting:
+                    log.cleared = False
+            return
+        began = time.perf_counter()
+        self.inside += 1
+        try:
+            self._see_step(optimizer, log)
+            self.step_ended()
+        finally:
+            self.inside -= 1
+            self.took(began, HOOKS)
+
+    def _see_step(self, optimizer: Any, log: OptimizerLog) -> None:
         self.clip_open = []
         groups = optimizer.param_groups
         rates = [float(group.get("lr", 0.0)) for group in groups]
         log.zero_rates += not any(rates)
-        log.some_zero += not all(rates)
         if len(log.rates) < 100000:
             log.rates.append(max(rates, default=0.0))
         log.checked += 1
@@ -119,7 +139,8 @@ class Steps(Knowing):
         if decay:
             log.decay = decay
             momentum = float(groups[0].get("momentum", 0.0) or 0.0)
-            log.folds += max(rates) * decay / (1.0 - min(momentum, 0.99))
+            log.folds += (log.steps - log.noted) * max(rates) * decay / (1.0 - min(momentum, 0.99))
+        log.noted = log.steps
         if log.pending:
             for number in list(log.pending):
                 param = self.log.layers[number].ref()
@@ -127,16 +148,9 @@ class Steps(Knowing):
                     if self.close and not self._values(param.grad).any():
                         continue
                     log.pending.discard(number)
-        log.step_place = log.step_place or user_place(sys._getframe(1))
+        log.step_place = log.step_place or user_place(sys._getframe(2))
         if self.close:
-            self.inside += 1
-            began = time.perf_counter()
-            try:
-                self._look_at_step(log, rates)
-            finally:
-                self.inside -= 1
-                self.spent += time.perf_counter() - began
-        self.step_ended()
+            self._look_at_step(log, rates)
 
     def _look_at_step(self, log: OptimizerLog, rates: list[float]) -> None:
         """How far the step went, and what the decay did."""

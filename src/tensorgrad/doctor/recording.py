@@ -128,11 +128,11 @@ class OptimizerLog:
         self.numbers: list[int] = []  # of its parameters
         self.pending: set[int] = set()  # those that never had a gradient
         self.steps = 0
-        self.zero_rates = 0  # steps in which every group's rate was 0
-        self.some_zero = 0
+        self.zero_rates = 0  # of the steps noted, those in which every group's rate was 0
+        self.noted = 0  # the step that was last noted, as those of a long run are not all
         self.rates: list[float] = []
         self.uncleared = 0
-        self.checked = 0
+        self.checked = 0  # steps noted
         self.cleared = True
         self.frozen: set[int] = set()
         self.scheduler: Place | None = None

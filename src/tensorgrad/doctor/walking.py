@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import math
 import sys
 import time
 import weakref
@@ -60,11 +61,23 @@ class Walks(Knowing):
         return detach
 
     def _before_walk(self, root: Any, retain: Any, frame: Any) -> None:
+        self.log.walks += 1
+        self.walks_here += 1
+        if self.resting:
+            return
+        began = time.perf_counter()
+        self.inside += 1
+        try:
+            self._see_walk(root, retain, frame)
+        finally:
+            self.inside -= 1
+            self.took(began)
+
+    def _see_walk(self, root: Any, retain: Any, frame: Any) -> None:
         if self.stepped:
             self.boundary()
+            self.walks_here = 1
         log = self.log
-        log.walks += 1
-        self.walks_here += 1
         place = user_place(frame)
         site = log.walk_sites.get(place)
         if site is None:
@@ -81,7 +94,7 @@ class Walks(Knowing):
         if root.numel() == 1:
             value = root.item()
             site.saw(log.steps, value)
-            if log.first_bad is None and not np.isfinite(value):
+            if log.first_bad is None and not math.isfinite(value):
                 log.first_bad = (log.walks, "loss")
         for ref, optimizer in self.optimizers.values():
             if not optimizer.cleared:
@@ -93,13 +106,7 @@ class Walks(Knowing):
                 log.clip_calls[clip][1] += 1
             self.clip_open = []
         if self.close:
-            self.inside += 1
-            began = time.perf_counter()
-            try:
-                self._look_at_root(root, node, site)
-            finally:
-                self.inside -= 1
-                self.spent += time.perf_counter() - began
+            self._look_at_root(root, node, site)
         if log.walks & (log.walks - 1) == 0 and log.walks >= 32:
             self.look_for_holder()
 

@@ -1,7 +1,7 @@
 """Listening to a run: which step is looked at closely, and for how long.
 
-Every step is looked at in passing: its loss, its rates, whether gradients were cleared. A close look hears every op. It
-costs many times the step, so looks get rarer as soon as they have cost as much as the run itself.
+Of a step that is noted in passing the doctor knows its loss, its rates, whether gradients were cleared. A close look hears
+every op, and costs many times a small step. Both get rarer as soon as they cost too much for the time that the run takes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 import tensorgrad as tg
 from tensorgrad._kernels import listen, unlisten
-from tensorgrad.core import Tensor, _core
+from tensorgrad.core import Tensor, _core, modes
 from tensorgrad.data.loading import DataLoader
 from tensorgrad.doctor.calling import Calls
 from tensorgrad.doctor.optimizing import Steps
@@ -28,9 +28,10 @@ from tensorgrad.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-EVENT_COST = 2.5e-6  # seconds that the engine takes to tell an event
-SHARE = 0.8  # what the close looks may cost by what the rest of the run takes
-FREE = 0.1  # seconds that they may take in any case
+EVENT_COST = 4e-6  # seconds that the engine takes to tell an event
+LOOKS = 0.3  # what close looks may cost by what the run itself takes
+ALL = 0.4 # and all that the doctor does
+FREE = 0.05  # seconds that it may take in any case
 
 
 class Watcher(Calls, Walks, Steps):
@@ -49,6 +50,8 @@ class Watcher(Calls, Walks, Steps):
         self._patch(_schedules.LRScheduler, "__init__", self._scheduler_made(_schedules.LRScheduler.__init__))
         self._patch(DataLoader, "__init__", self._loader_made(DataLoader.__init__))
         self._patch(clip_grad, "_listed", self._clips(clip_grad._listed))
+        self._patch(modes.no_grad, "__enter__", self._waking(modes.no_grad.__enter__))
+        self._patch(modes.inference_mode, "__enter__", self._waking(modes.inference_mode.__enter__))
         self._patch(_core, "_gradients_of", self._clips(_core._gradients_of))
         self.handles = [
             register_optimizer_step_pre_hook(self._before_step),
@@ -126,8 +129,26 @@ class Watcher(Calls, Walks, Steps):
 
     def may_look(self) -> bool:
         """Whether a close look is within what looks may cost."""
-        passed = time.perf_counter() - self.since
-        return self.spent < FREE + SHARE * max(0.0, passed - self.spent)
+        return self.spent < FREE + LOOKS * max(0.0, time.perf_counter() - self.since - self.spent - self.passing)
+
+    def may_note(self) -> bool:
+        """Whether noting a step in passing is within what the doctor may cost."""
+        cost = self.spent + self.passing
+        return cost < FREE + ALL * max(0.0, time.perf_counter() - self.since - cost)
+
+    def wake(self) -> None:
+        """Something happens that is seldom in training steps: the next call of a model is noted though nothing is."""
+        if self.resting and self.glance_handle is None and self.wakes < 8 + self.rests // 20:
+            self.wakes += 1
+            self.glance_handle = modules.register_module_forward_pre_hook(self._glance)
+
+    def _waking(self, enter: Any) -> Any:
+        @functools.wraps(enter)
+        def entered(*args, **kwargs):
+            self.wake()
+            return enter(*args, **kwargs)
+
+        return entered
 
     def _grown(self) -> bool:
         """Whether twice the memory of the first steps is taken: then some more looks are worth their time."""
@@ -141,12 +162,15 @@ class Watcher(Calls, Walks, Steps):
 
     def step_ended(self) -> None:
         """An optimizer has stepped: whether the next step is looked at is decided now, as its data are made next."""
-        if not self.stepped:
+        if not self.stepped or self.resting:
             self.stepped = True
             self.birth_at_step = self.ear.birth
             self.next_close = self.may_look() or self._grown()
             self.hear(self.next_close)
-        if not self.listening and self.glance_handle is None:
+            self.resting = not self.next_close and not self.may_note()
+            if self.resting and self.close:
+                self.boundary()
+        if not self.listening and not self.resting and self.glance_handle is None:
             self.glance_handle = modules.register_module_forward_pre_hook(self._glance)
 
     def boundary(self) -> None:

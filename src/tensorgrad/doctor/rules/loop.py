@@ -87,9 +87,10 @@ def missing_zero_grad(case: Case) -> Iterator[Finding]:
     if case.found("missing-backward", "backward-inside-no-grad", "detached-loss"):
         return
     for optimizer in case.stepping:
-        if optimizer.steps >= ENOUGH and optimizer.uncleared - 1 > optimizer.steps / 2 and case.log.walks >= ENOUGH:
+        noted = optimizer.checked
+        if noted >= ENOUGH and optimizer.uncleared - 1 > noted / 2 and case.log.walks >= ENOUGH:
             text = (
-                f"In {optimizer.uncleared} of {optimizer.steps} steps the gradients of the step before were still there "
+                f"In {optimizer.uncleared} of {noted} steps the gradients of the step before were still there "
                 "when backward() added the new ones."
             )
             yield Finding("missing-zero-grad", text, place=optimizer.step_place, evidence={"steps": optimizer.steps})

@@ -17,8 +17,8 @@ IDLE = (
 
 def zero_rate(case: Case) -> Iterator[Finding]:
     for optimizer in case.stepping:
-        if optimizer.steps >= 5 and optimizer.zero_rates > optimizer.steps / 2:
-            text = f"The learning rate was 0 in {optimizer.zero_rates} of {optimizer.steps} steps."
+        if optimizer.checked >= 5 and optimizer.zero_rates > optimizer.checked / 2:
+            text = f"The learning rate was 0 in {optimizer.zero_rates} of {optimizer.checked} steps."
             place = optimizer.scheduler or optimizer.made or optimizer.step_place
             yield Finding("lr-zero", text, place=place, evidence={"steps": optimizer.zero_rates})
 
