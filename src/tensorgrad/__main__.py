@@ -53,7 +53,7 @@ def score_digits(args: argparse.Namespace) -> None:
 def doctor(args: argparse.Namespace) -> int:
     from tensorgrad.doctor import run_script
 
-    while len(args.arguments) > 1 and args.arguments[0] in ("--json", "--html"):  # behind the script they are ours too
+    while len(args.arguments) > 1 and args.arguments[0] in ("--json", "--html"):  # ours behind the script too
         option, path, *args.arguments = args.arguments
         setattr(args, option[2:], writable_path(path))
     report = run_script(args.script, args.arguments)
@@ -117,8 +117,8 @@ def parser() -> argparse.ArgumentParser:
     score.set_defaults(run=score_digits)
 
     text = "run a training script and say why it does not learn"
-    told = "0 no error among the findings, 3 there is one, 1 and 2 as elsewhere."
-    watched = commands.add_parser("doctor", help=text, description=text.capitalize() + ".", epilog=f"Exit codes: {told}")
+    told = "Exit codes: 0 no error among the findings, 3 there is one, 1 and 2 as elsewhere."
+    watched = commands.add_parser("doctor", help=text, description=text.capitalize() + ".", epilog=told)
     watched.add_argument("--json", type=writable_path, metavar="FILE", help="write the findings into a file")
     watched.add_argument("--html", type=writable_path, metavar="FILE", help="write a page to look at")
     watched.add_argument("script", metavar="SCRIPT", help="the script, run unchanged")

@@ -1,4 +1,4 @@
-"""Why a network does not learn: a run is listened to, and what stops it is named, with the figures and the line.
+"""Why a network does not learn: a run is listened to, and what stops it is named, with figures and lines.
 
 `python -m tensorgrad doctor SCRIPT.py` does it to a whole script, `watch` to what stands inside a `with`.
 """
@@ -23,7 +23,8 @@ class watch:
         model: the network, or several of them in a list; None for whatever is called.
         optimizer: the optimizer, or several; None for whatever steps.
 
-    Errors: `RuntimeError` if another run is being listened to. An error inside the block goes on, and is a finding too.
+    Errors: `RuntimeError` if another run is being listened to. An error inside the block goes on, and is a
+    finding too.
 
     >>> model = nn.Linear(2, 1)
     >>> optimizer = tg.optim.SGD(model.parameters(), lr=0.0)

@@ -41,7 +41,9 @@ def view(operand: Any) -> np.ndarray | None:
 
 
 def is_finite(array: np.ndarray) -> bool:
-    """Whether no element is NaN or infinite. A sum tells, and only where it overflows are the elements asked."""
+    """Whether no element is NaN or infinite. A sum tells, and only where it overflows are the elements
+    asked.
+    """
     with np.errstate(all="ignore"):
         return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
@@ -53,7 +55,9 @@ def some(array: np.ndarray, most: int = 8192) -> np.ndarray:
         step = -(-array.size // most)
         if array.shape[longest] < 2 * step:
             step = max(2, array.shape[longest] // 2)
-        array = array[tuple(slice(None, None, step) if d == longest else slice(None) for d in range(array.ndim))]
+        every = [slice(None)] * array.ndim
+        every[longest] = slice(None, None, step)
+        array = array[tuple(every)]
     return array
 
 

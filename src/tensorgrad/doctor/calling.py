@@ -71,7 +71,7 @@ class Calls(Knowing):
             if entry is None or entry[0]() is not module or entry[1] != [id(p) for p in params.values()]:
                 for key, param in params.items():
                     if param is not None:
-                        number = self.know(param, f"{name}.{key}" if name else f"{type(module).__name__}.{key}", module)
+                        number = self.know(param, f"{name or type(module).__name__}.{key}", module)
                         if self.close:
                             self.ear.params[param.data_ptr()] = number
                 self.cached[id(module)] = (weakref.ref(module), [id(p) for p in params.values()])
@@ -87,7 +87,8 @@ class Calls(Knowing):
         shape = args[0].shape if args and isinstance(args[0], Tensor) else None
         place = user_place(sys._getframe(2))
         if shape is not None and place is not None:
-            entry = self.log.lone_rows.setdefault(place, [0, 0, self.module_names.get(id(module), ""), tuple(shape)])
+            name = self.module_names.get(id(module), "")
+            entry = self.log.lone_rows.setdefault(place, [0, 0, name, tuple(shape)])
             entry[1] += 1
             if shape[0] == 1:
                 entry[0] += 1
@@ -108,14 +109,13 @@ class Calls(Knowing):
                 values = self._values(each)
                 if np.isnan(values).any() or (np.isinf(values).any() and not np.isneginf(values).any()):
                     self.log.data_bad = True
-                    self.calls[-1]["bad"] = True
 
     def _call_seen(self, module: Any, place: Place | None) -> dict[str, Any]:
         some = self.mode_layers_of(module)
         return {
-            "model": id(module), "type": type(module).__name__, "training": any(each.training for each in some),
-            "dependent": bool(some), "grad": tg.is_grad_enabled(), "place": place, "bad": False,
-            "modes": self.log.modes.get(id(module)), "kinds": sorted({type(each).__name__ for each in some}),
+            "model": id(module), "training": any(each.training for each in some), "dependent": bool(some),
+            "grad": tg.is_grad_enabled(), "place": place, "modes": self.log.modes.get(id(module)),
+            "kinds": sorted({type(each).__name__ for each in some}),
         }  # fmt: skip
 
     def _after_module(self, module: Any, args: tuple, output: Any) -> None:
@@ -166,9 +166,9 @@ class Calls(Knowing):
                     entry[0] += 1
                     entry[2] = call["modes"]
                     entry[3] = call["place"]
-            elif not used and self.log.steps and self.log.error is None and (not call["grad"] or self.walks_here == 0 or known):
+            elif not used and self.log.steps and self.log.error is None:
                 place = call["place"]
-                if place is not None:
+                if place is not None and (not call["grad"] or self.walks_here == 0 or known):
                     entry = self.log.train_evals.setdefault(place, [0, 0, call["kinds"], 0])
                     entry[0] += call["training"]
                     entry[1] += 1

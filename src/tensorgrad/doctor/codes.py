@@ -12,36 +12,47 @@ class Code(NamedTuple):
 
 
 CODES = {
-    "script-error": Code("error", "The run ended before it was done.", "Read the traceback; its last line of your own is named."),
+    "script-error": Code(
+        "error",
+        "The run ended before it was done.",
+        "Read the traceback; its last line of your own is named.",
+    ),
     "dead-relu": Code(
         "warning",
         "A ReLU that is zero for every row passes no gradient, so the weights before it never change again.",
-        "Start biases at 0 and weights as the layer does by itself, lower the learning rate, or use LeakyReLU or GELU.",
+        "Start biases at 0 and weights as the layer does by itself, lower the learning rate, or use "
+        "LeakyReLU or GELU.",
     ),
     "saturated": Code(
         "warning",
         "At the ends of tanh and sigmoid the slope is nearly nothing, so hardly any gradient comes through.",
-        "Use smaller first weights, bring the inputs to mean 0 and spread 1, or put a norm layer before the activation.",
+        "Use smaller first weights, bring the inputs to mean 0 and spread 1, or put a norm layer before the "
+        "activation.",
     ),
     "vanishing-gradient": Code(
         "warning",
-        "The first layers get next to no gradient and stay as they were drawn, so later ones learn from noise.",
-        "Use ReLU or GELU with their own initial weights, residual connections, norm layers, or fewer layers.",
+        "The first layers get next to no gradient and stay as they were drawn, so later ones learn from "
+        "noise.",
+        "Use ReLU or GELU with their own initial weights, residual connections, norm layers, or fewer "
+        "layers.",
     ),
     "exploding-gradient": Code(
         "error",
         "Values that multiply from layer to layer or step to step end in steps of any size, or in infinity.",
-        "Draw smaller first weights (init.kaiming_normal_, orthogonal_), add norm layers, and clip the gradient's norm.",
+        "Draw smaller first weights (init.kaiming_normal_, orthogonal_), add norm layers, and clip the "
+        "gradient's norm.",
     ),
     "not-in-optimizer": Code(
         "error",
         "What no optimizer has is never changed: the layer stays as it was drawn.",
-        "Give the optimizer all parameters; keep layers in nn.ModuleList or nn.ModuleDict, not in a list or dict.",
+        "Give the optimizer all parameters; keep layers in nn.ModuleList or nn.ModuleDict, not in a list or "
+        "dict.",
     ),
     "no-gradient": Code(
         "warning",
         "The optimizer skips a parameter without gradient, so it never changes.",
-        "See that the loss depends on it: take detach(), no_grad() or .data out of the way, or use the layer in forward().",
+        "See that the loss depends on it: take detach(), no_grad() or .data out of the way, or use the "
+        "layer in forward().",
     ),
     "stale-parameter": Code(
         "error",
@@ -65,7 +76,8 @@ CODES = {
     ),
     "softmax-before-cross-entropy": Code(
         "error",
-        "cross_entropy applies log_softmax itself. On probabilities it can tell classes only a little apart, and its "
+        "cross_entropy applies log_softmax itself. On probabilities it can tell classes only a little apart, "
+        "and its "
         "gradient is small.",
         "Give it the raw scores; apply softmax only where probabilities are shown.",
     ),
@@ -76,13 +88,15 @@ CODES = {
     ),
     "softmax-wrong-dim": Code(
         "error",
-        "Values that add up to one along the wrong axis make rows compete that have nothing to do with each other.",
+        "Values that add up to one along the wrong axis make rows compete that have nothing to do with each "
+        "other.",
         "Normalise over the axis of the classes or positions: dim=-1 or dim=1, not the batch's.",
     ),
     "nan-birth": Code(
         "error",
         "One NaN in the loss or a gradient makes every parameter NaN at the next step.",
-        "Keep the operand away from the edge: clamp(min=eps), + eps under sqrt and in denominators, log1p, or the fused "
+        "Keep the operand away from the edge: clamp(min=eps), + eps under sqrt and in denominators, log1p, "
+        "or the fused "
         "loss (binary_cross_entropy_with_logits, cross_entropy).",
     ),
     "nan-in-data": Code(
@@ -92,18 +106,21 @@ CODES = {
     ),
     "eval-left-on": Code(
         "warning",
-        "In evaluation mode dropout is off and batch norm uses stored statistics, which training then never renews.",
+        "In evaluation mode dropout is off and batch norm uses stored statistics, which training then never "
+        "renews.",
         "Call model.train() before each training epoch.",
     ),
     "train-left-on": Code(
         "warning",
-        "In training mode dropout hides units, and batch norm uses and changes the statistics of whatever batch comes.",
+        "In training mode dropout hides units, and batch norm uses and changes the statistics of whatever "
+        "batch comes.",
         "Call model.eval() before evaluation, and model.train() after it.",
     ),
     "lr-too-high": Code(
         "error",
         "Steps as large as the weights themselves jump over every minimum.",
-        "Divide the learning rate by 10 until the loss falls from the first steps on; then warm up or decay it.",
+        "Divide the learning rate by 10 until the loss falls from the first steps on; then warm up or decay "
+        "it.",
     ),
     "lr-too-low": Code(
         "warning",
@@ -113,22 +130,27 @@ CODES = {
     "lr-zero": Code(
         "error",
         "With rate 0 step() changes nothing.",
-        "Print the schedule's rates; look for // where / was meant, a gamma of 0, or a schedule that ends too early.",
+        "Print the schedule's rates; look for // where / was meant, a gamma of 0, or a schedule that ends "
+        "too early.",
     ),
     "broadcast-loss": Code(
         "error",
-        "(N,) against (N, 1) compares every prediction with every target; the best answer is then the mean of all.",
+        "(N,) against (N, 1) compares every prediction with every target; the best answer is then the mean "
+        "of all.",
         "Bring both to one shape: squeeze(1) the prediction or unsqueeze(1) the target.",
     ),
     "symmetric-init": Code(
         "error",
         "Units with equal weights get equal gradients and stay equal: the layer has the width of one unit.",
-        "Draw weights at random (leave them as the layer drew them, or init.xavier_uniform_); biases may be equal.",
+        "Draw weights at random (leave them as the layer drew them, or init.xavier_uniform_); biases may be "
+        "equal.",
     ),
     "input-scale": Code(
         "warning",
-        "First weights and learning rates are made for inputs of about size 1; one large column outweighs all others.",
-        "Bring each column to mean 0 and spread 1 with the training rows' figures, or begin with a BatchNorm.",
+        "First weights and learning rates are made for inputs of about size 1; one large column outweighs "
+        "all others.",
+        "Bring each column to mean 0 and spread 1 with the training rows' figures, or begin with a "
+        "BatchNorm.",
     ),
     "constant-input": Code(
         "error",
@@ -142,7 +164,8 @@ CODES = {
     ),
     "frozen": Code(
         "warning",
-        "A layer with requires_grad False stays as it was drawn, and the others must do with random features.",
+        "A layer with requires_grad False stays as it was drawn, and the others must do with random "
+        "features.",
         "Freeze only what was trained before, and compare names of parameters exactly.",
     ),
     "graph-kept": Code(
@@ -158,7 +181,8 @@ CODES = {
     "clipped-to-nothing": Code(
         "warning",
         "What is left of the gradient is too small to move anything.",
-        "Clip to the usual size of the gradient's norm (often 1.0); print the norm that clip_grad_norm_ returns.",
+        "Clip to the usual size of the gradient's norm (often 1.0); print the norm that clip_grad_norm_ "
+        "returns.",
     ),
     "constant-prediction": Code(
         "warning",
@@ -172,7 +196,8 @@ CODES = {
     ),
     "detached-loss": Code(
         "error",
-        "A loss that was made anew from a number knows nothing of the network, so no parameter gets a gradient.",
+        "A loss that was made anew from a number knows nothing of the network, so no parameter gets a "
+        "gradient.",
         "Call backward() on the tensor that the loss function returned; use .item() for printing only.",
     ),
     "wrong-reduction": Code(
@@ -182,12 +207,14 @@ CODES = {
     ),
     "labels-unrelated": Code(
         "warning",
-        "If labels have nothing to do with the inputs beside them there is nothing to learn but their frequencies.",
+        "If labels have nothing to do with the inputs beside them there is nothing to learn but their "
+        "frequencies.",
         "Check that inputs and labels are permuted, filtered and shifted alike.",
     ),
     "not-shuffled": Code(
         "warning",
-        "Batches of one kind pull the net to and fro: each teaches only its own kind and undoes the one before.",
+        "Batches of one kind pull the net to and fro: each teaches only its own kind and undoes the one "
+        "before.",
         "Shuffle the rows in each epoch: DataLoader(..., shuffle=True) or torch.randperm.",
     ),
     "backward-inside-no-grad": Code(
@@ -202,7 +229,8 @@ CODES = {
     ),
     "dropout-too-strong": Code(
         "warning",
-        "p is the share that is dropped; what is left tells little of the input, and changes with every step.",
+        "p is the share that is dropped; what is left tells little of the input, and changes with every "
+        "step.",
         "Use a p between 0.1 and 0.5.",
     ),
     "hidden-state-not-detached": Code(

@@ -1,4 +1,6 @@
-"""Losses and other comparisons of what a net says with what is wanted: what is said, what is wanted, do they fit."""
+"""Losses and other comparisons of what a net says with what is wanted: what is said, what is wanted, do they
+fit.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +33,15 @@ def axis_of_ones(values: np.ndarray) -> int | None:
         if values.shape[axis] > 1 and np.allclose(values.sum(axis), 1.0, atol=1e-3):
             found.append(axis)
     return found[0] if len(found) == 1 else None
+
+
+def comparable(rows: np.ndarray) -> np.ndarray:
+    """Rows of which distances mean something: numbers as they are, tokens as how often each is there."""
+    if rows.dtype in arrays.FLOATS:
+        return rows.astype(np.float64)
+    counts = np.zeros((len(rows), 512))
+    np.add.at(counts, (np.arange(len(rows))[:, None], rows.astype(np.int64) % 512), 1.0)
+    return counts
 
 
 def look(ear: Ear, record: Record, out: Any, inputs: list, made: list) -> None:
@@ -115,7 +126,7 @@ def _check_given(ear, record, said, wanted, source) -> None:
                         maker = maker.inputs[0] if isinstance(maker.inputs[0], type(source)) else source
                         if maker is source:
                             break
-                    ear.log.saw_axis(maker.place, None, "another axis than the classes", maker.shape, 1)
+                    ear.log.saw_axis(maker.place, None, "another axis than the classes", maker.shape)
     elif name == "binary_cross_entropy_with_logits":
         site = ear.log.loss(record.place, name)
         site.looks += 1
@@ -172,11 +183,12 @@ def _note_answers(ear, record, said, wanted) -> None:
             return
         kind = "class" if wanted.size == rows and np.isin(wanted, (0.0, 1.0)).all() else "value"
         values = wanted.reshape(rows, -1)[:, 0].copy()
-        guess = (said.reshape(rows, -1)[:, 0] > (0.5 if name == "binary_cross_entropy" else 0.0)).astype(np.int64)
+        edge = 0.5 if name == "binary_cross_entropy" else 0.0
+        guess = (said.reshape(rows, -1)[:, 0] > edge).astype(np.int64)
         if said.size != rows:
             kind = "value"
         level = said
-    elif wanted.size == said.size and wanted.shape and wanted.shape[0] == rows and wanted.dtype in arrays.FLOATS:
+    elif wanted.size == said.size and wanted.shape[:1] == (rows,) and wanted.dtype in arrays.FLOATS:
         kind, values, guess, level = "value", wanted.reshape(rows, -1)[:, 0].copy(), None, said
     else:
         return

@@ -1,7 +1,8 @@
 """The close look: what each op of a step did, made into numbers while its memory is still there.
 
-The events name memory. What an op reads was last written by some earlier op of the same look, so the flow of the data can
-be followed by addresses: from which parameters a tensor comes, through which linear layers, whether anything bent it.
+The events name memory. What an op reads was last written by some earlier op of the same look, so the flow of
+the data can be followed by addresses: from which parameters a tensor comes, through which linear layers, and
+whether anything bent it.
 """
 
 from __future__ import annotations
@@ -21,26 +22,29 @@ SQUASHES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "tanh_": (-1.0, 1.0), "s
 SOFTMAXES = {"softmax": False, "log_softmax": True}
 DROPOUTS = {"dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout"}
 PRODUCTS = {"linear", "matmul", "mm", "bmm", "addmm", "baddbmm", "conv1d", "conv2d", "conv3d", "einsum"}
+NORMS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"}
 RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"}
 SAME_VALUES = {
-    "view", "reshape", "flatten", "squeeze", "unsqueeze", "transpose", "permute", "contiguous", "clone", "__getitem__",
-    "view_as", "unflatten", "movedim", "swapaxes", "narrow", "select", "_cast", "float", "double", "to", "squeeze_", "t",
-    "chunk", "split", "index_select", "masked_select", "expand", "flatten_",
+    "view", "reshape", "flatten", "squeeze", "unsqueeze", "transpose", "permute", "contiguous",
+    "clone", "__getitem__", "view_as", "unflatten", "movedim", "swapaxes", "narrow", "select", "_cast",
+    "float", "double", "to", "t", "chunk", "split", "index_select", "masked_select", "expand",
 }  # fmt: skip
 AFFINE = SAME_VALUES | PRODUCTS | DROPOUTS | {
-    "add", "sub", "add_", "sub_", "neg", "div", "mul", "mul_", "div_", "cat", "stack", "mean", "sum", "batch_norm",
-    "avg_pool1d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_avg_pool1d", "pad", "rsub", "roll", "flip",
+    "add", "sub", "add_", "sub_", "neg", "div", "mul", "mul_", "div_", "cat", "stack", "mean", "sum",
+    "batch_norm", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "pad", "rsub",
+    "roll", "flip",
 }  # fmt: skip
+FIRST = PRODUCTS | RECURRENT | NORMS | {"embedding", "embedding_bag"}  # what data may go into
+GIVEN = {"masked_fill", "masked_fill_", "full", "full_like", "where", "__setitem__"}  # infinities are meant
 SUMS = {"add", "add_", "sum", "stack"}
-NORMS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"}
 
 
 class Record:
     """What is known of a tensor that an op made: how it came about, in numbers."""
 
     __slots__ = (
-        "axis", "bent", "calls", "cuts", "exped", "graded", "inputs", "linear", "name", "params", "place", "shape", "squash",
-        "summed", "sums",
+        "axis", "bent", "calls", "cuts", "exped", "graded", "inputs", "linear", "name", "params", "place",
+        "shape", "squash", "summed", "sums",
     )  # fmt: skip
 
     name: str
@@ -82,7 +86,7 @@ class Ear:
         self.walk_nodes = 0
         self.events = 0
         self.targets: list[comparing.Targets] = []
-        self.chains: dict[int, tuple[Place, int, int]] = {}  # address -> line that adds up, how often, since which walk
+        self.chains: dict[int, tuple[Place, int, int]] = {}  # address -> line of a sum, terms, since when
         self.grads: list[float] = []  # how large the gradient is on its way back
         self.left: list[Record] | None = None
         self.grad_addresses: set[int] = set()
@@ -158,7 +162,9 @@ class Ear:
         return True
 
     def forward_of(self, event: Any) -> Record | None:
-        """The record of the forward op that a step back belongs to: the last of its name and shape not yet taken."""
+        """The record of the forward op that a step back belongs to: the last of its name and shape not yet
+        taken.
+        """
         shape = event.shapes[0] if event.shapes else (event.inputs[0].shape if event.inputs else None)
         name = event.name.lower().replace("backward0", "")
         if self.left is None:
@@ -233,8 +239,12 @@ class Ear:
         if name in SUMS and not self.call and record.graded and out.shape == ():
             self.chain(record, out, inputs)
 
-    def follow(self, record: Record, name: str, inputs: list, made: list, dependent: list, bent: bool) -> None:
-        """What an op does to the way the data took: bends it, or leaves it affine in what a linear layer gave."""
+    def follow(
+        self, record: Record, name: str, inputs: list, made: list, dependent: list, bent: bool
+    ) -> None:
+        """What an op does to the way the data took: bends it, or leaves it affine in what a linear layer
+        gave.
+        """
         record.linear = -1
         first = dependent[0] if dependent else None
         record.exped = min((each.exped + 1 for each in dependent if each.exped), default=0)
@@ -278,7 +288,9 @@ class Ear:
     # ---- what the values say
 
     def site(self, record: Record, kind: str) -> Site:
-        """Where the log keeps what is seen of an op: by its line and module, and how often it ran there in this look."""
+        """Where the log keeps what is seen of an op: by its line and module, and how often it ran there in
+        this look.
+        """
         label = self.stack[-1][1] if self.stack else ""
         weight = -1
         for each in record.inputs:
@@ -291,12 +303,13 @@ class Ear:
             key = (*key, min(number, 40))
         found = self.log.sites.get(key)
         if found is None:
-            found = self.log.sites[key] = Site(kind, record.name, label, record.place, self.own_place(), weight)
+            found = Site(kind, record.name, label, record.place, self.own_place(), weight)
+            self.log.sites[key] = found
         return found
 
     def measure(self, record: Record, event: Any, out: Any, inputs: list, made: list) -> None:
         name = record.name
-        if name in PRODUCTS or name == "embedding" or name == "embedding_bag" or name in RECURRENT or name in NORMS:
+        if name in FIRST:
             self.look_at_data(record, inputs, made)
             if name in PRODUCTS or name in RECURRENT:
                 self.look_at_size(record, out)
@@ -344,7 +357,9 @@ class Ear:
         self.log.sizes.append(size)
 
     def look_at_data(self, record: Record, inputs: list, made: list) -> None:
-        """Of data that goes into the first layer: how large, how different, and whether every row is the same."""
+        """Of data that goes into the first layer: how large, how different, and whether every row is the
+        same.
+        """
         first = made[0] if made else None
         if record.name == "embedding" and len(inputs) > 1 and isinstance(made[0], int):
             first, source = made[1], inputs[1]
@@ -361,7 +376,7 @@ class Ear:
         self.rows = max(self.rows, rows)
         self.first_rows.append(hash(flat[0].tobytes()))
         if self.data is None and rows > 1:
-            self.data = flat[:96, :512].astype(np.float64) if values.dtype in arrays.FLOATS else flat[:96, :512].copy()
+            self.data = comparing.comparable(flat[:96, :512])
         self.data_place = record.place
         if values.dtype in arrays.FLOATS and record.name in PRODUCTS | RECURRENT and rows > 1:
             last = values.reshape(-1, values.shape[-1]) if values.ndim != 4 else flat
@@ -371,10 +386,12 @@ class Ear:
         """A softmax along the rows of a batch."""
         if record.axis == 0 and len(record.shape) > 1 and record.params and self.rows == record.shape[0] > 1:
             if record.shape[1] != record.shape[0] and record.shape[1] > 1:
-                self.log.saw_axis(record.place, self.own_place(), "the rows of the batch", record.shape, 0)
+                self.log.saw_axis(record.place, self.own_place(), "the rows of the batch", record.shape)
 
     def own_place(self) -> Place | None:
-        """Where the running module was made, if it is a layer of ours without parameters, as an activation is."""
+        """Where the running module was made, if it is a layer of ours without parameters, as an activation
+        is.
+        """
         if not self.stack:
             return None
         module, _, made = self.stack[-1]
@@ -389,22 +406,25 @@ class Ear:
             if ndim < 2 or len(each.shape) != ndim:
                 continue
             summed = ndim - 1 if number == 0 else ndim - 2
-            if each.axis != summed and inputs[number].shape[each.axis] != 1 and each.shape == inputs[number].shape:
-                self.log.saw_axis(each.place, None, f"axis {each.axis}, and the product sums over {summed}", each.shape, 1)
+            if each.axis != summed and each.shape[each.axis] != 1 and each.shape == inputs[number].shape:
+                text = f"axis {each.axis}, and the product sums over {summed}"
+                self.log.saw_axis(each.place, None, text, each.shape)
 
     def check_reduction(self, record: Record, inputs: list, made: list) -> None:
         """`(weights * values).sum(dim)` along another axis than the weights add up to one."""
         product = made[0] if made else None
-        if not isinstance(product, Record) or product.name != "mul" or len(record.shape) != len(product.shape) - 1:
+        if not isinstance(product, Record) or product.name != "mul":
+            return
+        shape = product.shape
+        if len(record.shape) != len(shape) - 1:
             return
         for each in product.inputs:
             if isinstance(each, Record) and each.squash == "softmax" and each.axis is not None:
-                if len(each.shape) == len(product.shape):
-                    left = list(product.shape)
-                    gone = [d for d in range(len(left)) if tuple(left[:d] + left[d + 1 :]) == tuple(record.shape)]
+                if len(each.shape) == len(shape):
+                    gone = [d for d in range(len(shape)) if (*shape[:d], *shape[d + 1 :]) == record.shape]
                     if each.axis not in gone and each.shape[each.axis] > 1:
                         text = f"axis {each.axis}, and the sum goes over {gone[0] if gone else '?'}"
-                        self.log.saw_axis(each.place, None, text, each.shape, 1)
+                        self.log.saw_axis(each.place, None, text, each.shape)
 
     def check_finite(self, event: Any, record: Record, out: Any, inputs: list) -> None:
         if self.birth is not None or arrays.type_of(out) not in arrays.FLOATS:
@@ -416,8 +436,8 @@ class Ear:
             if np.isnan(values).any() and not any(isinstance(each, Record) for each in record.inputs):
                 self.birth = Birth("", record.place, False, "")  # there before the look began
             return
-        if event.name in ("masked_fill", "masked_fill_", "full", "full_like", "where", "__setitem__", "triu", "tril"):
-            return  # an infinity that was given
+        if event.name in GIVEN:
+            return
         birth = Birth(event.name, record.place, False, described(values, inputs), grown(inputs))
         if np.isnan(values).any() or record.params:
             self.birth = birth

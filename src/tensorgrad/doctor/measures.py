@@ -1,4 +1,6 @@
-"""The measures of the field: trends against noise, signal to noise of gradients, whether labels follow inputs."""
+"""The measures of the field: trends against noise, signal to noise of gradients, whether labels follow
+inputs.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import numpy as np
 
 
 class Trend(NamedTuple):
-    """How a loss went: at the very first step, at first, at last and at best (medians), and how it jumps at last."""
+    """How a loss went: at the very first step, at first, at last and at best (medians), and how it jumps at
+    last.
+    """
 
     begin: float
     first: float
@@ -16,11 +20,13 @@ class Trend(NamedTuple):
     best: float
     noise: float
     count: int
-    drift: float = 0.0  # share of the first quarter's mean that the last quarter's is lower, 0 within the noise
+    drift: float = 0.0  # share of the first quarter's mean that is gone in the last; 0 within the noise
 
     @property
     def fell(self) -> float:
-        """The share of the first loss that is gone; negative when it rose, -inf when it is not finite any more."""
+        """The share of the first loss that is gone; negative when it rose, -inf when it is not finite any
+        more.
+        """
         if not np.isfinite(self.last):
             return -np.inf
         return (self.first - self.last) / max(abs(self.first), 1e-12)
@@ -49,7 +55,9 @@ def trend(losses: list[float]) -> Trend:
 
 
 def signal_to_noise(sketches: list[np.ndarray]) -> float:
-    """The size of the mean gradient over steps by the size of what varies; some 1/sqrt(steps) where it is all noise."""
+    """The size of the mean gradient over steps by the size of what varies; some 1/sqrt(steps) where it is
+    all noise.
+    """
     if len(sketches) < 2:
         return float("nan")
     all_of_them = np.stack(sketches)
@@ -59,8 +67,8 @@ def signal_to_noise(sketches: list[np.ndarray]) -> float:
 
 
 def neighbours(rows: np.ndarray, wanted: np.ndarray, classes: bool) -> tuple[int, float, float, float]:
-    """Do rows that lie near each other want the same? Over the rows of a batch: how many pairs of a row and its
-    nearest other, how often (or how much) they agree, what chance would give, and the variance of that.
+    """Do rows that lie near each other want the same? Over a batch: how many pairs of a row and its nearest
+    other, how often (or how much) they agree, what chance would give, and the variance of that.
     """
     count = len(rows)
     if count < 4 or len(wanted) != count:
@@ -89,7 +97,7 @@ def neighbours(rows: np.ndarray, wanted: np.ndarray, classes: bool) -> tuple[int
 
 
 def mixing(runs: list[tuple[str, np.ndarray]]) -> float:
-    """How mixed batches are: what varies within them by what varies over all. 1 in well shuffled data, 0 if each
+    """How mixed batches are: what varies within them by what varies over all. 1 in shuffled data, 0 if each
     batch holds one class or one value.
     """
     if len(runs) < 2:
@@ -111,7 +119,9 @@ def mixing(runs: list[tuple[str, np.ndarray]]) -> float:
 
 
 def effective_rank(values: np.ndarray) -> float:
-    """How many directions the rows of activations use: the exponential of the entropy of their singular values."""
+    """How many directions the rows of activations use: the exponential of the entropy of their singular
+    values.
+    """
     with np.errstate(all="ignore"):
         centred = values - values.mean(0)
         if not np.isfinite(centred).all() or not centred.any():

@@ -1,4 +1,6 @@
-"""The report as one page that needs nothing else: findings, the loss, charts by layer, the source with marked lines."""
+"""The report as one page that needs nothing else: findings, the loss, charts by layer, the source with
+marked lines.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +19,32 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 200, 62, 26
 POINTS = 300  # of a curve; more would only be drawn on top of each other
 STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #8c959f; --mark: #fff1c2; --curve: #0550ae;
-  --error: #b42318; --warning: #8a5a00; --info: #0550ae; --soft: #f3f5f7 }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #12161b; --line: #7d8590; --mark: #4a3b00;
+:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #8c959f; --mark: #fff1c2;
+  --curve: #0550ae;  --error: #b42318; --warning: #8a5a00; --info: #0550ae; --soft: #f3f5f7 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #12161b; --line: #7d8590;
+  --mark: #4a3b00;
   --curve: #79c0ff; --error: #ff938a; --warning: #e3b341; --info: #79c0ff; --soft: #1c222a } }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 62rem; padding: 1rem; color: var(--ink); background: var(--paper);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem; margin: 0 }
 a { color: var(--curve) } :focus-visible { outline: 3px solid var(--curve); outline-offset: 2px }
-.skip { position: absolute; left: -99rem } .skip:focus { left: 1rem; top: 1rem; background: var(--paper); padding: .5rem }
+.skip { position: absolute; left: -99rem }
+.skip:focus { left: 1rem; top: 1rem; background: var(--paper); padding: .5rem }
 article { border-left: 5px solid var(--line); background: var(--soft); padding: .7rem 1rem; margin: .8rem 0 }
 article.error { border-color: var(--error) } article.warning { border-color: var(--warning) }
 article.info { border-color: var(--info) }
-.error .kind { color: var(--error) } .warning .kind { color: var(--warning) } .info .kind { color: var(--info) }
+.error .kind { color: var(--error) } .warning .kind { color: var(--warning) }
+.info .kind { color: var(--info) }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th:first-child { text-align: left } figure { margin: 1rem 0 } figcaption { font-weight: 600 }
-svg { width: 100%; height: auto; max-width: 40rem; display: block } svg text { fill: var(--ink); font-size: 12px }
+svg { width: 100%; height: auto; max-width: 40rem; display: block }
+svg text { fill: var(--ink); font-size: 12px }
 .axis { stroke: var(--line); stroke-width: 1 } .curve { fill: none; stroke: var(--curve); stroke-width: 1.8 }
 pre { margin: 0; font: .85rem/1.5 ui-monospace, monospace } pre ol { margin: 0; padding-left: 3.5rem }
-pre li { white-space: pre-wrap; padding-left: .5rem } mark { background: var(--mark); color: inherit; display: block }
+pre li { white-space: pre-wrap; padding-left: .5rem }
+mark { background: var(--mark); color: inherit; display: block }
 """
 
 
@@ -54,11 +61,15 @@ def page_of(report: Report) -> str:
         f"<title>{escape(title)}: {summary}</title><style>{STYLE}</style></head><body>",
         '<a class="skip" href="#findings">To the findings</a>',
         f"<header><h1>What the doctor saw of {escape(title)}</h1>",
-        f"<p>{summary}. {log.steps} steps, {log.walks} backward passes, {log.looks} steps looked at closely.</p></header>",
-        f'<main><section aria-labelledby="findings"><h2 id="findings" tabindex="-1">Findings</h2>{_findings(report)}</section>',
+        f"<p>{summary}. {log.steps} steps, {log.walks} backward passes, {log.looks} steps looked at "
+        "closely.</p></header>",
+        '<main><section aria-labelledby="findings"><h2 id="findings" tabindex="-1">Findings</h2>',
+        f"{_findings(report)}</section>",
         f'<section aria-labelledby="loss"><h2 id="loss">Loss</h2>{_losses(report)}</section>',
-        f'<section aria-labelledby="layers"><h2 id="layers">Layers</h2>{_table(report)}{_layers(report)}</section>',
-        f'<section aria-labelledby="source"><h2 id="source">Source</h2>{_sources(report)}</section></main></body></html>',
+        f'<section aria-labelledby="layers"><h2 id="layers">Layers</h2>{_table(report)}',
+        f"{_layers(report)}</section>",
+        f'<section aria-labelledby="source"><h2 id="source">Source</h2>{_sources(report)}',
+        "</section></main></body></html>",
     ]
     return "\n".join(parts) + "\n"
 
@@ -88,8 +99,8 @@ def _findings(report: Report) -> str:
             where = f' at <a href="#{_anchor(each, files)}">{name}</a>'
         module = f" ({escape(each.module)})" if each.module else ""
         parts.append(
-            f'<article class="{each.severity}"><h3><span class="kind">{each.severity}</span> {each.code}{where}{module}'
-            f"</h3><p>{escape(each.message)}</p><p>{escape(each.why)}</p>"
+            f'<article class="{each.severity}"><h3><span class="kind">{each.severity}</span> {each.code}'
+            f"{where}{module}</h3><p>{escape(each.message)}</p><p>{escape(each.why)}</p>"
             f"<p><strong>To do:</strong> {escape(each.remedy)}</p></article>"
         )
     return "\n".join(parts)
@@ -106,7 +117,7 @@ def chart(title: str, points: list[tuple[float, float]], log: bool = False) -> s
     if len(points) < 2:
         return ""
     xs, ys = np.array([x for x, _ in points]), np.array([y for _, y in points], np.float64)
-    said = f"from {ys[0]:.3g} to {ys[-1]:.3g}, lowest {ys.min():.3g}, highest {ys.max():.3g}, over {len(points)} looks"
+    said = f"from {ys[0]:.3g} to {ys[-1]:.3g}, lowest {ys.min():.3g}, highest {ys.max():.3g}"
     heights = np.log10(ys) if log else ys
     low, high = float(heights.min()), float(heights.max())
     high = high if high > low else low + 1.0
@@ -155,7 +166,8 @@ def _table(report: Report) -> str:
     )
     return (
         '<div class="wide" tabindex="0" role="region" aria-label="Figures by layer"><table>'
-        "<caption>The middle of all looks: mean and spread of what came out, share of units asleep, norm of the "
+        "<caption>The middle of all looks: mean and spread of what came out, share of units asleep, norm of "
+        "the "
         "gradient, its signal to noise, and the size of a step by the size of the weights</caption>"
         f'<thead><tr><th scope="col">layer</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )

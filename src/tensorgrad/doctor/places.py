@@ -23,6 +23,7 @@ class Place(NamedTuple):
     line: int
 
 
+COLLECTING = ("append", "extend", "add", "insert")
 _OURS = os.path.dirname(os.path.abspath(tensorgrad.__file__)) + os.sep
 _paths = sysconfig.get_paths()
 _INSTALLED = tuple(
@@ -98,7 +99,7 @@ def collecting_lines(file: str, name: str) -> list[int]:
     found = set()
     for node in _nodes(file):
         target: ast.expr | None = None
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("append", "extend", "add", "insert"):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in COLLECTING:
             target = node.func.value  # type: ignore[attr-defined]
         elif isinstance(node, ast.AugAssign):
             target = node.target

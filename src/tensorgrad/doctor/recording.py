@@ -29,7 +29,8 @@ class Site:
     def __init__(
         self, kind: str, op: str, module: str, place: Place | None, made: Place | None, weight: int
     ) -> None:
-        self.kind, self.op, self.module, self.place, self.made, self.weight = kind, op, module, place, made, weight
+        self.kind, self.op, self.module, self.weight = kind, op, module, weight
+        self.place, self.made = place, made
         self.looks = 0
         self.awake: np.ndarray | None = None
         self.recent: deque[np.ndarray] = deque(maxlen=WINDOW)
@@ -61,7 +62,9 @@ class Site:
         return 1.0 - float(np.logical_or.reduce(list(self.recent)).mean())
 
     def saw_squash(self, values: np.ndarray, low: float, high: float) -> None:
-        """The share of values within 1.25 % of the range from an end, where the slope is under 5 % of the steepest."""
+        """The share of values within 1.25 % of the range from an end, where the slope is under 5 % of the
+        steepest.
+        """
         self.looks += 1
         self.units = values.shape[-1] if values.ndim else 1
         edge = (high - low) * 0.0125
@@ -252,7 +255,7 @@ class Log:
         self.train_evals: dict[Place, list] = {}
         self.lone_rows: dict[Place, list] = {}
         self.clip_calls: dict[Place, list[int]] = {}  # calls, calls followed by backward and not by a step
-        self.grad_writes: dict[Place | None, int] = {}  # gradients that were changed in place, outside of backward
+        self.grad_writes: dict[Place | None, int] = {}  # how often gradients were changed in place by hand
         self.kept: tuple[Place | None, str, int] | None = None
         self.target_runs: dict[Any, list] = {}
         self.loaders: list[tuple[Place | None, bool]] = []
@@ -269,8 +272,8 @@ class Log:
     def answers(self, place: Place | None, name: str) -> Answers:
         return self.answer_sites.setdefault((place, name), Answers())
 
-    def saw_axis(self, place: Place | None, made: Place | None, what: str, shape: tuple, least: int) -> None:
-        self.axes.setdefault((place, made), [0, what, shape, least])[0] += 1
+    def saw_axis(self, place: Place | None, made: Place | None, what: str, shape: tuple) -> None:
+        self.axes.setdefault((place, made), [0, what, shape])[0] += 1
 
     def saw_columns(self, rows: np.ndarray, place: Place | None) -> None:
         """The mean square, mean and spread of each column of the data, averaged over the looks."""

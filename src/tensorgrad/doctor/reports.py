@@ -17,7 +17,8 @@ from tensorgrad.doctor.rules import Finding, diagnose
 class Report:
     """What was seen of a run.
 
-    `findings` are sorted, errors first; `ok` says that there is no error among them. `str` gives the text for a terminal.
+    `findings` are sorted, errors first; `ok` says that there is no error among them. `str` gives the text
+    for a terminal.
     """
 
     def __init__(self, log: Log | None = None, script: str | None = None) -> None:
@@ -48,14 +49,17 @@ class Report:
             file.write(page_of(self))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Figures by layer: mean and spread of what came out, share asleep, norm of the gradient, size of a step."""
+        """Figures by layer: mean and spread of what came out, share asleep, norm of the gradient, size of a
+        step.
+        """
         asleep = {}
         for site in self.log.sites.values():
             if site.kind == "relu" and site.weight >= 0:
                 asleep[_module_of(self.log.layers[site.weight].name)] = site.asleep()
         found: dict[str, dict[str, Any]] = {}
         for name, seen in self.log.table.items():
-            found[name] = {"mean": _middle([each[1] for each in seen]), "spread": _middle([each[2] for each in seen])}
+            means, spreads = [each[1] for each in seen], [each[2] for each in seen]
+            found[name] = {"mean": _middle(means), "spread": _middle(spreads)}
         for layer in self.log.layers:
             name = _module_of(layer.name)
             if name in found and layer.grads:
@@ -65,7 +69,8 @@ class Report:
                     row["step"] = _middle(layer.ratios)
                     if layer.count > 4:
                         row["signal"] = _signal(layer)
-        return [{"layer": name, "asleep": asleep.get(name), **row} for name, row in found.items() if "gradient" in row]
+        learned = {name: row for name, row in found.items() if "gradient" in row}
+        return [{"layer": name, "asleep": asleep.get(name), **row} for name, row in learned.items()]
 
     def __str__(self) -> str:
         return "\n".join([*self._table(), *self._findings()])

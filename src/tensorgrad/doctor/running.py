@@ -14,9 +14,13 @@ from tensorgrad.doctor.reports import Report
 from tensorgrad.doctor.watching import Watcher
 from tensorgrad.nn.modules.batchnorm import _BatchNorm
 
+FREE = 0.6  # seconds of looks beside the second that Python, its imports and the data take anyway
+
 
 def _since() -> float:
-    """When this process began, on the clock of `time.perf_counter`; what start and imports took counts as the run's."""
+    """When this process began, on the clock of `time.perf_counter`; what start and imports took counts as
+    the run's.
+    """
     return time.perf_counter() - time.process_time()
 
 
@@ -29,7 +33,7 @@ def run_script(path: str, arguments: list[str]) -> Report:
         code = compile(file.read(), path, "exec")
     main = types.ModuleType("__main__")
     main.__file__ = path
-    watcher = Watcher(_since())
+    watcher = Watcher(_since(), FREE)
     before = sys.argv, sys.path[:], sys.modules.get("__main__")
     sys.argv = [path, *arguments]
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
@@ -54,7 +58,9 @@ def run_script(path: str, arguments: list[str]) -> Report:
 
 
 def note_error(watcher: Watcher, error: BaseException) -> None:
-    """What an error says of the run: the user's line, and whether batch norm or a graph of old is behind it."""
+    """What an error says of the run: the user's line, and whether batch norm or a graph of old is behind
+    it.
+    """
     place, lone = None, None
     step: Any = error.__traceback__
     while step is not None:

@@ -1,4 +1,6 @@
-"""Backward passes: where they begin, what they reach, how large gradients are, and which losses outlive them."""
+"""Backward passes: where they begin, what they reach, how large gradients are, and which losses outlive
+them.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ import numpy as np
 import tensorgrad as tg
 from tensorgrad.doctor import arrays
 from tensorgrad.doctor.knowing import Knowing
+from tensorgrad.doctor.listening import Record
 from tensorgrad.doctor.places import Place, collecting_lines, user_place
 from tensorgrad.doctor.recording import WalkSite
 from tensorgrad.nn.parameter import Parameter
@@ -135,7 +138,7 @@ class Walks(Knowing):
                 site.summed += 1
                 maker = record
                 while maker.name in ("add", "mul", "div", "neg", "sub"):
-                    before = [each for each in maker.inputs if not isinstance(each, int) and each is not None and each.summed]
+                    before = [each for each in maker.inputs if isinstance(each, Record) and each.summed]
                     if not before:
                         break
                     maker = before[0]

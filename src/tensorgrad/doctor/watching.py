@@ -1,7 +1,8 @@
 """Listening to a run: which step is looked at closely, and for how long.
 
-Of a step that is noted in passing the doctor knows its loss, its rates, whether gradients were cleared. A close look hears
-every op, and costs many times a small step. Both get rarer as soon as they cost too much for the time that the run takes.
+Of a step that is noted in passing the doctor knows its loss, its rates, whether gradients were cleared. A
+close look hears every op, and costs many times a small step. Both get rarer as soon as they cost too much for
+the time that the run takes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from tensorgrad.optim.optimizer import (
 EVENT_COST = 4e-6  # seconds that the engine takes to tell an event
 LOOKS = 0.3  # what close looks may cost by what the run itself takes
 ALL = 0.4 # and all that the doctor does
-FREE = 0.05  # seconds that it may take in any case
 
 
 class Watcher(Calls, Walks, Steps):
@@ -129,15 +129,18 @@ class Watcher(Calls, Walks, Steps):
 
     def may_look(self) -> bool:
         """Whether a close look is within what looks may cost."""
-        return self.spent < FREE + LOOKS * max(0.0, time.perf_counter() - self.since - self.spent - self.passing)
+        run = time.perf_counter() - self.since - self.spent - self.passing
+        return self.spent < self.free + LOOKS * max(0.0, run)
 
     def may_note(self) -> bool:
         """Whether noting a step in passing is within what the doctor may cost."""
         cost = self.spent + self.passing
-        return cost < FREE + ALL * max(0.0, time.perf_counter() - self.since - cost)
+        return cost < self.free + ALL * max(0.0, time.perf_counter() - self.since - cost)
 
     def wake(self) -> None:
-        """Something happens that is seldom in training steps: the next call of a model is noted though nothing is."""
+        """Something happens that is seldom in training steps: the next call of a model is noted though
+        nothing is.
+        """
         if self.resting and self.glance_handle is None and self.wakes < 8 + self.rests // 20:
             self.wakes += 1
             self.glance_handle = modules.register_module_forward_pre_hook(self._glance)
@@ -161,7 +164,9 @@ class Watcher(Calls, Walks, Steps):
         return False
 
     def step_ended(self) -> None:
-        """An optimizer has stepped: whether the next step is looked at is decided now, as its data are made next."""
+        """An optimizer has stepped: whether the next step is looked at is decided now, as its data are made
+        next.
+        """
         if not self.stepped or self.resting:
             self.stepped = True
             self.birth_at_step = self.ear.birth

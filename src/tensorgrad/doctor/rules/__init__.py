@@ -101,19 +101,29 @@ Rule = Callable[[Case], Iterator[Finding]]
 
 # What follows from other faults: a remark where one of these was found.
 FOLLOWS = {
-    "dead-relu": {"symmetric-init", "constant-input", "nan-in-data", "nan-birth", "exploding-gradient", "lr-too-high",
-                  "wrong-reduction", "missing-zero-grad", "bad-clip", "input-scale", "eval-left-on", "not-shuffled",
-                  "weight-decay-too-strong", "batch-of-one-norm", "detached-loss", "missing-backward",
-                  "labels-unrelated", "dropout-too-strong", "broadcast-loss", "train-left-on"},
-    "saturated": {"lr-too-high", "exploding-gradient", "nan-birth", "wrong-reduction", "missing-zero-grad", "bad-clip",
-                  "symmetric-init", "constant-input", "labels-unrelated"},
-    "vanishing-gradient": {"dead-relu", "exploding-gradient", "symmetric-init", "lr-too-high", "nan-birth", "nan-in-data",
-                           "wrong-reduction", "bad-clip", "missing-zero-grad", "constant-input", "lr-zero"},
-    "lr-too-high": {"exploding-gradient", "wrong-reduction", "missing-zero-grad", "bad-clip", "input-scale", "nan-birth",
-                    "nan-in-data", "eval-left-on", "not-shuffled", "batch-of-one-norm", "labels-unrelated", "broadcast-loss",
-                    "dropout-too-strong", "constant-input", "softmax-wrong-dim", "train-left-on"},
-    "lr-too-low": {"vanishing-gradient", "dead-relu", "clipped-to-nothing", "lr-zero", "symmetric-init", "frozen",
-                   "saturated"},
+    "dead-relu": {
+        "symmetric-init", "constant-input", "nan-in-data", "nan-birth", "exploding-gradient", "lr-too-high",
+        "wrong-reduction", "missing-zero-grad", "bad-clip", "input-scale", "eval-left-on", "not-shuffled",
+        "weight-decay-too-strong", "batch-of-one-norm", "detached-loss", "missing-backward",
+        "labels-unrelated", "dropout-too-strong", "broadcast-loss", "train-left-on",
+    },
+    "saturated": {
+        "lr-too-high", "exploding-gradient", "nan-birth", "wrong-reduction", "missing-zero-grad", "bad-clip",
+        "symmetric-init", "constant-input", "labels-unrelated",
+    },
+    "vanishing-gradient": {
+        "dead-relu", "exploding-gradient", "symmetric-init", "lr-too-high", "nan-birth", "nan-in-data",
+        "wrong-reduction", "bad-clip", "missing-zero-grad", "constant-input", "lr-zero",
+    },
+    "lr-too-high": {
+        "exploding-gradient", "wrong-reduction", "missing-zero-grad", "bad-clip", "input-scale", "nan-birth",
+        "nan-in-data", "eval-left-on", "not-shuffled", "batch-of-one-norm", "labels-unrelated",
+        "broadcast-loss", "dropout-too-strong", "constant-input", "softmax-wrong-dim", "train-left-on",
+    },
+    "lr-too-low": {
+        "vanishing-gradient", "dead-relu", "clipped-to-nothing", "lr-zero", "symmetric-init", "frozen",
+        "saturated",
+    },
     "exploding-gradient": {"input-scale", "nan-in-data", "batch-of-one-norm"},
     "input-scale": {"constant-input", "nan-in-data", "exploding-gradient", "eval-left-on"},
     "not-shuffled": {"nan-in-data"},
@@ -126,7 +136,8 @@ def diagnose(log: Log) -> list[Finding]:
     from tensorgrad.doctor.rules import data, layers, loop, losses, stepping
 
     case = Case(log)
-    for family in (loop.RULES, losses.RULES, data.RULES, layers.RULES, stepping.RULES, data.LATER, loop.LATER):
+    families = loop, losses, data, layers, stepping
+    for family in (*(each.RULES for each in families), data.LATER, loop.LATER):
         for rule in family:
             case.findings += list(rule(case))
         loud = {each.code for each in case.findings if each.severity in LOUD}

@@ -18,9 +18,11 @@ def not_finite(case: Case) -> Iterator[Finding]:
         return
     named = [(walk, birth) for walk, birth in log.births if birth.name]
     births = sorted(named, key=lambda pair: pair[0])
-    first = next((birth for walk, birth in births if walk >= log.first_bad[0] - 1), births[-1][1] if births else None)
+    near = [birth for walk, birth in births if walk >= log.first_bad[0] - 1]
+    first = near[0] if near else births[-1][1] if births else None
     what = f"The {log.first_bad[1]} was not finite in backward pass {log.first_bad[0]}."
-    if first is None and (log.data_bad or any(not birth.name and not birth.on_the_way_back for _, birth in log.births[:1])):
+    unnamed = [birth for _, birth in log.births[:1] if not birth.name and not birth.on_the_way_back]
+    if first is None and (log.data_bad or unnamed):
         early = log.early_births[0] if log.early_births else None
         if log.data_bad or early is not None:
             text = f"Inputs or targets hold NaN or infinity. {what}"
@@ -48,10 +50,12 @@ def constant_input(case: Case) -> Iterator[Finding]:
 
 
 def input_scale(case: Case) -> Iterator[Finding]:
-    """Columns of size over 50, or spread a hundred times as far as the middle one. Where the net learned all the same: a remark."""
+    """Columns of size over 50, or spread a hundred times as far as the middle one. Where the net learned all
+    the same: a remark.
+    """
     if case.found("constant-input", "nan-in-data"):
         return
-    for place, (looks, (squares, means, spreads)) in case.log.columns.items():
+    for place, (_, (squares, _, spreads)) in case.log.columns.items():
         sizes = np.sqrt(squares)
         largest = float(sizes.max())
         live = spreads[spreads > 1e-9 * max(largest, 1e-30)]
@@ -61,7 +65,11 @@ def input_scale(case: Case) -> Iterator[Finding]:
             text += f"; the widest spreads {ratio:.3g} times as far as the middle one." if ratio > 10 else "."
             learned = case.trend.fell > 0.9 and not case.alarmed
             yield Finding(
-                "input-scale", text, place=place, severity="info" if learned else "", evidence={"largest": largest}
+                "input-scale",
+                text,
+                place=place,
+                severity="info" if learned else "",
+                evidence={"largest": largest},
             )
             return
 
@@ -70,7 +78,7 @@ def unrelated(case: Case) -> Iterator[Finding]:
     """Near rows agree no more than by chance, and the loss stays where frequencies alone bring it."""
     if case.alarmed:
         return
-    for (place, name), answers in case.log.answer_sites.items():
+    for answers in case.log.answer_sites.values():
         if answers.pairs < 400 or case.log.steps < 50 or answers.spread <= 0:
             continue
         score = (answers.alike - answers.expected) / answers.spread**0.5
@@ -88,15 +96,21 @@ def unrelated(case: Case) -> Iterator[Finding]:
             stuck = case.trend.last > 0.8 * level
         if stuck:
             text = (
-                f"Of {answers.pairs} rows and their nearest neighbours {answers.alike:.0f} want the same, by chance it would "
-                f"be {answers.expected:.0f}; and the loss stays at {case.trend.last:.3g}, where frequencies alone give {level:.3g}."
+                f"Of {answers.pairs} rows and their nearest neighbours {answers.alike:.0f} want the same, by "
+                "chance it would "
+                f"be {answers.expected:.0f}; and the loss stays at {case.trend.last:.3g}, where frequencies "
+                f"alone give {level:.3g}."
             )
-            yield Finding("labels-unrelated", text, place=None, evidence={"pairs": answers.pairs, "score": score})
+            yield Finding(
+                "labels-unrelated", text, place=None, evidence={"pairs": answers.pairs, "score": score}
+            )
             return
 
 
 def sorted_batches(case: Case) -> Iterator[Finding]:
-    """Batches that hold one class each, or of sorted values; a series in time order may be as it is if it is learned."""
+    """Batches that hold one class each, or of sorted values; a series in time order may be as it is if it is
+    learned.
+    """
     for place, runs in case.log.target_runs.items():
         runs = merged(runs)
         if len(runs) < 6 or min(len(values) for _, values in runs) < 2:
@@ -111,8 +125,13 @@ def sorted_batches(case: Case) -> Iterator[Finding]:
             fault = mixed < 0.3 and not late <= 0.3 * float(whole.var())
         if fault and len(np.unique(whole)) > 1:
             ordered = [made for made, in_order in case.log.loaders if in_order and made is not None]
-            text = f"Targets vary within a batch {mixed:.2f} times as much as in well mixed ones, over {len(runs)} batches."
-            yield Finding("not-shuffled", text, place=ordered[0] if ordered else None, evidence={"mixing": mixed})
+            text = (
+                f"Targets vary within a batch {mixed:.2f} times as much as in well mixed ones, over "
+                f"{len(runs)} batches."
+            )
+            yield Finding(
+                "not-shuffled", text, place=ordered[0] if ordered else None, evidence={"mixing": mixed}
+            )
             return
 
 

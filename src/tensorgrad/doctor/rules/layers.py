@@ -17,7 +17,9 @@ def source(case: Case, site: Site) -> Layer | None:
 
 
 def blame(case: Case, site: Site) -> tuple[str | None, Place | None]:
-    """Name and line of what makes an activation's values: where the weights were set, else the bias, else the layer."""
+    """Name and line of what makes an activation's values: where the weights were set, else the bias, else
+    the layer.
+    """
     weight = source(case, site)
     if weight is None:
         return site.module or None, site.made or site.place
@@ -41,7 +43,8 @@ def symmetric(case: Case) -> Iterator[Finding]:
         if layer.same_rows >= 4 and layer.same_rows >= 0.8 * layer.row_looks:
             if layer.number in case.log.products:
                 text = (
-                    f"The {layer.shape[0]} units of {layer.name} have had the same weights in all of {layer.row_looks} steps "
+                    f"The {layer.shape[0]} units of {layer.name} have had the same weights in all of "
+                    f"{layer.row_looks} steps "
                     "looked at."
                 )
                 yield Finding("symmetric-init", text, module=layer.name, place=layer.where)
@@ -53,7 +56,9 @@ def dropped(case: Case) -> Iterator[Finding]:
         share = median(site.shares)
         if site.kind == "dropout" and site.looks >= 3 and share >= 0.88:
             text = f"Dropout takes {100 * share:.0f} % of the values away."
-            yield Finding("dropout-too-strong", text, module=site.module or None, place=site.made or site.place)
+            yield Finding(
+                "dropout-too-strong", text, module=site.module or None, place=site.made or site.place
+            )
             return
 
 
@@ -69,7 +74,10 @@ def straight(case: Case) -> Iterator[Finding]:
             continue
         into = int(np.prod(first.shape[1:]))
         between, out = first.shape[0], second.shape[0]
-        text = f"{first.name} and {second.name} follow each other ({into} to {between} to {out}) with nothing that bends between"
+        text = (
+            f"{first.name} and {second.name} follow each other ({into} to {between} to {out}) with nothing "
+            "that bends between"
+        )
         text += "." if any_bent else ", nor is there anything that bends in the whole net."
         quiet = case.trend.fell > 0.95 or (any_bent and between < min(into, out))
         severity = "info" if quiet or (any_bent and between <= max(into, out)) else ""
@@ -86,7 +94,8 @@ def growth(case: Case) -> Iterator[Finding]:
     for row in rows:
         sizes = np.array(row)
         with np.errstate(all="ignore"):
-            factor = max(factor, float(np.nanmax(sizes) / max(sizes[0], 1e-30)) if np.isfinite(sizes).all() else np.inf)
+            grown = float(np.nanmax(sizes) / max(sizes[0], 1e-30))
+        factor = max(factor, grown if np.isfinite(sizes).all() else np.inf)
     site = case.main
     back = median(site.growths[:3]) if site is not None and site.growths else 0.0
     if not (factor > 1000 or back > 1e6):
@@ -104,11 +113,15 @@ def growth(case: Case) -> Iterator[Finding]:
     worst = max(fed, key=multiplied)
     text = f"At the first steps values grow {factor:.3g} times from the first layer on"
     text += f", and gradients {back:.3g} times on their way back." if back > 1 else "."
-    yield Finding("exploding-gradient", text, module=worst.name, place=worst.where, evidence={"factor": factor})
+    yield Finding(
+        "exploding-gradient", text, module=worst.name, place=worst.where, evidence={"factor": factor}
+    )
 
 
 def vanishing(case: Case) -> Iterator[Finding]:
-    """The gradient of the first layers is under a ten thousandth of the last ones', in the middle of the looks."""
+    """The gradient of the first layers is under a ten thousandth of the last ones', in the middle of the
+    looks.
+    """
     weights = [each for each in case.weights if each.number in case.log.products]
     if len(weights) < 4:
         return
@@ -123,7 +136,9 @@ def vanishing(case: Case) -> Iterator[Finding]:
             f"{len(weights) - 1} layers later."
         )
         severity = "info" if case.trend.fell > 0.5 else ""
-        yield Finding("vanishing-gradient", text, module=weights[0].name, place=weights[0].made, severity=severity)
+        yield Finding(
+            "vanishing-gradient", text, module=weights[0].name, place=weights[0].made, severity=severity
+        )
 
 
 def asleep(case: Case) -> Iterator[Finding]:
@@ -134,7 +149,10 @@ def asleep(case: Case) -> Iterator[Finding]:
         share = site.asleep()
         if share >= 0.9:
             name, place = blame(case, site)
-            text = f"{100 * share:.0f} % of {site.units} ReLU units gave zero for all rows of the last {len(site.recent)} batches."
+            text = (
+                f"{100 * share:.0f} % of {site.units} ReLU units gave zero for all rows of the last "
+                f"{len(site.recent)} batches."
+            )
             yield Finding("dead-relu", text, module=name, place=place, evidence={"asleep": share})
             return
 
@@ -151,8 +169,13 @@ def squashed(case: Case) -> Iterator[Finding]:
         hidden = any(one == site.weight for one, _ in case.log.pairs) or not is_last(case, weight)
         if hidden and (early >= 0.75 or late >= 0.9):
             name, place = blame(case, site)
-            text = f"{100 * early:.0f} % of the {site.op} values sit at the ends of the range at first, {100 * late:.0f} % at last."
-            yield Finding("saturated", text, module=name, place=place, evidence={"early": early, "late": late})
+            text = (
+                f"{100 * early:.0f} % of the {site.op} values sit at the ends of the range at first, "
+                f"{100 * late:.0f} % at last."
+            )
+            yield Finding(
+                "saturated", text, module=name, place=place, evidence={"early": early, "late": late}
+            )
             return
 
 

@@ -22,9 +22,10 @@ def script_error(case: Case) -> Iterator[Finding]:
     if lone:
         text = f"Batch norm in training met a batch of one row, of shape {lone}."
         yield Finding("batch-of-one-norm", text, place=place, evidence={"shape": list(lone)})
-    if second and len(case.log.walk_sites) and case.log.walks > 1 and case.main is not None and case.main.count > 1:
+    if second and case.main is not None and case.main.count > 1:
         text = (
-            f"backward() number {case.main.count} of this line went into the graph of an earlier step, whose saved "
+            f"backward() number {case.main.count} of this line went into the graph of an earlier step, whose "
+            "saved "
             "values were gone: a tensor was carried over from there."
         )
         yield Finding("hidden-state-not-detached", text, place=place)
@@ -33,10 +34,17 @@ def script_error(case: Case) -> Iterator[Finding]:
 def no_grad(case: Case) -> Iterator[Finding]:
     """Backward, or the forward pass before it, with gradients switched off."""
     for site in case.log.walk_sites.values():
-        if site.no_grad and site.no_grad >= site.count / 2 and (site.cut or site.unreached or site.forward_off):
-            text = f"{site.no_grad} of {max(site.count, 1)} backward passes ran while gradients were switched off."
-        elif site.forward_off and site.forward_off >= site.looks / 2 and (site.cut or site.unreached):
-            text = f"The model ran with gradients off in {site.forward_off} of {site.looks} steps that were looked at."
+        cut = site.cut or site.unreached
+        if site.no_grad and site.no_grad >= site.count / 2 and (cut or site.forward_off):
+            text = (
+                f"{site.no_grad} of {max(site.count, 1)} backward passes ran while gradients were switched "
+                "off."
+            )
+        elif site.forward_off and site.forward_off >= site.looks / 2 and cut:
+            text = (
+                f"The model ran with gradients off in {site.forward_off} of {site.looks} steps that were "
+                "looked at."
+            )
         else:
             continue
         yield Finding("backward-inside-no-grad", text, place=site.place)
@@ -53,25 +61,31 @@ def detached_loss(case: Case) -> Iterator[Finding]:
             continue
         what = f"{site.cut} of {max(site.count, 1)} losses had" if cut else "the losses looked at had"
         text = f"{what} no way back to any parameter of the network when backward() was called."
-        yield Finding("detached-loss", text[0].upper() + text[1:], place=site.place, evidence={"calls": site.count})
+        yield Finding(
+            "detached-loss", text[0].upper() + text[1:], place=site.place, evidence={"calls": site.count}
+        )
 
 
 def missing_backward(case: Case) -> Iterator[Finding]:
     if case.found("backward-inside-no-grad", "detached-loss", "stale-parameter"):
         return
     for optimizer in case.stepping:
-        if optimizer.steps >= 3 and optimizer.numbers and len(without_gradient(case, optimizer)) == len(optimizer.numbers):
-            if all(number in optimizer.frozen for number in optimizer.numbers):
-                continue
+        without = without_gradient(case, optimizer)
+        if optimizer.steps >= 3 and without and len(without) == len(optimizer.numbers):
             text = (
-                f"{optimizer.kind} stepped {optimizer.steps} times, and none of its {len(optimizer.numbers)} parameters "
+                f"{optimizer.kind} stepped {optimizer.steps} times, and none of its {len(optimizer.numbers)} "
+                "parameters "
                 f"ever had a gradient; there were {case.log.walks} backward passes in all."
             )
-            yield Finding("missing-backward", text, place=optimizer.step_place, evidence={"steps": optimizer.steps})
+            yield Finding(
+                "missing-backward", text, place=optimizer.step_place, evidence={"steps": optimizer.steps}
+            )
 
 
 def missing_step(case: Case) -> Iterator[Finding]:
-    """Gradients arrive, an optimizer is there, and it never steps. Parameters that change by hand are no fault."""
+    """Gradients arrive, an optimizer is there, and it never steps. Parameters that change by hand are no
+    fault.
+    """
     taken = {number for each in case.stepping for number in each.numbers}
     for optimizer in case.log.optimizers:
         if optimizer.steps or case.log.walks < ENOUGH:
@@ -80,7 +94,9 @@ def missing_step(case: Case) -> Iterator[Finding]:
         moved = [each for each in own if each.moved > 0 or each.changed]
         if own and not moved and any(each.had_grad for each in own):
             text = f"{case.log.walks} backward passes, and {optimizer.kind}.step() was never called."
-            yield Finding("missing-step", text, place=optimizer.made, evidence={"backward passes": case.log.walks})
+            yield Finding(
+                "missing-step", text, place=optimizer.made, evidence={"backward passes": case.log.walks}
+            )
 
 
 def missing_zero_grad(case: Case) -> Iterator[Finding]:
@@ -90,10 +106,13 @@ def missing_zero_grad(case: Case) -> Iterator[Finding]:
         noted = optimizer.checked
         if noted >= ENOUGH and optimizer.uncleared - 1 > noted / 2 and case.log.walks >= ENOUGH:
             text = (
-                f"In {optimizer.uncleared} of {noted} steps the gradients of the step before were still there "
+                f"In {optimizer.uncleared} of {noted} steps the gradients of the step before were still "
+                "there "
                 "when backward() added the new ones."
             )
-            yield Finding("missing-zero-grad", text, place=optimizer.step_place, evidence={"steps": optimizer.steps})
+            yield Finding(
+                "missing-zero-grad", text, place=optimizer.step_place, evidence={"steps": optimizer.steps}
+            )
 
 
 def bad_clip(case: Case) -> Iterator[Finding]:
@@ -109,19 +128,25 @@ def lone_rows(case: Case) -> Iterator[Finding]:
     for place, (alone, calls, name, shape) in case.log.lone_rows.items():
         if alone:
             text = f"Batch norm trained on a single row in {alone} of {calls} calls looked at; shape {shape}."
-            yield Finding("batch-of-one-norm", text, module=name or None, place=place, evidence={"calls": alone})
+            yield Finding(
+                "batch-of-one-norm", text, module=name or None, place=place, evidence={"calls": alone}
+            )
 
 
 def modes(case: Case) -> Iterator[Finding]:
     """Training in evaluation mode, evaluation in training mode."""
     for off, count, switched, called, kinds in case.log.eval_steps.values():
         if count >= ENOUGH and off >= count / 2:
-            text = f"{off} of {count} training steps ran in evaluation mode, with {', '.join(kinds)} in the model."
+            text = (
+                f"{off} of {count} training steps ran in evaluation mode, with {', '.join(kinds)} in the "
+                "model."
+            )
             yield Finding("eval-left-on", text, place=switched or called, evidence={"steps": off})
     for place, (training, calls, kinds, sure) in case.log.train_evals.items():
-        if training and sure and training >= calls / 2 and case.log.steps >= ENOUGH and not case.found("eval-left-on"):
+        if training and sure and training >= calls / 2 and case.log.steps >= ENOUGH:
             text = (
-                f"After training began the model was called {training} times for evaluation here, in training mode, "
+                f"After training began the model was called {training} times for evaluation here, in "
+                "training mode, "
                 f"with {', '.join(kinds)} in it."
             )
             yield Finding("train-left-on", text, place=place, evidence={"calls": training})
@@ -137,10 +162,13 @@ def states(case: Case) -> Iterator[Finding]:
         runs = longest_growth(site.nodes)
         if runs[0] >= ENOUGH and runs[2] >= 2 * runs[1]:
             text = (
-                f"With retain_graph=True the way back grew from {runs[1]} to {runs[2]} steps over {runs[0]} calls: each "
+                f"With retain_graph=True the way back grew from {runs[1]} to {runs[2]} steps over {runs[0]} "
+                "calls: each "
                 "goes through the batches before it again."
             )
-            yield Finding("hidden-state-not-detached", text, place=site.place, evidence={"from": runs[1], "to": runs[2]})
+            yield Finding(
+                "hidden-state-not-detached", text, place=site.place, evidence={"from": runs[1], "to": runs[2]}
+            )
 
 
 def longest_growth(nodes: list[tuple[int, int]]) -> tuple[int, int, int]:
@@ -158,12 +186,15 @@ def graphs(case: Case) -> Iterator[Finding]:
     """Sums and lists that keep graphs."""
     for place, (count, walks) in case.log.chains.items():
         if count >= 16 and (walks >= 8 or place not in case.log.used_sums):
-            text = f"A sum went on here for {count} terms with the graph of each, and no backward pass used it."
+            text = (
+                f"A sum went on here for {count} terms with the graph of each, and no backward pass used it."
+            )
             yield Finding("graph-kept", text, place=place, evidence={"terms": count})
             return
     if case.log.kept is not None and not case.found("hidden-state-not-detached"):
         place, name, count = case.log.kept
-        text = f"The losses of {count} past steps were still there with their graphs" + (f", in {name!r}." if name else ".")
+        text = f"The losses of {count} past steps were still there with their graphs"
+        text += f", in {name!r}." if name else "."
         yield Finding("graph-kept", text, place=place, evidence={"losses": count})
 
 
@@ -199,7 +230,9 @@ def without_gradient(case: Case, optimizer: OptimizerLog) -> list[Layer]:
 
 
 def stale(case: Case) -> Iterator[Finding]:
-    """An optimizer with parameters that no loss reaches, and newer ones, or some of the same shapes, that no optimizer has."""
+    """An optimizer with parameters that no loss reaches, and newer ones, or some of the same shapes, that no
+    optimizer has.
+    """
     others = outside(case)
     for optimizer in case.stepping:
         without = without_gradient(case, optimizer)
@@ -211,10 +244,13 @@ def stale(case: Case) -> Iterator[Finding]:
             continue
         new = (newer or others)[0]
         text = (
-            f"{optimizer.kind} has {len(without)} parameters that no loss reaches any more, and {len(newer or others)} "
+            f"{optimizer.kind} has {len(without)} parameters that no loss reaches any more, and "
+            f"{len(newer or others)} "
             f"new ones ({new.name} first) get gradients and are in no optimizer."
         )
-        yield Finding("stale-parameter", text, module=new.name, place=new.registered_at or new.made or optimizer.made)
+        yield Finding(
+            "stale-parameter", text, module=new.name, place=new.registered_at or new.made or optimizer.made
+        )
         return
 
 
@@ -231,7 +267,9 @@ def left_out(case: Case) -> Iterator[Finding]:
         if used:
             text = f"{one.name} is used in forward, and in {optimizer.steps} steps it never had a gradient"
         else:
-            text = f"{one.name} is in {optimizer.kind}, and in {optimizer.steps} steps no forward pass used it"
+            text = (
+                f"{one.name} is in {optimizer.kind}, and in {optimizer.steps} steps no forward pass used it"
+            )
         text += f" ({len(without)} of {len(optimizer.numbers)} parameters are like that)."
         place = next((each.cut_at for each in without if each.cut_at), None) or one.made or optimizer.made
         yield Finding("no-gradient", text, module=one.name, place=place)
@@ -240,14 +278,17 @@ def left_out(case: Case) -> Iterator[Finding]:
         one = others[0]
         optimizer = max(case.stepping, key=lambda each: each.steps)
         text = f"{one.name} gets gradients, and no optimizer has it ({len(others)} parameters are like that)."
-        severity = "info" if one.how == "kernel" and one.written != one.made else ""  # copied into, as when it was loaded
+        copied = one.how == "kernel" and one.written != one.made  # as when it was loaded
+        severity = "info" if copied else ""
         yield Finding(
             "not-in-optimizer", text, module=one.name, place=where_not(one, optimizer), severity=severity
         )
 
 
 def frozen(case: Case) -> Iterator[Finding]:
-    """Layers as they were drawn that were switched off. What was trained or copied before may well be frozen."""
+    """Layers as they were drawn that were switched off. What was trained or copied before may well be
+    frozen.
+    """
     log = case.log
     moving = {number for each in case.stepping for number in each.numbers if number not in each.frozen}
     if not moving:
@@ -270,24 +311,29 @@ def frozen(case: Case) -> Iterator[Finding]:
         if len(lines) == 1:
             place = Place(place.file, lines[0])
     where = "an optimizer has it" if inside else "no optimizer has it"
-    text = f"{one.name} has requires_grad False, was never trained, and {where} ({len(some)} weights are like that)."
+    text = (
+        f"{one.name} has requires_grad False, was never trained, and {where} ({len(some)} weights are like "
+        "that)."
+    )
     yield Finding("frozen", text, module=one.name, place=place)
 
 
 def case_shares_root(layer: Layer, layers: list[Layer]) -> bool:
     """Whether the model that has a frozen layer is one that is trained."""
-    return any(each.in_tree and each.grads and each.name.count(".") and layer.name.count(".") for each in layers)
+    inside = [each for each in layers if each.in_tree and each.grads and "." in each.name]
+    return bool(inside) and "." in layer.name
 
 
 def last_resort(case: Case) -> Iterator[Finding]:
     """One answer for all rows, where nothing else explains it."""
     if case.alarmed:
         return
-    for (place, name), answers in case.log.answer_sites.items():
+    for (_, name), answers in case.log.answer_sites.items():
         if answers.guesses and answers.looks >= 8:
             counts: dict = {}
             varied = 0
-            for each, mixed in answers.guesses:
+            late = list(answers.guesses)[-max(8, answers.looks // 3) :]
+            for each, mixed in late:
                 varied += mixed
                 for kind, count in each.items():
                     counts[kind] = counts.get(kind, 0) + count
@@ -295,15 +341,20 @@ def last_resort(case: Case) -> Iterator[Finding]:
             top = max(counts.values())
             wanted = sum(answers.wanted.values())
             most = max(answers.wanted.values())
-            if varied >= len(answers.guesses) / 4 and top / total >= 0.985 and most / wanted < 0.985 and total >= 100:
+            same = top / total >= 0.985 and most / wanted < 0.995
+            if varied >= len(late) / 4 and same and total >= 100:
                 text = (
-                    f"{100 * top / total:.1f} % of the last {total} answers are one and the same class, which is right for "
+                    f"{100 * top / total:.1f} % of the last {total} answers are one and the same class, "
+                    "which is right for "
                     f"{100 * most / wanted:.1f} % of the rows."
                 )
-                yield Finding("constant-prediction", text, place=None, evidence={"loss": name, "answers": total})
+                yield Finding(
+                    "constant-prediction", text, place=None, evidence={"loss": name, "answers": total}
+                )
                 return
         elif answers.said_spreads and answers.looks >= 8:
-            said, wanted = float(np.median(list(answers.said_spreads))), float(np.median(answers.wanted_spreads))
+            said = float(np.median(list(answers.said_spreads)))
+            wanted = float(np.median(answers.wanted_spreads))
             if wanted > 0 and said < 0.01 * wanted:
                 text = f"The answers of a batch spread by {said:.2g}, the targets by {wanted:.2g}."
                 yield Finding("constant-prediction", text, place=None, evidence={"loss": name})
@@ -311,7 +362,7 @@ def last_resort(case: Case) -> Iterator[Finding]:
 
 
 RULES = [
-    script_error, no_grad, detached_loss, stale, missing_backward, missing_step, missing_zero_grad, bad_clip, lone_rows, modes,
-    states, graphs, left_out, frozen,
+    script_error, no_grad, detached_loss, stale, missing_backward, missing_step, missing_zero_grad, bad_clip,
+    lone_rows, modes, states, graphs, left_out, frozen,
 ]  # fmt: skip
 LATER = [last_resort]

@@ -19,12 +19,15 @@ def probabilities(case: Case) -> Iterator[Finding]:
             text = f"{name} was given values between 0 and 1 from a sigmoid in {given} of {site.looks} looks."
             yield Finding("sigmoid-before-bce-with-logits", text, place=place)
         else:
-            text = f"{name} was given rows that lie between 0 and 1 and add up to 1 in {given} of {site.looks} looks."
+            text = (
+                f"{name} was given rows that lie between 0 and 1 and add up to 1 in {given} of {site.looks} "
+                "looks."
+            )
             yield Finding("softmax-before-cross-entropy", text, place=place)
 
 
 def axes(case: Case) -> Iterator[Finding]:
-    for (place, made), (count, what, shape, least) in case.log.axes.items():
+    for (place, made), (count, what, shape) in case.log.axes.items():
         if count >= 3:
             text = f"The values of shape {tuple(shape)} add up to one along {what}, in {count} looks."
             yield Finding("softmax-wrong-dim", text, place=made or place)

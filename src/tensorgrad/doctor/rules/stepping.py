@@ -10,8 +10,8 @@ from tensorgrad.doctor.recording import Layer
 from tensorgrad.doctor.rules import Case, Finding, median
 
 IDLE = (
-    "missing-backward", "missing-step", "backward-inside-no-grad", "detached-loss", "missing-zero-grad", "bad-clip",
-    "nan-in-data", "nan-birth", "stale-parameter",
+    "missing-backward", "missing-step", "backward-inside-no-grad", "detached-loss", "missing-zero-grad",
+    "bad-clip", "nan-in-data", "nan-birth", "stale-parameter",
 )  # fmt: skip
 
 
@@ -29,12 +29,19 @@ def clipped(case: Case) -> Iterator[Finding]:
         if len(optimizer.clips) >= 5 and left < 1e-3:
             calls = {each: count for each, (count, _) in case.log.clip_calls.items()} or case.log.grad_writes
             place = max(calls, key=lambda each: calls[each], default=None)
-            text = f"Between backward() and step() the gradient shrank to {left:.2g} of its norm, in the middle of the looks."
-            yield Finding("clipped-to-nothing", text, place=place or optimizer.step_place, evidence={"left": left})
+            text = (
+                f"Between backward() and step() the gradient shrank to {left:.2g} of its norm, in the middle "
+                "of the looks."
+            )
+            yield Finding(
+                "clipped-to-nothing", text, place=place or optimizer.step_place, evidence={"left": left}
+            )
 
 
 def decayed(case: Case) -> Iterator[Finding]:
-    """A decay that alone would divide the weights by e^3 within the run, and pulls a fifth as hard as the loss or harder."""
+    """A decay that alone would divide the weights by e^3 within the run, and pulls a fifth as hard as the
+    loss or harder.
+    """
     if case.found(*IDLE):
         return
     for optimizer in case.stepping:
@@ -44,11 +51,13 @@ def decayed(case: Case) -> Iterator[Finding]:
         first = sum(each.norms[0] for each in weights if each.norms)
         last = sum(each.norms[-1] for each in weights if each.norms)
         pull = max(median(optimizer.decays[:30]), median(optimizer.decays))
-        if (pull >= 0.2 and optimizer.folds >= 3 and case.trend.fell < 0.8) or (pull >= 0.5 and optimizer.folds >= 1):
+        long = pull >= 0.2 and optimizer.folds >= 3 and case.trend.fell < 0.8
+        if long or (pull >= 0.5 and optimizer.folds >= 1):
             if last > first:
                 continue
             text = (
-                f"Weight decay {optimizer.decay:g} pulls {pull:.2g} times as hard as the gradient, and the weights' norm went "
+                f"Weight decay {optimizer.decay:g} pulls {pull:.2g} times as hard as the gradient, and the "
+                "weights' norm went "
                 f"from {first:.3g} to {last:.3g}."
             )
             yield Finding("weight-decay-too-strong", text, place=optimizer.made, evidence={"pull": pull})
@@ -65,7 +74,9 @@ def step_size(layers: list[Layer], part: slice) -> float:
 
 
 def too_high(case: Case) -> Iterator[Finding]:
-    """Steps of a tenth of the weights and more, and a loss that does not fall; or one that is summed, and does the same."""
+    """Steps of a tenth of the weights and more, and a loss that does not fall; or one that is summed, and
+    does the same.
+    """
     if case.found(*IDLE, "lr-zero", "weight-decay-too-strong", "symmetric-init"):
         return
     weights = [each for each in case.weights if len(each.ratios) >= 2]
@@ -81,7 +92,10 @@ def too_high(case: Case) -> Iterator[Finding]:
     wild = whole > 0.5 and went.noise > 0.3 * abs(went.last)
     if not ((failed and (whole > 0.1 or early > 0.3 or peak > 1.0)) or wild):
         return
-    seen = f"A step changes a weight by {early:.2g} of its size at first and {whole:.2g} in the middle, and the loss goes "
+    seen = (
+        f"A step changes a weight by {early:.2g} of its size at first and {whole:.2g} in the middle, and the "
+        "loss goes "
+    )
     seen += f"from {went.begin:.3g} to {went.last:.3g}"
     optimizer = case.maker(*weights)
     if site.looks and site.summed >= 0.5 * site.looks:
@@ -95,9 +109,10 @@ def too_high(case: Case) -> Iterator[Finding]:
 
 def too_low(case: Case) -> Iterator[Finding]:
     """All steps together move no weight by a thousandth, and the loss stays."""
-    if case.found(*IDLE, "lr-zero", "clipped-to-nothing", "vanishing-gradient", "dead-relu", "symmetric-init"):
+    if case.found(*IDLE):
         return
-    weights = [each for each in case.weights if each.ratios and each.requires_grad and each.number in case.in_optimizers]
+    inside = case.in_optimizers
+    weights = [each for each in case.weights if each.ratios and each.requires_grad and each.number in inside]
     if not weights or case.log.steps < 50:
         return
     moved = max(each.moved for each in weights)
@@ -106,7 +121,8 @@ def too_low(case: Case) -> Iterator[Finding]:
     if moved < 2e-3 and pushed and case.trend.drift < 0.05 and np.isfinite(case.trend.last):
         optimizer = case.maker(*weights)
         text = (
-            f"In {case.log.steps} steps no weight moved by more than {moved:.2g} of its size (a step: {step:.2g}), and the loss "
+            f"In {case.log.steps} steps no weight moved by more than {moved:.2g} of its size (a step: "
+            f"{step:.2g}), and the loss "
             f"went from {case.trend.first:.4g} to {case.trend.last:.4g}."
         )
         place = optimizer.made or optimizer.step_place if optimizer else None
