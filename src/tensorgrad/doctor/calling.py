@@ -12,7 +12,7 @@ import numpy as np
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
-from tensorgrad.doctor import arrays
+from tensorgrad.doctor import arrays, measures
 from tensorgrad.doctor.knowing import Knowing
 from tensorgrad.doctor.places import Place, user_place
 from tensorgrad.nn.modules.batchnorm import _BatchNorm
@@ -35,6 +35,8 @@ class Calls(Knowing):
         def switched(module, mode=True):
             if not self.train_depth:
                 self.wake()
+            if not self.train_depth and mode and not module.training and self.log.steps:
+                self.switched_on = True
             if not self.train_depth and (module.training is not mode or id(module) not in self.log.modes):
                 place = user_place(sys._getframe(1))
                 for each in module.modules():
@@ -115,7 +117,7 @@ class Calls(Knowing):
         return {
             "model": id(module), "training": any(each.training for each in some), "dependent": bool(some),
             "grad": tg.is_grad_enabled(), "place": place, "modes": self.log.modes.get(id(module)),
-            "kinds": sorted({type(each).__name__ for each in some}),
+            "kinds": sorted({type(each).__name__ for each in some}), "switched": self.switched_on,
         }  # fmt: skip
 
     def _after_module(self, module: Any, args: tuple, output: Any) -> None:
@@ -133,6 +135,8 @@ class Calls(Knowing):
                 values = arrays.some(values)
                 with np.errstate(all="ignore"):
                     rows.append((self.log.steps, float(values.mean()), float(values.std())))
+                    if values.ndim == 2 and min(values.shape) > 1 and len(rows) % 8 == 1:
+                        self.log.ranks.setdefault(name, []).append(measures.effective_rank(values[:64, :64]))
             self.spent += time.perf_counter() - began
 
     def _glance(self, module: Any, args: tuple) -> None:
@@ -160,8 +164,6 @@ class Calls(Knowing):
             if used and self.log.steps:
                 entry = self.log.eval_steps.setdefault(call["model"], [0, 0, None, None, call["kinds"]])
                 entry[1] += 1
-                if call["place"] is not None:
-                    self.used_lines.add(call["place"])
                 if not call["training"]:
                     entry[0] += 1
                     entry[2] = call["modes"]
@@ -170,6 +172,6 @@ class Calls(Knowing):
                 place = call["place"]
                 if place is not None and (not call["grad"] or self.walks_here == 0 or known):
                     entry = self.log.train_evals.setdefault(place, [0, 0, call["kinds"], 0])
-                    entry[0] += call["training"]
+                    entry[0] += call["training"] and not call["switched"]
                     entry[1] += 1
                     entry[3] += known or not call["grad"] or ended

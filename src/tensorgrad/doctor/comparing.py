@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tensorgrad.doctor import arrays, measures
+from tensorgrad.doctor.records import Record
 
 if TYPE_CHECKING:
-    from tensorgrad.doctor.listening import Ear, Record
+    from tensorgrad.doctor.listening import Ear
 
 CLASSES = {"cross_entropy", "nll_loss"}
 BINARY = {"binary_cross_entropy", "binary_cross_entropy_with_logits"}
@@ -60,24 +61,24 @@ def look(ear: Ear, record: Record, out: Any, inputs: list, made: list) -> None:
     if name not in LOSSES:
         if name != "sub" and name != "rsub":
             return
-        if not isinstance(source, _record_type()) or said.shape != target.shape or not said.shape:
+        if not isinstance(source, Record) or said.shape != target.shape or not said.shape:
             return
         if isinstance(made[wanted], int) or said.shape[0] != ear.rows or not source.calls:
             return
     said_values, wanted_values = arrays.view(said), arrays.view(target)
     if said_values is None or wanted_values is None or not said_values.size:
         return
-    if isinstance(source, _record_type()):
+    if isinstance(source, Record):
         _check_given(ear, record, said_values, wanted_values, source)
     if name in LOSSES and out.shape == ():
         _check_sum(ear, record, out, said_values, wanted_values)
     _note_answers(ear, record, said_values, wanted_values)
 
 
-def _record_type() -> type:
-    from tensorgrad.doctor.listening import Record
-
-    return Record
+def _earlier(record: Record) -> Record | None:
+    """What an op's first operand came from."""
+    first = record.inputs[0] if record.inputs else None
+    return first if isinstance(first, Record) else None
 
 
 def _sides(made: list) -> tuple[int | None, int]:
@@ -122,10 +123,8 @@ def _check_given(ear, record, said, wanted, source) -> None:
             with np.errstate(all="ignore"):
                 if not np.allclose(np.exp(said).sum(1), 1.0, atol=1e-2):
                     maker = source
-                    while maker.squash and maker.name != "log_softmax" and maker.inputs:
-                        maker = maker.inputs[0] if isinstance(maker.inputs[0], type(source)) else source
-                        if maker is source:
-                            break
+                    while maker.name != "log_softmax" and (earlier := _earlier(maker)) is not None:
+                        maker = earlier
                     ear.log.saw_axis(maker.place, None, "another axis than the classes", maker.shape)
     elif name == "binary_cross_entropy_with_logits":
         site = ear.log.loss(record.place, name)

@@ -43,21 +43,21 @@ class Knowing:
         self.handles: list[Any] = []
         self.module_handles: list[Any] = []
         self.glance_handle: Any = None
+        self.old_detach: Any = None
         self.patched: list[tuple[Any, str, Any]] = []
         self.before_step: dict[int, np.ndarray] = {}
         self.calls: list[dict[str, Any]] = []  # of models, in this span
         self.used_calls = 0
-        self.used_lines: set[Place] = set()
         self.mode_layers: dict[int, tuple[Any, list]] = {}
         self.roots: deque = deque(maxlen=KEPT)
         self.walk_norms: dict[int, float] = {}
         self.clip_open: list[Place] = []
         self.birth_at_step: Any = None
-        self.depth = 0
         self.inside = 0
         self.last_site: WalkSite | None = None
         self.cached: dict[int, tuple[Any, list]] = {}
         self.train_depth = 0
+        self.switched_on = False  # whether training mode was switched on since the last step
         self.memory = 0  # bytes in tensors, the most of the first steps
         self.extra_looks = 0
 

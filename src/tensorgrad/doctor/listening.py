@@ -16,6 +16,7 @@ from tensorgrad.core import is_grad_enabled
 from tensorgrad.doctor import arrays, comparing
 from tensorgrad.doctor.places import Place, user_place
 from tensorgrad.doctor.recording import Birth, Log, Site
+from tensorgrad.doctor.records import Record
 
 RELUS = {"relu", "relu_", "relu6", "relu6_", "threshold", "threshold_"}
 SQUASHES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "tanh_": (-1.0, 1.0), "sigmoid_": (0.0, 1.0)}
@@ -37,31 +38,6 @@ AFFINE = SAME_VALUES | PRODUCTS | DROPOUTS | {
 FIRST = PRODUCTS | RECURRENT | NORMS | {"embedding", "embedding_bag"}  # what data may go into
 GIVEN = {"masked_fill", "masked_fill_", "full", "full_like", "where", "__setitem__"}  # infinities are meant
 SUMS = {"add", "add_", "sum", "stack"}
-
-
-class Record:
-    """What is known of a tensor that an op made: how it came about, in numbers."""
-
-    __slots__ = (
-        "axis", "bent", "calls", "cuts", "exped", "graded", "inputs", "linear", "name", "params", "place",
-        "shape", "squash", "summed", "sums",
-    )  # fmt: skip
-
-    name: str
-    shape: tuple
-    place: Place | None
-    inputs: tuple
-    params: int  # a bit for each parameter that it depends on
-    calls: int  # a bit for each call of a model that it came out of
-    linear: int  # the product from which only affine ops lead here, or -1
-    bent: bool
-    graded: bool
-    axis: int | None  # of a softmax: along which its values add up to one
-    squash: str  # the softmax or sigmoid whose values these are
-    exped: int  # how many ops ago there was an exponential
-    summed: int  # how many elements were summed into this, undivided
-    sums: frozenset  # the lines that added it up, bit by bit
-    cuts: Place | None  # where it was detached
 
 
 class Ear:
@@ -325,7 +301,6 @@ class Ear:
                 low, high = SQUASHES[name]
                 site = self.site(record, "squash")
                 site.saw_squash(values, low, high)
-                site.last = name.startswith("sigmoid")
                 record.squash = name.strip("_")
         elif name in SOFTMAXES:
             values = arrays.view(out)

@@ -4,12 +4,13 @@ inputs.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 
-class Trend(NamedTuple):
+@dataclass(frozen=True)
+class Trend:
     """How a loss went: at the very first step, at first, at last and at best (medians), and how it jumps at
     last.
     """

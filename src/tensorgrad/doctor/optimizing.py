@@ -127,6 +127,7 @@ class Steps(Knowing):
 
     def _see_step(self, optimizer: Any, log: OptimizerLog) -> None:
         self.clip_open = []
+        self.switched_on = False
         groups = optimizer.param_groups
         rates = [float(group.get("lr", 0.0)) for group in groups]
         log.zero_rates += not any(rates)

@@ -149,8 +149,10 @@ def _losses(report: Report) -> str:
     return "\n".join(parts) or "<p>No loss went backward.</p>"
 
 
-TITLES = (("mean", "mean"), ("spread", "spread"), ("asleep", "asleep"), ("gradient", "gradient"),
-          ("signal", "signal to noise"), ("step", "step by weight"))  # fmt: skip
+TITLES = (
+    ("mean", "mean"), ("spread", "spread"), ("rank", "rank"), ("asleep", "asleep"), ("gradient", "gradient"),
+    ("signal", "signal to noise"), ("step", "step by weight"),
+)  # fmt: skip
 
 
 def _table(report: Report) -> str:
@@ -166,9 +168,8 @@ def _table(report: Report) -> str:
     )
     return (
         '<div class="wide" tabindex="0" role="region" aria-label="Figures by layer"><table>'
-        "<caption>The middle of all looks: mean and spread of what came out, share of units asleep, norm of "
-        "the "
-        "gradient, its signal to noise, and the size of a step by the size of the weights</caption>"
+        "<caption>The middle of all looks: mean, spread and rank of what came out, share of units asleep, "
+        "norm of the gradient, its signal to noise, size of a step by the size of the weights</caption>"
         f'<thead><tr><th scope="col">layer</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 

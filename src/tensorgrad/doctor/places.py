@@ -54,7 +54,7 @@ def user_place(frame: FrameType | None = None) -> Place | None:
         file = frame.f_code.co_filename
         if _users.get(file) or (file not in _users and is_users(file)):
             return Place(file, frame.f_lineno)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 

@@ -32,13 +32,10 @@ class Site:
         self.kind, self.op, self.module, self.weight = kind, op, module, weight
         self.place, self.made = place, made
         self.looks = 0
-        self.awake: np.ndarray | None = None
         self.recent: deque[np.ndarray] = deque(maxlen=WINDOW)
         self.shares: list[float] = []  # of the units asleep, of the values saturated or dropped
         self.sizes: list[float] = []
-        self.last = False
         self.units = 0
-        self.feeds_loss = False
 
     def saw_relu(self, values: np.ndarray) -> None:
         """Which units fired for some row of this batch. Of images the channels are the units."""
@@ -46,12 +43,8 @@ class Site:
         axis = 1 if values.ndim in (4, 5) else values.ndim - 1
         if values.ndim == 0:
             return
-        fired = (values > 0).any(tuple(d for d in range(values.ndim) if d != axis))
+        fired = np.asarray((values > 0).any(tuple(d for d in range(values.ndim) if d != axis)))
         self.units = fired.size
-        if self.awake is None or self.awake.shape != fired.shape:
-            self.awake = fired.copy()
-        else:
-            self.awake |= fired
         self.recent.append(fired)
         self.shares.append(1.0 - float(fired.mean()))
 
@@ -103,13 +96,12 @@ class Layer:
         self.moved = 0.0
         self.same_rows = 0  # how many looks in a row found its rows alike
         self.row_looks = 0
-        self.unique_rows = -1
         self.had_grad = False
         self.reached = False  # whether it stood at an end of a loss's graph
         self.used = 0  # in how many looks an op read it
         self.cut_at: Place | None = None
+        self.mixed = False  # whether weights that learn come before or behind it
         self.count = int(np.prod(shape)) if shape else 1
-        self.version = -1
         self.changed = False
 
     @property
@@ -239,7 +231,6 @@ class Log:
         self.births: list[tuple[int, Birth]] = []
         self.first_bad: tuple[int, str] | None = None
         self.data_bad = False
-        self.data_bad_place: Place | None = None
         self.broadcasts: dict[tuple, list[int]] = {}
         self.axes: dict[tuple, list] = {}
         self.loss_sites: dict[tuple, LossSite] = {}
@@ -249,6 +240,7 @@ class Log:
         self.columns: dict[Place | None, list] = {}
         self.constant_looks = [0, 0]  # looks whose rows were all alike, looks
         self.lone_looks = 0  # looks at a single row
+        self.lone_targets: set[bytes] = set()
         self.constant_place: Place | None = None
         self.first_rows: set[int] = set()
         self.eval_steps: dict[int, list] = {}
@@ -261,10 +253,9 @@ class Log:
         self.loaders: list[tuple[Place | None, bool]] = []
         self.modes: dict[int, Place | None] = {}
         self.error: tuple | None = None
-        self.first_step_norm = 0.0
-        self.table: dict[str, list] = {}
+        self.table: dict[str, list] = {}  # of each module: step, mean and spread of what came out
+        self.ranks: dict[str, list[float]] = {}  # how many directions of its rows were used
         self.depth: list[int] = []
-        self.after_nan = 0
 
     def loss(self, place: Place | None, name: str) -> LossSite:
         return self.loss_sites.setdefault((place, name), LossSite())

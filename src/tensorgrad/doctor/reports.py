@@ -59,7 +59,8 @@ class Report:
         found: dict[str, dict[str, Any]] = {}
         for name, seen in self.log.table.items():
             means, spreads = [each[1] for each in seen], [each[2] for each in seen]
-            found[name] = {"mean": _middle(means), "spread": _middle(spreads)}
+            ranks = self.log.ranks.get(name, [])
+            found[name] = {"mean": _middle(means), "spread": _middle(spreads), "rank": _middle(ranks)}
         for layer in self.log.layers:
             name = _module_of(layer.name)
             if name in found and layer.grads:
@@ -81,8 +82,8 @@ class Report:
         lines = [f"{log.steps} steps, {log.walks} backward passes, {log.looks} steps looked at closely"]
         if not rows:
             return lines
-        titles = ["layer", "mean", "spread", "asleep", "gradient", "signal/noise", "step/weight"]
-        keys = ["mean", "spread", "asleep", "gradient", "signal", "step"]
+        titles = ["layer", "mean", "spread", "rank", "asleep", "gradient", "signal/noise", "step/weight"]
+        keys = ["mean", "spread", "rank", "asleep", "gradient", "signal", "step"]
         cells = [[row["layer"], *(_short(row.get(key), key == "asleep") for key in keys)] for row in rows]
         widths = [max(len(line[i]) for line in [titles, *cells]) for i in range(len(titles))]
         for line in [titles, *cells]:

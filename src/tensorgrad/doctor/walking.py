@@ -18,9 +18,9 @@ import numpy as np
 import tensorgrad as tg
 from tensorgrad.doctor import arrays
 from tensorgrad.doctor.knowing import Knowing
-from tensorgrad.doctor.listening import Record
 from tensorgrad.doctor.places import Place, collecting_lines, user_place
 from tensorgrad.doctor.recording import WalkSite
+from tensorgrad.doctor.records import Record
 from tensorgrad.nn.parameter import Parameter
 
 

@@ -18,6 +18,7 @@ from tensorgrad._kernels import listen, unlisten
 from tensorgrad.core import Tensor, _core, modes
 from tensorgrad.data.loading import DataLoader
 from tensorgrad.doctor.calling import Calls
+from tensorgrad.doctor.listening import PRODUCTS
 from tensorgrad.doctor.optimizing import Steps
 from tensorgrad.doctor.walking import Walks
 from tensorgrad.nn.modules import module as modules
@@ -213,6 +214,22 @@ class Watcher(Calls, Walks, Steps):
 
     # ---- the end of a look
 
+    def _note_use(self) -> None:
+        """Which parameters the ops of this look read, and whether some of them learn and others do not."""
+        layers = self.log.layers
+        read = 0
+        for record in self.ear.order:
+            read |= record.params
+        still = sum(1 << each.number for each in layers if read >> each.number & 1 and not each.requires_grad)
+        for layer in layers:
+            layer.used += read >> layer.number & 1
+        if not still or still == read:
+            return
+        for record in self.ear.order:
+            if record.name in PRODUCTS and record.params & still and record.params & ~still:
+                for layer in layers:
+                    layer.mixed = layer.mixed or bool((record.params & still) >> layer.number & 1)
+
     def finish_span(self, ended: bool = False) -> None:
         """Writes into the log what a look gave as a whole."""
         log, ear = self.log, self.ear
@@ -239,12 +256,7 @@ class Watcher(Calls, Walks, Steps):
             if not (self.walks_here or self.stepped):
                 return
             log.looks += 1
-            for record in ear.order:
-                for layer in log.layers:
-                    if record.params >> layer.number & 1:
-                        layer.used += 1
-                if len(log.depth) < 400 and len(ear.order) > 400:
-                    break
+            self._note_use()
             if log.sizes:
                 if len(log.size_rows) < 400:
                     log.size_rows.append(log.sizes)
@@ -255,6 +267,7 @@ class Watcher(Calls, Walks, Steps):
                     log.constant_looks[0] += all(ear.constant)
                 else:
                     log.lone_looks += 1
+                    log.lone_targets.update(each.values.tobytes() for each in ear.targets)
                     log.first_rows.add(hash(tuple(ear.first_rows)))
                 log.constant_place = ear.data_place
             if ear.targets and self.last_site is not None:

@@ -43,7 +43,7 @@ def birth_finding(birth: Birth, what: str) -> Finding:
 
 def constant_input(case: Case) -> Iterator[Finding]:
     same, looks = case.log.constant_looks
-    alone = case.log.lone_looks == looks >= 8 and len(case.log.first_rows) == 1
+    alone = case.log.lone_looks == looks >= 8 and len(case.log.first_rows) == 1 < len(case.log.lone_targets)
     if looks >= 3 and same >= 0.95 * looks or alone:
         text = f"In {same or looks} of {looks} looks every row that went into the first layer was the same."
         yield Finding("constant-input", text, place=case.log.constant_place, evidence={"looks": looks})

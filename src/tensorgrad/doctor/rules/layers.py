@@ -91,10 +91,11 @@ def growth(case: Case) -> Iterator[Finding]:
     log = case.log
     rows = [row for row in log.size_rows[:3] if len(row) > 2]
     factor = 0.0
+    given = max((float(np.sqrt(kept[1][0].mean())) for kept in log.columns.values()), default=0.0)
     for row in rows:
         sizes = np.array(row)
         with np.errstate(all="ignore"):
-            grown = float(np.nanmax(sizes) / max(sizes[0], 1e-30))
+            grown = float(np.nanmax(sizes) / max(sizes[0], given, 0.1))
         factor = max(factor, grown if np.isfinite(sizes).all() else np.inf)
     site = case.main
     back = median(site.growths[:3]) if site is not None and site.growths else 0.0
@@ -163,7 +164,7 @@ def squashed(case: Case) -> Iterator[Finding]:
         if site.kind != "squash" or site.looks < 5:
             continue
         weight = source(case, site)
-        if weight is None or (weight.shape and weight.shape[0] == 1) or site.feeds_loss:
+        if weight is None or (weight.shape and weight.shape[0] == 1):
             continue
         early, late = median(site.shares[:10]), median(site.shares[-10:])
         hidden = any(one == site.weight for one, _ in case.log.pairs) or not is_last(case, weight)

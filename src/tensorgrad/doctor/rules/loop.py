@@ -300,7 +300,7 @@ def frozen(case: Case) -> Iterator[Finding]:
         and not each.had_grad and each.number not in moving and each.moved == 0
     ]  # fmt: skip
     inside = [each for each in fresh if any(each.number in optimizer.numbers for optimizer in case.stepping)]
-    some = inside or [each for each in fresh if each.in_tree and case_shares_root(each, log.layers)]
+    some = inside or [each for each in fresh if each.mixed]
     some = [each for each in some if each.is_weight] or some
     if not some:
         return
@@ -316,12 +316,6 @@ def frozen(case: Case) -> Iterator[Finding]:
         "that)."
     )
     yield Finding("frozen", text, module=one.name, place=place)
-
-
-def case_shares_root(layer: Layer, layers: list[Layer]) -> bool:
-    """Whether the model that has a frozen layer is one that is trained."""
-    inside = [each for each in layers if each.in_tree and each.grads and "." in each.name]
-    return bool(inside) and "." in layer.name
 
 
 def last_resort(case: Case) -> Iterator[Finding]:
@@ -341,8 +335,8 @@ def last_resort(case: Case) -> Iterator[Finding]:
             top = max(counts.values())
             wanted = sum(answers.wanted.values())
             most = max(answers.wanted.values())
-            same = top / total >= 0.985 and most / wanted < 0.995
-            if varied >= len(late) / 4 and same and total >= 100:
+            others, rare = 1 - top / total, 1 - most / wanted
+            if varied >= len(late) / 4 and others <= min(0.03, 0.3 * rare) and rare * total >= 10:
                 text = (
                     f"{100 * top / total:.1f} % of the last {total} answers are one and the same class, "
                     "which is right for "
