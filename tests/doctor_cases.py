@@ -38,7 +38,8 @@ CASES = {
     ),
     "vanishing-gradient": (
         VALUES + "layers = [nn.Linear(4, 16)]\nfor _ in range(9):\n    layers += [@, nn.Linear(16, 16)]\n"
-        "net = nn.Sequential(*layers, nn.Linear(16, 1))\n" + ADAM.replace("0.01", "0.001") + FIT,
+        "net = nn.Sequential(*layers, nn.Linear(16, 1))\n"
+        + ADAM.replace("0.01", "0.003") + FIT.replace("range(8)", "range(16)"),
         "nn.Sigmoid()", "nn.LeakyReLU(0.5)",
     ),
     "exploding-gradient": (

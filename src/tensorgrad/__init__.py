@@ -58,7 +58,8 @@ _LAZY = {
         name: f"tensorgrad.{name}"
         for name in (
             "accelerator", "amp", "autograd", "backends", "cuda", "data", "datasets", "distributions",
-            "doctor", "func", "io", "linalg", "nn", "optim", "profiler", "random", "special", "testing", "utils",
+            "doctor", "func", "io", "linalg", "nn", "optim", "profiler", "random", "special", "testing",
+            "utils",
         )  # fmt: skip
     },
     "save": "tensorgrad.io:save",

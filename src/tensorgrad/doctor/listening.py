@@ -408,7 +408,7 @@ class Ear:
         if values is None or arrays.is_finite(values):
             return
         if not self.inputs_finite(event):
-            if np.isnan(values).any() and not any(isinstance(each, Record) for each in record.inputs):
+            if np.isnan(values).any() and self.data_not_finite(record, inputs):
                 self.birth = Birth("", record.place, False, "")  # there before the look began
             return
         if event.name in GIVEN:
@@ -420,6 +420,15 @@ class Ear:
             self.log.infinity = birth
         if self.setting_up and not record.params:
             self.log.early_births.append(birth)
+
+    def data_not_finite(self, record: Record, inputs: list) -> bool:
+        """Whether it is the data of an op that are not finite, and no parameter nor what an op gave."""
+        for each, maker in zip(inputs, record.inputs):
+            if maker is None and arrays.type_of(each) in arrays.FLOATS:
+                values = arrays.view(each)
+                if values is not None and not arrays.is_finite(values):
+                    return True
+        return False
 
     def chain(self, record: Record, out: Any, inputs: list) -> None:
         """A sum that goes on from step to step, with its graph."""

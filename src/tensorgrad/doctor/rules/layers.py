@@ -95,8 +95,8 @@ def growth(case: Case) -> Iterator[Finding]:
     for row in rows:
         sizes = np.array(row)
         with np.errstate(all="ignore"):
-            grown = float(np.nanmax(sizes) / max(sizes[0], given, 0.1))
-        factor = max(factor, grown if np.isfinite(sizes).all() else np.inf)
+            grown = float(sizes.max() / max(sizes[0], given, 0.1))
+        factor = max(factor, grown if np.isfinite(grown) else np.inf)
     site = case.main
     back = median(site.growths[:3]) if site is not None and site.growths else 0.0
     if not (factor > 1000 or back > 1e6):

@@ -320,7 +320,7 @@ def frozen(case: Case) -> Iterator[Finding]:
 
 def last_resort(case: Case) -> Iterator[Finding]:
     """One answer for all rows, where nothing else explains it."""
-    if case.alarmed:
+    if case.alarmed or case.log.steps < 100:
         return
     for (_, name), answers in case.log.answer_sites.items():
         if answers.guesses and answers.looks >= 8:
