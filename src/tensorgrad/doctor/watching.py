@@ -32,7 +32,7 @@ from tensorgrad.optim.optimizer import (
 
 EVENT_COST = 4e-6  # seconds that the engine takes to tell an event
 LOOKS = 0.3  # what close looks may cost by what the run itself takes
-ALL = 0.4 # and all that the doctor does
+NOTES = 0.15  # and what is noted of all other steps
 
 
 class Watcher(Calls, Walks, Steps):
@@ -134,9 +134,9 @@ class Watcher(Calls, Walks, Steps):
         return self.spent < self.free + LOOKS * max(0.0, run)
 
     def may_note(self) -> bool:
-        """Whether noting a step in passing is within what the doctor may cost."""
-        cost = self.spent + self.passing
-        return cost < self.free + ALL * max(0.0, time.perf_counter() - self.since - cost)
+        """Whether noting a step in passing is within what notes may cost."""
+        run = time.perf_counter() - self.since - self.spent - self.passing
+        return self.passing < self.free + NOTES * max(0.0, run)
 
     def wake(self) -> None:
         """Something happens that is seldom in training steps: the next call of a model is noted though
