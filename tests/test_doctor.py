@@ -136,11 +136,10 @@ def test_a_run_takes_less_than_twice_as_long():
     def took(watched):
         began = time.process_time()
         with watch(model, optimizer) if watched else contextlib.nullcontext():
-            train(model, optimizer, 20000)
+            train(model, optimizer, 30000)
         return time.process_time() - began
 
-    ratio = min(took(True) / took(False) for _ in range(3))
-    assert ratio < 2.2
+    assert any(took(True) < 2 * took(False) for _ in range(3))  # others use the machine too
 
 
 def test_measures():
