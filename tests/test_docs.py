@@ -86,7 +86,7 @@ def test_a_wrong_example_would_be_noticed():
         run("wrong", ">>> tg.tensor(1) + 1\ntensor(3)\n")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/doctor.md"])
 def test_python_on_the_page_runs(page):
     parts = (ROOT / page).read_text(encoding="utf-8").split("```")[1::2]
     examples = [part.removeprefix("python\n") for part in parts if part.startswith("python\n>>>")]

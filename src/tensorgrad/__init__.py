@@ -59,8 +59,8 @@ _LAZY = {
         name: f"tensorgrad.{name}"
         for name in (
             "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "data", "datasets",
-            "distributed", "distributions", "func", "io", "jit", "linalg", "multiprocessing", "nn", "optim",
-            "plain", "porting", "profiler", "random", "special", "testing", "utils",
+            "distributed", "distributions", "doctor", "func", "io", "jit", "linalg", "multiprocessing", "nn",
+            "optim", "plain", "porting", "profiler", "random", "special", "testing", "utils",
         )  # fmt: skip
     },
     "save": "tensorgrad.io:save",

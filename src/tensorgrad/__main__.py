@@ -50,6 +50,21 @@ def score_digits(args: argparse.Namespace) -> None:
     digits.score_file(args.path)
 
 
+def doctor(args: argparse.Namespace) -> int:
+    from tensorgrad.doctor import run_script
+
+    while len(args.arguments) > 1 and args.arguments[0] in ("--json", "--html"):  # ours behind the script too
+        option, path, *args.arguments = args.arguments
+        setattr(args, option[2:], writable_path(path))
+    report = run_script(args.script, args.arguments)
+    print(report)
+    if args.json is not None:
+        report.write_json(args.json)
+    if args.html is not None:
+        report.write_html(args.html)
+    return 0 if report.ok else 3
+
+
 def info(args: argparse.Namespace) -> None:
     from tensorgrad import _kernels
 
@@ -117,6 +132,15 @@ def parser() -> argparse.ArgumentParser:
     program.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="for the program")
     program.set_defaults(run=run_program)
 
+    text = "run a training script and say why it does not learn"
+    told = "Exit codes: 0 no error among the findings, 3 there is one, 1 and 2 as elsewhere."
+    watched = commands.add_parser("doctor", help=text, description=text.capitalize() + ".", epilog=told)
+    watched.add_argument("--json", type=writable_path, metavar="FILE", help="write the findings into a file")
+    watched.add_argument("--html", type=writable_path, metavar="FILE", help="write a page to look at")
+    watched.add_argument("script", metavar="SCRIPT", help="the script, run unchanged")
+    watched.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="its own arguments")
+    watched.set_defaults(run=doctor)
+
     text = "print versions, CPU level, threads and backend"
     facts = commands.add_parser("info", help=text, description=text.capitalize() + ".", epilog=EPILOG)
     facts.set_defaults(run=info)
@@ -129,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
         args.run(args)  # what goes wrong in there is told as Python tells it
         return 0
     try:
-        args.run(args)
+        code = args.run(args)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
@@ -142,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
             sentence = f"{error.filename}: {error.strerror}"
         print(f"tensorgrad: {sentence}", file=sys.stderr)
         return 1
-    return 0
+    return code or 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,218 @@
+"""The report as one page that needs nothing else: findings, the loss, charts by layer, the source with
+marked lines.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tensorgrad.doctor.rules import Finding
+
+if TYPE_CHECKING:
+    from tensorgrad.doctor.reports import Report
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 200, 62, 26
+POINTS = 300  # of a curve; more would only be drawn on top of each other
+STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #8c959f; --mark: #fff1c2;
+  --curve: #0550ae;  --error: #b42318; --warning: #8a5a00; --info: #0550ae; --soft: #f3f5f7 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #12161b; --line: #7d8590;
+  --mark: #4a3b00;
+  --curve: #79c0ff; --error: #ff938a; --warning: #e3b341; --info: #79c0ff; --soft: #1c222a } }
+* { box-sizing: border-box }
+body { margin: 0 auto; max-width: 62rem; padding: 1rem; color: var(--ink); background: var(--paper);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
+h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem; margin: 0 }
+a { color: var(--curve) } :focus-visible { outline: 3px solid var(--curve); outline-offset: 2px }
+.skip { position: absolute; left: -99rem }
+.skip:focus { left: 1rem; top: 1rem; background: var(--paper); padding: .5rem }
+article { border-left: 5px solid var(--line); background: var(--soft); padding: .7rem 1rem; margin: .8rem 0 }
+article.error { border-color: var(--error) } article.warning { border-color: var(--warning) }
+article.info { border-color: var(--info) }
+.error .kind { color: var(--error) } .warning .kind { color: var(--warning) }
+.info .kind { color: var(--info) }
+.wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
+th:first-child { text-align: left } figure { margin: 1rem 0 } figcaption { font-weight: 600 }
+svg { width: 100%; height: auto; max-width: 40rem; display: block }
+svg text { fill: var(--ink); font-size: 12px }
+.axis { stroke: var(--line); stroke-width: 1 } .curve { fill: none; stroke: var(--curve); stroke-width: 1.8 }
+pre { margin: 0; font: .85rem/1.5 ui-monospace, monospace } pre ol { margin: 0; padding-left: 3.5rem }
+pre li { white-space: pre-wrap; padding-left: .5rem }
+mark { background: var(--mark); color: inherit; display: block }
+"""
+
+
+def page_of(report: Report) -> str:
+    """The page, as HTML."""
+    title = os.path.basename(report.script) if report.script else "a run"
+    counts = [sum(each.severity == kind for each in report.findings) for kind in ("error", "warning", "info")]
+    summary = f"{_many(counts[0], 'error')}, {_many(counts[1], 'warning')}, {_many(counts[2], 'remark')}"
+    log = report.log
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(title)}: {summary}</title><style>{STYLE}</style></head><body>",
+        '<a class="skip" href="#findings">To the findings</a>',
+        f"<header><h1>What the doctor saw of {escape(title)}</h1>",
+        f"<p>{summary}. {log.steps} steps, {log.walks} backward passes, {log.looks} steps looked at "
+        "closely.</p></header>",
+        '<main><section aria-labelledby="findings"><h2 id="findings" tabindex="-1">Findings</h2>',
+        f"{_findings(report)}</section>",
+        f'<section aria-labelledby="loss"><h2 id="loss">Loss</h2>{_losses(report)}</section>',
+        f'<section aria-labelledby="layers"><h2 id="layers">Layers</h2>{_table(report)}',
+        f"{_layers(report)}</section>",
+        f'<section aria-labelledby="source"><h2 id="source">Source</h2>{_sources(report)}',
+        "</section></main></body></html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _anchor(finding: Finding, files: list[str]) -> str:
+    return f"file{files.index(finding.place.file)}-{finding.place.line}" if finding.place else ""
+
+
+def _files(report: Report) -> list[str]:
+    """The files that are shown: those of findings."""
+    return sorted({each.place.file for each in report.findings if each.place is not None})
+
+
+def _findings(report: Report) -> str:
+    files = _files(report)
+    if not report.findings:
+        return "<p>None.</p>"
+    parts = []
+    for each in report.findings:
+        where = ""
+        if each.place is not None:
+            name = f"{escape(os.path.basename(each.place.file))}, line {each.place.line}"
+            where = f' at <a href="#{_anchor(each, files)}">{name}</a>'
+        module = f" ({escape(each.module)})" if each.module else ""
+        parts.append(
+            f'<article class="{each.severity}"><h3><span class="kind">{each.severity}</span> {each.code}'
+            f"{where}{module}</h3><p>{escape(each.message)}</p><p>{escape(each.why)}</p>"
+            f"<p><strong>To do:</strong> {escape(each.remedy)}</p></article>"
+        )
+    return "\n".join(parts)
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    step = max(1, len(points) // POINTS)
+    return points[::step]
+
+
+def chart(title: str, points: list[tuple[float, float]], log: bool = False) -> str:
+    """A curve with its two axes, and a sentence for who cannot see it; nothing where there is no curve."""
+    points = [(x, y) for x, y in points if np.isfinite(y) and (y > 0 or not log)]
+    if len(points) < 2:
+        return ""
+    xs, ys = np.array([x for x, _ in points]), np.array([y for _, y in points], np.float64)
+    said = f"from {ys[0]:.3g} to {ys[-1]:.3g}, lowest {ys.min():.3g}, highest {ys.max():.3g}"
+    heights = np.log10(ys) if log else ys
+    low, high = float(heights.min()), float(heights.max())
+    high = high if high > low else low + 1.0
+    right = float(xs.max()) if xs.max() > xs.min() else float(xs.min()) + 1.0
+    across = LEFT + (xs - xs.min()) / (right - xs.min()) * (WIDTH - LEFT - 10)
+    down = HEIGHT - BOTTOM - (heights - low) / (high - low) * (HEIGHT - BOTTOM - 12)
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in _thinned(list(zip(across.tolist(), down.tolist()))))
+    base = HEIGHT - BOTTOM
+    top, bottom = (f"{10**each:.2g}" if log else f"{each:.3g}" for each in (high, low))
+    scale = ", logarithmic" if log else ""
+    return (
+        f"<figure><figcaption>{escape(title)}{scale}</figcaption>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}: {said}.">'
+        f'<line class="axis" x1="{LEFT}" y1="8" x2="{LEFT}" y2="{base}"/>'
+        f'<line class="axis" x1="{LEFT}" y1="{base}" x2="{WIDTH - 10}" y2="{base}"/>'
+        f'<text x="{LEFT - 6}" y="18" text-anchor="end">{top}</text>'
+        f'<text x="{LEFT - 6}" y="{base}" text-anchor="end">{bottom}</text>'
+        f'<text x="{LEFT}" y="{HEIGHT - 8}">step {xs.min():.0f}</text>'
+        f'<text x="{WIDTH - 10}" y="{HEIGHT - 8}" text-anchor="end">{xs.max():.0f}</text>'
+        f'<polyline class="curve" points="{path}"/></svg></figure>'
+    )
+
+
+def _losses(report: Report) -> str:
+    parts = []
+    for site in report.log.walk_sites.values():
+        where = f"line {site.place.line}" if site.place else "elsewhere"
+        parts.append(chart(f"Loss of backward() at {where}", list(zip(site.steps, site.losses))))
+    return "\n".join(parts) or "<p>No loss went backward.</p>"
+
+
+TITLES = (
+    ("mean", "mean"), ("spread", "spread"), ("rank", "rank"), ("asleep", "asleep"), ("gradient", "gradient"),
+    ("signal", "signal to noise"), ("step", "step by weight"),
+)  # fmt: skip
+
+
+def _table(report: Report) -> str:
+    rows = report.rows()
+    if not rows:
+        return "<p>No layer was seen to learn.</p>"
+    head = "".join(f'<th scope="col">{title}</th>' for _, title in TITLES)
+    body = "".join(
+        f'<tr><th scope="row">{escape(row["layer"])}</th>'
+        + "".join(f"<td>{_cell(row.get(key), key)}</td>" for key, _ in TITLES)
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        '<div class="wide" tabindex="0" role="region" aria-label="Figures by layer"><table>'
+        "<caption>The middle of all looks: mean, spread and rank of what came out, share of units asleep, "
+        "norm of the gradient, its signal to noise, size of a step by the size of the weights</caption>"
+        f'<thead><tr><th scope="col">layer</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _cell(value: Any, key: str) -> str:
+    if value is None or not np.isfinite(value):
+        return "-"
+    return f"{100 * value:.0f} %" if key == "asleep" else f"{value:.3g}"
+
+
+def _layers(report: Report) -> str:
+    parts = []
+    for layer in report.log.layers:
+        if not layer.grads or not layer.is_weight:
+            continue
+        inside = chart("Norm of the gradient", list(enumerate(layer.grads)), log=True)
+        inside += chart("Size of a step by size of the weights", list(enumerate(layer.ratios)), log=True)
+        inside += chart("Norm of the weights", list(enumerate(layer.norms)))
+        if inside:
+            parts.append(f"<details><summary>{escape(layer.name)}, {layer.shape}</summary>{inside}</details>")
+    return "\n".join(parts)
+
+
+def _sources(report: Report) -> str:
+    files = _files(report)
+    if not files:
+        return "<p>No finding names a line.</p>"
+    parts = []
+    for number, file in enumerate(files):
+        told: dict[int, list[str]] = {}
+        for each in report.findings:
+            if each.place is not None and each.place.file == file:
+                told.setdefault(each.place.line, []).append(each.code)
+        rows = []
+        for line, text in enumerate(linecache.getlines(file), start=1):
+            text = escape(text.rstrip("\n")) or " "
+            if line in told:
+                codes = ", ".join(told[line])
+                text = f'<mark id="file{number}-{line}" tabindex="-1">{text} <small>({codes})</small></mark>'
+            rows.append(f"<li>{text}</li>")
+        name = escape(os.path.basename(file))
+        parts.append(
+            f'<h3>{name}</h3><div class="wide" tabindex="0" role="region" aria-label="Source of {name}">'
+            f"<pre><ol>{''.join(rows)}</ol></pre></div>"
+        )
+    return "\n".join(parts)
