@@ -40,7 +40,6 @@ DIFFERENT = {
     "F.adaptive_avg_pool2d(n, 1)": "AvgPool2DBackward0",
     "F.interpolate(n, scale_factor=2)": "UpsampleBackward0",
     "F.group_norm(n, 1)": "CloneBackward0",
-    "F.glu(x)": "MulBackward0",
     "F.pixel_shuffle(n4, 2)": "ViewBackward0",
     "F.scaled_dot_product_attention(b, b, b)": "ScaledDotProductAttentionBackward0",
 }

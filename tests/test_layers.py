@@ -22,7 +22,7 @@ ORDER = [
     | {"compiler", "distributed", "multiprocessing"},
     {"nn"},
     {"optim", "data", "distributions", "io", "jit", "utils", "testing"},
-    {"datasets", "demo", "porting", "profiler", "__main__"},
+    {"datasets", "demo", "doctor", "inside", "plain", "porting", "profiler", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # core/text.py installs the functions of Python that the compiled core calls, one of which is declared in ops.
