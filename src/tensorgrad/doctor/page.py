@@ -167,10 +167,11 @@ def _table(report: Report) -> str:
         for row in rows
     )
     return (
-        '<div class="wide" tabindex="0" role="region" aria-label="Figures by layer"><table>'
-        "<caption>The middle of all looks: mean, spread and rank of what came out, share of units asleep, "
-        "norm of the gradient, its signal to noise, size of a step by the size of the weights</caption>"
-        f'<thead><tr><th scope="col">layer</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        '<p id="figures">The middle of all looks: mean, spread and rank of what came out, share of units '
+        "asleep, norm of the gradient, its signal to noise, size of a step by the size of the weights.</p>"
+        '<div class="wide" tabindex="0" role="region" aria-label="Figures by layer">'
+        f'<table aria-describedby="figures"><thead><tr><th scope="col">layer</th>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 
