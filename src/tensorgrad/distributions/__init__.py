@@ -4,7 +4,8 @@ Draws are those of PyTorch for the same seed.
 """
 
 from tensorgrad.core.names import missing as _missing
-from tensorgrad.distributions import constraints
+from tensorgrad.distributions import constraint_registry, constraints, transforms
+from tensorgrad.distributions.constraint_registry import biject_to, transform_to
 from tensorgrad.distributions.continuous import (
     Cauchy,
     Exponential,
@@ -23,25 +24,67 @@ from tensorgrad.distributions.discrete import (
 )
 from tensorgrad.distributions.distribution import Distribution, Independent
 from tensorgrad.distributions.divergence import kl_divergence, register_kl
+from tensorgrad.distributions.gammas import (
+    Beta,
+    Chi2,
+    Dirichlet,
+    FisherSnedecor,
+    Gamma,
+    InverseGamma,
+    StudentT,
+)
+from tensorgrad.distributions.transformed import (
+    Gumbel,
+    HalfCauchy,
+    HalfNormal,
+    Kumaraswamy,
+    LogisticNormal,
+    LogNormal,
+    Pareto,
+    TransformedDistribution,
+    Weibull,
+)
+from tensorgrad.distributions.transforms import *  # noqa: F403
 
 __all__ = [
     "Bernoulli",
+    "Beta",
     "Binomial",
     "Categorical",
     "Cauchy",
+    "Chi2",
+    "Dirichlet",
     "Distribution",
     "Exponential",
+    "FisherSnedecor",
+    "Gamma",
     "Geometric",
+    "Gumbel",
+    "HalfCauchy",
+    "HalfNormal",
     "Independent",
+    "InverseGamma",
+    "Kumaraswamy",
     "Laplace",
+    "LogNormal",
+    "LogisticNormal",
     "MultivariateNormal",
     "Normal",
     "OneHotCategorical",
+    "Pareto",
     "Poisson",
+    "StudentT",
+    "TransformedDistribution",
     "Uniform",
+    "Weibull",
+    "biject_to",
+    "constraint_registry",
     "constraints",
     "kl_divergence",
     "register_kl",
+    "transform_to",
+    "transforms",
+    *transforms.__all__,
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
-from tensorgrad.distributions import continuous, discrete
+from tensorgrad.distributions import continuous, discrete, gammas, transformed
 from tensorgrad.distributions.distribution import Distribution, Independent, summed
 from tensorgrad.nn.functional import logsigmoid
 
@@ -121,6 +121,38 @@ def _poisson(p, q):
 @register_kl(discrete.Geometric, discrete.Geometric)
 def _geometric(p, q):
     return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
+
+
+@register_kl(transformed.TransformedDistribution, transformed.TransformedDistribution)
+def _transformed(p, q):
+    if p.transforms != q.transforms or p.event_shape != q.event_shape:
+        raise NotImplementedError("KL between distributions by different transforms")
+    return kl_divergence(p.base_dist, q.base_dist)
+
+
+@register_kl(transformed.HalfNormal, transformed.HalfNormal)
+def _half_normal(p, q):
+    return _normal(p.base_dist, q.base_dist)
+
+
+@register_kl(gammas.Gamma, gammas.Gamma)
+def _gamma(p, q):
+    a, b = p.concentration, q.concentration
+    apart = b * (p.rate / q.rate).log() + b.lgamma() - a.lgamma()
+    return apart + (a - b) * a.digamma() + (q.rate - p.rate) * (a / p.rate)
+
+
+@register_kl(gammas.Dirichlet, gammas.Dirichlet)
+def _dirichlet(p, q):
+    a, b = p.concentration, q.concentration
+    total = a.sum(-1)
+    scales = total.lgamma() - b.sum(-1).lgamma() - (a.lgamma() - b.lgamma()).sum(-1)
+    return scales + ((a - b) * (a.digamma() - total.digamma().unsqueeze(-1))).sum(-1)
+
+
+@register_kl(gammas.Beta, gammas.Beta)
+def _beta(p, q):
+    return _dirichlet(p._dirichlet, q._dirichlet)
 
 
 @register_kl(Independent, Independent)
