@@ -57,10 +57,33 @@ CASES = {
     "Beta": [{"concentration1": _positive(4) * 2, "concentration0": _positive(4) * 2} for _ in range(2)],
     "StudentT": [{"df": _positive(4) * 3, "loc": _real(4), "scale": _positive(4)}, None],
     "FisherSnedecor": [{"df1": _positive(4) * 9, "df2": _positive(4) * 9}, None],
+    "LowRankMultivariateNormal": [
+        {"loc": _real(2, 3), "cov_factor": _real(3, 2), "cov_diag": _positive(3)} for _ in range(2)
+    ],
+    "Multinomial": [{"probs": _positive(2, 3)}, None],
+    "NegativeBinomial": [{"total_count": _positive(4) * 5, "logits": _real(4)}, None],
+    "RelaxedBernoulli": [{"temperature": _positive(1) + 0.5, "logits": _real(4)}, None],
+    "RelaxedOneHotCategorical": [{"temperature": _positive(1) + 0.5, "probs": _positive(2, 3)}, None],
+    "OneHotCategoricalStraightThrough": [{"logits": _real(2, 5)}, {"probs": _positive(2, 5)}],
+    "ContinuousBernoulli": [{"probs": np.array([0.1, 0.4995, 0.5, 0.9])}, {"logits": _real(4)}],
+    "VonMises": [{"loc": _real(4), "concentration": np.array([1e-3, 0.7, 3.0, 40.0])}, None],
+    "MixtureSameFamily": [
+        {"probs": _positive(4, 3), "loc": _real(4, 3), "scale": _positive(4, 3)}, None
+    ],
 }  # fmt: skip
 # Their draws' gradients are other estimates of the same, so they are not compared draw by draw.
 OTHER_GRADIENTS = {"Beta", "Dirichlet"}
 SHAPES = [(), (3, 2)]
+
+
+def built(name, dists, given, **options):
+    """A case's distribution of its parameters."""
+    if name == "MixtureSameFamily":
+        parts = dists.Categorical(given["probs"]), dists.Normal(given["loc"], given["scale"])
+        return dists.MixtureSameFamily(*parts, **options)
+    if name == "Multinomial":
+        options["total_count"] = 7
+    return getattr(dists, name)(**given, **options)
 
 
 def findings(name, lib, dists, to_array):
@@ -69,7 +92,7 @@ def findings(name, lib, dists, to_array):
 
     def made(parameters):
         given = {key: lib.tensor(value.copy()).requires_grad_() for key, value in parameters.items()}
-        return given, getattr(dists, name)(**given)
+        return given, built(name, dists, given)
 
     first, second = CASES[name]
     given, distribution = made(first)

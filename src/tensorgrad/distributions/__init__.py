@@ -4,7 +4,7 @@ Draws are those of PyTorch for the same seed.
 """
 
 from tensorgrad.core.names import missing as _missing
-from tensorgrad.distributions import constraint_registry, constraints, transforms
+from tensorgrad.distributions import constraint_registry, constraints, crossed, transforms  # noqa: F401
 from tensorgrad.distributions.constraint_registry import biject_to, transform_to
 from tensorgrad.distributions.continuous import (
     Cauchy,
@@ -14,6 +14,7 @@ from tensorgrad.distributions.continuous import (
     Normal,
     Uniform,
 )
+from tensorgrad.distributions.counts import Multinomial, NegativeBinomial
 from tensorgrad.distributions.discrete import (
     Bernoulli,
     Binomial,
@@ -32,6 +33,13 @@ from tensorgrad.distributions.gammas import (
     Gamma,
     InverseGamma,
     StudentT,
+)
+from tensorgrad.distributions.mixture import LowRankMultivariateNormal, MixtureSameFamily, VonMises
+from tensorgrad.distributions.relaxed import (
+    ContinuousBernoulli,
+    OneHotCategoricalStraightThrough,
+    RelaxedBernoulli,
+    RelaxedOneHotCategorical,
 )
 from tensorgrad.distributions.transformed import (
     Gumbel,
@@ -53,6 +61,7 @@ __all__ = [
     "Categorical",
     "Cauchy",
     "Chi2",
+    "ContinuousBernoulli",
     "Dirichlet",
     "Distribution",
     "Exponential",
@@ -68,14 +77,22 @@ __all__ = [
     "Laplace",
     "LogNormal",
     "LogisticNormal",
+    "LowRankMultivariateNormal",
+    "MixtureSameFamily",
+    "Multinomial",
     "MultivariateNormal",
+    "NegativeBinomial",
     "Normal",
     "OneHotCategorical",
+    "OneHotCategoricalStraightThrough",
     "Pareto",
     "Poisson",
+    "RelaxedBernoulli",
+    "RelaxedOneHotCategorical",
     "StudentT",
     "TransformedDistribution",
     "Uniform",
+    "VonMises",
     "Weibull",
     "biject_to",
     "constraint_registry",

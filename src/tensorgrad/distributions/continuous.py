@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Any, ClassVar
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.distributions import constraints
 from tensorgrad.distributions.constraints import Constraint
-from tensorgrad.distributions.distribution import Distribution, broadcast_all
+from tensorgrad.distributions.distribution import Distribution, broadcast_all, lazy_property
 
 
 def standard_normal(shape: Any, like: Tensor) -> Tensor:
@@ -303,15 +302,15 @@ class MultivariateNormal(Distribution):
         else:
             self._root = matrix
 
-    @cached_property
+    @lazy_property
     def scale_tril(self):
         return self._root
 
-    @cached_property
+    @lazy_property
     def covariance_matrix(self):
         return self._root @ self._root.mT
 
-    @cached_property
+    @lazy_property
     def precision_matrix(self):
         return tg.cholesky_inverse(self._root)
 

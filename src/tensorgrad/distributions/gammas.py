@@ -31,8 +31,8 @@ _ROWS = 8192                                        # integrals at a time, to bo
 def gamma_slope(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     r"""How a gamma number grows with its concentration while its :math:`P(a, x)` stays, in float64.
 
-    That is :math:`-\partial_a P / \partial_x P = \int (\psi(a) - \ln t) (t / x)^{a-1} e^{x-t} dt` over t from 0
-    to x, or minus the same from x on, as both together are 0. With :math:`t = x e^s` the exponent
+    That is :math:`-\partial_a P / \partial_x P = \int (\psi(a) - \ln t) (t / x)^{a-1} e^{x-t} dt` over t from
+    0 to x, or minus the same from x on, as both together are 0. With :math:`t = x e^s` the exponent
     :math:`a s - x (e^s - 1)` is concave; on the side where it falls from s = 0 on, Gauss and Legendre's rule
     as far as it is above -40 gives the digits, from tiny concentrations to huge ones.
     """
@@ -279,8 +279,8 @@ class Beta(Distribution):
 
 
 class StudentT(Distribution):
-    r"""A normal number over the root of a chi-squared one: :math:`p(x) \propto (1 + z^2/df)^{-(df + 1)/2}` with
-    :math:`z = (x - loc) / scale`.
+    r"""A normal number over the root of a chi-squared: :math:`p(x) \propto (1 + z^2/df)^{-(df + 1)/2}`
+    with :math:`z = (x - loc) / scale`.
 
     >>> from tensorgrad.distributions import StudentT
     >>> StudentT(4.0).variance
