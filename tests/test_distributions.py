@@ -11,11 +11,12 @@ from distribution_cases import CASES, COVARIANCE, built, findings
 import tensorgrad as tg
 from tensorgrad import distributions as D
 
-# Where PyTorch approximates: gradients of gamma numbers have three digits, its Bessel functions seven, and one
-# logarithm of a factorial is of float32.
+# Where PyTorch approximates: gradients of gamma numbers have three digits, its Bessel functions seven, and
+# one logarithm of a factorial is of float32.
 ROUGH = {
     **{(name, "pathwise"): 2e-3 for name in ("Gamma", "Chi2", "InverseGamma", "StudentT", "FisherSnedecor")},
     **{("VonMises", key): 1e-4 for key in ("log_prob", "gradient", "variance", "stddev")},
+    ("FisherSnedecor", "pathwise"): 3e-2,      # where two of them almost cancel
     ("Multinomial", "entropy"): 1e-6,
 }
 FIXTURE = np.load(Path(__file__).parent / "fixtures" / "distributions.npz")
@@ -40,7 +41,7 @@ def test_density_has_its_gradient_and_a_batch_grows(name):
     wide = distribution.expand((3, *distribution.batch_shape))
     assert wide.batch_shape == (3, *distribution.batch_shape) and wide.event_shape == distribution.event_shape
     assert tg.allclose(wide.log_prob(value)[1], distribution.log_prob(value))
-    if name == "MultivariateNormal":
+    if name in ("MultivariateNormal", "Wishart"):
         return      # a covariance that is changed in one place is none
     leaves = {key: t.requires_grad_() for key, t in given.items() if key != "total_count"}
     fixed = {key: t for key, t in given.items() if key not in leaves}

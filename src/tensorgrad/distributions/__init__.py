@@ -34,6 +34,7 @@ from tensorgrad.distributions.gammas import (
     InverseGamma,
     StudentT,
 )
+from tensorgrad.distributions.matrices import LKJCholesky, Wishart
 from tensorgrad.distributions.mixture import LowRankMultivariateNormal, MixtureSameFamily, VonMises
 from tensorgrad.distributions.relaxed import (
     ContinuousBernoulli,
@@ -74,6 +75,7 @@ __all__ = [
     "Independent",
     "InverseGamma",
     "Kumaraswamy",
+    "LKJCholesky",
     "Laplace",
     "LogNormal",
     "LogisticNormal",
@@ -94,6 +96,7 @@ __all__ = [
     "Uniform",
     "VonMises",
     "Weibull",
+    "Wishart",
     "biject_to",
     "constraint_registry",
     "constraints",

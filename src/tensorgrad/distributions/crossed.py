@@ -1,6 +1,6 @@
 r"""Divergences between distributions of two kinds: :math:`-H(p) - E_p \log q`.
 
-What a kind adds is told once: as `q` its expected log-density, which asks `p` for a few means, and as `p` those
+What a kind adds is told once: as `q` its expected log-density, which asks `p` for a few means, and as `p` the
 means that are known. A pair has a formula where all that is asked for is known, and is infinite where `p`
 reaches further than `q`.
 """

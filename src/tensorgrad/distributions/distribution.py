@@ -30,6 +30,14 @@ def summed(value: Tensor, count: int) -> Tensor:
     return value.flatten(-count).sum(-1) if count else value
 
 
+def below_diagonal(x: Tensor, n: int) -> Tensor:
+    """Square matrices of n rows, zero but for the numbers of the last dimension below the diagonal."""
+    rows, columns = tg.tril_indices(n, n, -1)
+    made = x.new_zeros(*x.shape[:-1], n, n)
+    made[..., rows, columns] = x
+    return made
+
+
 class Distribution:
     """A distribution for each element of `batch_shape`, of events of `event_shape`.
 

@@ -100,8 +100,8 @@ class MixtureSameFamily(Distribution):
 
 
 class LowRankMultivariateNormal(Distribution):
-    r"""The normal distribution of vectors of the covariance :math:`W W^T + D`, `W` the `cov_factor` and `D` the
-    diagonal `cov_diag`. By Woodbury's formula only a matrix of the rank of `W` is factorized.
+    r"""The normal distribution of vectors of the covariance :math:`W W^T + D`, `W` the `cov_factor` and `D`
+    of the diagonal `cov_diag`. By Woodbury's formula only a matrix of the rank of `W` is factorized.
 
     >>> from tensorgrad.distributions import LowRankMultivariateNormal
     >>> LowRankMultivariateNormal(tg.zeros(2), tg.zeros(2, 1), tg.ones(2)).log_prob(tg.zeros(2))
@@ -206,7 +206,8 @@ class LowRankMultivariateNormal(Distribution):
 
 
 class VonMises(Distribution):
-    r"""Angles around `loc`: :math:`p(x) \propto \exp(concentration \cos(x - loc))`; their variance is the circular.
+    r"""Angles around `loc`: :math:`p(x) \propto \exp(concentration \cos(x - loc))`. The variance is the
+    circular one.
 
     Draws are by Best and Fisher, "Efficient simulation of the von Mises distribution" (1979), in float64.
 

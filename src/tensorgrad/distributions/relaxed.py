@@ -1,7 +1,7 @@
 """Choices made smooth, so that gradients pass.
 
-They are of Maddison, Mnih and Teh, "The Concrete distribution" (2017), and of Jang, Gu and Poole, "Categorical
-reparameterization with Gumbel-softmax" (2017).
+They are of Maddison, Mnih and Teh, "The Concrete distribution" (2017), and of Jang, Gu and Poole,
+"Categorical reparameterization with Gumbel-softmax" (2017).
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class _Relaxed(TransformedDistribution):
 
 
 class RelaxedBernoulli(_Relaxed):
-    """A number between 0 and 1, the nearer to one of them the lower the `temperature`: the sigmoid of the logit
+    """A number between 0 and 1, the nearer to one of them the lower the `temperature`: the sigmoid of logit
     and logistic noise over the temperature.
 
     >>> from tensorgrad.distributions import RelaxedBernoulli
@@ -197,8 +197,8 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
 
 class ContinuousBernoulli(ByProbability):
     r"""Numbers from 0 to 1, :math:`p(x) \propto probs^x (1 - probs)^{1 - x}` (Loaiza-Ganem and Cunningham,
-    "The continuous Bernoulli", 2019). Between `lims`, around 1/2, a Taylor series replaces the formulas, which
-    are 0/0 there.
+    "The continuous Bernoulli", 2019). Between `lims`, around 1/2, a Taylor series replaces the formulas,
+    which are 0/0 there.
 
     >>> from tensorgrad.distributions import ContinuousBernoulli
     >>> ContinuousBernoulli(0.5).mean

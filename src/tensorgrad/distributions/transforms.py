@@ -8,7 +8,7 @@ from typing import Any
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.distributions import constraints
-from tensorgrad.distributions.distribution import Distribution, broadcast_all
+from tensorgrad.distributions.distribution import Distribution, below_diagonal, broadcast_all
 from tensorgrad.distributions.transforming import (
     CatTransform,
     ComposeTransform,
@@ -381,10 +381,9 @@ class CorrCholeskyTransform(_Fixed):
     bijective = True
 
     def _call(self, x):
-        *batch, d, _ = self.forward_shape(x.shape)
+        d = self.forward_shape(x.shape)[-1]
         near = 1 - tg.finfo(x.dtype).eps
-        rows, columns = tg.tril_indices(d, d, -1)
-        partial = x.new_zeros(*batch, d, d).index_put((..., rows, columns), x.tanh().clamp(-near, near))
+        partial = below_diagonal(x.tanh().clamp(-near, near), d)
         left = (1 - partial**2).sqrt().cumprod(-1)
         return (partial + tg.eye(d, dtype=x.dtype)) * F.pad(left[..., :-1], (1, 0), value=1.0)
 
