@@ -242,6 +242,25 @@ def test_a_low_rank_normal_distribution_is_the_whole_one():
     assert tg.allclose(D.kl_divergence(other, low), D.kl_divergence(other, whole))
 
 
+@pytest.mark.parametrize("k", [0.0, -1.0, 0.4])
+def test_a_generalized_pareto_distribution_is_one_of_three(k):
+    """Exponential, uniform, or Pareto's, moved to `loc`."""
+    loc, scale, k = (tg.tensor(number, dtype=tg.float64) for number in (0.5, 2.0, k))
+    made = D.GeneralizedPareto(loc, scale, k, validate_args=False)
+    known, away = {
+        0.0: (D.Exponential(1 / scale), -loc),
+        -1.0: (D.Uniform(tg.zeros_like(scale), scale), -loc),
+        0.4: (D.Pareto(scale / k, 1 / k), -loc + scale / k),
+    }[k.item()]
+    x = loc + tg.tensor([0.25, 1.0, 1.75]).double()
+    assert tg.allclose(made.log_prob(x), known.log_prob(x + away))
+    assert tg.allclose(made.cdf(x), known.cdf(x + away)) and tg.allclose(made.icdf(made.cdf(x)), x)
+    assert tg.allclose(made.log_cdf(x), made.cdf(x).log())
+    assert tg.allclose(made.mean, known.mean - away) and tg.allclose(made.variance, known.variance)
+    assert tg.allclose(made.entropy(), known.entropy())
+    assert made.support.check(made.expand((100,)).sample()).all()
+
+
 def test_what_is_first_asked_for_without_a_gradient_has_one_later():
     logits = tg.zeros(2, requires_grad=True)
     made = D.Binomial(3, logits=logits)

@@ -9,6 +9,7 @@ from tensorgrad.distributions.constraint_registry import biject_to, transform_to
 from tensorgrad.distributions.continuous import (
     Cauchy,
     Exponential,
+    GeneralizedPareto,
     Laplace,
     MultivariateNormal,
     Normal,
@@ -68,6 +69,7 @@ __all__ = [
     "Exponential",
     "FisherSnedecor",
     "Gamma",
+    "GeneralizedPareto",
     "Geometric",
     "Gumbel",
     "HalfCauchy",

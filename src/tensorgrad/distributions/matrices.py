@@ -15,8 +15,8 @@ from tensorgrad.distributions.gammas import Beta, Chi2
 
 
 class Wishart(Distribution):
-    r"""Sums of the squares :math:`x x^T` of `df` normal vectors, given by `df`, above their size minus 1, and by
-    one of `covariance_matrix`, its inverse `precision_matrix`, or `scale_tril`, its triangular root.
+    r"""Sums of the squares :math:`x x^T` of `df` normal vectors, `df` more than their size minus 1, given
+    by one of `covariance_matrix`, its inverse `precision_matrix`, or `scale_tril`, its triangular root.
 
     Draws are by Bartlett's decomposition.
 
