@@ -247,11 +247,12 @@ def test_a_generalized_pareto_distribution_is_one_of_three(k):
     """Exponential, uniform, or Pareto's, moved to `loc`."""
     loc, scale, k = (tg.tensor(number, dtype=tg.float64) for number in (0.5, 2.0, k))
     made = D.GeneralizedPareto(loc, scale, k, validate_args=False)
-    known, away = {
-        0.0: (D.Exponential(1 / scale), -loc),
-        -1.0: (D.Uniform(tg.zeros_like(scale), scale), -loc),
-        0.4: (D.Pareto(scale / k, 1 / k), -loc + scale / k),
-    }[k.item()]
+    if k == 0:
+        known, away = D.Exponential(1 / scale), -loc
+    elif k == -1:
+        known, away = D.Uniform(tg.zeros_like(scale), scale), -loc
+    else:
+        known, away = D.Pareto(scale / k, 1 / k), scale / k - loc
     x = loc + tg.tensor([0.25, 1.0, 1.75]).double()
     assert tg.allclose(made.log_prob(x), known.log_prob(x + away))
     assert tg.allclose(made.cdf(x), known.cdf(x + away)) and tg.allclose(made.icdf(made.cdf(x)), x)

@@ -122,9 +122,11 @@ def _end(distribution: Any, end: Any) -> Any:
 def _always_outside(p: type, q: type) -> bool:
     """Whether values of one kind reach further than those of another, whatever the parameters are."""
     (p_low, p_high), (q_low, q_high) = _REACH[p], _REACH[q]
-    above_zero = 1e-300 if q_low == "scale" else -_INFINITE if q_low == "low" else q_low
-    below = not isinstance(p_low, str) and (p_low < above_zero or p_low == -_INFINITE != q_low)
-    return below or (p_high == _INFINITE != q_high)
+    if p_low == -_INFINITE != q_low or p_high == _INFINITE != q_high:
+        return True
+    if isinstance(p_low, str) or q_low == "low":
+        return False
+    return q_low == "scale" or p_low < q_low        # a scale is above 0
 
 
 def _formula(p_kind: type, q_kind: type) -> Callable[[Any, Any], Tensor] | None:

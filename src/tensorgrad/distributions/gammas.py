@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import tensorgrad as tg
-from tensorgrad.autograd import Function
+from tensorgrad.autograd import Function, once_differentiable
 from tensorgrad.core import Tensor
 from tensorgrad.distributions import constraints
 from tensorgrad.distributions.constraints import Constraint
@@ -65,13 +65,14 @@ class _StandardGamma(Function):
     @staticmethod
     def forward(ctx, concentration):
         single = concentration.dtype is not tg.float64
-        drawn = tg.default_generator.gamma(concentration.numpy(force=True), single)
+        drawn = tg.default_generator.gamma(concentration.detach().double().numpy(), single)
         value = tg.from_numpy(drawn).to(concentration.dtype)
         value = value.clamp(min=tg.finfo(concentration.dtype).tiny)
         ctx.save_for_backward(concentration, value)
         return value
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad):
         a, x = (each.detach().double().numpy() for each in ctx.saved_tensors)
         slope = tg.from_numpy(gamma_slope(a, x).reshape(a.shape)).to(grad.dtype)
