@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
@@ -135,7 +135,7 @@ class LKJCholesky(Distribution):
     """
 
     support = constraints.corr_cholesky
-    arg_constraints = {"concentration": constraints.positive}  # noqa: RUF012
+    arg_constraints: ClassVar[dict[str, Constraint]] = {"concentration": constraints.positive}
 
     def __init__(self, dim: int, concentration: Any = 1.0, validate_args: bool | None = None):
         if dim < 2:
