@@ -6,11 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distribution_cases import CASES, COVARIANCE, findings
+from distribution_cases import CASES, COVARIANCE, built, findings
 
 import tensorgrad as tg
 from tensorgrad import distributions as D
 
+# Where PyTorch approximates: gradients of gamma numbers have three digits, its Bessel functions seven, and
+# one logarithm of a factorial is of float32.
+ROUGH = {
+    **{(name, "pathwise"): 2e-3 for name in ("Gamma", "Chi2", "InverseGamma", "StudentT", "FisherSnedecor")},
+    **{("VonMises", key): 1e-4 for key in ("log_prob", "gradient", "variance", "stddev")},
+    ("FisherSnedecor", "pathwise"): 3e-2,      # where two of them almost cancel
+    ("Multinomial", "entropy"): 1e-6,
+}
 FIXTURE = np.load(Path(__file__).parent / "fixtures" / "distributions.npz")
 
 
@@ -21,24 +29,25 @@ def test_draws_and_densities_are_pytorchs(name, backend):
     assert set(wanted) == set(found)
     for key, array in wanted.items():
         assert found[key].dtype == array.dtype, key
-        np.testing.assert_allclose(found[key], array, rtol=1e-9, atol=1e-12, err_msg=key)
+        rtol = ROUGH.get((name, key.split(" ")[0].split("(")[0]), 1e-9)
+        np.testing.assert_allclose(found[key], array, rtol=rtol, atol=1e-12, err_msg=key)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_density_has_its_gradient_and_a_batch_grows(name):
     given = {key: tg.tensor(value) for key, value in CASES[name][0].items()}
-    distribution = getattr(D, name)(**given)
+    distribution = built(name, D, given)
     value = distribution.sample()
     wide = distribution.expand((3, *distribution.batch_shape))
     assert wide.batch_shape == (3, *distribution.batch_shape) and wide.event_shape == distribution.event_shape
     assert tg.allclose(wide.log_prob(value)[1], distribution.log_prob(value))
-    if name == "MultivariateNormal":
+    if name in ("MultivariateNormal", "Wishart"):
         return      # a covariance that is changed in one place is none
     leaves = {key: t.requires_grad_() for key, t in given.items() if key != "total_count"}
     fixed = {key: t for key, t in given.items() if key not in leaves}
 
     def density(*values):
-        return getattr(D, name)(**fixed, **dict(zip(leaves, values)), validate_args=False).log_prob(value)
+        return built(name, D, {**fixed, **dict(zip(leaves, values))}, validate_args=False).log_prob(value)
 
     assert tg.autograd.gradcheck(density, tuple(leaves.values()))
 

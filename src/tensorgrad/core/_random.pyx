@@ -20,7 +20,7 @@ torch does.
         fill_exponential(out, rate=1)                         any float, as the next two
         fill_cauchy(out, median=0, sigma=1)   fill_log_normal(out, mean=1, std=2)
         fill_geometric(out, p)                                every dtype but bool
-        poisson(rate)   binomial(count, p)                    new float64 arrays, a number for each element
+        poisson(rate)   binomial(count, p)   gamma(alpha)     new float64 arrays, a number for each element
         multinomial(weights, count, replacement=False)        a new int64 array
     default_generator                                         the one used where none is given
 
@@ -512,7 +512,7 @@ cdef class Generator:
         out = np.array(rate, np.float64, order="C")
         if not np.all(out >= 0.0):
             raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-        return counted(self, "poisson", out, None)
+        return drawn_from(self, "poisson", poisson_each, out, None)
 
     def binomial(self, count, p):
         """How many of `count` tries succeed, each with probability `p`: a number for each element, as float64.
@@ -524,7 +524,14 @@ cdef class Generator:
         out, each = np.array(count, np.float64, order="C"), np.array(p, np.float64, order="C")
         if out.shape != each.shape:
             raise ValueError(f"binomial: wanted count and p of one shape, got {out.shape} and {each.shape}")
-        return counted(self, "binomial", out, each)
+        return drawn_from(self, "binomial", binomial_each, out, each)
+
+    def gamma(self, alpha, bint single=False):
+        """A number of the gamma distribution of each concentration, as float64; `single` as torch's float32."""
+        out = np.array(alpha, np.float64, order="C")
+        if np.any(out < 0.0):
+            raise RuntimeError("gamma: wanted concentrations of at least 0")
+        return drawn_from(self, "gamma", gamma_each_single if single else gamma_each, out, None)
 
     def fill_cauchy(self, cnp.ndarray out not None, double median=0.0, double sigma=1.0):
         """`out`, filled from the Cauchy distribution: `median + sigma * tan(pi * (u - 1/2))`.

@@ -4,15 +4,18 @@ Draws are those of PyTorch for the same seed.
 """
 
 from tensorgrad.core.names import missing as _missing
-from tensorgrad.distributions import constraints
+from tensorgrad.distributions import constraint_registry, constraints, crossed, transforms  # noqa: F401
+from tensorgrad.distributions.constraint_registry import biject_to, transform_to
 from tensorgrad.distributions.continuous import (
     Cauchy,
     Exponential,
+    GeneralizedPareto,
     Laplace,
     MultivariateNormal,
     Normal,
     Uniform,
 )
+from tensorgrad.distributions.counts import Multinomial, NegativeBinomial
 from tensorgrad.distributions.discrete import (
     Bernoulli,
     Binomial,
@@ -23,25 +26,87 @@ from tensorgrad.distributions.discrete import (
 )
 from tensorgrad.distributions.distribution import Distribution, Independent
 from tensorgrad.distributions.divergence import kl_divergence, register_kl
+from tensorgrad.distributions.gammas import (
+    Beta,
+    Chi2,
+    Dirichlet,
+    FisherSnedecor,
+    Gamma,
+    InverseGamma,
+    StudentT,
+)
+from tensorgrad.distributions.matrices import LKJCholesky, Wishart
+from tensorgrad.distributions.mixture import LowRankMultivariateNormal, MixtureSameFamily, VonMises
+from tensorgrad.distributions.relaxed import (
+    ContinuousBernoulli,
+    OneHotCategoricalStraightThrough,
+    RelaxedBernoulli,
+    RelaxedOneHotCategorical,
+)
+from tensorgrad.distributions.transformed import (
+    Gumbel,
+    HalfCauchy,
+    HalfNormal,
+    Kumaraswamy,
+    LogisticNormal,
+    LogNormal,
+    Pareto,
+    TransformedDistribution,
+    Weibull,
+)
+from tensorgrad.distributions.transforms import *  # noqa: F403
 
 __all__ = [
     "Bernoulli",
+    "Beta",
     "Binomial",
     "Categorical",
     "Cauchy",
+    "Chi2",
+    "ContinuousBernoulli",
+    "Dirichlet",
     "Distribution",
     "Exponential",
+    "FisherSnedecor",
+    "Gamma",
+    "GeneralizedPareto",
     "Geometric",
+    "Gumbel",
+    "HalfCauchy",
+    "HalfNormal",
     "Independent",
+    "InverseGamma",
+    "Kumaraswamy",
+    "LKJCholesky",
     "Laplace",
+    "LogNormal",
+    "LogisticNormal",
+    "LowRankMultivariateNormal",
+    "MixtureSameFamily",
+    "Multinomial",
     "MultivariateNormal",
+    "NegativeBinomial",
     "Normal",
     "OneHotCategorical",
+    "OneHotCategoricalStraightThrough",
+    "Pareto",
     "Poisson",
+    "RelaxedBernoulli",
+    "RelaxedOneHotCategorical",
+    "StudentT",
+    "TransformedDistribution",
     "Uniform",
+    "VonMises",
+    "Weibull",
+    "Wishart",
+    "biject_to",
+    "constraint_registry",
     "constraints",
     "kl_divergence",
     "register_kl",
+    "transform_to",
+    "transforms",
+    *transforms.__all__,
 ]
 
 

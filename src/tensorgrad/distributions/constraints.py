@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorgrad as tg
@@ -10,72 +10,310 @@ from tensorgrad.core import Tensor
 
 
 class Constraint:
-    """A condition with a name, with what stands in it if it has places; `event_dim` of the last dimensions
-    are looked at together."""
+    """A condition on tensors; `event_dim` of the last dimensions are looked at together.
 
-    def __init__(
-        self,
-        name: str,
-        check: Callable[[Tensor], Any],
-        event_dim: int = 0,
-        is_discrete: bool = False,
-        places: tuple[Any, ...] = (),
-    ):
-        self.name, self.check, self.event_dim, self.is_discrete = name, check, event_dim, is_discrete
-        self.places = places
+    A subclass gives `check`: whether it holds, for each of the batch. What a condition is made of are its
+    attributes, which its text shows.
+    """
+
+    is_discrete = False
+    event_dim = 0
+
+    def check(self, value: Tensor) -> Any:
+        raise NotImplementedError
 
     def __repr__(self) -> str:
-        return self.name.format(*self.places) if self.places else self.name
+        places = ", ".join(f"{name}={value}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__.removeprefix('_')}({places})"
+
+
+class _Dependent(Constraint):
+    """A condition that depends on other values, and so can't be checked by itself."""
+
+    def __init__(self, *, is_discrete: bool = False, event_dim: int = 0):
+        self.is_discrete, self.event_dim = is_discrete, event_dim
+
+    def check(self, value):
+        raise ValueError("Cannot determine validity of dependent constraint")
+
+
+class dependent_property(property, _Dependent):
+    """A property that gives a condition; as a class attribute it says what is known of it beforehand.
+
+    >>> from tensorgrad.distributions import constraints
+    >>> class Upper:
+    ...     @constraints.dependent_property(is_discrete=False, event_dim=0)
+    ...     def support(self):
+    ...         return constraints.less_than(3.0)
+    >>> Upper().support
+    LessThan(upper_bound=3.0)
+    """
+
+    def __init__(self, getter: Callable | None = None, *, is_discrete: bool = False, event_dim: int = 0):
+        property.__init__(self, getter)
+        self.is_discrete, self.event_dim = is_discrete, event_dim
+
+    def __call__(self, getter: Callable) -> dependent_property:
+        return type(self)(getter, is_discrete=self.is_discrete, event_dim=self.event_dim)
+
+
+def is_dependent(constraint: Any) -> bool:
+    """Whether a condition depends on other values."""
+    return isinstance(constraint, _Dependent)
+
+
+class _IndependentConstraint(Constraint):
+    """A condition on all elements of the last `reinterpreted_batch_ndims` dimensions."""
+
+    def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int):
+        self.base_constraint, self.reinterpreted_batch_ndims = base_constraint, reinterpreted_batch_ndims
+
+    @property
+    def is_discrete(self):  # type: ignore[override]
+        return self.base_constraint.is_discrete
+
+    @property
+    def event_dim(self):  # type: ignore[override]
+        return self.base_constraint.event_dim + self.reinterpreted_batch_ndims
+
+    def check(self, value):
+        if value.ndim < self.event_dim:
+            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.ndim}")
+        found = self.base_constraint.check(value)
+        count = self.reinterpreted_batch_ndims
+        return found.flatten(-count).all(-1) if count else found
+
+    def __repr__(self):
+        return f"IndependentConstraint({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
+
+
+class MixtureSameFamilyConstraint(Constraint):
+    """What every component of a mixture admits."""
+
+    def __init__(self, base_constraint: Constraint):
+        self.base_constraint = base_constraint
+
+    @property
+    def is_discrete(self):  # type: ignore[override]
+        return self.base_constraint.is_discrete
+
+    @property
+    def event_dim(self):  # type: ignore[override]
+        return self.base_constraint.event_dim
+
+    def check(self, value):
+        return self.base_constraint.check(value.unsqueeze(-1 - self.event_dim)).all(-1)
+
+
+class _Real(Constraint):
+    def check(self, value):
+        return value == value
+
+
+class _GreaterThan(Constraint):
+    def __init__(self, lower_bound: Any):
+        self.lower_bound = lower_bound
+
+    def check(self, value):
+        return value > self.lower_bound
+
+
+class _GreaterThanEq(_GreaterThan):
+    def check(self, value):
+        return value >= self.lower_bound
+
+
+class _LessThan(Constraint):
+    def __init__(self, upper_bound: Any):
+        self.upper_bound = upper_bound
+
+    def check(self, value):
+        return value < self.upper_bound
+
+
+class _Interval(Constraint):
+    """Between two ends, which belong to it."""
+
+    def __init__(self, lower_bound: Any, upper_bound: Any):
+        self.lower_bound, self.upper_bound = lower_bound, upper_bound
+
+    def check(self, value):
+        return (value >= self.lower_bound) & (value <= self.upper_bound)
+
+
+class _HalfOpenInterval(_Interval):
+    """Between two ends, of which the lower belongs to it."""
+
+    def check(self, value):
+        return (value >= self.lower_bound) & (value < self.upper_bound)
 
 
 def _whole(x: Tensor) -> Any:
     return x % 1 == 0
 
 
-def _lower_cholesky(x: Tensor) -> Any:
-    triangular = (x.tril() == x).flatten(-2).all(-1)
-    return triangular & (x.diagonal(0, -2, -1) > 0).all(-1)
+class _Boolean(Constraint):
+    is_discrete = True
+
+    def check(self, value):
+        return (value == 0) | (value == 1)
 
 
-def _positive_definite(x: Tensor) -> Any:
-    symmetric = tg.isclose(x, x.mT, atol=1e-6).flatten(-2).all(-1)
-    return symmetric & (tg.linalg.cholesky_ex(x.detach()).info == 0)
-
-
-real = Constraint("Real()", lambda x: x == x)
-positive = Constraint("GreaterThan(lower_bound=0.0)", lambda x: x > 0)
-nonnegative = Constraint("GreaterThanEq(lower_bound=0.0)", lambda x: x >= 0)
-unit_interval = Constraint("Interval(lower_bound=0.0, upper_bound=1.0)", lambda x: (x >= 0) & (x <= 1))
-boolean = Constraint("Boolean()", lambda x: (x == 0) | (x == 1), is_discrete=True)
-nonnegative_integer = Constraint(
-    "IntegerGreaterThan(lower_bound=0)", lambda x: _whole(x) & (x >= 0), is_discrete=True
-)
-real_vector = Constraint("IndependentConstraint(Real(), 1)", lambda x: (x == x).all(-1), 1)
-simplex = Constraint("Simplex()", lambda x: (x >= 0).all(-1) & ((x.sum(-1) - 1).abs() < 1e-6), 1)
-one_hot = Constraint(
-    "OneHot()", lambda x: ((x == 0) | (x == 1)).all(-1) & (x.sum(-1) == 1), 1, is_discrete=True
-)
-lower_cholesky = Constraint("LowerCholesky()", _lower_cholesky, 2)
-positive_definite = Constraint("PositiveDefinite()", _positive_definite, 2)
-
-
-def interval(low: Any, high: Any) -> Constraint:
-    """Between two ends, which belong to it."""
-    name = "Interval(lower_bound={}, upper_bound={})"
-    return Constraint(name, lambda x: (x >= low) & (x <= high), places=(low, high))
-
-
-def integer_interval(low: Any, high: Any) -> Constraint:
+class _IntegerInterval(_Interval):
     """Whole numbers between two ends, which belong to them."""
-    name = "IntegerInterval(lower_bound={}, upper_bound={})"
-    check = lambda x: _whole(x) & (x >= low) & (x <= high)
-    return Constraint(name, check, is_discrete=True, places=(low, high))
+
+    is_discrete = True
+
+    def check(self, value):
+        return _whole(value) & super().check(value)
 
 
-def independent(base: Constraint, count: int) -> Constraint:
-    """A condition on all elements of the last `count` dimensions."""
-    if not count:
-        return base
-    check = lambda x: base.check(x).flatten(-count).all(-1)
-    name = "IndependentConstraint({}, {})"
-    return Constraint(name, check, base.event_dim + count, base.is_discrete, (base, count))
+class _IntegerGreaterThan(_GreaterThan):
+    """Whole numbers from a bound on."""
+
+    is_discrete = True
+
+    def check(self, value):
+        return _whole(value) & (value >= self.lower_bound)
+
+
+class _OneHot(Constraint):
+    is_discrete = True
+    event_dim = 1
+
+    def check(self, value):
+        return ((value == 0) | (value == 1)).all(-1) & (value.sum(-1) == 1)
+
+
+class _Simplex(Constraint):
+    event_dim = 1
+
+    def check(self, value):
+        return (value >= 0).all(-1) & ((value.sum(-1) - 1).abs() < 1e-6)
+
+
+class _Multinomial(Constraint):
+    """Counts that add up to at most a bound."""
+
+    is_discrete = True
+    event_dim = 1
+
+    def __init__(self, upper_bound: Any):
+        self.upper_bound = upper_bound
+
+    def check(self, value):
+        return (value >= 0).all(-1) & (value.sum(-1) <= self.upper_bound)
+
+
+class _OfMatrices(Constraint):
+    event_dim = 2
+
+
+class _LowerTriangular(_OfMatrices):
+    def check(self, value):
+        return (value.tril() == value).flatten(-2).all(-1)
+
+
+class _LowerCholesky(_LowerTriangular):
+    def check(self, value):
+        return super().check(value) & (value.diagonal(0, -2, -1) > 0).all(-1)
+
+
+class _CorrCholesky(_LowerCholesky):
+    """Roots of correlation matrices: the squares of each row add up to 1."""
+
+    def check(self, value):
+        near = 10 * value.shape[-1] * tg.finfo(value.dtype).eps
+        return super().check(value) & ((value.norm(dim=-1) - 1).abs() < near).all(-1)
+
+
+class _Square(_OfMatrices):
+    def check(self, value):
+        return tg.full(value.shape[:-2], value.shape[-2] == value.shape[-1])
+
+
+class _Symmetric(_Square):
+    def check(self, value):
+        square = super().check(value)
+        return tg.isclose(value, value.mT, atol=1e-6).flatten(-2).all(-1) if square.all() else square
+
+
+class _PositiveSemidefinite(_Symmetric):
+    def check(self, value):
+        symmetric = super().check(value)
+        return (tg.linalg.eigvalsh(value.detach()) >= 0).all(-1) if symmetric.all() else symmetric
+
+
+class _PositiveDefinite(_Symmetric):
+    def check(self, value):
+        symmetric = super().check(value)
+        return tg.linalg.cholesky_ex(value.detach()).info == 0 if symmetric.all() else symmetric
+
+
+class _Stack(Constraint):
+    """One condition for each index of a dimension."""
+
+    def __init__(self, cseq: Sequence[Constraint], dim: int = 0):
+        self.cseq, self.dim = list(cseq), dim
+
+    @property
+    def is_discrete(self):  # type: ignore[override]
+        return any(c.is_discrete for c in self.cseq)
+
+    @property
+    def event_dim(self):  # type: ignore[override]
+        most = max(c.event_dim for c in self.cseq)
+        return most + (self.dim + most < 0)
+
+    def check(self, value):
+        return tg.stack([c.check(value.select(self.dim, i)) for i, c in enumerate(self.cseq)], self.dim)
+
+
+class _Cat(Constraint):
+    """One condition for each stretch, of `lengths`, of a dimension."""
+
+    def __init__(self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None):
+        self.cseq, self.dim = list(cseq), dim
+        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
+
+    @property
+    def is_discrete(self):  # type: ignore[override]
+        return any(c.is_discrete for c in self.cseq)
+
+    @property
+    def event_dim(self):  # type: ignore[override]
+        return max(c.event_dim for c in self.cseq)
+
+    def check(self, value):
+        parts = value.split(self.lengths, self.dim)
+        return tg.cat([c.check(part) for c, part in zip(self.cseq, parts)], self.dim)
+
+
+dependent = _Dependent()
+independent = _IndependentConstraint
+real = _Real()
+real_vector = independent(real, 1)
+positive = _GreaterThan(0.0)
+nonnegative = _GreaterThanEq(0.0)
+greater_than = _GreaterThan
+greater_than_eq = _GreaterThanEq
+less_than = _LessThan
+unit_interval = _Interval(0.0, 1.0)
+interval = _Interval
+half_open_interval = _HalfOpenInterval
+boolean = _Boolean()
+integer_interval = _IntegerInterval
+nonnegative_integer = _IntegerGreaterThan(0)
+positive_integer = _IntegerGreaterThan(1)
+one_hot = _OneHot()
+simplex = _Simplex()
+multinomial = _Multinomial
+lower_triangular = _LowerTriangular()
+lower_cholesky = _LowerCholesky()
+corr_cholesky = _CorrCholesky()
+square = _Square()
+symmetric = _Symmetric()
+positive_semidefinite = _PositiveSemidefinite()
+positive_definite = _PositiveDefinite()
+stack = _Stack
+cat = _Cat

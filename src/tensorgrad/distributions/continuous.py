@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Any, ClassVar
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.distributions import constraints
 from tensorgrad.distributions.constraints import Constraint
-from tensorgrad.distributions.distribution import Distribution, broadcast_all
+from tensorgrad.distributions.distribution import Distribution, broadcast_all, lazy_property
 
 
 def standard_normal(shape: Any, like: Tensor) -> Tensor:
@@ -250,6 +249,78 @@ class Exponential(Distribution):
         return 1.0 - self.rate.log()
 
 
+class GeneralizedPareto(Distribution):
+    r"""What is left above a high threshold `loc`: :math:`P(X > x) = (1 + k z)^{-1/k}` with
+    :math:`z = (x - loc) / scale` and :math:`k` the `concentration`, which is :math:`e^{-z}` where k is 0.
+
+    >>> from tensorgrad.distributions import GeneralizedPareto
+    >>> GeneralizedPareto(0.0, 1.0, 0.5).mean
+    tensor(2.)
+    """
+
+    has_rsample = True
+    arg_constraints: ClassVar[dict[str, Constraint]] = {
+        "loc": constraints.real, "scale": constraints.positive, "concentration": constraints.real
+    }  # fmt: skip
+
+    def __init__(self, loc: Any, scale: Any, concentration: Any, validate_args: bool | None = None):
+        self.loc, self.scale, self.concentration = broadcast_all(loc, scale, concentration)
+        super().__init__(self.loc.shape, (), validate_args)
+
+    @property
+    def support(self):
+        end = self.loc - self.scale / self.concentration
+        return constraints.interval(self.loc, end.masked_fill(self.concentration >= 0, math.inf))
+
+    @property
+    def _flat(self) -> tuple[Tensor, Tensor]:
+        """Where k counts as 0, and k with another number there."""
+        flat = self.concentration.detach().abs() <= 1e-8
+        return flat, self.concentration.masked_fill(flat, 1.0)
+
+    @property
+    def mean(self):
+        k = self.concentration
+        return (self.loc + self.scale / (1 - k)).masked_fill(k >= 1, math.nan)
+
+    @property
+    def mode(self):
+        return self.loc
+
+    @property
+    def variance(self):
+        k = self.concentration
+        return (self.scale**2 / ((1 - k) ** 2 * (1 - 2 * k))).masked_fill(k >= 0.5, math.nan)
+
+    def rsample(self, sample_shape=()):
+        return self.icdf(tg.rand(self._extended_shape(sample_shape), dtype=self.loc.dtype))
+
+    def log_prob(self, value):
+        self._validate_sample(value)
+        z, (flat, k) = (value - self.loc) / self.scale, self._flat
+        return -self.scale.log() - z.where(flat, tg.special.xlog1py(1 / k + 1, k * z))
+
+    def log_survival_function(self, value):
+        """The logarithm of the probability of a larger value."""
+        self._validate_sample(value)
+        z, (flat, k) = (value - self.loc) / self.scale, self._flat
+        return (-z).where(flat, -(k * z).log1p() / k)
+
+    def log_cdf(self, value):
+        """The logarithm of `cdf`."""
+        return (-self.log_survival_function(value).exp()).log1p()
+
+    def cdf(self, value):
+        return -self.log_survival_function(value).expm1()
+
+    def icdf(self, value):
+        left, (flat, k) = (-value).log1p(), self._flat
+        return self.loc + self.scale * (-left).where(flat, (-k * left).expm1() / k)
+
+    def entropy(self):
+        return self.scale.log() + self.concentration + 1
+
+
 class MultivariateNormal(Distribution):
     r"""The normal distribution of vectors, given by `loc` and one of `covariance_matrix`, its inverse
     `precision_matrix`, or `scale_tril`, its triangular root:
@@ -303,15 +374,15 @@ class MultivariateNormal(Distribution):
         else:
             self._root = matrix
 
-    @cached_property
+    @lazy_property
     def scale_tril(self):
         return self._root
 
-    @cached_property
+    @lazy_property
     def covariance_matrix(self):
         return self._root @ self._root.mT
 
-    @cached_property
+    @lazy_property
     def precision_matrix(self):
         return tg.cholesky_inverse(self._root)
 

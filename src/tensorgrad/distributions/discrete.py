@@ -118,6 +118,7 @@ class Binomial(ByProbability):
     tensor(0.5000)
     """
 
+    has_enumerate_support = True
     arg_constraints: ClassVar[dict[str, Constraint]] = {
         "total_count": constraints.nonnegative_integer, **ODDS
     }  # fmt: skip
@@ -156,6 +157,17 @@ class Binomial(ByProbability):
         ways = (self.total_count + 1).lgamma() - (value + 1).lgamma()
         ways = ways - (self.total_count - value + 1).lgamma()
         return value * self.logits + self.total_count * F.logsigmoid(-self.logits) + ways
+
+    def enumerate_support(self, expand=True):
+        most = int(self.total_count.max())
+        if not (self.total_count == most).all():
+            raise NotImplementedError("Inhomogeneous total count not supported by `enumerate_support`.")
+        values = tg.arange(1 + most, dtype=self.total_count.dtype).view(-1, *[1] * len(self.batch_shape))
+        return values.expand(-1, *self.batch_shape) if expand else values
+
+    def entropy(self):
+        log = self.log_prob(self.enumerate_support(False))
+        return -(log.exp() * log).sum(0)
 
 
 class Poisson(Distribution):
@@ -226,10 +238,6 @@ class Categorical(ByProbability):
     @property
     def support(self):
         return constraints.integer_interval(0, self._num_events - 1)
-
-    @property
-    def param_shape(self):
-        return getattr(self, self._said).shape
 
     @property
     def mean(self):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -20,9 +20,22 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
     return tg.broadcast_tensors(*(v if isinstance(v, Tensor) else tg.tensor(v, dtype=dtype) for v in values))
 
 
+def lazy_property(function: Callable[[Any], Any]) -> cached_property:
+    """A property that is found once, with its history even when first asked for where none is recorded."""
+    return cached_property(tg.enable_grad()(function))
+
+
 def summed(value: Tensor, count: int) -> Tensor:
     """The sum over the last `count` dimensions."""
     return value.flatten(-count).sum(-1) if count else value
+
+
+def below_diagonal(x: Tensor, n: int) -> Tensor:
+    """Square matrices of n rows, zero but for the numbers of the last dimension below the diagonal."""
+    rows, columns = tg.tril_indices(n, n, -1)
+    made = x.new_zeros(*x.shape[:-1], n, n)
+    made[..., rows, columns] = x
+    return made
 
 
 class Distribution:
@@ -173,6 +186,12 @@ class Distribution:
 BOTH = ("probs", "logits")
 
 
+def clamp_probs(probs: Tensor) -> Tensor:
+    """Probabilities kept from being 0 or 1."""
+    eps = tg.finfo(probs.dtype).eps
+    return probs.clamp(eps, 1 - eps)
+
+
 class ByProbability(Distribution):
     """One that is given by `probs` or by `logits`, of which the other is found when asked for."""
 
@@ -185,13 +204,16 @@ class ByProbability(Distribution):
         self._said = "logits" if probs is None else "probs"
         return logits if probs is None else probs
 
-    @cached_property
+    @property
+    def param_shape(self) -> Size:
+        return getattr(self, self._said).shape
+
+    @lazy_property
     def logits(self) -> Tensor:
-        eps = tg.finfo(self.probs.dtype).eps
-        probs = self.probs.clamp(eps, 1 - eps)
+        probs = clamp_probs(self.probs)
         return probs.log() - (-probs).log1p() if self.binary else probs.log()
 
-    @cached_property
+    @lazy_property
     def probs(self) -> Tensor:
         return self.logits.sigmoid() if self.binary else self.logits.softmax(-1)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import tensorgrad as tg
 from tensorgrad.core import Tensor
-from tensorgrad.distributions import continuous, discrete
+from tensorgrad.distributions import continuous, discrete, gammas, mixture, relaxed, transformed
 from tensorgrad.distributions.distribution import Distribution, Independent, summed
 from tensorgrad.nn.functional import logsigmoid
 
@@ -83,10 +85,13 @@ def _exponential(p, q):
 
 
 @register_kl(continuous.MultivariateNormal, continuous.MultivariateNormal)
+@register_kl(continuous.MultivariateNormal, mixture.LowRankMultivariateNormal)
+@register_kl(mixture.LowRankMultivariateNormal, continuous.MultivariateNormal)
+@register_kl(mixture.LowRankMultivariateNormal, mixture.LowRankMultivariateNormal)
 def _multivariate_normal(p, q):
     if p.event_shape != q.event_shape:
         raise ValueError("KL-divergence between two Multivariate Normals with different event shapes")
-    roots = tg.broadcast_tensors(q._root, p._root)
+    roots = tg.broadcast_tensors(q.scale_tril, p.scale_tril)
     ratio = tg.linalg.solve_triangular(*roots, upper=False).pow(2).sum((-2, -1))
     return q._half_log_det() - p._half_log_det() + 0.5 * (ratio + q._squares(p.loc) - p.event_shape[0])
 
@@ -98,6 +103,20 @@ def _bernoulli(p, q):
     yes = yes.masked_fill(q.probs == 0, float("inf")).masked_fill(p.probs == 0, 0)
     no = no.masked_fill(q.probs == 1, float("inf")).masked_fill(p.probs == 1, 0)
     return yes + no
+
+
+@register_kl(discrete.Binomial, discrete.Binomial)
+def _binomial(p, q):
+    if (p.total_count < q.total_count).any():
+        raise NotImplementedError("KL between Binomials of which the second has the larger total_count")
+    once = p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p()
+    return (p.total_count * once).masked_fill(p.total_count > q.total_count, float("inf"))
+
+
+@register_kl(relaxed.ContinuousBernoulli, relaxed.ContinuousBernoulli)
+def _continuous_bernoulli(p, q):
+    scales = p.log_scale() + (-p.probs).log1p() - q.log_scale() - (-q.probs).log1p()
+    return p.mean * (p.logits - q.logits) + scales
 
 
 @register_kl(discrete.Categorical, discrete.Categorical)
@@ -121,6 +140,51 @@ def _poisson(p, q):
 @register_kl(discrete.Geometric, discrete.Geometric)
 def _geometric(p, q):
     return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
+
+
+@register_kl(transformed.TransformedDistribution, transformed.TransformedDistribution)
+def _transformed(p, q):
+    if p.transforms != q.transforms or p.event_shape != q.event_shape:
+        raise NotImplementedError("KL between distributions by different transforms")
+    return kl_divergence(p.base_dist, q.base_dist)
+
+
+@register_kl(transformed.Gumbel, transformed.Gumbel)
+def _gumbel(p, q):
+    ratio, away = p.scale / q.scale, (q.loc - p.loc) / q.scale
+    return -ratio.log() - away + (away + (1 + ratio).lgamma()).exp() + (ratio - 1) * np.euler_gamma - 1
+
+
+@register_kl(transformed.Pareto, transformed.Pareto)
+def _pareto(p, q):
+    ratio = q.alpha / p.alpha
+    found = q.alpha * (p.scale / q.scale).log() - ratio.log() + ratio - 1
+    return found.masked_fill(p.scale < q.scale, float("inf"))
+
+
+@register_kl(transformed.HalfNormal, transformed.HalfNormal)
+def _half_normal(p, q):
+    return _normal(p.base_dist, q.base_dist)
+
+
+@register_kl(gammas.Gamma, gammas.Gamma)
+def _gamma(p, q):
+    a, b = p.concentration, q.concentration
+    apart = b * (p.rate / q.rate).log() + b.lgamma() - a.lgamma()
+    return apart + (a - b) * a.digamma() + (q.rate - p.rate) * (a / p.rate)
+
+
+@register_kl(gammas.Dirichlet, gammas.Dirichlet)
+def _dirichlet(p, q):
+    a, b = p.concentration, q.concentration
+    total = a.sum(-1)
+    scales = total.lgamma() - b.sum(-1).lgamma() - (a.lgamma() - b.lgamma()).sum(-1)
+    return scales + ((a - b) * (a.digamma() - total.digamma().unsqueeze(-1))).sum(-1)
+
+
+@register_kl(gammas.Beta, gammas.Beta)
+def _beta(p, q):
+    return _dirichlet(p._dirichlet, q._dirichlet)
 
 
 @register_kl(Independent, Independent)

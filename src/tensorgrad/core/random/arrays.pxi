@@ -87,7 +87,7 @@ cdef int check_bounds(int dtype, cnp.ndarray out, low, last) except -1:
     return 0
 
 
-cdef object counted(Generator g, str name, object out, object p):
+cdef object drawn_from(Generator g, str name, draw_each draw, object out, object p):
     """`out`, of float64, where it lies in order, with a number for each element in place of what it is drawn from."""
     cdef double *to = <double *>cnp.PyArray_DATA(out)
     cdef double *each = NULL if p is None else <double *>cnp.PyArray_DATA(p)
@@ -97,9 +97,9 @@ cdef object counted(Generator g, str name, object out, object p):
     outside = goes_outside(n)
     if outside:
         with nogil:
-            counts_each(&g.engine, to, each, n)
+            draw(&g.engine, to, each, n)
     else:
-        counts_each(&g.engine, to, each, n)
+        draw(&g.engine, to, each, n)
     g.leave(outside)
     return out
 

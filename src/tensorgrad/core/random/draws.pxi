@@ -209,11 +209,33 @@ cdef void bernoulli_each(Engine *e, int dtype, char *out, const char *p, bint p6
         n -= m
 
 
-cdef void counts_each(Engine *e, double *out, double *p, Py_ssize_t n) noexcept nogil:
-    """Poisson numbers of the rates that lie in `out`, or with `p` binomial ones of these counts."""
+ctypedef void (*draw_each)(Engine *, double *, const double *, Py_ssize_t) noexcept nogil
+
+
+cdef void poisson_each(Engine *e, double *x, const double *p, Py_ssize_t n) noexcept nogil:
+    """A number of each of the rates that lie in `x`."""
     cdef Py_ssize_t i
     for i in range(n):
-        out[i] = tg_poisson(unit_of, e, out[i]) if p is NULL else tg_binomial(unit_of, e, out[i], p[i])
+        x[i] = tg_poisson(unit_of, e, x[i])
+
+
+cdef void binomial_each(Engine *e, double *x, const double *p, Py_ssize_t n) noexcept nogil:
+    """A number of each of the counts that lie in `x`."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = tg_binomial(unit_of, e, x[i], p[i])
+
+
+cdef void gamma_each(Engine *e, double *x, const double *p, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = tg_gamma(unit_of, normal_of, e, x[i], False)
+
+
+cdef void gamma_each_single(Engine *e, double *x, const double *p, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = tg_gamma(unit_of, normal_of, e, x[i], True)
 
 
 cdef void shuffle(Engine *e, int64_t *x, int64_t n) noexcept nogil:

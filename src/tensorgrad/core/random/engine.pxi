@@ -18,6 +18,7 @@ cdef extern from "random/loops.h" nogil:
     void tg_box_muller(float *data, int64_t blocks, float mean, float std) noexcept
     double tg_poisson(tg_draw unit, void *engine, double rate) noexcept
     double tg_binomial(tg_draw unit, void *engine, double count, double p) noexcept
+    double tg_gamma(tg_draw unit, tg_draw normal, void *engine, double concentration, int single) noexcept
 
 
 tg_look_at_cpu()
@@ -90,6 +91,10 @@ cdef inline double normal_one(Engine *e) noexcept nogil:
     e.normal = radius * sin(angle)
     e.has_normal = True
     return radius * cos(angle)
+
+
+cdef double normal_of(void *engine) noexcept nogil:
+    return normal_one(<Engine *>engine)
 
 
 # ---- dtypes ------------------------------------------------------------------------------------------------

@@ -261,6 +261,31 @@ static double tg_binomial(tg_draw unit, void *engine, double count, double p) {
     return p <= 0.5 ? tg_binomial_half(unit, engine, count, p) : count - tg_binomial_half(unit, engine, count, 1.0 - p);
 }
 
+/* A gamma number of scale 1, by Marsaglia and Tsang (2000): the cube of a shifted normal, squeezed. Below 1 it is one of
+   concentration + 1 times a power of a uniform. The constants have the digits of floats, as in torch's, and with `single` so
+   has all that comes from the concentration alone. */
+static double tg_gamma(tg_draw unit, tg_draw normal, void *engine, double concentration, int single) {
+    const double third = 1.0f / 3.0f, squeeze = 0.0331f;
+    double scale = 1.0, d = concentration;
+    if (d == 0.0 || d != d) return d;
+    if (d < 1.0) {
+        scale = pow(1.0 - unit(engine), single ? (double)(1.0f / (float)d) : 1.0 / d);
+        d = single ? (double)((float)d + 1.0f) : d + 1.0;
+    }
+    d = single ? (double)((float)d - (float)third) : d - third;
+    const double c = 1.0 / sqrt(9.0 * d);
+    for (;;) {
+        double x, root;
+        do {
+            x = normal(engine);
+            root = 1.0 + c * x;
+        } while (root <= 0.0);
+        const double cube = root * root * root, u = 1.0 - unit(engine), square = x * x;
+        if (u < 1.0 - squeeze * square * square || log(u) < 0.5 * square + d * (1.0 - cube + log(cube)))
+            return scale * d * cube;
+    }
+}
+
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options
 #endif
