@@ -60,7 +60,7 @@ _LAZY = {
         for name in (
             "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "data", "datasets",
             "distributed", "distributions", "func", "io", "jit", "linalg", "multiprocessing", "nn", "optim",
-            "porting", "profiler", "random", "special", "testing", "utils",
+            "porting", "profiler", "random", "serialization", "special", "testing", "utils",
         )  # fmt: skip
     },
     "save": "tensorgrad.io:save",

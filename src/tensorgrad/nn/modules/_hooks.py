@@ -274,6 +274,9 @@ class Hooked(compiled.ModuleBase):
         return RemovableHandle(self._load_state_dict_post_hooks, hook)
 
 
+HOOKS = tuple(name for name, value in vars(Hooked).items() if isinstance(value, property))  # the kinds
+
+
 # -- on all modules ---------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from tensorgrad.core import Tensor, no_grad
 from tensorgrad.nn import _module as compiled
 from tensorgrad.nn.modules._conversion import Converted
 from tensorgrad.nn.modules._hooks import (
+    HOOKS,
     Hooked,
     call_with_hooks,
     hooks_of,
@@ -360,7 +361,11 @@ class Module(Converted, Hooked):
         return self.__dict__.copy()
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
+        for name, value in state.items():
+            if name not in HOOKS:
+                self.__dict__[name] = value
+            elif value:  # PyTorch's modules have a dict of each kind
+                setattr(self, name, value)
         self.__dict__.setdefault("_non_persistent_buffers_set", set())
 
     def __reduce_ex__(self, protocol):
