@@ -248,8 +248,8 @@ NOT_HERE = re.compile(  # dtypes and kinds of tensors
 )
 NOT_ADMITTED = """\
 Weights only load failed: it names {name}, which is not admitted, for a name may do harm. If \
-you trust the class, admit it: with tensorgrad.serialization.safe_globals([{short}]): load(...). If you trust the \
-whole file, load(..., weights_only=False) makes all that it names, and runs what it says"""
+you trust the class, admit it: with tensorgrad.serialization.safe_globals([{short}]): load(...). \
+If you trust the whole file, load(..., weights_only=False) makes all that it names, and runs what it says"""
 
 
 def weights_only(module: str, name: str) -> Any:

@@ -141,6 +141,8 @@ def read_archive(
             raise LoadError(f"it has no {folder + name}")
         if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
             raise LoadError(f"its {member.filename} is compressed or encrypted; PyTorch writes neither")
+        if not 0 <= member.header_offset <= file_end:
+            raise LoadError(f"{member.filename} should begin at byte {member.header_offset}")
         file.seek(member.header_offset)
         header = bytearray(ZIP_HEADER)
         read_into(file, header, f"the header of {member.filename}")
