@@ -55,9 +55,13 @@ STORAGES = {
 # ---------------------------------------------------------------------------- what makes tensors
 
 
-def _tensor(storage: Any, kind: dtype, offset: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
+def _tensor(
+    storage: Any, kind: dtype | None, offset: Any, size: Any, stride: Any, requires_grad: Any
+) -> Tensor:
+    """The tensor of a dtype, or of its storage's."""
     if not isinstance(storage, Storage):
         raise LoadError("a tensor has no storage")
+    kind = kind or storage.type.dtype
     size, stride = tuple(size), tuple(stride)
     numbers = (offset, *size, *stride)
     if len(size) != len(stride) or len(size) > MOST_DIMS:
@@ -77,16 +81,16 @@ def _tensor(storage: Any, kind: dtype, offset: Any, size: Any, stride: Any, requ
         count *= extent or 1
     if count // itemsize >= 1 << 60:
         raise LoadError(f"a tensor has the shape {size}, which is too large for any memory")
-    tensor = whole.as_strided(size, stride, offset).detach()
+    tensor = whole.as_strided(size, stride, whole.storage_offset() + offset).detach()
     return tensor.requires_grad_() if requires_grad else tensor
 
 
 def _rebuild_tensor(storage, offset, size, stride):
-    return _tensor(storage, storage.type.dtype, offset, size, stride, False)
+    return _tensor(storage, None, offset, size, stride, False)
 
 
 def _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks, metadata=None):
-    return _tensor(storage, storage.type.dtype, offset, size, stride, requires_grad)
+    return _tensor(storage, None, offset, size, stride, requires_grad)
 
 
 def _rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, kind, metadata=None):

@@ -25,6 +25,7 @@ __all__ = ["is_legacy", "read_archive", "read_legacy"]
 MAGIC = 0x1950A86A20F9469CFC6C
 MAGIC_BYTES = MAGIC.to_bytes(10, "little")
 PROTOCOL = 1001
+LARGEST_ITEM = 8  # bytes of an element: what is mapped lies at a multiple of it
 ZIP_HEADER = 30  # bytes before a member's name
 
 
@@ -173,7 +174,7 @@ def read_archive(
         begin, length = find(f"data/{key}")
         if nbytes != length:
             raise LoadError(f"storage {key} should have {nbytes} bytes, and there are {length}")
-        if memory is not None and length:
+        if memory is not None and length and begin % LARGEST_ITEM == 0:
             return tg.from_numpy(np.frombuffer(memory, np.uint8, length, begin))
         octets = _new_octets(length)
         file.seek(begin)
