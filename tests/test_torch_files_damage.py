@@ -82,7 +82,7 @@ def loaded(data):
 
 
 def tensor(
-    kind="FloatStorage", key="0", count=4, offset=0, size=(2, 2), stride=(2, 1), *, view=(), requires_grad=False
+    kind="FloatStorage", key="0", count=4, offset=0, size=(2, 2), stride=(2, 1), view=(), requires_grad=False
 ):  # fmt: skip
     storage = Outside("storage", Name("torch", kind), key, "cpu", count, *view)
     rebuild = Name("torch._utils", "_rebuild_tensor_v2")

@@ -281,6 +281,8 @@ def counterpart(module: str, name: str, importing: bool) -> Any:
     """What torch's `module.name` is here, or None. The module may be one whose folder has the name: not every
     file is called what it is there. Where nothing is to be imported only what is already there is found.
     """
+    if module == "torch._C._nn":  # where PyTorch's own code has some of the functions
+        module = "torch.nn.functional"
     address = "tensorgrad" + module.removeprefix("torch")
     for place in (address, address.rpartition(".")[0]):
         owner: Any = _module(place, importing)
