@@ -53,11 +53,10 @@ def nothing_admitted():
 # ---------------------------------------------------------------------------- reading
 
 
-@pytest.mark.parametrize("name", STATES)
-@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize(
+    "name, mmap", [*[(name, False) for name in STATES], ("torch_zip.pt", True), ("torch_1.6.pt", True)]
+)
 def test_what_torch_wrote_is_read(name, mmap):
-    if mmap and "legacy" in name:
-        pytest.skip("can't be mapped")
     state = tg.load(FILES / name, mmap=mmap)
     assert state["tensors"].keys() == EXPECTED["tensors"].keys()
     for key, told in EXPECTED["tensors"].items():
@@ -278,6 +277,21 @@ def test_a_whole_module_is_read_where_exactly_its_classes_are_admitted(name):
     np.testing.assert_allclose(module(IMAGE).tolist(), EXPECTED["module"], rtol=1e-5)
     with pytest.raises(pickle.UnpicklingError, match=r"torch\.nn[\w.]*\.Sequential"):
         tg.load(FILES / name)
+
+
+@pytest.mark.parametrize("name", ["torch_layers.pt", "ours_layers.pt"])
+def test_layers_that_torch_keeps_more_for_are_written_and_read(name):
+    """What is expected PyTorch has computed with the modules of our file, and then it wrote its own."""
+    layers = tg.load(FILES / name, weights_only=False)
+    x = tg.arange(6.0).reshape(3, 1, 2) / 6
+    lstm, padded = layers["lstm"](x)[0], layers["padded"](x.reshape(1, 1, 6))
+    for key, out in {"lstm": lstm, "padded": padded, "encoder": layers["encoder"](x)}.items():
+        np.testing.assert_allclose(out.tolist(), EXPECTED["layers"][key], rtol=1e-5, atol=1e-6)
+    state, written_now = vars(layers["lstm"]), written(layers)
+    assert "_flat_weights" not in state
+    with zipfile.ZipFile(io.BytesIO(written_now)) as archive:
+        told = archive.read("archive/data.pkl")
+    assert b"_flat_weights_names" in told and b"_reversed_padding_repeated_twice" in told
 
 
 class Net(nn.Module):

@@ -71,6 +71,7 @@ class _Pickler(PythonsPickler):
             if type(found) is tuple and len(found) > 2 and type(found[2]) is dict:
                 # PyTorch's modules have a dict for each kind of hook, ours where there is one.
                 state: dict[str, Any] = {name: OrderedDict() for name in HOOKS} | found[2]
+                state |= obj._state_for_torch()
                 state |= state.pop("_hooks_by_kind", {})
                 state.setdefault("_is_full_backward_hook", None)
                 return (*found[:2], state, *found[3:])

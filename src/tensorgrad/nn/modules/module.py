@@ -368,6 +368,10 @@ class Module(Converted, Hooked):
                 setattr(self, name, value)
         self.__dict__.setdefault("_non_persistent_buffers_set", set())
 
+    def _state_for_torch(self) -> dict[str, Any]:
+        """What PyTorch's module of this kind has in its state beside ours, for files that it reads."""
+        return {}
+
     def __reduce_ex__(self, protocol):
         # The oldest pickle protocols would ask the compiled base class to copy itself.
         return super().__reduce_ex__(max(protocol, 2))
