@@ -202,6 +202,14 @@ def test_storages_lie_at_multiples_of_64_bytes(tmp_path):
         assert data.index(b"\7" * n + b"PK") % 64 == 0
 
 
+def test_members_past_four_gigabytes_have_their_sizes_elsewhere(monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
+    data = written({"small": tg.ones(3), "large": tg.arange(1000.0)})
+    assert data.index(np.arange(1000, dtype=np.float32).tobytes()) % 64 == 0
+    monkeypatch.undo()
+    same(tg.load(io.BytesIO(data)), {"small": tg.ones(3), "large": tg.arange(1000.0)})
+
+
 def test_the_name_tells_what_is_written(tmp_path):
     for name, start in [("a.pt", b"PK"), ("a.pth", b"PK"), ("a.safetensors", None), ("a.tg", None)]:
         tg.save({"x": tg.ones(2)}, tmp_path / name)
