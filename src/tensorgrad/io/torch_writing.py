@@ -15,7 +15,6 @@ import numpy as np
 import tensorgrad as tg
 from tensorgrad.core import Op, Size, Tensor, _core, dtype
 from tensorgrad.nn import Module
-from tensorgrad.nn.modules._hooks import HOOKS
 from tensorgrad.nn.parameter import Buffer, Parameter, is_lazy
 
 from .container import write_all
@@ -69,11 +68,8 @@ class _Pickler(PythonsPickler):
         if isinstance(obj, Module):
             found = obj.__reduce_ex__(max(self.proto, 2))
             if type(found) is tuple and len(found) > 2 and type(found[2]) is dict:
-                # PyTorch's modules have a dict for each kind of hook, ours where there is one.
-                state: dict[str, Any] = {name: OrderedDict() for name in HOOKS} | found[2]
-                state |= obj._state_for_torch()
-                state |= state.pop("_hooks_by_kind", {})
-                state.setdefault("_is_full_backward_hook", None)
+                state = found[2] | obj._state_for_torch()
+                state.pop("_hooks_by_kind", None)  # which PyTorch has by name
                 return (*found[:2], state, *found[3:])
             return found
         return NotImplemented

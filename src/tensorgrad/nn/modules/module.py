@@ -16,7 +16,6 @@ from tensorgrad.core import Tensor, no_grad
 from tensorgrad.nn import _module as compiled
 from tensorgrad.nn.modules._conversion import Converted
 from tensorgrad.nn.modules._hooks import (
-    HOOKS,
     Hooked,
     call_with_hooks,
     hooks_of,
@@ -28,6 +27,7 @@ from tensorgrad.nn.modules._hooks import (
     register_module_full_backward_pre_hook,
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
+    take_state,
 )
 from tensorgrad.nn.parameter import Parameter, is_lazy
 
@@ -361,16 +361,8 @@ class Module(Converted, Hooked):
         return self.__dict__.copy()
 
     def __setstate__(self, state):
-        for name, value in state.items():
-            if name not in HOOKS:
-                self.__dict__[name] = value
-            elif value:  # PyTorch's modules have a dict of each kind
-                setattr(self, name, value)
+        take_state(self, state)
         self.__dict__.setdefault("_non_persistent_buffers_set", set())
-
-    def _state_for_torch(self) -> dict[str, Any]:
-        """What PyTorch's module of this kind has in its state beside ours, for files that it reads."""
-        return {}
 
     def __reduce_ex__(self, protocol):
         # The oldest pickle protocols would ask the compiled base class to copy itself.

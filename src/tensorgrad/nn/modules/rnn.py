@@ -110,7 +110,8 @@ class RNNBase(Module):
 
     def _state_for_torch(self) -> dict[str, Any]:
         names = [name for names in self._all_weights for name in names]
-        return {"_flat_weights_names": names, "_flat_weights": self._flat_weights}
+        flat = {"_flat_weights_names": names, "_flat_weights": self._flat_weights}
+        return super()._state_for_torch() | flat
 
     def __setstate__(self, state):
         told = ("_flat_weights_names", "_flat_weights")
