@@ -142,6 +142,13 @@ PROGRAMS = {
     "bytes by any codec": (pickled(Call(Name("_codecs", "encode"), "a", "rot13")), "rot13"),
     "an array of objects": (pickled(Call(Name("numpy", "dtype"), "O8", False, True)), "object"),
     "an array by its shape": (pickled(Call(Name("numpy", "ndarray"), (2**40,))), "not admitted"),
+    "a tensor by its size": (pickled(Call(Name("torch", "Tensor"), 2**40)), "calls a .*Tensor"),
+    "a parameter by its class": (b"\x80\x02ctorch.nn.parameter\nParameter\n)\x81.", "makes a .*Parameter"),
+    "the same bytes many times": (
+        b"\x80\x03cbuiltins\nbytearray\nq\x00B\x10\x27\x00\x00" + bytes(10_000) + b"\x85q\x01"
+        + b"h\x00h\x01R" * 1000 + b".",
+        "too often",
+    ),
     "a layout": (pickled(Call(Name("torch.serialization", "_get_layout"), "torch.sparse_coo")), "sparse_coo"),
     "a device": (pickled(Call(Name("torch", "device"), "cuda")), "cuda"),
     "something else outside": (pickled(Outside("file", "/etc/passwd")), "only storages"),

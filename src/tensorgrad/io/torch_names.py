@@ -20,7 +20,9 @@ from .container import MOST_DIMS, LoadError
 from .safe import named as admitted
 from .unpickling import check_key
 
-__all__ = ["STORAGES", "TRUSTED", "Storage", "StorageType", "counterpart", "torch_name", "weights_only"]
+__all__ = [
+    "INERT", "STORAGES", "TRUSTED", "Storage", "StorageType", "counterpart", "torch_name", "weights_only",
+]  # fmt: skip
 
 
 class StorageType(NamedTuple):
@@ -205,10 +207,6 @@ def _numpy_from_buffer(data, kind, shape, order):
     return np.frombuffer(data, kind).reshape(shape, order=order).copy(order)
 
 
-class Word:
-    """A name that is handed on to what makes an array, and is nothing by itself."""
-
-
 NUMPY = {
     **{
         f"numpy.{core}.multiarray.{name}": value
@@ -218,7 +216,7 @@ NUMPY = {
     "numpy.core.numeric._frombuffer": _numpy_from_buffer,
     "numpy._core.numeric._frombuffer": _numpy_from_buffer,
     "numpy.dtype": _numpy_dtype,
-    "numpy.ndarray": Word(),
+    "numpy.ndarray": np.ndarray,
 }
 TORCH = {
     **{f"torch.{d.name}": d for d in all_dtypes},
@@ -244,6 +242,7 @@ DATA = {
     "_codecs.encode": _encode,
 }
 ALWAYS = {**TORCH, **NUMPY, **DATA}
+INERT = (Tensor, Parameter, Buffer, np.ndarray)  # told to what makes tensors and arrays, and never called
 TRUSTED = {**TORCH, "torch._tensor._rebuild_from_type_v2": rebuild_from_type}
 FORMERLY = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # modules as Python 2 called them
 

@@ -17,7 +17,7 @@ import tensorgrad as tg
 from tensorgrad.core import Tensor, _core, dtype
 
 from .container import LoadError, read_into
-from .torch_names import TRUSTED, Storage, StorageType, counterpart, weights_only
+from .torch_names import INERT, TRUSTED, Storage, StorageType, counterpart, weights_only
 from .unpickling import Input, Unpickler
 
 __all__ = ["is_legacy", "read_archive", "read_legacy"]
@@ -41,7 +41,7 @@ def _unpickle(
     source: Input, load_persistent: Callable[[Any], Any], only_weights: bool, pickle_module: Any
 ) -> Any:
     if only_weights:
-        return Unpickler(source, weights_only, load_persistent).load()
+        return Unpickler(source, weights_only, load_persistent, INERT).load()
 
     class Trusting(pickle_module.Unpickler):
         def find_class(self, module, name):

@@ -21,6 +21,8 @@ __all__ = ["Input", "Unpickler", "check_key"]
 
 LARGEST_KEY = 1000  # parts of one dictionary key, which are visited each time that it is hashed
 LONGEST_NAME = 1000
+MOST_COPIES = 4  # of a pickle's length: what Python 2 called text is decoded, then becomes an array
+SMALL = 64  # parts that are less than the opcodes that copy them, or about as much
 OPCODES = {
     ord(value): name
     for name, value in vars(pickle).items()
@@ -76,13 +78,20 @@ class Unpickler:
     """Reads one pickle.
 
     `find(module, name)` gives what a name stands for, or raises LoadError; of what it gives, callables may be
-    called and classes made and filled. `load_persistent(id)` gives what is kept outside of the pickle.
+    called and classes made and filled, but for those that are `inert`. `load_persistent(id)` gives what is
+    kept outside of the pickle.
     """
 
     def __init__(
-        self, source: Input, find: Callable[[str, str], Any], load_persistent: Callable[[Any], Any]
+        self,
+        source: Input,
+        find: Callable[[str, str], Any],
+        load_persistent: Callable[[Any], Any],
+        inert: tuple[type, ...] = (),
     ):
         self.source = source
+        self.inert = inert
+        self.may_copy = MOST_COPIES * source.left
         self.find = find
         self.load_persistent = load_persistent
         self.stack: list[Any] = []
@@ -147,7 +156,8 @@ class Unpickler:
 
     def named(self, module: str, name: str) -> None:
         found = self.find(module, name)
-        self.found[id(found)] = found
+        if not any(found is kind for kind in self.inert):
+            self.found[id(found)] = found
         self.stack.append(found)
 
     def was_found(self, value: Any) -> bool:
@@ -172,7 +182,16 @@ class Unpickler:
         if function in (OrderedDict, Counter):  # of pairs, a pair being a tuple or a list
             for pair in args[0] if args else ():
                 check_key(pair[0] if type(pair) is list else pair)
+        self.count_copies(args)
         self.stack.append(function(*args))
+
+    def count_copies(self, parts: tuple) -> None:
+        """Refuses to copy more than a file has: a few bytes may ask for the same data time and again."""
+        for part in parts:
+            if isinstance(part, (bytes, bytearray, str, list, tuple, dict, set)) and len(part) > SMALL:
+                self.may_copy -= len(part)
+        if self.may_copy < 0:
+            raise LoadError("its pickle copies the same data too often")
 
     def build(self) -> None:
         """Gives an object the state that was written apart from it."""
@@ -182,6 +201,7 @@ class Unpickler:
         if kind is OrderedDict:
             vars(target).update(_attributes(state))
         elif kind is np.ndarray:
+            self.count_copies(state)
             _fill_array(target, state)
         elif isinstance(target, np.dtype):
             self.order_dtype(target, state)
