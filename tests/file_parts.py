@@ -12,8 +12,14 @@ import tensorgrad as tg
 posix = pytest.mark.skipif(os.name != "posix", reason="a pipe, a limit or a right that only POSIX has")
 
 
+class Named(io.BytesIO):
+    """A file object whose name tells the layout that is written."""
+
+    name = "state.safetensors"
+
+
 def saved(obj):
-    file = io.BytesIO()
+    file = Named()
     tg.save(obj, file)
     return file.getvalue()
 

@@ -21,7 +21,7 @@ ORDER = [
     {"autograd", "func", "linalg", "special", "random", "accelerator", "amp", "backends", "cuda"}
     | {"compiler", "distributed", "multiprocessing"},
     {"nn"},
-    {"optim", "data", "distributions", "io", "jit", "utils", "testing"},
+    {"optim", "data", "distributions", "io", "jit", "serialization", "utils", "testing"},
     {"datasets", "demo", "doctor", "inside", "plain", "porting", "profiler", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}

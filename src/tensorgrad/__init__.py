@@ -60,7 +60,8 @@ _LAZY = {
         for name in (
             "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "data", "datasets",
             "distributed", "distributions", "doctor", "func", "io", "jit", "linalg", "multiprocessing", "nn",
-            "optim", "plain", "porting", "profiler", "random", "special", "testing", "utils",
+            "optim", "plain", "porting", "profiler", "random", "serialization",
+            "special", "testing", "utils",
         )  # fmt: skip
     },
     "save": "tensorgrad.io:save",

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensorgrad._kernels import Event, begin_range, end_range, listen, unlisten
-from tensorgrad.io.files import _replacing, _write_all
+from tensorgrad.io.container import write_all
+from tensorgrad.io.files import _replacing
 
 __all__ = [
     "ProfilerAction", "ProfilerActivity", "profile", "record_function", "schedule", "supported_activities",
@@ -370,4 +371,4 @@ class profile:
 
             text = gzip.compress(text)
         with _replacing(path) as file:
-            _write_all(file, text)
+            write_all(file, text)

@@ -9,35 +9,28 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import struct
 from typing import Any, BinaryIO, NamedTuple
 
 from tensorgrad.core import all_dtypes, dtype
 
-__all__ = ["Entry", "LoadError", "parse_json", "read_into", "read_table", "table_bytes"]
+__all__ = ["Entry", "LoadError", "parse_json", "read_into", "read_table", "table_bytes", "write_all"]
 
 DTYPE_OF = {d.short.upper(): d for d in all_dtypes}
 ALIGNMENT = 64  # of the data in the file, so that a mapped file can be computed with
 LARGEST_TABLE = 100_000_000  # bytes; the limit of the safetensors package too
 MOST_DIMS = 64
 CHUNK = 1 << 22  # bytes read at once
-
-TORCH_FILE = """\
-it is a PyTorch checkpoint: pickled objects, which may run code when they are loaded, so they are not read
-here. Convert it once where PyTorch is installed:
-    import torch, safetensors.torch
-    state = torch.load({path!r}, map_location="cpu", weights_only=True)
-    safetensors.torch.save_file(state, "model.safetensors")
-and load that file."""
+LARGEST_WRITE = 1 << 24  # bytes handed to the system at once
 
 NUMPY_FILE = """\
 it is {kind}: read it with numpy.load({path!r}) and make tensors of the arrays with tensorgrad.from_numpy"""
 ZIP_FILE = "it is a zip archive, neither of PyTorch's nor of NumPy's"
 STARTS = {  # of files of other kinds
-    b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46": TORCH_FILE,
     b"\x93NUMPY": NUMPY_FILE.replace("{kind}", "a NumPy array"),
     b"PK\x05\x06": ZIP_FILE,
-    b"\x80": "it is a pickle, which may run code when it is loaded, so it is not read here",
+    b"\x80": "it is a pickle, and none of PyTorch's: pickle.load reads it, if you trust who wrote it",
     b"\x1f\x8b": "it is compressed by gzip: unpack it first",
     b"BZh": "it is compressed by bzip2: unpack it first",
     b"\xfd7zXZ": "it is compressed by xz: unpack it first",
@@ -47,7 +40,7 @@ STARTS = {  # of files of other kinds
 }
 
 
-class LoadError(RuntimeError):
+class LoadError(RuntimeError, pickle.UnpicklingError):
     """A file that is not what it should be; the text names the file and what is wrong with it."""
 
 
@@ -139,7 +132,7 @@ def _other_kind(start: bytes) -> str | None:
         name = start[30 : 30 + int.from_bytes(start[26:28], "little")]  # of the archive's first member
         if name.endswith(b".npy"):
             return NUMPY_FILE.replace("{kind}", "a NumPy archive")
-        return TORCH_FILE if name.endswith((b"/data.pkl", b"/version", b"/data/0")) else ZIP_FILE
+        return ZIP_FILE
     return next((kind for magic, kind in STARTS.items() if start.startswith(magic)), None)
 
 
@@ -152,6 +145,16 @@ def read_into(file: BinaryIO, target: Any, what: str) -> None:
             raise LoadError(f"it ended while {what} was being read; {len(view)} bytes are missing")
         view[: len(chunk)] = chunk
         view = view[len(chunk) :]
+
+
+def write_all(file: BinaryIO, data: Any) -> None:
+    """Writes a buffer to a file object, which may take less at a time."""
+    view = memoryview(data)
+    while view:
+        count = file.write(view[:LARGEST_WRITE])
+        if count is None or not 0 < count <= len(view):  # a pipe that does not wait, or a broken object
+            raise OSError(f"save: the file object took {count} of {min(LARGEST_WRITE, len(view))} bytes")
+        view = view[count:]
 
 
 def parse_json(text: bytes | bytearray | str, what: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
 import re
 import secrets
 import stat
@@ -12,14 +13,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
-from typing import Any, BinaryIO, cast
+from types import ModuleType
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor, _core
 
-from .container import Entry, LoadError, parse_json, read_into, read_table, table_bytes
+from .container import Entry, LoadError, parse_json, read_into, read_table, table_bytes, write_all
+from .torch_reading import is_legacy, read_archive, read_legacy
+from .torch_writing import write_archive
 from .tree import Saved, decode, encode
 
 try:
@@ -32,7 +36,7 @@ __all__ = ["load", "save"]
 TREE = "tensorgrad"  # the metadata key under which the nested state stands
 VERSION = 1
 A_WHILE = 3600  # seconds after which an unfinished file is a dead saver's, where files can't be locked
-CHUNK = 1 << 24  # bytes handed to the system at once
+LONGEST_START = 64  # bytes that tell what a file is
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
@@ -46,12 +50,18 @@ def save(
 ) -> None:
     """Writes tensors, and dicts, lists, numbers and text around them, to a file or file object.
 
-    The file is a safetensors file: other programs find the tensors in it by their place, such as
-    `model.0.weight`. Tensors that share memory are written once and share it again after loading; a view is
-    written as its own values. A path is written under another name beside it, synced and renamed, so that it
-    always holds the old state or the new one, whatever happens. Raises TypeError for a module, optimizer or
-    any other object of code: save its `state_dict()`. The arguments after `f` are PyTorch's, and nothing is
-    pickled, so only a `pickle_module` is refused.
+    A name that ends in `.pt` or `.pth`, and a file object without a name, get PyTorch's layout, which
+    `torch.load` reads: a zip archive of a pickle and the memory of the tensors, of which the parts that share
+    it go on sharing. Everything that pickle takes can be written, a module too, though reading that takes
+    `weights_only=False`, and its class under the same name.
+
+    Any other name gets a safetensors file, in which other programs find the tensors by their place, such as
+    `model.0.weight`; a view is written as its own values. It raises TypeError for a module, optimizer or any
+    other object of code: save its `state_dict()`.
+
+    A path is written under another name beside it, synced and renamed, so that it always holds the old state
+    or the new one, whatever happens. `_use_new_zipfile_serialization` changes nothing: PyTorch's layout is
+    that of 1.6 and later. Raises ValueError for a `pickle_module` other than Python's.
 
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
@@ -59,8 +69,12 @@ def save(
     >>> tg.load(path)
     {'weight': tensor([1., 1.]), 'epoch': 3}
     """
-    if pickle_module is not None:
-        raise ValueError("save: nothing is pickled, so pickle_module has no meaning; leave it out")
+    if pickle_module is not None and pickle_module is not pickle:
+        raise ValueError("save: only Python's own pickle is used; leave pickle_module out")
+    if _is_for_torch(f):
+        with _writing(f) as file:
+            write_archive(obj, file, pickle_protocol)
+        return
     tree, saved = encode(obj)
     # The largest elements first, so that every tensor lies at a multiple of its element size.
     saved.sort(key=lambda item: -item.array.itemsize)
@@ -70,11 +84,8 @@ def save(
         offset += array.nbytes
     description = json.dumps({"version": VERSION, "tree": tree}, separators=(",", ":"), allow_nan=False)
     start = table_bytes(entries, {TREE: description})
-    if hasattr(f, "write"):
-        _write(cast(BinaryIO, f), start, saved)
-    else:
-        with _replacing(os.fspath(f)) as file:
-            _write(file, start, saved)
+    with _writing(f) as file:
+        _write(file, start, saved)
 
 
 def load(
@@ -85,11 +96,20 @@ def load(
     weights_only: bool | None = None,
     mmap: bool | None = None,
 ) -> Any:
-    """Reads what `save` wrote, or any safetensors file, which gives a dict from names to tensors.
+    """Reads what `save` wrote, a file of PyTorch's (any since 1.0), or a safetensors file, which gives a dict
+    from names to tensors. What a file is its content tells, not its name.
 
-    Raises LoadError, a RuntimeError, for a file that is damaged or of another kind, and says what is wrong;
-    no memory is asked for that the file does not fill. Nothing in the file is run, so `weights_only` changes
-    nothing; `mmap` neither. The only `map_location` is the CPU.
+    With `weights_only`, the default, nothing in a file is run: it may name tensors, parameters, containers,
+    numbers, NumPy's too, dtypes and sizes, and what `serialization.safe_globals` admits. **With
+    `weights_only=False` a file of PyTorch's makes whatever it names and runs what it says, so a stranger's
+    file may do anything that you may:** load so only what you trust. It is how a whole module is read, with
+    torch's classes as tensorgrad's; `pickle_module` may then be another than Python's.
+
+    `mmap=True` shows the memory of a file of PyTorch's, which is read when it is looked at and never written.
+    All tensors come to the CPU, wherever they were: `map_location` has no other.
+
+    Raises LoadError, a RuntimeError and a pickle.UnpicklingError, for a file that is damaged or of another
+    kind or that names more, and says what; no memory is asked for that the file does not fill.
 
     >>> import io
     >>> file = io.BytesIO()
@@ -97,14 +117,29 @@ def load(
     >>> tg.load(file)
     [tensor([0, 1, 2])]
     """
-    if pickle_module is not None:
-        raise ValueError("load: nothing is unpickled, so pickle_module has no meaning; leave it out")
+    if weights_only is None:
+        weights_only = pickle_module is None
+    if weights_only and pickle_module is not None:
+        raise RuntimeError(
+            "load: a pickle_module makes whatever a file names, so it takes weights_only=False"
+        )
     _check_location(map_location)
+    how = _How(bool(weights_only), pickle_module or pickle, bool(mmap))
     if hasattr(f, "read"):
-        return _read(cast(BinaryIO, f), str(getattr(f, "name", type(f).__name__)))
+        if mmap:
+            raise ValueError("load: mmap=True takes the path of a file, not a file object")
+        return _read(cast(BinaryIO, f), str(getattr(f, "name", type(f).__name__)), how)
     path = os.fspath(f)
     with open(path, "rb") as file:
-        return _read(file, os.fsdecode(path))
+        return _read(file, os.fsdecode(path), how)
+
+
+class _How(NamedTuple):
+    """How a file of PyTorch's is to be read."""
+
+    weights_only: bool
+    pickle_module: ModuleType
+    mmap: bool
 
 
 def _check_location(location: Any) -> None:
@@ -119,20 +154,31 @@ def _check_location(location: Any) -> None:
 # ---------------------------------------------------------------------------- writing
 
 
+def _is_for_torch(f: Any) -> bool:
+    """Whether a path or file object gets PyTorch's layout."""
+    name = getattr(f, "name", "") if hasattr(f, "write") else os.fspath(f)
+    if isinstance(name, bytes):
+        name = os.fsdecode(name)
+    if not isinstance(name, str) or not name:
+        return True
+    return name.endswith((".pt", ".pth"))
+
+
+@contextmanager
+def _writing(f: Any) -> Iterator[BinaryIO]:
+    """A file object as it is, or one that takes the place of a path's file."""
+    if hasattr(f, "write"):
+        yield cast(BinaryIO, f)
+    else:
+        with _replacing(os.fspath(f)) as file:
+            yield file
+
+
 def _write(file: BinaryIO, start: bytes, saved: list[Saved]) -> None:
-    _write_all(file, start)
+    write_all(file, start)
     for _, array, _ in saved:
         if array.nbytes:
-            _write_all(file, np.ascontiguousarray(array).reshape(-1).view(np.uint8))
-
-
-def _write_all(file: BinaryIO, data: Any) -> None:
-    view = memoryview(data)
-    while view:
-        count = file.write(view[:CHUNK])
-        if count is None or not 0 < count <= len(view):  # a pipe that does not wait, or a broken object
-            raise OSError(f"save: the file object took {count} of {min(CHUNK, len(view))} bytes")
-        view = view[count:]
+            write_all(file, np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
 
 @contextmanager
@@ -233,12 +279,25 @@ def _sync_folder(folder: str) -> None:
 # ---------------------------------------------------------------------------- reading
 
 
-def _read(file: BinaryIO, path: str) -> Any:
+def _read(file: BinaryIO, path: str, how: _How) -> Any:
     try:
         size = _bytes_left(file)
         if size is None:  # a stream tells its size only by being read
             content = file.read()
             file, size = BytesIO(content), len(content)
+        here = file.tell()
+        start = bytearray(min(size, LONGEST_START))
+        read_into(file, start, "its first bytes")
+        file.seek(here)
+        if start[:4] == b"PK\3\4":
+            is_torch, found = read_archive(file, size, how.weights_only, how.pickle_module, how.mmap)
+            if is_torch:
+                return found
+            file.seek(here)
+        if is_legacy(bytes(start)):
+            if how.mmap:
+                raise LoadError("it was written as before PyTorch 1.6, and so can't be mapped: mmap=False")
+            return read_legacy(file, size, how.weights_only, how.pickle_module)
         entries, metadata = read_table(file, size, path)
         tree = _tree(metadata, entries)
         tensors = {

@@ -28,7 +28,6 @@ ELSEWHERE = [
         r"optim\.(adadelta|adafactor|adagrad|adam|adamax|adamw|asgd|lbfgs|nadam|radam|rmsprop|rprop|sgd)",
         "tensorgrad.optim",
     ),
-    (r"serialization", "tensorgrad.io"),
     (r"utils\.data\._utils\.collate", "tensorgrad.data.collating"),
     (r"utils\.data\._utils", "tensorgrad.data"),
 ]

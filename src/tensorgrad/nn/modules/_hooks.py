@@ -10,6 +10,7 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 from tensorgrad.autograd import Function
 from tensorgrad.core import RemovableHandle, Tensor
@@ -184,6 +185,13 @@ class Hooked(compiled.ModuleBase):
     _load_state_dict_post_hooks = hook_dict("_load_state_dict_post_hooks")
     _is_full_backward_hook: bool | None = None
 
+    def _state_for_torch(self) -> dict[str, Any]:
+        """What PyTorch's module of this kind has in its state beside ours, for files that it reads: a dict
+        for each kind of hook, where ours has one for those that there are.
+        """
+        hooks: dict[str, Any] = {name: OrderedDict(hooks_of(self, name)) for name in HOOKS}
+        return hooks | {"_is_full_backward_hook": self._is_full_backward_hook}
+
     def register_forward_pre_hook(
         self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
@@ -272,6 +280,18 @@ class Hooked(compiled.ModuleBase):
         in place.
         """
         return RemovableHandle(self._load_state_dict_post_hooks, hook)
+
+
+HOOKS = tuple(name for name, value in vars(Hooked).items() if isinstance(value, property))  # the kinds
+
+
+def take_state(module, state):
+    """Gives a module its state, ours or that of PyTorch's module."""
+    for name, value in state.items():
+        if name not in HOOKS:
+            module.__dict__[name] = value
+        elif value:
+            setattr(module, name, value)
 
 
 # -- on all modules ---------------------------------------------------------------------------------

@@ -113,6 +113,10 @@ class _ConvNd(Module):
             sides = [(p, p) for p in self.padding]
         return tuple(each for side in reversed(sides) for each in side)
 
+    def _state_for_torch(self):
+        edges = {"transposed": self.transposed, "_reversed_padding_repeated_twice": list(self._edges)}
+        return super()._state_for_torch() | edges
+
     def extra_repr(self):
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
         text += f", stride={self.stride}"

@@ -27,6 +27,7 @@ from tensorgrad.nn.modules._hooks import (
     register_module_full_backward_pre_hook,
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
+    take_state,
 )
 from tensorgrad.nn.parameter import Parameter, is_lazy
 
@@ -360,7 +361,7 @@ class Module(Converted, Hooked):
         return self.__dict__.copy()
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
+        take_state(self, state)
         self.__dict__.setdefault("_non_persistent_buffers_set", set())
 
     def __reduce_ex__(self, protocol):

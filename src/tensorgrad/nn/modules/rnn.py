@@ -108,6 +108,15 @@ class RNNBase(Module):
     def _flat_weights(self) -> list[Parameter]:
         return [weight for weights in self.all_weights for weight in weights]
 
+    def _state_for_torch(self) -> dict[str, Any]:
+        names = [name for names in self._all_weights for name in names]
+        flat = {"_flat_weights_names": names, "_flat_weights": self._flat_weights}
+        return super()._state_for_torch() | flat
+
+    def __setstate__(self, state):
+        told = ("_flat_weights_names", "_flat_weights")
+        super().__setstate__({name: value for name, value in state.items() if name not in told})
+
     def flatten_parameters(self) -> None:
         """Nothing: PyTorch moves parameters into one block for a GPU here."""
 
