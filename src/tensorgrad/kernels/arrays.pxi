@@ -189,7 +189,7 @@ cdef int refuse_shared(str who, const Kernel *kernel, list declared, list arrays
 
 
 cdef int give_sizes(KernelArgs *a, list declared, dict sizes) except -1:
-    letters = sorted([letter for letter in sizes if letter not in "*R"])
+    letters = sorted([letter for letter in sizes if "a" <= letter <= "z"])
     if not letters:
         if "*" in sizes:                                # elementwise: contiguous, so one loop over all
             a.size[0] = 1
