@@ -77,8 +77,7 @@ CODES = {
     "softmax-before-cross-entropy": Code(
         "error",
         "cross_entropy applies log_softmax itself. On probabilities it can tell classes only a little apart, "
-        "and its "
-        "gradient is small.",
+        "and its gradient is small.",
         "Give it the raw scores; apply softmax only where probabilities are shown.",
     ),
     "sigmoid-before-bce-with-logits": Code(
@@ -96,8 +95,7 @@ CODES = {
         "error",
         "One NaN in the loss or a gradient makes every parameter NaN at the next step.",
         "Keep the operand away from the edge: clamp(min=eps), + eps under sqrt and in denominators, log1p, "
-        "or the fused "
-        "loss (binary_cross_entropy_with_logits, cross_entropy).",
+        "or the fused loss (binary_cross_entropy_with_logits, cross_entropy).",
     ),
     "nan-in-data": Code(
         "error",

@@ -44,8 +44,7 @@ def symmetric(case: Case) -> Iterator[Finding]:
             if layer.number in case.log.products:
                 text = (
                     f"The {layer.shape[0]} units of {layer.name} have had the same weights in all of "
-                    f"{layer.row_looks} steps "
-                    "looked at."
+                    f"{layer.row_looks} steps looked at."
                 )
                 yield Finding("symmetric-init", text, module=layer.name, place=layer.where)
                 return

@@ -25,8 +25,7 @@ def script_error(case: Case) -> Iterator[Finding]:
     if second and case.main is not None and case.main.count > 1:
         text = (
             f"backward() number {case.main.count} of this line went into the graph of an earlier step, whose "
-            "saved "
-            "values were gone: a tensor was carried over from there."
+            "saved values were gone: a tensor was carried over from there."
         )
         yield Finding("hidden-state-not-detached", text, place=place)
 
@@ -74,8 +73,7 @@ def missing_backward(case: Case) -> Iterator[Finding]:
         if optimizer.steps >= 3 and without and len(without) == len(optimizer.numbers):
             text = (
                 f"{optimizer.kind} stepped {optimizer.steps} times, and none of its {len(optimizer.numbers)} "
-                "parameters "
-                f"ever had a gradient; there were {case.log.walks} backward passes in all."
+                f"parameters ever had a gradient; there were {case.log.walks} backward passes in all."
             )
             yield Finding(
                 "missing-backward", text, place=optimizer.step_place, evidence={"steps": optimizer.steps}
@@ -107,8 +105,7 @@ def missing_zero_grad(case: Case) -> Iterator[Finding]:
         if noted >= ENOUGH and optimizer.uncleared - 1 > noted / 2 and case.log.walks >= ENOUGH:
             text = (
                 f"In {optimizer.uncleared} of {noted} steps the gradients of the step before were still "
-                "there "
-                "when backward() added the new ones."
+                "there when backward() added the new ones."
             )
             yield Finding(
                 "missing-zero-grad", text, place=optimizer.step_place, evidence={"steps": optimizer.steps}
@@ -146,8 +143,7 @@ def modes(case: Case) -> Iterator[Finding]:
         if training and sure and training >= calls / 2 and case.log.steps >= ENOUGH:
             text = (
                 f"After training began the model was called {training} times for evaluation here, in "
-                "training mode, "
-                f"with {', '.join(kinds)} in it."
+                f"training mode, with {', '.join(kinds)} in it."
             )
             yield Finding("train-left-on", text, place=place, evidence={"calls": training})
 
@@ -163,8 +159,7 @@ def states(case: Case) -> Iterator[Finding]:
         if runs[0] >= ENOUGH and runs[2] >= 2 * runs[1]:
             text = (
                 f"With retain_graph=True the way back grew from {runs[1]} to {runs[2]} steps over {runs[0]} "
-                "calls: each "
-                "goes through the batches before it again."
+                "calls: each goes through the batches before it again."
             )
             yield Finding(
                 "hidden-state-not-detached", text, place=site.place, evidence={"from": runs[1], "to": runs[2]}
@@ -245,8 +240,7 @@ def stale(case: Case) -> Iterator[Finding]:
         new = (newer or others)[0]
         text = (
             f"{optimizer.kind} has {len(without)} parameters that no loss reaches any more, and "
-            f"{len(newer or others)} "
-            f"new ones ({new.name} first) get gradients and are in no optimizer."
+            f"{len(newer or others)} new ones ({new.name} first) get gradients and are in no optimizer."
         )
         yield Finding(
             "stale-parameter", text, module=new.name, place=new.registered_at or new.made or optimizer.made
@@ -339,8 +333,7 @@ def last_resort(case: Case) -> Iterator[Finding]:
             if varied >= len(late) / 4 and others <= min(0.03, 0.3 * rare) and rare * total >= 10:
                 text = (
                     f"{100 * top / total:.1f} % of the last {total} answers are one and the same class, "
-                    "which is right for "
-                    f"{100 * most / wanted:.1f} % of the rows."
+                    f"which is right for {100 * most / wanted:.1f} % of the rows."
                 )
                 yield Finding(
                     "constant-prediction", text, place=None, evidence={"loss": name, "answers": total}

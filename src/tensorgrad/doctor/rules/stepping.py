@@ -57,8 +57,7 @@ def decayed(case: Case) -> Iterator[Finding]:
                 continue
             text = (
                 f"Weight decay {optimizer.decay:g} pulls {pull:.2g} times as hard as the gradient, and the "
-                "weights' norm went "
-                f"from {first:.3g} to {last:.3g}."
+                f"weights' norm went from {first:.3g} to {last:.3g}."
             )
             yield Finding("weight-decay-too-strong", text, place=optimizer.made, evidence={"pull": pull})
 
