@@ -21,7 +21,7 @@ KEPT = 64  # losses whose graphs are asked after later
 class Knowing:
     """The state of a listener, and what it knows of the run."""
 
-    def __init__(self, since: float | None = None, free: float = 0.05) -> None:
+    def __init__(self, since: float | None = None, free: float = 0.12) -> None:
         self.free = free  # seconds that the doctor may take in any case
         self.log = Log()
         self.ear = Ear(self.log)

@@ -1,0 +1,72 @@
+"""Pages and pictures in a real browser, headless: what a screen of two widths shows of them."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import tensorgrad as tg
+from tensorgrad import nn
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
+
+# Says in the title what is wider than the window, and every error that the page has raised.
+LOOK = """<script>
+addEventListener("error", event => document.title += " ERROR " + event.message);
+addEventListener("load", () => {
+  const all = document.documentElement;
+  document.title = `wide ${all.scrollWidth - all.clientWidth} of ${innerWidth}`;
+});
+</script>"""
+
+
+def shown(page, width):
+    """The document as the browser has it when it is loaded."""
+    run = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900", "--dump-dom",
+         f"--user-data-dir={page.parent / 'profile'}", page.as_uri()],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-2000:]
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The doctor's page of a network whose first layer sleeps."""
+    tg.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    nn.init.constant_(net[0].bias, -20.0)
+    optimizer = tg.optim.SGD(net.parameters(), lr=0.05)
+    with tg.doctor.watch(net, optimizer) as report:
+        for _ in range(60):
+            x = tg.rand(16, 4)
+            loss = nn.functional.mse_loss(net(x), x.sum(1, keepdim=True))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    report.write_html(path)
+    text = path.read_text(encoding="utf-8")
+    assert "<script" not in text and not re.search(r'(src|href)="(?!#)', text)  # it needs nothing from outside
+    path.write_text(text.replace("</body>", LOOK + "</body>"), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_the_doctors_page_fits_the_window(page, width):
+    dom = shown(page, width)
+    assert re.search(rf"<title>wide 0 of {width}</title>", dom), re.findall("<title>.*?</title>", dom)
+    assert "dead-relu" in dom and "<svg" in dom and 'role="region"' in dom
+
+
+def test_a_graph_is_a_picture(tmp_path):
+    net = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
+    picture = tg.draw(net(tg.ones(3, 2)).sum())._repr_svg_()
+    path = tmp_path / "graph.html"
+    path.write_text(f"<!doctype html><title></title><body>{picture}{LOOK}</body>", encoding="utf-8")
+    dom = shown(path, 1280)
+    assert "ERROR" not in re.findall("<title>.*?</title>", dom)[0]
+    assert all(name in dom for name in ("net.0.weight", "tanh", "linear"))
