@@ -50,7 +50,7 @@ def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "page.html"
     report.write_html(path)
     text = path.read_text(encoding="utf-8")
-    assert "<script" not in text and not re.search(r'(src|href)="(?!#)', text)  # it needs nothing from outside
+    assert "<script" not in text and not re.search(r'(src|href)="(?!#)', text)  # needs nothing from outside
     path.write_text(text.replace("</body>", LOOK + "</body>"), encoding="utf-8")
     return path
 
