@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from file_parts import loaded, saved
 
 import tensorgrad as tg
 import tensorgrad.nn.functional as F
@@ -334,12 +334,10 @@ def test_safetensors_of_another_program_is_read():
 def test_saved_bits_come_back_and_are_named_bf16():
     x = tg.from_numpy(np.array([[0x7F81, -1, 5], [0x4049, 0, -0x8000]], np.int16)).view(bf)
     state = {"x": x, "turned": x.t(), "same": x, "bits": x.view(tg.int16), "p": nn.Parameter(x), "d": bf}
-    file = BytesIO()
-    tg.save(state, file)
-    table = file.getvalue()[8 : 8 + int.from_bytes(file.getvalue()[:8], "little")]
+    data = saved(state)
+    table = data[8 : 8 + int.from_bytes(data[:8], "little")]
     assert json.loads(table)["x"]["dtype"] == "BF16" and json.loads(table)["bits"]["dtype"] == "I16"
-    file.seek(0)
-    back = tg.load(file)
+    back = loaded(data)
     assert back["d"] is bf and back["p"].requires_grad
     for name in ("x", "same", "bits", "p"):
         assert back[name].detach().view(tg.int16).tolist() == x.view(tg.int16).tolist()
