@@ -9,13 +9,13 @@ import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.distributions import constraints
 from tensorgrad.distributions.constraints import Constraint
-from tensorgrad.distributions.discrete import Binomial, Categorical
-from tensorgrad.distributions.distribution import ByProbability, Distribution, broadcast_all
+from tensorgrad.distributions.discrete import Binomial, OfCategories
+from tensorgrad.distributions.distribution import ByProbability, broadcast_all
 from tensorgrad.distributions.gammas import Gamma
 from tensorgrad.nn import functional as F
 
 
-class Multinomial(Distribution):
+class Multinomial(OfCategories):
     """How often each class comes in `total_count` draws with the probabilities `probs` of the last dimension,
     which are divided by their sum, or the softmax of `logits`.
 
@@ -24,7 +24,6 @@ class Multinomial(Distribution):
     tensor([1., 3.])
     """
 
-    arg_constraints: ClassVar[dict[str, Constraint]] = Categorical.arg_constraints
     total_count: int
 
     def __init__(
@@ -37,25 +36,11 @@ class Multinomial(Distribution):
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")
         self.total_count = total_count
-        self._categorical = Categorical(probs, logits, validate_args)
-        shape = self._categorical.param_shape
-        super().__init__(shape[:-1], shape[-1:], validate_args)
+        super().__init__(probs, logits, validate_args)
 
     @property
     def support(self):
         return constraints.multinomial(self.total_count)
-
-    @property
-    def probs(self):
-        return self._categorical.probs
-
-    @property
-    def logits(self):
-        return self._categorical.logits
-
-    @property
-    def param_shape(self):
-        return self._categorical.param_shape
 
     @property
     def mean(self):

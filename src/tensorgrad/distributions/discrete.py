@@ -272,16 +272,10 @@ class Categorical(ByProbability):
         return values.expand(-1, *self.batch_shape) if expand else values
 
 
-class OneHotCategorical(Distribution):
-    """`Categorical`, whose values are vectors with a 1 in the place of the class and zeros elsewhere.
+class OfCategories(Distribution):
+    """One that is given by `probs` or `logits` of categories; an event has an element for each."""
 
-    >>> from tensorgrad.distributions import OneHotCategorical
-    >>> OneHotCategorical(tg.tensor([1.0, 3.0])).log_prob(tg.tensor([0.0, 1.0])).exp()
-    tensor(0.7500)
-    """
-
-    has_enumerate_support = True
-    support = constraints.one_hot
+    arg_constraints: ClassVar[dict[str, Constraint]] = Categorical.arg_constraints
 
     def __init__(
         self, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
@@ -297,6 +291,25 @@ class OneHotCategorical(Distribution):
     @property
     def logits(self):
         return self._categorical.logits
+
+    @property
+    def param_shape(self):
+        return self._categorical.param_shape
+
+    def _parameters(self):
+        return self._categorical._parameters()
+
+
+class OneHotCategorical(OfCategories):
+    """`Categorical`, whose values are vectors with a 1 in the place of the class and zeros elsewhere.
+
+    >>> from tensorgrad.distributions import OneHotCategorical
+    >>> OneHotCategorical(tg.tensor([1.0, 3.0])).log_prob(tg.tensor([0.0, 1.0])).exp()
+    tensor(0.7500)
+    """
+
+    has_enumerate_support = True
+    support = constraints.one_hot
 
     @property
     def mean(self):

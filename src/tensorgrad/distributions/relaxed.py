@@ -13,7 +13,7 @@ import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.distributions import constraints
 from tensorgrad.distributions.constraints import Constraint
-from tensorgrad.distributions.discrete import ODDS, Categorical, OneHotCategorical
+from tensorgrad.distributions.discrete import ODDS, Categorical, OfCategories, OneHotCategorical
 from tensorgrad.distributions.distribution import ByProbability, Distribution, broadcast_all, clamp_probs
 from tensorgrad.distributions.transformed import TransformedDistribution
 from tensorgrad.distributions.transforms import ExpTransform, SigmoidTransform
@@ -110,7 +110,7 @@ class RelaxedBernoulli(_Relaxed):
     logits_class, onto = LogitRelaxedBernoulli, SigmoidTransform
 
 
-class ExpRelaxedCategorical(Distribution):
+class ExpRelaxedCategorical(OfCategories):
     """The logarithms of `RelaxedOneHotCategorical`.
 
     >>> from tensorgrad.distributions.relaxed import ExpRelaxedCategorical
@@ -119,7 +119,6 @@ class ExpRelaxedCategorical(Distribution):
     """
 
     has_rsample = True
-    arg_constraints: ClassVar[dict[str, Constraint]] = Categorical.arg_constraints
     support = constraints.real_vector
 
     def __init__(
@@ -129,22 +128,8 @@ class ExpRelaxedCategorical(Distribution):
         logits: Tensor | None = None,
         validate_args: bool | None = None,
     ):
-        self._categorical = Categorical(probs, logits, validate_args)
+        super().__init__(probs, logits, validate_args)
         self.temperature = tg.as_tensor(temperature, dtype=self.logits.dtype)
-        shape = self._categorical.param_shape
-        super().__init__(shape[:-1], shape[-1:], validate_args)
-
-    @property
-    def probs(self):
-        return self._categorical.probs
-
-    @property
-    def logits(self):
-        return self._categorical.logits
-
-    @property
-    def param_shape(self):
-        return self._categorical.param_shape
 
     def rsample(self, sample_shape=()):
         gumbel = -(-_uniform(self._extended_shape(sample_shape), self.logits).log()).log()
@@ -161,9 +146,6 @@ class ExpRelaxedCategorical(Distribution):
         inner = self._categorical.expand(batch_shape)
         made = ExpRelaxedCategorical(self.temperature, **inner._parameters(), validate_args=False)
         return self._checking(made)
-
-    def _parameters(self):
-        return self._categorical._parameters()
 
 
 class RelaxedOneHotCategorical(_Relaxed):
