@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core
+from tensorgrad.core import AllocationError, Tensor, _core
 from tensorgrad.ops.shapes import shaping
 
 
@@ -49,9 +49,9 @@ def want_tensors(name: str, **arguments: Any) -> None:
 
 
 def want_room(name: str, shape: Sequence[int]) -> None:
-    """Raises RuntimeError for a result of so many elements that no memory has them."""
+    """Raises AllocationError for a result of so many elements that no memory has them."""
     if math.prod(shape) >= 1 << 60:
-        raise RuntimeError(f"{name}: Storage size calculation overflowed with sizes={list(shape)}")
+        raise AllocationError(f"{name}: Storage size calculation overflowed with sizes={list(shape)}")
 
 
 def together(name: str, *tensors: Tensor) -> list[Tensor]:
