@@ -121,7 +121,7 @@ net = Net()
     "lr-zero": (
         KINDS + SORTER + ADAM
         + "plan = torch.optim.lr_scheduler.LambdaLR(opt, lambda n: (n + 1) @ 50)  # here\n"
-        + SORT + "        plan.step() if n_steps else None\n".replace(" if n_steps else None", ""),
+        + SORT + "        plan.step()\n",
         "// 5000 *", "/",
     ),
     "broadcast-loss": (

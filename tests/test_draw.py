@@ -97,7 +97,9 @@ def test_the_svg_is_well_formed_and_its_boxes_do_not_touch():
 def test_every_arrow_points_down():
     net = Transformer()
     drawing = tg.draw(net(tg.zeros(2, 8, dtype=tg.int64)).sum())
-    for path in re.findall(r'<path d="M([^"]*)" marker', drawing.svg()):
+    paths = re.findall(r'<path d="M([^"]*)" marker', drawing.svg())
+    assert len(paths) == len(drawing.edges)
+    for path in paths:
         heights = [float(pair.split(",")[1]) for pair in re.findall(r"[-\d.]+,[-\d.]+", path)]
         assert heights == sorted(heights)
 

@@ -31,7 +31,6 @@ from tensorgrad.core.declare import registry
 from tensorgrad.core.translation import NOTHING, Translation
 
 listen: Callable[[str], Any] | None = None  # is told, in words, of every op that is recorded or walked back
-recording = True                            # whether ops leave nodes
 
 
 class Node:
@@ -50,7 +49,8 @@ class Node:
     def output(self, number: int) -> Tensor:
         """One of its outputs as a tensor, which belongs to the node while ops leave some."""
         array = self.outputs[number]
-        return Tensor(array, node=self if recording and array.dtype.kind == "f" else None, number=number)
+        own = core.is_grad_enabled() and array.dtype.kind == "f"
+        return Tensor(array, node=self if own else None, number=number)
 
     def gradients(self, arrived: list[Tensor | None]) -> list[Tensor | None]:
         """The gradients of its inputs from those of its outputs, by the declared formulas."""
@@ -209,7 +209,8 @@ def call(op: Op, *args: Any, **kwargs: Any) -> Any:
     outputs = [np.asarray(each) for each in (result if several else [result])]
     found = [Tensor(array) for array in outputs]
     formulas = op.formulas * (len(inputs) if len(op.formulas) == 1 else 1)
-    if recording and any(f and isinstance(t, Tensor) and t.requires_grad for f, t in zip(formulas, inputs)):
+    asked = any(f and isinstance(t, Tensor) and t.requires_grad for f, t in zip(formulas, inputs))
+    if asked and core.is_grad_enabled():
         node = Node(op, values, inputs, outputs)
         found = [node.output(i) for i in range(len(outputs))]
         say(op.__name__, inputs, found)
@@ -328,7 +329,6 @@ def backward(root: Tensor, gradient: Tensor | None = None, create_graph: bool = 
     of it have arrived. With ``create_graph`` what the formulas compute is recorded, and can be differentiated
     in turn.
     """
-    global recording
     if not root.requires_grad:
         raise RuntimeError("this tensor does not require grad and does not have a grad_fn")
     if gradient is None:
@@ -337,8 +337,7 @@ def backward(root: Tensor, gradient: Tensor | None = None, create_graph: bool = 
                 f"grad can be implicitly created only for scalar outputs, not for {list(root.shape)}"
             )
         gradient = Tensor(np.ones_like(root.array))
-    before, recording = recording, create_graph
-    try:
+    with core.set_grad_enabled(create_graph):
         waiting = uses_below(root.grad_fn)
         arrived: dict[Node, list[Tensor | None]] = {}
         deliver(root, gradient, arrived)
@@ -357,8 +356,6 @@ def backward(root: Tensor, gradient: Tensor | None = None, create_graph: bool = 
                     waiting[edge] -= 1
                     if not waiting[edge]:
                         ready.append(edge)
-    finally:
-        recording = before
 
 
 def uses_below(root: Node | None) -> dict[Node, int]:
@@ -430,7 +427,6 @@ in_plain.keep(core.Tensor, Tensor)
 in_plain.keep(_core._sum_to, sum_to)
 in_plain.keep(_core._array_of, array_of)
 in_plain.keep(_core._basic_index, view_at)
-in_plain.keep(_core.is_grad_enabled, lambda: recording)
 
 
 def compiled(value: Any) -> Any:

@@ -23,7 +23,7 @@ class watch:
         model: the network, or several of them in a list; None for whatever is called.
         optimizer: the optimizer, or several; None for whatever steps.
 
-    Errors: `RuntimeError` if another run is being listened to. An error inside the block goes on, and is a
+    Errors: `RuntimeError` if another `watch` is open. An error inside the block goes on, and is a
     finding too.
 
     >>> model = nn.Linear(2, 1)

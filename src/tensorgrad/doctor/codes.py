@@ -78,7 +78,8 @@ CODES = {
         "error",
         "cross_entropy applies log_softmax itself. On probabilities it can tell classes only a little apart, "
         "and its gradient is small.",
-        "Give it the raw scores; apply softmax only where probabilities are shown.",
+        "Give cross_entropy the raw scores, and nll_loss log_softmax of them; apply softmax only where "
+        "probabilities are shown.",
     ),
     "sigmoid-before-bce-with-logits": Code(
         "error",

@@ -191,8 +191,4 @@ class Steps(Knowing):
         with np.errstate(all="ignore"):
             scale = float(np.abs(flat).max())
             alike = bool((np.abs(flat - flat[0]) <= 1e-6 * scale).all())
-        if not alike and values.shape[0] >= 8 and layer.row_looks % 8 == 1:
-            with np.errstate(all="ignore"):
-                different = len(np.unique(np.round(flat / max(scale, 1e-30), 5), axis=0))
-            alike = different <= len(flat) // 4
         layer.same_rows = layer.same_rows + 1 if alike else 0

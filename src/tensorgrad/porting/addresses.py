@@ -108,8 +108,7 @@ def counterpart(address: str) -> Any:
         if re.fullmatch(pattern, address):
             return importlib.import_module(where)
     parent, _, name = address.rpartition(".")
-    owner = counterpart(parent) if parent else None
-    return getattr(owner, name, None) if parent == "backends" else None
+    return getattr(counterpart(parent), name, None) if parent == "backends" else None
 
 
 def as_torch() -> ModuleType:

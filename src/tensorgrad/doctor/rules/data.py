@@ -93,7 +93,7 @@ def unrelated(case: Case) -> Iterator[Finding]:
             stuck = case.trend.last > 0.85 * level and case.trend.last < 3 * level
         else:
             level = float(np.median(answers.wanted_spreads)) ** 2
-            stuck = case.trend.last > 0.8 * level
+            stuck = case.trend.last > 0.85 * level
         if stuck:
             text = (
                 f"Of {answers.pairs} rows and their nearest neighbours {answers.alike:.0f} want the same, by "

@@ -43,8 +43,8 @@ def symmetric(case: Case) -> Iterator[Finding]:
         if layer.same_rows >= 4 and layer.same_rows >= 0.8 * layer.row_looks:
             if layer.number in case.log.products:
                 text = (
-                    f"The {layer.shape[0]} units of {layer.name} have had the same weights in all of "
-                    f"{layer.row_looks} steps looked at."
+                    f"The {layer.shape[0]} units of {layer.name} had the same weights in the last "
+                    f"{layer.same_rows} of {layer.row_looks} steps looked at."
                 )
                 yield Finding("symmetric-init", text, module=layer.name, place=layer.where)
                 return
@@ -78,8 +78,8 @@ def straight(case: Case) -> Iterator[Finding]:
             "that bends between"
         )
         text += "." if any_bent else ", nor is there anything that bends in the whole net."
-        quiet = case.trend.fell > 0.95 or (any_bent and between < min(into, out))
-        severity = "info" if quiet or (any_bent and between <= max(into, out)) else ""
+        quiet = case.trend.fell > 0.95 or (any_bent and between <= max(into, out))
+        severity = "info" if quiet else ""
         yield Finding("no-nonlinearity", text, module=second.name, place=place, severity=severity)
         if not severity:
             return

@@ -181,9 +181,8 @@ def graphs(case: Case) -> Iterator[Finding]:
     """Sums and lists that keep graphs."""
     for place, (count, walks) in case.log.chains.items():
         if count >= 16 and (walks >= 8 or place not in case.log.used_sums):
-            text = (
-                f"A sum went on here for {count} terms with the graph of each, and no backward pass used it."
-            )
+            text = f"A sum went on here for {count} terms with the graph of each"
+            text += "." if place in case.log.used_sums else ", and no backward pass used it."
             yield Finding("graph-kept", text, place=place, evidence={"terms": count})
             return
     if case.log.kept is not None and not case.found("hidden-state-not-detached"):

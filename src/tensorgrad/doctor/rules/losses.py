@@ -20,8 +20,8 @@ def probabilities(case: Case) -> Iterator[Finding]:
             yield Finding("sigmoid-before-bce-with-logits", text, place=place)
         else:
             text = (
-                f"{name} was given rows that lie between 0 and 1 and add up to 1 in {given} of {site.looks} "
-                "looks."
+                f"{name} was given what a softmax or sigmoid left between 0 and 1 in {given} of "
+                f"{site.looks} looks."
             )
             yield Finding("softmax-before-cross-entropy", text, place=place)
 

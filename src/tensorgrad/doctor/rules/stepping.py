@@ -107,7 +107,7 @@ def too_high(case: Case) -> Iterator[Finding]:
 
 
 def too_low(case: Case) -> Iterator[Finding]:
-    """All steps together move no weight by a thousandth, and the loss stays."""
+    """All steps together move no weight by two thousandths, and the loss stays."""
     if case.found(*IDLE):
         return
     inside = case.in_optimizers
