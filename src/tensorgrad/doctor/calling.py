@@ -56,7 +56,6 @@ class Calls(Knowing):
             layer = self.log.layers[number]
             layer.registered = self.registered
             layer.registered_at = user_place(sys._getframe(1))
-            layer.module = name
             if not layer.kind:
                 self._describe(layer, name, module)
 

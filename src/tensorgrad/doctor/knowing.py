@@ -95,10 +95,9 @@ class Knowing:
         number = len(self.log.layers)
         ref = weakref.ref(param)
         layer = Layer(number, ref, name or f"parameter {number}", tuple(param.shape))
-        layer.address = param.data_ptr()
         self.log.layers.append(layer)
         self.numbers[id(param)] = (ref, number)
-        self.ear.params[layer.address] = number
+        self.ear.params[param.data_ptr()] = number
         if module is not None:
             self._describe(layer, name, module)
         layer.requires_grad = bool(param.requires_grad)

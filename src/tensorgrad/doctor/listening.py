@@ -60,11 +60,9 @@ class Ear:
         self.writes: dict[int, tuple[Place | None, str]] = {}
         self.setting_up = True
         self.walk_nodes = 0
-        self.events = 0
         self.targets: list[comparing.Targets] = []
         self.chains: dict[int, tuple[Place, int, int]] = {}  # address -> line of a sum, terms, since when
         self.grads: list[float] = []  # how large the gradient is on its way back
-        self.left: list[Record] | None = None
         self.grad_addresses: set[int] = set()
         self.recording = True  # whether the model that runs was called with gradients on
 
@@ -88,7 +86,6 @@ class Ear:
     # ---- events
 
     def __call__(self, event: Any) -> None:
-        self.events += 1
         parent = event.parent
         kind = event.kind
         inside = None if parent is None else parent.kind
@@ -138,19 +135,14 @@ class Ear:
         return True
 
     def forward_of(self, event: Any) -> Record | None:
-        """The record of the forward op that a step back belongs to: the last of its name and shape not yet
-        taken.
-        """
+        """The record of the forward op that a step back belongs to: the last of its name and shape."""
         shape = event.shapes[0] if event.shapes else (event.inputs[0].shape if event.inputs else None)
         name = event.name.lower().replace("backward0", "")
-        if self.left is None:
-            self.left = list(self.order)
-        for i in range(len(self.left) - 1, -1, -1):
-            record = self.left[i]
+        for record in reversed(self.order):
             short = record.name.strip("_").replace("_", "")
             if (short in name or name.startswith(short)) and (shape is None or record.shape == tuple(shape)):
                 return record
-        for record in reversed(self.left):
+        for record in reversed(self.order):
             if shape is not None and record.shape == tuple(shape):
                 return record
         return None
@@ -326,10 +318,7 @@ class Ear:
         values = arrays.view(out)
         if values is None or values.dtype not in arrays.FLOATS:
             return
-        site = self.site(record, "product")
-        size = arrays.rms(values)
-        site.saw_size(size)
-        self.log.sizes.append(size)
+        self.log.sizes.append(arrays.rms(values))
 
     def look_at_data(self, record: Record, inputs: list, made: list) -> None:
         """Of data that goes into the first layer: how large, how different, and whether every row is the

@@ -34,7 +34,6 @@ class Site:
         self.looks = 0
         self.recent: deque[np.ndarray] = deque(maxlen=WINDOW)
         self.shares: list[float] = []  # of the units asleep, of the values saturated or dropped
-        self.sizes: list[float] = []
         self.units = 0
 
     def saw_relu(self, values: np.ndarray) -> None:
@@ -59,7 +58,6 @@ class Site:
         steepest.
         """
         self.looks += 1
-        self.units = values.shape[-1] if values.ndim else 1
         edge = (high - low) * 0.0125
         self.shares.append(float(((values < low + edge) | (values > high - edge)).mean()))
 
@@ -67,17 +65,12 @@ class Site:
         self.looks += 1
         self.shares.append(share)
 
-    def saw_size(self, size: float) -> None:
-        self.looks += 1
-        self.sizes.append(size)
-
 
 class Layer:
     """A parameter: where it comes from, and what became of its gradient and its values."""
 
     def __init__(self, number: int, ref: Any, name: str, shape: tuple) -> None:
         self.number, self.ref, self.name, self.shape = number, ref, name, shape
-        self.module = ""
         self.kind = ""  # of its module
         self.made: Place | None = None  # where its module was made
         self.written: Place | None = None  # where its values were last set before training
@@ -85,7 +78,6 @@ class Layer:
         self.registered = 0  # when a module got it: the number of events of that kind before
         self.registered_at: Place | None = None
         self.in_tree = False
-        self.address = 0
         self.requires_grad = True
         self.grads: list[float] = []  # norm of the gradient of a step, as backward left it
         self.stepped: list[float] = []  # and as the optimizer met it
@@ -136,7 +128,6 @@ class OptimizerLog:
         self.folds = 0.0  # how often the decay alone would have divided the weights by e
         self.decay = 0.0
         self.clips: list[float] = []  # what is left of the gradient between backward and step
-        self.walked = 0  # backward passes that reached its parameters
 
 
 class WalkSite:

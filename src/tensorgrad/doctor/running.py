@@ -74,4 +74,4 @@ def note_error(watcher: Watcher, error: BaseException) -> None:
                 lone = tuple(given.shape)
         step = step.tb_next
     second = isinstance(error, RuntimeError) and "second time" in str(error)
-    watcher.log.error = (type(error).__name__, str(error).split("\n")[0], place, lone, second, None)
+    watcher.log.error = (type(error).__name__, str(error).split("\n")[0], place, lone, second)

@@ -143,7 +143,7 @@ class Walks(Knowing):
                         break
                     maker = before[0]
                 site.summed_place = maker.place
-        ear.left, ear.walk_nodes, ear.grads = None, 0, []
+        ear.walk_nodes, ear.grads = 0, []
         if node is not None and (site.looks <= 3 or site.looks % 16 == 0):
             reached = self._leaves(node)
             if reached is not None and not reached:
@@ -151,8 +151,6 @@ class Walks(Knowing):
             elif reached:
                 for number in reached:
                     self.log.layers[number].reached = True
-                for _, optimizer in self.optimizers.values():
-                    optimizer.walked += bool(reached.intersection(optimizer.numbers))
 
     def _leaves(self, node: Any) -> set[int] | None:
         """The parameters at the ends of a graph; None if it is too large to look."""

@@ -209,8 +209,7 @@ class Watcher(Calls, Walks, Steps):
         for layer in self.log.layers:
             param = layer.ref()
             if param is not None:
-                layer.address = param.data_ptr()
-                addresses[layer.address] = layer.number
+                addresses[param.data_ptr()] = layer.number
 
     # ---- the end of a look
 

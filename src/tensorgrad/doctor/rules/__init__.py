@@ -96,9 +96,6 @@ def median(values: list[float]) -> float:
     return float(np.median(values)) if values else float("nan")
 
 
-Rule = Callable[[Case], Iterator[Finding]]
-
-
 # What follows from other faults: a remark where one of these was found.
 FOLLOWS = {
     "dead-relu": {

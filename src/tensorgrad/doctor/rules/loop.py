@@ -17,7 +17,7 @@ def script_error(case: Case) -> Iterator[Finding]:
     error = case.log.error
     if error is None:
         return
-    kind, message, place, lone, second, _ = error
+    kind, message, place, lone, second = error
     yield Finding("script-error", f"The script ended with {kind}: {message}", place=place)
     if lone:
         text = f"Batch norm in training met a batch of one row, of shape {lone}."
