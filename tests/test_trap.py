@@ -266,6 +266,9 @@ def test_hooks_are_the_users_own():
     y = x * 2
     y.register_hook(lambda g: (g - 2).log())
     assert caught(y.sum().backward).op == "log"
+    y = x * 2
+    y.grad_fn.register_hook(lambda inner, outer: ((inner[0] - 3).log(),))
+    assert caught(y.sum().backward).op == "log"
 
 
 # ---- optimizers

@@ -189,7 +189,8 @@ class trap_nan(_Mode):
     first places, the ranges of what went in and the line of the program; out of a backward also the line of
     the forward call, as does every other error that comes out of one. An infinity that was asked for
     (``masked_fill`` with ``-inf``, ``full``) passes, and infinities that come of such; a NaN that comes of
-    infinities does not. An optimizer's step is found out when the parameter was written.
+    infinities does not. An optimizer's step is found out when the parameter was written; writes by index
+    (``x[i] = y``) are not looked at.
 
     The environment variable ``TENSORGRAD_TRAP_NAN=1`` sets it for a whole program.
 

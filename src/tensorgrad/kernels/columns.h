@@ -41,11 +41,17 @@ ALWAYS_INLINE void ask_to_write(const char *row, int64_t step, size_t bytes)
 
 /* Row r of a tile, to and from WIDTH elements of which those past the last column stay 0. */
 #define TAKE(v, in)                                                                                     \
-    ask_to_read((const char *)((in) + r * a->size[2]), a->size[2] * (int64_t)sizeof *(in), (size_t)columns * sizeof *(in)); \
-    memcpy(v, (in) + r * a->size[2], (size_t)columns * sizeof *(in))
+    do {                                                                                                \
+        const size_t bytes = (size_t)columns * sizeof *(in);                                            \
+        ask_to_read((const char *)((in) + r * a->size[2]), a->size[2] * (int64_t)sizeof *(in), bytes);  \
+        memcpy(v, (in) + r * a->size[2], bytes);                                                        \
+    } while (0)
 #define GIVE(out, v)                                                                                    \
-    ask_to_write((const char *)((out) + r * a->size[2]), a->size[2] * (int64_t)sizeof *(out), (size_t)columns * sizeof *(out)); \
-    memcpy((out) + r * a->size[2], v, (size_t)columns * sizeof *(out))
+    do {                                                                                                \
+        const size_t bytes = (size_t)columns * sizeof *(out);                                           \
+        ask_to_write((const char *)((out) + r * a->size[2]), a->size[2] * (int64_t)sizeof *(out), bytes); \
+        memcpy((out) + r * a->size[2], v, bytes);                                                       \
+    } while (0)
 #define FLUSH                                                                                           \
     for (int l = 0; (r + 1) % FLUSHED == 0 && l < WIDTH; l++) {                                           \
         total[l] += (double)part[l];                                                                    \

@@ -96,13 +96,16 @@
     static void name##_columns(const char *in, int64_t step, int64_t rows, int64_t count, type *out)    \
     {                                                                                                   \
         int64_t r = 0;                                                                                  \
-        if (HALVED && count <= NARROW && step == count * (int64_t)sizeof(input) && rows >= 2 * BESIDE) {\
+        if (HALVED && count <= NARROW && step == count * (int64_t)sizeof(input) && rows > GROUP) {\
             int64_t whole = rows / BESIDE;                                                              \
             type beside[STRIPE];                                                                        \
             name##_columns(in, BESIDE * step, whole, BESIDE * count, beside);                           \
             name##_columns(in + whole * BESIDE * step, step, rows - whole * BESIDE, count, out);        \
-            for (int64_t c = 0; c < BESIDE * count; c++) {                                              \
-                out[c % count] = name##_join(out[c % count], beside[c]);                                \
+            for (int64_t b = 0; b < BESIDE; b++) {                                                      \
+                INDEPENDENT                                                                             \
+                for (int64_t c = 0; c < count; c++) {                                                   \
+                    out[c] = name##_join(out[c], beside[b * count + c]);                                \
+                }                                                                                       \
             }                                                                                           \
             return;                                                                                     \
         }                                                                                               \

@@ -89,7 +89,7 @@ cdef inline void end_trap(Trap trap) noexcept:
 
 cdef int look_at_result(Trap trap, object result) except -1:
     """Raises where a call gave numbers that are not finite for such that were."""
-    cdef list operands = [], results
+    cdef list operands, results
     cdef Py_ssize_t i, plain = len(trap.given) - len(trap.words)
     cdef Op op = trap.op
     if trap.excused or op.kind == VIEW or trap.written == tg_written:       # nothing was computed: memory of others, or blank
@@ -98,6 +98,7 @@ cdef int look_at_result(Trap trap, object result) except -1:
     for t in results:
         if is_finite(<Tensor>t):
             continue
+        operands = []
         for i, value in enumerate(trap.given):
             name = trap.words[i - plain] if i >= plain else op.params[min(i, <Py_ssize_t>len(op.params) - 1)]
             if name != "out":
@@ -106,7 +107,6 @@ cdef int look_at_result(Trap trap, object result) except -1:
         error = _judge("forward", name, operands, "the result", t, user_place(), None)
         if error is not None:
             raise error
-        return 0
     return 0
 
 

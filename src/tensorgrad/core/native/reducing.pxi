@@ -77,8 +77,8 @@ cdef Tensor reduce_kernel(const Kernel **kernels, Tensor x, const uint8_t *mask,
         out = new_tensor(x.nd, kept, out_code)
     else:
         out = new_tensor(n, shape, out_code) if into is None else into
-    if a.size[0] == 1 and a.stride[0][1] == ITEMSIZE[x.code] or a.size[2] == 1 and a.stride[0][0] == ITEMSIZE[x.code] and (
-            a.stride[0][1] != ITEMSIZE[x.code]):
+    if a.size[1] > 1 and (a.size[0] == 1 and a.stride[0][1] == ITEMSIZE[x.code] or a.size[2] == 1 and (
+            a.stride[0][0] == ITEMSIZE[x.code] != a.stride[0][1])):
         a.size[0], a.size[2] = a.size[2], a.size[0]     # rows of a transposed matrix are columns, and its columns rows
         a.stride[0][0], a.stride[0][2] = a.stride[0][2], a.stride[0][0]
     a.data[0] = x.at

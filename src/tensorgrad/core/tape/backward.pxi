@@ -82,6 +82,7 @@ cdef Node new_catcher():
 cdef int run_general(Node node, NodeExtra extra, object g) except -1:
     """A user's Function, a node with several outputs, or one whose hooks want to see its inputs' gradients.
     """
+    global tg_watched, tg_stepping
     cdef Py_ssize_t i
     cdef list grads, held, places
     if extra is None or not extra.post_hooks:
@@ -110,6 +111,8 @@ cdef int run_general(Node node, NodeExtra extra, object g) except -1:
         if each is not None:
             share(<Tensor>each)
     outer = tuple(g) if isinstance(g, list) else (g,)
+    if tg_stepping == <void *>node:         # hooks are the user's own: their ops are looked at, what they give is not
+        tg_watched, tg_stepping = 0, NULL
     for hook in list(extra.post_hooks.values()):
         changed = hook(tuple(grads), outer)
         if changed is not None:

@@ -111,7 +111,7 @@ cdef int accumulate(Node node, Py_ssize_t i, Tensor g) except -1:
     code = node.codes[i] if i < 3 else (<NodeExtra>node.more).codes[i - 3]
     if g.code != code:
         g = OP_CAST(g, DTYPE_LIST[code])
-    if tg_stepping == <void *>node:
+    if tg_traps and tg_stepping == <void *>node:
         look_at_gradient(node, i, g)
     return deliver(edge, edge_number(node, i), g)
 
