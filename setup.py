@@ -83,7 +83,8 @@ V3 = [*V2, "-mavx", "-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mlzcnt", "-mf16c"]
 V4 = [*V3, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
 LEVELS = {"v2": V2, "v3": V3, "v4": V4} if X86_LEVELS else {"baseline": []}
 # v2 is for CPUs of before 2013 and for emulators: compiled for size, with vectors where most of a network's
-# time goes, which is float32, and where a loop's length is known to be a multiple of theirs. Short sums take twice as long.
+# time goes, which is float32, and where a loop's length is known to be a multiple of theirs. Short sums take
+# twice as long.
 KNOWN_LENGTHS = ["-fvect-cost-model=very-cheap"] if accepts("-fvect-cost-model=very-cheap") else []
 VECTORS_OF_V2 = ("map.c", "reduce.c", "rows.c")
 
