@@ -35,6 +35,8 @@ class Multinomial(OfCategories):
     ):
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")
+        if total_count < 0:
+            raise ValueError(f"total_count is {total_count}, and must be at least 0")
         self.total_count = total_count
         super().__init__(probs, logits, validate_args)
 

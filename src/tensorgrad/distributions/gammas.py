@@ -221,8 +221,9 @@ class Dirichlet(Distribution):
 
     def rsample(self, sample_shape=()):
         a = self.concentration.expand(self._extended_shape(sample_shape))
-        drawn = standard_gamma(a.double())
-        return (drawn / drawn.sum(-1, keepdim=True)).to(a.dtype)
+        drawn, limits = standard_gamma(a.double()), tg.finfo(a.dtype)
+        shares = (drawn / drawn.sum(-1, keepdim=True)).to(a.dtype)
+        return shares.clamp(limits.tiny, 1 - limits.eps / 2)  # an end itself has no density
 
     def log_prob(self, value):
         self._validate_sample(value)

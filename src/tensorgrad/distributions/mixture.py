@@ -9,7 +9,7 @@ import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.distributions import constraints
 from tensorgrad.distributions.constraints import Constraint
-from tensorgrad.distributions.continuous import standard_normal
+from tensorgrad.distributions.continuous import MultivariateNormal, standard_normal
 from tensorgrad.distributions.discrete import Categorical
 from tensorgrad.distributions.distribution import Distribution, broadcast_all, lazy_property
 
@@ -196,13 +196,8 @@ class LowRankMultivariateNormal(Distribution):
         inside = tg.linalg.solve_triangular(root, along, upper=False).squeeze(-1).pow(2).sum(-1)
         return (away.pow(2) / self.cov_diag).sum(-1) - inside
 
-    def log_prob(self, value):
-        self._validate_sample(value)
-        constant = self.event_shape[0] * math.log(2 * math.pi)
-        return -0.5 * (constant + self._squares(value)) - self._half_log_det()
-
-    def entropy(self):
-        return 0.5 * self.event_shape[0] * (1.0 + math.log(2 * math.pi)) + self._half_log_det()
+    log_prob = MultivariateNormal.log_prob
+    entropy = MultivariateNormal.entropy
 
 
 class VonMises(Distribution):
@@ -256,6 +251,7 @@ class VonMises(Distribution):
                 f = (1 + r * z) / (r + z)
                 c = k * (r - f)
                 accepted = (c * (2 - c) > u) | ((c / u).log() + 1 - c >= 0)
+                accepted = accepted | ~(r > 1)      # so narrow that all is at loc, or NaN
                 angle = ((side - 0.5).sign() * f.acos()).where(accepted, angle)
                 missing = missing & ~accepted
             drawn = (angle + math.pi + self.loc.double()) % (2 * math.pi) - math.pi

@@ -8,7 +8,7 @@ from typing import Any
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.distributions import constraints
-from tensorgrad.distributions.distribution import Distribution, below_diagonal, broadcast_all
+from tensorgrad.distributions.distribution import Distribution, below_diagonal, broadcast_all, summed
 from tensorgrad.distributions.transforming import (
     CatTransform,
     ComposeTransform,
@@ -257,7 +257,7 @@ class AffineTransform(Transform):
             found = self.scale.abs().log().expand(tg.broadcast_shapes(self.scale.shape, x.shape))
         else:
             found = tg.full_like(x, math.log(abs(self.scale)))
-        return found.flatten(-self._event_dim).sum(-1) if self._event_dim else found
+        return summed(found, self._event_dim)
 
     def forward_shape(self, shape):
         return tg.broadcast_shapes(shape, getattr(self.loc, "shape", ()), getattr(self.scale, "shape", ()))

@@ -111,16 +111,16 @@ class _Pickler(PythonsPickler):
 
     def parts(self, t: Tensor) -> tuple[_Name, tuple]:
         """The function that makes a tensor, and its arguments."""
-        before, behind = _core._room_of(t)
-        block, offset = self.block_of(t, before, behind)
+        block, offset = self.block_of(t)
         hooks: OrderedDict[int, Any] = OrderedDict()
         args = (block, offset, tuple(t.shape), tuple(t.stride()), bool(t.requires_grad), hooks)
         if t.dtype is block.whole.dtype:
             return self.name("torch._utils", "_rebuild_tensor_v2"), args
         return self.name("torch._utils", "_rebuild_tensor_v3"), (*args, t.dtype)
 
-    def block_of(self, t: Tensor, before: int, behind: int) -> tuple[_Block, int]:
+    def block_of(self, t: Tensor) -> tuple[_Block, int]:
         """The memory that a tensor shows, and where in it the tensor begins."""
+        before, behind = _core._room_of(t) if t.numel() else (0, 0)
         plain = t.detach()
         whole = plain.as_strided((before + behind,), (1,), plain.storage_offset() - before)
         key = whole.data_ptr(), whole.nbytes
