@@ -305,3 +305,13 @@ def test_draws_stay_inside_and_end():
     assert D.VonMises(0.25, 1e16).sample().item() == pytest.approx(0.25, abs=1e-6)
     with pytest.raises(ValueError, match="total_count is -1"):
         D.Multinomial(-1, tg.ones(2))
+
+
+def test_what_is_known_of_a_support_beforehand():
+    constraints = D.constraints
+    for kind in (D.Uniform, D.Binomial, D.Categorical, D.Multinomial, D.Pareto, D.TransformedDistribution):
+        assert constraints.is_dependent(kind.support)
+    assert D.Categorical.support.is_discrete and not D.Uniform.support.is_discrete
+    assert D.Multinomial.support.event_dim == 1
+    assert constraints.dependent(is_discrete=True, event_dim=1).event_dim == 1
+    assert not constraints.is_dependent(D.Uniform(0.0, 1.0).support)

@@ -33,6 +33,9 @@ class _Dependent(Constraint):
     def __init__(self, *, is_discrete: bool = False, event_dim: int = 0):
         self.is_discrete, self.event_dim = is_discrete, event_dim
 
+    def __call__(self, *, is_discrete: bool = False, event_dim: int = 0) -> _Dependent:
+        return _Dependent(is_discrete=is_discrete, event_dim=event_dim)
+
     def check(self, value):
         raise ValueError("Cannot determine validity of dependent constraint")
 
@@ -53,7 +56,7 @@ class dependent_property(property, _Dependent):
         property.__init__(self, getter)
         self.is_discrete, self.event_dim = is_discrete, event_dim
 
-    def __call__(self, getter: Callable) -> dependent_property:
+    def __call__(self, getter: Callable) -> dependent_property:  # type: ignore[override]
         return type(self)(getter, is_discrete=self.is_discrete, event_dim=self.event_dim)
 
 

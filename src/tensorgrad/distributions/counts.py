@@ -40,7 +40,7 @@ class Multinomial(OfCategories):
         self.total_count = total_count
         super().__init__(probs, logits, validate_args)
 
-    @property
+    @constraints.dependent_property(is_discrete=True, event_dim=1)
     def support(self):
         return constraints.multinomial(self.total_count)
 

@@ -131,7 +131,7 @@ class Binomial(ByProbability):
         self.total_count = self.total_count.to(self.__dict__[self._said].dtype)
         super().__init__(self.total_count.shape, (), validate_args)
 
-    @property
+    @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self):
         return constraints.integer_interval(0, self.total_count)
 
@@ -235,7 +235,7 @@ class Categorical(ByProbability):
         self._num_events = value.shape[-1]
         super().__init__(value.shape[:-1], (), validate_args)
 
-    @property
+    @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self):
         return constraints.integer_interval(0, self._num_events - 1)
 

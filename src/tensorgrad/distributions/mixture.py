@@ -50,7 +50,7 @@ class MixtureSameFamily(Distribution):
         self.mixture_distribution, self.component_distribution = mixture_distribution, component_distribution
         super().__init__(batch, component_distribution.event_shape, validate_args)
 
-    @property
+    @constraints.dependent_property
     def support(self):
         return constraints.MixtureSameFamilyConstraint(self.component_distribution.support)
 

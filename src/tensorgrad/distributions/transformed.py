@@ -67,7 +67,7 @@ class TransformedDistribution(Distribution):
     def has_rsample(self):  # type: ignore[override]
         return self.base_dist.has_rsample
 
-    @property
+    @constraints.dependent_property
     def support(self):
         if not self.transforms:
             return self.base_dist.support
@@ -331,7 +331,7 @@ class Pareto(Named):
         onto = [ExpTransform(), AffineTransform(0.0, self.scale)]
         super().__init__(Exponential(self.alpha, validate_args), onto, validate_args)
 
-    @property
+    @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self):
         return constraints.greater_than_eq(self.scale)
 
