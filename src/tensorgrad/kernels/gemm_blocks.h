@@ -12,12 +12,7 @@
 #include "gemm_tile.h"
 #include "pool.h"
 
-#define SUM_DEPTH 256                           /* products, about, that are summed before they are added to C */
-#if MASKED
-#define BLOCK_DEPTH 1024
-#else
-#define BLOCK_DEPTH SUM_DEPTH
-#endif
+#define BLOCK_DEPTH 256                         /* products, about, that are summed before they are added to C */
 #define BLOCK_ROWS (16 * TILE_ROWS)
 #define BLOCK_COLUMNS (4096 / ELEMENT_BYTES)
 #define ROW_PADDING (64 / ELEMENT_BYTES)        /* between packed rows of A, which breaks strides that are a power of two */
@@ -31,11 +26,10 @@ static int64_t balanced(int64_t total, int64_t limit, int64_t unit)
     return parts <= 1 ? total : divide_up(divide_up(total, parts), unit) * unit;
 }
 
-/* The depth of a block that is packed, or of its sums: of the whole product's depth alone, so that sums are cut in the same
-   places whoever computes them. */
-static int64_t part_of_depth(int64_t depth, int64_t limit)
+/* The depth of a block: of the whole product's depth alone, so that sums are cut in the same places whoever computes them. */
+static int64_t block_depth(int64_t depth)
 {
-    return depth > limit + limit / 4 ? balanced(depth, limit, 8) : depth;
+    return depth > BLOCK_DEPTH + BLOCK_DEPTH / 4 ? balanced(depth, BLOCK_DEPTH, 8) : depth;
 }
 
 static void multiply(const Product *p);
@@ -108,14 +102,14 @@ static int choose_packing(const Product *p, Packing *packing)
     int64_t a_step = (transposed ? p->a_column : p->a_row) * ELEMENT_BYTES;
     int64_t a_bytes = p->depth * p->rows * ELEMENT_BYTES;
     int64_t b_bytes = p->depth * p->columns * ELEMENT_BYTES;
-    packing->depth = part_of_depth(p->depth, BLOCK_DEPTH);
+    packing->depth = block_depth(p->depth);
     packing->b = p->b_column != 1;
     packing->a = p->columns > 2 * TILE_COLUMNS;
 #if MASKED
-    /* B only when large and read often, A only where its rows, a multiple of 4 KiB apart, fall on the same cache sets. */
-    int often = p->rows >= 28 * TILE_ROWS || (p->rows >= 12 * TILE_ROWS && p->b_row * ELEMENT_BYTES % 4096 == 0);
-    packing->b |= b_bytes > 2048 * 1024 && often;
-    packing->a &= a_step % 4096 == 0 && (transposed ? a_bytes >= 2048 * 1024 : p->rows > TILE_ROWS && p->depth >= 128);
+    /* B only when large and read often. A where its rows, a multiple of 4 KiB apart, fall on the same cache sets, and where every
+       k lies on a page of its own. */
+    packing->b |= b_bytes > 128 * 1024 && p->rows >= (b_bytes > 1024 * 1024 ? 8 : 16) * TILE_ROWS;
+    packing->a &= transposed ? a_bytes >= 384 * 1024 : a_step % 4096 == 0 && p->rows > TILE_ROWS && p->depth >= 128;
 #else
     packing->b |= p->rows > 2 * TILE_ROWS && b_bytes > 128 * 1024;
     packing->a &= transposed ? a_bytes > 64 * 1024 : a_step % 1024 == 0 && p->rows > TILE_ROWS && p->depth >= 128;
@@ -178,7 +172,7 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
     int transposed = p->a_column != 1;
     int64_t columns = smaller(TILE_COLUMNS, p->columns - column);
     const element *a = packing->a ? packing->a_memory : p->a + rows->first * p->a_row + k * p->a_column;
-    Tile tile = {0, a, p->a_row, p->a_column, b, b_step, NULL, p->c_row, p->bias ? p->bias + column : NULL, 0, 0};
+    Tile tile = {depth, a, p->a_row, p->a_column, b, b_step, NULL, p->c_row, p->bias ? p->bias + column : NULL, flags, 0};
     if (packing->a && transposed) {
         tile.a_column = TILE_ROWS;
     } else if (packing->a) {
@@ -191,21 +185,12 @@ static void multiply_panel(const Product *p, const Packing *packing, const Rows 
         tile.bias = bias;
     }
 #endif
-    int64_t i = 0, part = part_of_depth(depth, SUM_DEPTH);
+    int64_t i = 0;
     for (int64_t t = 0; t < rows->tiles; t++) {
         int64_t height = rows->height + (t < rows->taller);
-        element *c = p->c + (rows->first + i) * p->c_row + column;
         tile.a = a + (packing->a && transposed ? t * TILE_ROWS * depth : i * tile.a_row);
-        tile.c = c;
-        tile.b = b;
-        for (int64_t q = 0; q < depth; q += part) {
-            tile.depth = smaller(part, depth - q);
-            tile.flags = q ? flags | GEMM_ACCUMULATE : flags;
-            tile.flags &= q + part < depth ? GEMM_ACCUMULATE : ~0;
-            run_columns(tile, height, columns);
-            tile.a += part * tile.a_column;
-            tile.b += part * b_step;
-        }
+        tile.c = p->c + (rows->first + i) * p->c_row + column;
+        run_columns(tile, height, columns);
         i += height;
     }
 }
@@ -278,7 +263,7 @@ static void multiply(const Product *p)
 {
     Packing packing;
 #if MASKED
-    if (p->rows <= TILE_ROWS && p->columns <= TILE_COLUMNS && p->depth == part_of_depth(p->depth, SUM_DEPTH) &&
+    if (p->rows <= TILE_ROWS && p->columns <= TILE_COLUMNS && p->depth == block_depth(p->depth) &&
         multiply_tiny(p)) {
         return;
     }
