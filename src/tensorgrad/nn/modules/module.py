@@ -50,7 +50,7 @@ T = TypeVar("T", bound="Module")
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     __slots__ = ()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             super().__repr__()
             if self.missing_keys or self.unexpected_keys
@@ -126,7 +126,7 @@ class Module(Converted, Hooked):
     training: bool
     _modules: dict[str, Any]
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init:
             if kwargs:
                 raise TypeError(
@@ -360,7 +360,7 @@ class Module(Converted, Hooked):
     def __getstate__(self):
         return self.__dict__.copy()
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         take_state(self, state)
         self.__dict__.setdefault("_non_persistent_buffers_set", set())
 
@@ -383,7 +383,9 @@ class Module(Converted, Hooked):
         if type(self).get_extra_state is not Module.get_extra_state:
             destination[prefix + _EXTRA] = self.get_extra_state()
 
-    def state_dict(self, *args, destination: Any = None, prefix: str = "", keep_vars: bool = False):
+    def state_dict(
+        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> Any:
         """All parameters and persistent buffers of the tree by dotted name, sharing memory with the module.
 
         With `keep_vars` the tensors themselves, else detached.
@@ -478,7 +480,9 @@ class Module(Converted, Hooked):
                 if name not in (self._modules if dot else own):
                     unexpected_keys.append(key)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False):
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
         """Copies a `state_dict` into the module; returns the keys that were missing and those that
         nobody wanted.
 
@@ -545,7 +549,7 @@ class Module(Converted, Hooked):
         """What `repr` says of the settings; override it in a layer."""
         return ""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
         children = [f"({name}): {_addindent(repr(module), 2)}" for name, module in self._modules.items()]
