@@ -59,13 +59,14 @@ class Optimizer(Stepper):
 
     slots: ClassVar[tuple[str, ...]] = ()
     kernel: ClassVar[str | None] = None
+    _step_when_scheduled: Any  # by a scheduler, which asks whether it is still the same
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "rule" in cls.__dict__ and "kernel" not in cls.__dict__:
             cls.kernel = None  # an inherited kernel knows nothing of the new rule
         if "step" in cls.__dict__:
-            cls.step = _with_hooks(cls.__dict__["step"])
+            cls.step = _with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]) -> None:
         self.defaults = defaults

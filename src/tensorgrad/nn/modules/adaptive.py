@@ -76,9 +76,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def reset_parameters(self) -> None:
         """Draws first values anew."""
         self.head.reset_parameters()
-        for first, second in self.tail:
-            first.reset_parameters()
-            second.reset_parameters()
+        for tail in self.tail:
+            for layer in tail.children():
+                layer.reset_parameters()
 
     def forward(self, input_: Any, target_: Any) -> Any:
         if target_.ndim > 1:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import operator
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from tensorgrad.core import Tensor
 from tensorgrad.nn import _module as compiled
@@ -49,13 +49,16 @@ def _pairs(what, source, *, ordered=False):
     return pairs
 
 
+T = TypeVar("T", bound="_Line")
+
+
 class _Line(Module):
     """What Sequential and ModuleList share: submodules named "0", "1", …"""
 
     def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
     def __delitem__(self, index: Any) -> None:
@@ -64,14 +67,14 @@ class _Line(Module):
             delattr(self, name)
         self._modules = {str(i): module for i, module in enumerate(self._modules.values())}
 
-    def append(self, module: Module) -> Any:
+    def append(self: T, module: Module) -> T:
         """Adds a module at the end."""
         self.add_module(str(len(self)), module)
         return self
 
     def pop(self, index: int | slice) -> Module:
         """Takes out the module at `index` and returns it."""
-        module = self[index]
+        module: Module = self[index]  # type: ignore[index]
         del self[index]
         return module
 
@@ -111,6 +114,12 @@ class Sequential(_Line):
 
     forward = compiled.sequential_forward
 
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+
+    @overload
+    def __getitem__(self: T, index: slice) -> T: ...
+
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return type(self)(OrderedDict(list(self._modules.items())[index]))
@@ -135,7 +144,7 @@ class Sequential(_Line):
     def __imul__(self, times: int):
         return self.extend([module for _ in range(_times(self, times) - 1) for module in self])
 
-    def insert(self, index: int, module: Module) -> Any:
+    def insert(self: T, index: int, module: Module) -> T:
         """Puts a module before the one at `index`; those after it move up."""
         if not isinstance(module, Module):
             raise AssertionError(f"module should be of type: {Module}")
@@ -145,7 +154,7 @@ class Sequential(_Line):
         _insert(self, index, module)
         return self
 
-    def extend(self, sequential: Iterable[Module]) -> Any:
+    def extend(self: T, sequential: Iterable[Module]) -> T:
         """Adds several modules at the end."""
         for module in sequential:
             self.append(module)
@@ -182,6 +191,12 @@ class ModuleList(_Line):
         if modules is not None:
             self.extend(modules)
 
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+
+    @overload
+    def __getitem__(self: T, index: slice) -> T: ...
+
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return type(self)(list(self._modules.values())[index])
@@ -211,7 +226,7 @@ class ModuleList(_Line):
         """Puts a module before the one at `index`; those after it move up."""
         _insert(self, index, module)
 
-    def extend(self, modules: Iterable[Module]) -> Any:
+    def extend(self: T, modules: Iterable[Module]) -> T:
         """Adds several modules at the end."""
         if not isinstance(modules, Iterable):
             raise TypeError(
@@ -247,7 +262,7 @@ class ModuleDict(Module):
     def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
 
     def __contains__(self, key: Tensor) -> bool:
@@ -263,15 +278,15 @@ class ModuleDict(Module):
         del self[key]
         return module
 
-    def keys(self) -> Any:
+    def keys(self) -> KeysView[str]:
         """The names."""
         return self._modules.keys()
 
-    def items(self) -> Any:
+    def items(self) -> ItemsView[str, Module]:
         """The names with their modules."""
         return self._modules.items()
 
-    def values(self) -> Any:
+    def values(self) -> ValuesView[Module]:
         """The modules."""
         return self._modules.values()
 
@@ -316,7 +331,7 @@ class ParameterList(Module):
     def __len__(self) -> int:
         return self._size
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 
     def __iadd__(self, values):
@@ -372,7 +387,7 @@ class ParameterDict(Module):
     def __len__(self) -> int:
         return len(self._keys)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
 
     def __reversed__(self):
@@ -417,7 +432,7 @@ class ParameterDict(Module):
         """A new dict with `default` under each key."""
         return ParameterDict((key, default) for key in keys)
 
-    def keys(self) -> Any:
+    def keys(self) -> KeysView[str]:
         """The names."""
         return self._keys.keys()
 
@@ -437,7 +452,7 @@ class ParameterDict(Module):
     def extra_repr(self) -> str:
         return "\n".join(_contents(key, value, lambda tensor: tensor.type()) for key, value in self.items())
 
-    def __call__(self, input: Tensor) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")
 
     def __or__(self, other):

@@ -9,7 +9,7 @@ import inspect
 import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor, no_grad
@@ -123,9 +123,6 @@ class Module(Converted, Hooked):
     # Whether the class leaves it to Module which parameters there are; `compiled.prepare` says so.
     _parameters_listed_plainly = True
 
-    training: bool
-    _modules: dict[str, Any]
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init:
             if kwargs:
@@ -148,11 +145,12 @@ class Module(Converted, Hooked):
         super().__init_subclass__(**kwargs)
         compiled.prepare(cls, Module)
 
-    __getattr__ = compiled.get_missing
-    __setattr__ = compiled.set_attribute
-    __delattr__ = compiled.delete_attribute
+    if not TYPE_CHECKING:  # the stub of ModuleBase has them
+        __getattr__ = compiled.get_missing
+        __setattr__ = compiled.set_attribute
+        __delattr__ = compiled.delete_attribute
 
-    def forward(self, *input: Any) -> Any:
+    def forward(self, *input: Any, **kwargs: Any) -> Any:
         """What the module computes; to be written by every subclass."""
         raise NotImplementedError(
             f'Module [{type(self).__name__}] is missing the required "forward" function'
