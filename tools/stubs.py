@@ -30,7 +30,7 @@ PACKAGE = "tensorgrad"
 FUNCTIONS = ("tensorgrad.linalg", "tensorgrad.nn.functional", "tensorgrad.special")
 LAYERS = ("tensorgrad.nn", "tensorgrad.nn.modules")
 # The modules from which the package takes names, and its names for dtypes that Python's types have too.
-HOMES = "core core.device core.interop core.legacy core.limits core.printing core.settings core.threads".split()
+HOMES = ["core", *(f"core.{m}" for m in "device interop legacy limits printing settings threads".split())]
 ALIASES = ("bool", "double", "float", "half", "int", "long", "short")
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = "# Written by tools/stubs.py from the declarations; edit those, not this file.\n"
@@ -49,7 +49,7 @@ RETURNS = {
     "ndimension": "int", "numel": "int", "nelement": "int", "element_size": "int", "storage_offset": "int",
     "data_ptr": "int", "get_device": "int", "is_contiguous": "bool", "is_floating_point": "bool",
     "is_signed": "bool", "is_complex": "bool", "is_inference": "bool", "_is_view": "bool",
-    "retain_grad": "None", "backward": "None", "register_hook": "RemovableHandle",
+    "retain_grad": "None", "backward": "None", "detach": "Tensor", "register_hook": "RemovableHandle",
     "register_post_accumulate_grad_hook": "RemovableHandle",
     "__len__": "int", "__bool__": "bool", "__int__": "int", "__float__": "float", "__index__": "int",
     "__contains__": "bool", "__hash__": "int", "__iter__": "Iterator[Tensor]", "__dlpack__": "Any",
@@ -72,7 +72,7 @@ SETTINGS = {
 }  # fmt: skip
 # What annotations of plain functions may say in a stub; anything else is Any there.
 KNOWN = re.compile(
-    r"(Any|Tensor|Size|dtype|Callable|Sequence|(builtins\.)?(int|float|bool)|str|tuple|list|None"
+    r"(Any|Tensor|Size|dtype|Generator|Callable|Sequence|(builtins\.)?(int|float|bool)|str|tuple|list|None"
     r"|\.\.\.|[\[\], |])*"
 )
 IMPORTS = """\
@@ -131,10 +131,10 @@ def forms_of(op: Op) -> list[tuple[dict[str, str], str]]:
     parameters = signature_of(op).parameters
     if any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
         return [({"*": "alone"}, usual), ({}, other)]
-    deciding = []
+    deciding = []  # the parameters that are given, not as by default, where the result is the other one
     for name, p in parameters.items():
-        said = [(given.get(name, p.default), result) for given, result in results]
-        if {result for value, result in said if type(value) in (bool, int) and value is not p.default} == {other}:
+        given = {(type(a.get(name)) in (bool, int) and a[name] is not p.default, r) for a, r in results}
+        if given == {(False, usual), (True, other)}:
             deciding.append(name)
     switches = [name for name in deciding if parameters[name].default is False]
     if switches:
@@ -168,7 +168,8 @@ def type_of(function: Any, p: inspect.Parameter, is_tensor: bool) -> str:
     if p.name == "tensors":
         return "Sequence[Tensor]"
     if is_tensor:
-        if function.kind_name == "binary" and function.numbers in ("both", "other")[: 1 + (p.name != "input")]:
+        number_too = ("both",) if p.name == "input" else ("both", "other")
+        if function.kind_name == "binary" and function.numbers in number_too:
             return "_Operand"
         return "Tensor | None" if p.default is None or p.name in function.optional else "Tensor"
     return type(p.default).__name__ if isinstance(p.default, (bool, float, str)) else "Any"
@@ -201,6 +202,8 @@ def parameters(function: Any, first: str | None, chosen: dict[str, str], result:
                 parts.append("*")
                 starred = True
             kind = chosen.get(p.name) or type_of(target, p, p.name in tensors)
+            if inplace and i == 0:
+                kind = "Tensor"
             default = "" if p.default is p.empty or p.name in required else f" = {default_of(p.default)}"
             parts.append(f"{p.name}: {kind}{default}")
     if is_op and function.takes_inplace and first is None:
@@ -216,8 +219,13 @@ def parameters(function: Any, first: str | None, chosen: dict[str, str], result:
 def stub_of(name: str, function: Any, first: str | None = None, indent: str = "") -> str:
     """The lines of a stub that say how a function is called."""
     if not isinstance(function, Op):
-        result = annotation_of(inspect.signature(function).return_annotation)
-        forms = [({}, RETURNS.get(name, "Any") if result == "Any" else result)]
+        signature = inspect.signature(function)
+        result = annotation_of(signature.return_annotation)
+        if result == "Any":
+            result = RETURNS.get(name, "Tensor" if name.endswith("_") else "Any")
+        if first is None and "self" in signature.parameters:
+            first = "input: Tensor"  # a method as a function
+        forms = [({}, result)]
     else:
         forms = [({}, "Tensor")] if function.kind_name == "inplace" else forms_of(function)
     lines = []

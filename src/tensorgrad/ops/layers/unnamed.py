@@ -36,11 +36,11 @@ def _word(name: str, reduction: Any) -> Any:
 def _dropout_of(name: str, of_channels: bool, alpha: bool):
     """A dropout, and its form in place, of `(input, p, train)`."""
 
-    def dropped(input, p, train):
+    def dropped(input: Tensor, p: float, train: bool) -> Tensor:
         want_tensors(name, input=input)
         return drops._dropped(name, input, p, train, False, channels=of_channels, alpha=alpha)
 
-    def dropped_in_place(input, p, train):
+    def dropped_in_place(input: Tensor, p: float, train: bool) -> Tensor:
         want_tensors(name + "_", input=input)
         return drops._dropped(name, input, p, train, True, channels=of_channels, alpha=alpha)
 

@@ -25,6 +25,7 @@ def _as_function(method: Callable, name: str, example: str = "") -> Callable:
         return method(input, *args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
+    call.__wrapped__ = method  # type: ignore[attr-defined]  # for its signature
     call.__doc__ = f"``x.{name}()`` of a tensor ``x``, as a function.\n\n{example}"
     return call
 
