@@ -89,4 +89,4 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(n for n in {*globals(), *_LAZY} if not n.startswith("_"))
+    return sorted(n for n in {*globals(), *_LAZY} - {"annotations"} if not n.startswith("_"))

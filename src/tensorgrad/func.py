@@ -5,7 +5,7 @@ functions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorgrad.autograd import grad as _gradients
 from tensorgrad.core import Tensor, enable_grad, is_grad_enabled
@@ -318,5 +318,7 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     return (run.left(found), product, run.left(aux)) if has_aux else (run.left(found), product)
 
 
-def __getattr__(name: str) -> Any:
-    raise _missing("module 'tensorgrad.func'", name, globals())
+if not TYPE_CHECKING:  # to type checkers a name that is not there is an error
+
+    def __getattr__(name: str) -> Any:
+        raise _missing("module 'tensorgrad.func'", name, globals())

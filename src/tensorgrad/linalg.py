@@ -1,5 +1,7 @@
 """Linear algebra, under torch.linalg's names. The functions are declared in `tensorgrad.ops`."""
 
+from typing import TYPE_CHECKING
+
 from tensorgrad import ops
 from tensorgrad.core.names import missing as _missing
 
@@ -8,5 +10,7 @@ __all__ = sorted(_functions)
 globals().update(_functions)
 
 
-def __getattr__(name: str):
-    raise _missing("module 'tensorgrad.linalg'", name, globals())
+if not TYPE_CHECKING:  # to type checkers a name that is not there is an error
+
+    def __getattr__(name: str):
+        raise _missing("module 'tensorgrad.linalg'", name, globals())

@@ -6,6 +6,8 @@ tensor([0.5000])
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tensorgrad import ops
 from tensorgrad.core.names import missing as _missing
 
@@ -14,5 +16,7 @@ globals().update(_found)
 __all__ = sorted(_found)
 
 
-def __getattr__(name: str):
-    raise _missing("module 'tensorgrad.special'", name, globals())
+if not TYPE_CHECKING:  # to type checkers a name that is not there is an error
+
+    def __getattr__(name: str):
+        raise _missing("module 'tensorgrad.special'", name, globals())

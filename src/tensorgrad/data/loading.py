@@ -80,7 +80,7 @@ class DataLoader(Generic[Sample]):
         persistent_workers: bool = False,
         pin_memory_device: str = "",
         in_order: bool = True,
-    ):
+    ) -> None:
         if num_workers < 0:
             raise ValueError(
                 "num_workers option should be non-negative; use num_workers=0 to disable multiprocessing."
@@ -249,7 +249,7 @@ END = object()
 class _Source:
     """Fetches batches: by numbers, or the next one of an iterable dataset."""
 
-    def __init__(self, loader: DataLoader):
+    def __init__(self, loader: DataLoader) -> None:
         self.dataset, self.collate = loader.dataset, loader.collate_fn
         self.batched, self.drop_last = loader.batch_sampler is not None, loader.drop_last
         self.samples = iter(loader.dataset) if isinstance(loader.dataset, IterableDataset) else None
@@ -300,7 +300,7 @@ def get_worker_info() -> WorkerInfo | None:
 class _Threads:
     """A pass with worker threads: batches are asked of them in turn, and given out in that order."""
 
-    def __init__(self, loader: DataLoader):
+    def __init__(self, loader: DataLoader) -> None:
         seed = random_seed(loader.generator)
         self.process = os.getpid()
         self.timeout = loader.timeout or None

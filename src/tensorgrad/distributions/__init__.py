@@ -3,6 +3,8 @@
 Draws are those of PyTorch for the same seed.
 """
 
+from typing import TYPE_CHECKING
+
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.distributions import constraint_registry, constraints, crossed, transforms  # noqa: F401
 from tensorgrad.distributions.constraint_registry import biject_to, transform_to
@@ -110,5 +112,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
-    raise _missing("module 'tensorgrad.distributions'", name, globals())
+if not TYPE_CHECKING:  # to type checkers a name that is not there is an error
+
+    def __getattr__(name: str):
+        raise _missing("module 'tensorgrad.distributions'", name, globals())

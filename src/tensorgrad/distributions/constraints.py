@@ -30,13 +30,13 @@ class Constraint:
 class _Dependent(Constraint):
     """A condition that depends on other values, and so can't be checked by itself."""
 
-    def __init__(self, *, is_discrete: bool = False, event_dim: int = 0):
+    def __init__(self, *, is_discrete: bool = False, event_dim: int = 0) -> None:
         self.is_discrete, self.event_dim = is_discrete, event_dim
 
     def __call__(self, *, is_discrete: bool = False, event_dim: int = 0) -> _Dependent:
         return _Dependent(is_discrete=is_discrete, event_dim=event_dim)
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         raise ValueError("Cannot determine validity of dependent constraint")
 
 
@@ -52,7 +52,9 @@ class dependent_property(property, _Dependent):
     LessThan(upper_bound=3.0)
     """
 
-    def __init__(self, getter: Callable | None = None, *, is_discrete: bool = False, event_dim: int = 0):
+    def __init__(
+        self, getter: Callable | None = None, *, is_discrete: bool = False, event_dim: int = 0
+    ) -> None:
         property.__init__(self, getter)
         self.is_discrete, self.event_dim = is_discrete, event_dim
 
@@ -68,86 +70,86 @@ def is_dependent(constraint: Any) -> bool:
 class _IndependentConstraint(Constraint):
     """A condition on all elements of the last `reinterpreted_batch_ndims` dimensions."""
 
-    def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int):
+    def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int) -> None:
         self.base_constraint, self.reinterpreted_batch_ndims = base_constraint, reinterpreted_batch_ndims
 
     @property
-    def is_discrete(self):  # type: ignore[override]
+    def is_discrete(self) -> bool:  # type: ignore[override]
         return self.base_constraint.is_discrete
 
     @property
-    def event_dim(self):  # type: ignore[override]
+    def event_dim(self) -> int:  # type: ignore[override]
         return self.base_constraint.event_dim + self.reinterpreted_batch_ndims
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         if value.ndim < self.event_dim:
             raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.ndim}")
         found = self.base_constraint.check(value)
         count = self.reinterpreted_batch_ndims
         return found.flatten(-count).all(-1) if count else found
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"IndependentConstraint({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
 
 
 class MixtureSameFamilyConstraint(Constraint):
     """What every component of a mixture admits."""
 
-    def __init__(self, base_constraint: Constraint):
+    def __init__(self, base_constraint: Constraint) -> None:
         self.base_constraint = base_constraint
 
     @property
-    def is_discrete(self):  # type: ignore[override]
+    def is_discrete(self) -> bool:  # type: ignore[override]
         return self.base_constraint.is_discrete
 
     @property
-    def event_dim(self):  # type: ignore[override]
+    def event_dim(self) -> int:  # type: ignore[override]
         return self.base_constraint.event_dim
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return self.base_constraint.check(value.unsqueeze(-1 - self.event_dim)).all(-1)
 
 
 class _Real(Constraint):
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return value == value
 
 
 class _GreaterThan(Constraint):
-    def __init__(self, lower_bound: Any):
+    def __init__(self, lower_bound: Any) -> None:
         self.lower_bound = lower_bound
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return value > self.lower_bound
 
 
 class _GreaterThanEq(_GreaterThan):
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return value >= self.lower_bound
 
 
 class _LessThan(Constraint):
-    def __init__(self, upper_bound: Any):
+    def __init__(self, upper_bound: Any) -> None:
         self.upper_bound = upper_bound
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return value < self.upper_bound
 
 
 class _Interval(Constraint):
     """Between two ends, which belong to it."""
 
-    def __init__(self, lower_bound: Any, upper_bound: Any):
+    def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
         self.lower_bound, self.upper_bound = lower_bound, upper_bound
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return (value >= self.lower_bound) & (value <= self.upper_bound)
 
 
 class _HalfOpenInterval(_Interval):
     """Between two ends, of which the lower belongs to it."""
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return (value >= self.lower_bound) & (value < self.upper_bound)
 
 
@@ -158,7 +160,7 @@ def _whole(x: Tensor) -> Any:
 class _Boolean(Constraint):
     is_discrete = True
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return (value == 0) | (value == 1)
 
 
@@ -167,7 +169,7 @@ class _IntegerInterval(_Interval):
 
     is_discrete = True
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return _whole(value) & super().check(value)
 
 
@@ -176,7 +178,7 @@ class _IntegerGreaterThan(_GreaterThan):
 
     is_discrete = True
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return _whole(value) & (value >= self.lower_bound)
 
 
@@ -184,14 +186,14 @@ class _OneHot(Constraint):
     is_discrete = True
     event_dim = 1
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return ((value == 0) | (value == 1)).all(-1) & (value.sum(-1) == 1)
 
 
 class _Simplex(Constraint):
     event_dim = 1
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return (value >= 0).all(-1) & ((value.sum(-1) - 1).abs() < 1e-6)
 
 
@@ -201,10 +203,10 @@ class _Multinomial(Constraint):
     is_discrete = True
     event_dim = 1
 
-    def __init__(self, upper_bound: Any):
+    def __init__(self, upper_bound: Any) -> None:
         self.upper_bound = upper_bound
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return (value >= 0).all(-1) & (value.sum(-1) <= self.upper_bound)
 
 
@@ -213,42 +215,42 @@ class _OfMatrices(Constraint):
 
 
 class _LowerTriangular(_OfMatrices):
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return (value.tril() == value).flatten(-2).all(-1)
 
 
 class _LowerCholesky(_LowerTriangular):
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return super().check(value) & (value.diagonal(0, -2, -1) > 0).all(-1)
 
 
 class _CorrCholesky(_LowerCholesky):
     """Roots of correlation matrices: the squares of each row add up to 1."""
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         near = 10 * value.shape[-1] * tg.finfo(value.dtype).eps
         return super().check(value) & ((value.norm(dim=-1) - 1).abs() < near).all(-1)
 
 
 class _Square(_OfMatrices):
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return tg.full(value.shape[:-2], value.shape[-2] == value.shape[-1])
 
 
 class _Symmetric(_Square):
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         square = super().check(value)
         return tg.isclose(value, value.mT, atol=1e-6).flatten(-2).all(-1) if square.all() else square
 
 
 class _PositiveSemidefinite(_Symmetric):
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         symmetric = super().check(value)
         return (tg.linalg.eigvalsh(value.detach()) >= 0).all(-1) if symmetric.all() else symmetric
 
 
 class _PositiveDefinite(_Symmetric):
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         symmetric = super().check(value)
         return tg.linalg.cholesky_ex(value.detach()).info == 0 if symmetric.all() else symmetric
 
@@ -256,40 +258,42 @@ class _PositiveDefinite(_Symmetric):
 class _Stack(Constraint):
     """One condition for each index of a dimension."""
 
-    def __init__(self, cseq: Sequence[Constraint], dim: int = 0):
+    def __init__(self, cseq: Sequence[Constraint], dim: int = 0) -> None:
         self.cseq, self.dim = list(cseq), dim
 
     @property
-    def is_discrete(self):  # type: ignore[override]
+    def is_discrete(self) -> bool:  # type: ignore[override]
         return any(c.is_discrete for c in self.cseq)
 
     @property
-    def event_dim(self):  # type: ignore[override]
+    def event_dim(self) -> int:  # type: ignore[override]
         most = max(c.event_dim for c in self.cseq)
         return most + (self.dim + most < 0)
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         return tg.stack([c.check(value.select(self.dim, i)) for i, c in enumerate(self.cseq)], self.dim)
 
 
 class _Cat(Constraint):
     """One condition for each stretch, of `lengths`, of a dimension."""
 
-    def __init__(self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None):
+    def __init__(
+        self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None
+    ) -> None:
         self.cseq, self.dim = list(cseq), dim
         self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
         if len(self.lengths) != len(self.cseq):
             raise AssertionError(f"lengths ({len(self.lengths)}) must match cseq ({len(self.cseq)})")
 
     @property
-    def is_discrete(self):  # type: ignore[override]
+    def is_discrete(self) -> bool:  # type: ignore[override]
         return any(c.is_discrete for c in self.cseq)
 
     @property
-    def event_dim(self):  # type: ignore[override]
+    def event_dim(self) -> int:  # type: ignore[override]
         return max(c.event_dim for c in self.cseq)
 
-    def check(self, value):
+    def check(self, value: Tensor) -> Tensor:
         parts = value.split(self.lengths, self.dim)
         return tg.cat([c.check(part) for c, part in zip(self.cseq, parts)], self.dim)
 

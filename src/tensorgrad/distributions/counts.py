@@ -32,7 +32,7 @@ class Multinomial(OfCategories):
         probs: Tensor | None = None,
         logits: Tensor | None = None,
         validate_args: bool | None = None,
-    ):
+    ) -> None:
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")
         if total_count < 0:
@@ -41,37 +41,37 @@ class Multinomial(OfCategories):
         super().__init__(probs, logits, validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=1)
-    def support(self):
+    def support(self) -> Any:
         return constraints.multinomial(self.total_count)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.probs * self.total_count
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         return self.total_count * self.probs * (1 - self.probs)
 
-    def sample(self, sample_shape=()):
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         drawn = self._categorical.sample((self.total_count, *sample_shape)).movedim(0, -1)
         counts = tg.zeros(self._extended_shape(sample_shape), dtype=self.probs.dtype)
         return counts.scatter_add(-1, drawn, tg.ones(drawn.shape, dtype=counts.dtype))
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         logits, value = broadcast_all(self.logits, value)
         logits = logits.masked_fill((value == 0) & (logits == -math.inf), 0)
         ways = (value.sum(-1) + 1).lgamma() - (value + 1).lgamma().sum(-1)
         return ways + (logits * value).sum(-1)
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         n = self.total_count
         counts = tg.arange(1, n + 1, dtype=self.probs.dtype).view(-1, *[1] * self.probs.ndim)
         chances = Binomial(n, self.probs, validate_args=False).log_prob(counts).exp()
         spread = (chances * (counts + 1).lgamma()).sum((0, -1))
         return n * self._categorical.entropy() - math.lgamma(n + 1) + spread
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape: Any) -> Any:
         inner = self._categorical.expand(batch_shape)
         return self._checking(Multinomial(self.total_count, **inner._parameters(), validate_args=False))
 
@@ -93,30 +93,30 @@ class NegativeBinomial(ByProbability):
 
     def __init__(
         self, total_count: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
-    ):
+    ) -> None:
         value = self._given(probs, logits)
         self.total_count, self.__dict__[self._said] = broadcast_all(total_count, value)
         self.total_count = self.total_count.to(self.__dict__[self._said].dtype)
         super().__init__(self.total_count.shape, (), validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.total_count * self.logits.exp()
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0)
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         return self.mean / (-self.logits).sigmoid()
 
-    def sample(self, sample_shape=()):
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with tg.no_grad():
             rates = Gamma(self.total_count, (-self.logits).exp(), validate_args=False)
             return tg.poisson(rates.sample(sample_shape))
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         n = self.total_count
         ways = (n + value).lgamma() - (1 + value).lgamma() - n.lgamma()

@@ -51,7 +51,9 @@ class Distribution:
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
     _validate_args = True
 
-    def __init__(self, batch_shape=(), event_shape=(), validate_args: bool | None = None):
+    def __init__(
+        self, batch_shape: Any = (), event_shape: Any = (), validate_args: bool | None = None
+    ) -> None:
         self._batch_shape, self._event_shape = Size(batch_shape), Size(event_shape)
         if validate_args is not None:
             self._validate_args = validate_args
@@ -102,12 +104,12 @@ class Distribution:
     def stddev(self) -> Tensor:
         return self.variance.sqrt()
 
-    def sample(self, sample_shape=()) -> Tensor:
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         """Values drawn, `sample_shape` of them for each of the batch; without a gradient."""
         with tg.no_grad():
             return self.rsample(sample_shape)
 
-    def rsample(self, sample_shape=()) -> Tensor:
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         """The same, with gradients to the parameters."""
         raise NotImplementedError(f"{type(self).__name__} has no rsample: its values are steps")
 
@@ -235,7 +237,7 @@ class Independent(Distribution):
         base_distribution: Distribution,
         reinterpreted_batch_ndims: int,
         validate_args: bool | None = None,
-    ):
+    ) -> None:
         batch = base_distribution.batch_shape
         if reinterpreted_batch_ndims > len(batch):
             raise ValueError(
@@ -247,40 +249,40 @@ class Independent(Distribution):
         super().__init__(batch[:split], batch[split:] + base_distribution.event_shape, validate_args)
 
     @property
-    def has_rsample(self):  # type: ignore[override]
+    def has_rsample(self) -> bool:  # type: ignore[override]
         return self.base_dist.has_rsample
 
     @constraints.dependent_property
-    def support(self):
+    def support(self) -> Any:
         return constraints.independent(self.base_dist.support, self.reinterpreted_batch_ndims)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.base_dist.mean
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.base_dist.mode
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         return self.base_dist.variance
 
-    def sample(self, sample_shape=()):
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         return self.base_dist.sample(sample_shape)
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.base_dist.rsample(sample_shape)
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         return summed(self.base_dist.log_prob(value), self.reinterpreted_batch_ndims)
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         return summed(self.base_dist.entropy(), self.reinterpreted_batch_ndims)
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape: Any) -> Any:
         base = self.base_dist.expand((*batch_shape, *self.event_shape[: self.reinterpreted_batch_ndims]))
         return self._checking(Independent(base, self.reinterpreted_batch_ndims, validate_args=False))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_dist!r}, {self.reinterpreted_batch_ndims})"

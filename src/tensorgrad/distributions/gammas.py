@@ -63,7 +63,7 @@ class _StandardGamma(Function):
     """Gamma numbers of scale 1, in the shape and dtype of their concentrations."""
 
     @staticmethod
-    def forward(ctx, concentration):
+    def forward(ctx: Any, concentration: Any) -> Tensor:
         single = concentration.dtype is not tg.float64
         drawn = tg.default_generator.gamma(concentration.detach().double().numpy(), single)
         value = tg.from_numpy(drawn).to(concentration.dtype)
@@ -73,7 +73,7 @@ class _StandardGamma(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Any) -> Any:
         a, x = (each.detach().double().numpy() for each in ctx.saved_tensors)
         slope = tg.from_numpy(gamma_slope(a, x).reshape(a.shape)).to(grad.dtype)
         return grad * slope
@@ -98,37 +98,37 @@ class Gamma(Distribution):
     }  # fmt: skip
     support = constraints.nonnegative
 
-    def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None):
+    def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None) -> None:
         self.concentration, self.rate = broadcast_all(concentration, rate)
         super().__init__(self.concentration.shape, (), validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.concentration / self.rate
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return ((self.concentration - 1) / self.rate).clamp(min=0)
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         return self.concentration / self.rate**2
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         drawn = standard_gamma(self.concentration.expand(self._extended_shape(sample_shape)))
         return (drawn / self.rate).clamp(min=tg.finfo(drawn.dtype).tiny)
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         value = tg.as_tensor(value, dtype=self.rate.dtype)
         self._validate_sample(value)
         a = self.concentration
         return a.xlogy(self.rate) + (a - 1).xlogy(value) - self.rate * value - a.lgamma()
 
-    def cdf(self, value):
+    def cdf(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         return tg.special.gammainc(self.concentration, self.rate * value)
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         a = self.concentration
         return a - self.rate.log() + a.lgamma() + (1 - a) * a.digamma()
 
@@ -143,7 +143,7 @@ class Chi2(Gamma):
 
     arg_constraints: ClassVar[dict[str, Constraint]] = {"df": constraints.positive}
 
-    def __init__(self, df: Any, validate_args: bool | None = None):
+    def __init__(self, df: Any, validate_args: bool | None = None) -> None:
         (self.df,) = broadcast_all(df)
         super().__init__(0.5 * self.df, 0.5, validate_args)
 
@@ -159,26 +159,26 @@ class InverseGamma(Named):
     arg_constraints: ClassVar[dict[str, Constraint]] = Gamma.arg_constraints
     support = constraints.positive
 
-    def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None):
+    def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None) -> None:
         base = Gamma(concentration, rate, validate_args)
         self.concentration, self.rate = base.concentration, base.rate
         super().__init__(base, PowerTransform(-self.rate.new_ones(())), validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         found = self.rate / (self.concentration - 1)
         return found.masked_fill(self.concentration <= 1, math.inf)
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.rate / (self.concentration + 1)
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         a = self.concentration
         return (self.rate**2 / ((a - 1) ** 2 * (a - 2))).masked_fill(a <= 2, math.inf)
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         a = self.concentration
         return a + self.rate.log() + a.lgamma() - (1 + a) * a.digamma()
 
@@ -197,40 +197,40 @@ class Dirichlet(Distribution):
     }
     support = constraints.simplex
 
-    def __init__(self, concentration: Tensor, validate_args: bool | None = None):
+    def __init__(self, concentration: Tensor, validate_args: bool | None = None) -> None:
         if concentration.ndim < 1:
             raise ValueError("`concentration` parameter must be at least one-dimensional.")
         self.concentration = concentration
         super().__init__(concentration.shape[:-1], concentration.shape[-1:], validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.concentration / self.concentration.sum(-1, keepdim=True)
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         more = (self.concentration - 1).clamp(min=0)
         corner = F.one_hot((more / more.sum(-1, keepdim=True)).argmax(-1), more.shape[-1]).to(more.dtype)
         in_a_corner = (self.concentration < 1).all(-1, keepdim=True)
         return corner.where(in_a_corner, more / more.sum(-1, keepdim=True))
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         total = self.concentration.sum(-1, keepdim=True)
         return self.concentration * (total - self.concentration) / (total**2 * (total + 1))
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         a = self.concentration.expand(self._extended_shape(sample_shape))
         drawn, limits = standard_gamma(a.double()), tg.finfo(a.dtype)
         shares = (drawn / drawn.sum(-1, keepdim=True)).to(a.dtype)
         return shares.clamp(limits.tiny, 1 - limits.eps / 2)  # an end itself has no density
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         a = self.concentration
         return (a - 1).xlogy(value).sum(-1) + a.sum(-1).lgamma() - a.lgamma().sum(-1)
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         a, n = self.concentration, self.event_shape[0]
         total = a.sum(-1)
         spread = a.lgamma().sum(-1) - total.lgamma() - (n - total) * total.digamma()
@@ -251,32 +251,32 @@ class Beta(Distribution):
     }  # fmt: skip
     support = constraints.unit_interval
 
-    def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None):
+    def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None) -> None:
         self.concentration1, self.concentration0 = broadcast_all(concentration1, concentration0)
         both = tg.stack([self.concentration1, self.concentration0], -1)
         self._dirichlet = Dirichlet(both, validate_args)
         super().__init__(self.concentration1.shape, (), validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.concentration1 / (self.concentration1 + self.concentration0)
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return self._dirichlet.mode[..., 0]
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         return self._dirichlet.variance[..., 0]
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self._dirichlet.rsample(sample_shape)[..., 0]
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         return self._dirichlet.log_prob(tg.stack([value, 1.0 - value], -1))
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         return self._dirichlet.entropy()
 
 
@@ -295,38 +295,38 @@ class StudentT(Distribution):
     }  # fmt: skip
     support = constraints.real
 
-    def __init__(self, df: Any, loc: Any = 0.0, scale: Any = 1.0, validate_args: bool | None = None):
+    def __init__(self, df: Any, loc: Any = 0.0, scale: Any = 1.0, validate_args: bool | None = None) -> None:
         self.df, self.loc, self.scale = broadcast_all(df, loc, scale)
         self._chi2 = Chi2(self.df, validate_args)
         super().__init__(self.df.shape, (), validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.loc.masked_fill(self.df <= 1, math.nan)
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.loc
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         found = self.scale**2 * self.df / (self.df - 2)
         return found.masked_fill(self.df <= 2, math.inf).masked_fill(self.df <= 1, math.nan)
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         normal = standard_normal(self._extended_shape(sample_shape), self.df)
         return self.loc + self.scale * normal * (self._chi2.rsample(sample_shape) / self.df).rsqrt()
 
     def _log_beta(self):
         return (0.5 * self.df).lgamma() + 0.5 * math.log(math.pi) - (0.5 * (self.df + 1)).lgamma()
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         z = (value - self.loc) / self.scale
         scale = self.scale.log() + 0.5 * self.df.log() + self._log_beta()
         return -0.5 * (self.df + 1) * (z**2 / self.df).log1p() - scale
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         half = 0.5 * (self.df + 1)
         curve = half * (half.digamma() - (0.5 * self.df).digamma())
         return self.scale.log() + curve + 0.5 * self.df.log() + self._log_beta()
@@ -346,31 +346,31 @@ class FisherSnedecor(Distribution):
     }  # fmt: skip
     support = constraints.positive
 
-    def __init__(self, df1: Any, df2: Any, validate_args: bool | None = None):
+    def __init__(self, df1: Any, df2: Any, validate_args: bool | None = None) -> None:
         self.df1, self.df2 = broadcast_all(df1, df2)
         self._above = Gamma(0.5 * self.df1, self.df1, validate_args)
         self._below = Gamma(0.5 * self.df2, self.df2, validate_args)
         super().__init__(self.df1.shape, (), validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return (self.df2 / (self.df2 - 2)).masked_fill(self.df2 <= 2, math.nan)
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         found = (self.df1 - 2) / self.df1 * self.df2 / (self.df2 + 2)
         return found.masked_fill(self.df1 <= 2, math.nan)
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         m, n = self.df1, self.df2
         return (2 * n**2 * (m + n - 2) / (m * (n - 2) ** 2 * (n - 4))).masked_fill(n <= 4, math.nan)
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         above, below = self._above.rsample(sample_shape), self._below.rsample(sample_shape)
         return (above / below).clamp(min=tg.finfo(below.dtype).tiny)
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         m, n, ratio = 0.5 * self.df1, 0.5 * self.df2, self.df1 / self.df2
         scale = (m + n).lgamma() - m.lgamma() - n.lgamma() + m * ratio.log()

@@ -36,7 +36,7 @@ class Wishart(Distribution):
         precision_matrix: Tensor | None = None,
         scale_tril: Tensor | None = None,
         validate_args: bool | None = None,
-    ):
+    ) -> None:
         given = [m for m in (covariance_matrix, precision_matrix, scale_tril) if m is not None]
         if len(given) != 1:
             raise AssertionError(
@@ -63,33 +63,33 @@ class Wishart(Distribution):
         return {**matrices, "df": constraints.greater_than(self.event_shape[-1] - 1)}
 
     @property
-    def scale_tril(self):
+    def scale_tril(self) -> Tensor:
         return self._normal.scale_tril
 
     @property
-    def covariance_matrix(self):
+    def covariance_matrix(self) -> Tensor:
         return self._normal.covariance_matrix
 
     @property
-    def precision_matrix(self):
+    def precision_matrix(self) -> Tensor:
         return self._normal.precision_matrix
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.df[..., None, None] * self.covariance_matrix
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         factor = self.df - self.event_shape[-1] - 1
         return factor.masked_fill(factor <= 0, math.nan)[..., None, None] * self.covariance_matrix
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         diagonal = self.covariance_matrix.diagonal(0, -2, -1)
         products = diagonal.unsqueeze(-1) * diagonal.unsqueeze(-2)
         return self.df[..., None, None] * (self.covariance_matrix**2 + products)
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         diagonal, n = self._chi2.rsample(sample_shape).sqrt(), self.event_shape[-1]
         drawn = tg.randn(*sample_shape, *self.batch_shape, n * (n - 1) // 2, dtype=diagonal.dtype)
         root = self.scale_tril @ (below_diagonal(drawn, n) + diagonal.diag_embed())
@@ -99,7 +99,7 @@ class Wishart(Distribution):
         """The logarithm of the root's determinant, of the matrix times 2."""
         return self.event_shape[-1] * math.log(2) / 2 + self._normal._half_log_det()
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         n, df = self.event_shape[-1], self.df
         value, root = tg.broadcast_tensors(value, self.scale_tril)
@@ -108,17 +108,17 @@ class Wishart(Distribution):
         scale = df * self._log_scale() + tg.mvlgamma(df / 2, n)
         return (df - n - 1) / 2 * volume - trace / 2 - scale
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         n, half = self.event_shape[-1], self.df / 2
         slope = (half.unsqueeze(-1) - tg.arange(n, dtype=half.dtype) / 2).digamma().sum(-1)
         spread = (n + 1) * self._log_scale() + tg.mvlgamma(half, n)
         return spread - (self.df - n - 1) / 2 * slope + half * n
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape: Any) -> Any:
         root = self.scale_tril.expand(*batch_shape, *self.event_shape)
         return self._checking(Wishart(self.df.expand(*batch_shape), scale_tril=root, validate_args=False))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Wishart(df: {self.df}, covariance_matrix: {self.covariance_matrix.shape})"
 
 
@@ -137,7 +137,7 @@ class LKJCholesky(Distribution):
     support = constraints.corr_cholesky
     arg_constraints: ClassVar[dict[str, Constraint]] = {"concentration": constraints.positive}
 
-    def __init__(self, dim: int, concentration: Any = 1.0, validate_args: bool | None = None):
+    def __init__(self, dim: int, concentration: Any = 1.0, validate_args: bool | None = None) -> None:
         if dim < 2:
             raise ValueError(f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}.")
         self.dim = dim
@@ -148,7 +148,7 @@ class LKJCholesky(Distribution):
         self._beta = Beta(before + 0.5, above, validate_args)
         super().__init__(self.concentration.shape, (dim, dim), validate_args)
 
-    def sample(self, sample_shape=()):
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with tg.no_grad():
             share = self._beta.sample(sample_shape).unsqueeze(-1)
             way = tg.randn(self._extended_shape(sample_shape), dtype=share.dtype).tril(-1)
@@ -157,7 +157,7 @@ class LKJCholesky(Distribution):
             left = (1 - (below**2).sum(-1)).clamp(min=tg.finfo(below.dtype).tiny)
             return below + left.sqrt().diag_embed()
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         diagonal = value.diagonal(0, -2, -1)[..., 1:]
         order = 2 * (self.concentration - 1).unsqueeze(-1) + tg.arange(self.dim - 2, -1, -1)
@@ -166,6 +166,6 @@ class LKJCholesky(Distribution):
         scale = 0.5 * less * math.log(math.pi) + tg.mvlgamma(alpha - 0.5, less) - less * alpha.lgamma()
         return (order * diagonal.log()).sum(-1) - scale
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape: Any) -> Any:
         made = LKJCholesky(self.dim, self.concentration.expand(*batch_shape), validate_args=False)
         return self._checking(made)

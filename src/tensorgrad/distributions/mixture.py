@@ -29,7 +29,7 @@ class MixtureSameFamily(Distribution):
         mixture_distribution: Categorical,
         component_distribution: Distribution,
         validate_args: bool | None = None,
-    ):
+    ) -> None:
         if not isinstance(mixture_distribution, Categorical):
             raise ValueError("The Mixture distribution needs to be an instance of Categorical")
         if not isinstance(component_distribution, Distribution):
@@ -51,7 +51,7 @@ class MixtureSameFamily(Distribution):
         super().__init__(batch, component_distribution.event_shape, validate_args)
 
     @constraints.dependent_property
-    def support(self):
+    def support(self) -> Any:
         return constraints.MixtureSameFamilyConstraint(self.component_distribution.support)
 
     @property
@@ -65,15 +65,15 @@ class MixtureSameFamily(Distribution):
         return (weights * of_components).sum(self._place)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self._mixed(self.component_distribution.mean)
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         apart = self.component_distribution.mean - self.mean.unsqueeze(self._place)
         return self._mixed(self.component_distribution.variance) + self._mixed(apart**2)
 
-    def sample(self, sample_shape=()):
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with tg.no_grad():
             chosen = self.mixture_distribution.sample(sample_shape)
             drawn = self.component_distribution.sample(sample_shape)
@@ -81,21 +81,21 @@ class MixtureSameFamily(Distribution):
             chosen = chosen.reshape(*chosen.shape, 1, *[1] * len(self.event_shape)).expand(shape)
             return drawn.gather(self._place, chosen).squeeze(self._place)
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         log = self.component_distribution.log_prob(value.unsqueeze(self._place))
         return (log + self.mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)
 
-    def cdf(self, value):
+    def cdf(self, value: Tensor) -> Tensor:
         found = self.component_distribution.cdf(value.unsqueeze(self._place))
         return (found * self.mixture_distribution.probs).sum(-1)
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape: Any) -> Any:
         components = self.component_distribution.expand((*batch_shape, self.mixture_distribution._num_events))
         mixture: Any = self.mixture_distribution.expand(batch_shape)
         return self._checking(MixtureSameFamily(mixture, components, validate_args=False))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"MixtureSameFamily(\n  {self.mixture_distribution},\n  {self.component_distribution})"
 
 
@@ -117,7 +117,7 @@ class LowRankMultivariateNormal(Distribution):
 
     def __init__(
         self, loc: Tensor, cov_factor: Tensor, cov_diag: Tensor, validate_args: bool | None = None
-    ):
+    ) -> None:
         if loc.ndim < 1:
             raise ValueError("loc must be at least one-dimensional.")
         n = loc.shape[-1]
@@ -150,23 +150,23 @@ class LowRankMultivariateNormal(Distribution):
         return tg.linalg.cholesky(self._scaled @ self.cov_factor + eye)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.loc
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.loc
 
     @lazy_property
-    def variance(self):
+    def variance(self) -> Tensor:
         return (self.cov_factor**2).sum(-1) + self.cov_diag
 
     @lazy_property
-    def covariance_matrix(self):
+    def covariance_matrix(self) -> Tensor:
         return self.cov_factor @ self.cov_factor.mT + self.cov_diag.diag_embed()
 
     @lazy_property
-    def scale_tril(self):
+    def scale_tril(self) -> Tensor:
         # Its diagonal taken out, the matrix has no eigenvalue below 1.
         deviation = self.cov_diag.sqrt().unsqueeze(-1)
         factor = self.cov_factor / deviation
@@ -174,11 +174,11 @@ class LowRankMultivariateNormal(Distribution):
         return deviation * tg.linalg.cholesky(factor @ factor.mT + eye)
 
     @lazy_property
-    def precision_matrix(self):
+    def precision_matrix(self) -> Tensor:
         half = tg.linalg.solve_triangular(self._capacitance_root, self._scaled, upper=False)
         return self.cov_diag.reciprocal().diag_embed() - half.mT @ half
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         along = standard_normal((*shape[:-1], self.cov_factor.shape[-1]), self.loc)
         own = standard_normal(shape, self.loc)
@@ -216,28 +216,28 @@ class VonMises(Distribution):
     }  # fmt: skip
     support = constraints.real
 
-    def __init__(self, loc: Any, concentration: Any, validate_args: bool | None = None):
+    def __init__(self, loc: Any, concentration: Any, validate_args: bool | None = None) -> None:
         self.loc, self.concentration = broadcast_all(loc, concentration)
         super().__init__(self.loc.shape, (), validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.loc
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.loc
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         return 1 - tg.special.i1e(self.concentration) / tg.special.i0e(self.concentration)
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         k = self.concentration
         return k * ((value - self.loc).cos() - 1) - math.log(2 * math.pi) - tg.special.i0e(k).log()
 
-    def sample(self, sample_shape=()):
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         with tg.no_grad():
             k = self.concentration.double()

@@ -39,24 +39,24 @@ class LogitRelaxedBernoulli(ByProbability):
 
     def __init__(
         self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
-    ):
+    ) -> None:
         (value,) = broadcast_all(self._given(probs, logits))
         self.__dict__[self._said] = value
         self.temperature = tg.as_tensor(temperature, dtype=value.dtype)
         super().__init__(value.shape, (), validate_args)
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         probs, drawn = clamp_probs(self.probs.expand(shape)), _uniform(shape, self.probs)
         return (drawn.log() - (-drawn).log1p() + probs.log() - (-probs).log1p()) / self.temperature
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         logits, value = broadcast_all(self.logits, value)
         away = logits - value * self.temperature
         return self.temperature.log() + away - 2 * F.softplus(away)
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape: Any) -> Any:
         found = {name: value.expand(*batch_shape) for name, value in self._parameters().items()}
         return self._checking(LogitRelaxedBernoulli(self.temperature, **found, validate_args=False))
 
@@ -70,23 +70,23 @@ class _Relaxed(TransformedDistribution):
 
     def __init__(
         self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
-    ):
+    ) -> None:
         base = self.logits_class(temperature, probs, logits, validate_args)
         super().__init__(base, self.onto(), validate_args)
 
     @property
-    def temperature(self):
+    def temperature(self) -> Tensor:
         return self.base_dist.temperature
 
     @property
-    def probs(self):
+    def probs(self) -> Tensor:
         return self.base_dist.probs
 
     @property
-    def logits(self):
+    def logits(self) -> Tensor:
         return self.base_dist.logits
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape: Any) -> Any:
         base = self.base_dist.expand(batch_shape)
         return self._checking(type(self)(base.temperature, **base._parameters(), validate_args=False))
 
@@ -127,22 +127,22 @@ class ExpRelaxedCategorical(OfCategories):
         probs: Tensor | None = None,
         logits: Tensor | None = None,
         validate_args: bool | None = None,
-    ):
+    ) -> None:
         super().__init__(probs, logits, validate_args)
         self.temperature = tg.as_tensor(temperature, dtype=self.logits.dtype)
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         gumbel = -(-_uniform(self._extended_shape(sample_shape), self.logits).log()).log()
         return ((self.logits + gumbel) / self.temperature).log_softmax(-1)
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         n = self.event_shape[0]
         logits, value = broadcast_all(self.logits, value)
         scores = (logits - value * self.temperature).log_softmax(-1).sum(-1)
         return scores + math.lgamma(n) + (n - 1) * self.temperature.log()
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape: Any) -> Any:
         inner = self._categorical.expand(batch_shape)
         made = ExpRelaxedCategorical(self.temperature, **inner._parameters(), validate_args=False)
         return self._checking(made)
@@ -173,7 +173,7 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
 
     has_rsample = True
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.sample(sample_shape) + (self.probs - self.probs.detach())
 
 
@@ -197,7 +197,7 @@ class ContinuousBernoulli(ByProbability):
         logits: Any = None,
         lims: tuple[float, float] = (0.499, 0.501),
         validate_args: bool | None = None,
-    ):
+    ) -> None:
         (value,) = broadcast_all(self._given(probs, logits))
         self.__dict__[self._said], self._lims = value, lims
         super().__init__(value.shape, (), validate_args)
@@ -223,40 +223,40 @@ class ContinuousBernoulli(ByProbability):
         return self._either(formula, math.log(2.0) + (4 / 3 + 104 / 45 * x) * x)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         p, x = self._cut, self.probs - 0.5
         formula = p / (2 * p - 1) + 1 / ((-p).log1p() - p.log())
         return self._either(formula, 0.5 + (1 / 3 + 16 / 45 * x**2) * x)
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         p, x = self._cut, (self.probs - 0.5) ** 2
         formula = p * (p - 1) / (1 - 2 * p) ** 2 + 1 / ((-p).log1p() - p.log()) ** 2
         return self._either(formula, 1 / 12 - (1 / 15 - 128 / 945 * x) * x)
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.icdf(tg.rand(self._extended_shape(sample_shape), dtype=self.probs.dtype))
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         logits, value = broadcast_all(self.logits, value)
         return self.log_scale() - F.binary_cross_entropy_with_logits(logits, value, reduction="none")
 
-    def cdf(self, value):
+    def cdf(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         p = self._cut
         formula = (p**value * (1 - p) ** (1 - value) + p - 1) / (2 * p - 1)
         return self._either(formula, value).clamp(0, 1)
 
-    def icdf(self, value):
+    def icdf(self, value: Tensor) -> Tensor:
         p = self._cut
         formula = ((-p + value * (2 * p - 1)).log1p() - (-p).log1p()) / (p.log() - (-p).log1p())
         return self._either(formula, value)
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         no, yes = (-self.probs).log1p(), self.probs.log()
         return self.mean * (no - yes) - self.log_scale() - no
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape: Any) -> Any:
         found = {name: value.expand(*batch_shape) for name, value in self._parameters().items()}
         return self._checking(ContinuousBernoulli(**found, lims=self._lims, validate_args=False))

@@ -39,7 +39,7 @@ class TransformedDistribution(Distribution):
         base_distribution: Distribution,
         transforms: Transform | Sequence[Transform],
         validate_args: bool | None = None,
-    ):
+    ) -> None:
         several = [transforms] if isinstance(transforms, Transform) else transforms
         if not (isinstance(several, (list, tuple)) and all(isinstance(t, Transform) for t in several)):
             raise ValueError(f"transforms must be a Transform or list, but was {transforms!r}")
@@ -64,11 +64,11 @@ class TransformedDistribution(Distribution):
         super().__init__(shape[:cut], shape[cut:], validate_args)
 
     @property
-    def has_rsample(self):  # type: ignore[override]
+    def has_rsample(self) -> bool:  # type: ignore[override]
         return self.base_dist.has_rsample
 
     @constraints.dependent_property
-    def support(self):
+    def support(self) -> Any:
         if not self.transforms:
             return self.base_dist.support
         last = self.transforms[-1].codomain
@@ -80,14 +80,14 @@ class TransformedDistribution(Distribution):
             x = transform(x)
         return x
 
-    def sample(self, sample_shape=()):
+    def sample(self, sample_shape: Any = ()) -> Tensor:
         with tg.no_grad():
             return self._forth(self.base_dist.sample(sample_shape))
 
-    def rsample(self, sample_shape=()):
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self._forth(self.base_dist.rsample(sample_shape))
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         event_dim, lost, y = len(self.event_shape), 0.0, value
         for transform in reversed(self.transforms):
@@ -105,21 +105,21 @@ class TransformedDistribution(Distribution):
             return chance if sign == 1 else 1 - chance
         return sign * (chance - 0.5) + 0.5
 
-    def cdf(self, value):
+    def cdf(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         for transform in reversed(self.transforms):
             value = transform.inv(value)
         return self._turned(self.base_dist.cdf(value))
 
-    def icdf(self, value):
+    def icdf(self, value: Tensor) -> Tensor:
         return self._forth(self.base_dist.icdf(self._turned(value)))
 
-    def expand(self, batch_shape):
+    def expand(self, batch_shape: Any) -> Any:
         shape = ComposeTransform(self.transforms).inverse_shape((*batch_shape, *self.event_shape))
         base = self.base_dist.expand(shape[: len(shape) - len(self.base_dist.event_shape)])
         return self._checking(TransformedDistribution(base, self.transforms, validate_args=False))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_dist!r}, {self.transforms!r})"
 
 
@@ -141,24 +141,24 @@ class LogNormal(Named):
     arg_constraints: ClassVar[dict[str, Constraint]] = Normal.arg_constraints
     support = constraints.positive
 
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         self.loc, self.scale = broadcast_all(loc, scale)
         super().__init__(Normal(self.loc, self.scale, validate_args), ExpTransform(), validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return (self.loc + self.scale**2 / 2).exp()
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return (self.loc - self.scale**2).exp()
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         square = self.scale**2
         return square.expm1() * (2 * self.loc + square).exp()
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         return self.base_dist.entropy() + self.loc
 
 
@@ -169,27 +169,27 @@ class _Half(Named):
     support = constraints.nonnegative
     whole: Any
 
-    def __init__(self, scale: Any, validate_args: bool | None = None):
+    def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
         (self.scale,) = broadcast_all(scale)
         base = self.whole(tg.zeros_like(self.scale), self.scale, validate_args=False)
         super().__init__(base, AbsTransform(), validate_args)
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return tg.zeros_like(self.scale)
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         return (self.base_dist.log_prob(value) + math.log(2)).masked_fill(value < 0, -math.inf)
 
-    def cdf(self, value):
+    def cdf(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         return 2 * self.base_dist.cdf(value) - 1
 
-    def icdf(self, value):
+    def icdf(self, value: Tensor) -> Tensor:
         return self.base_dist.icdf((value + 1) / 2)
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         return self.base_dist.entropy() - math.log(2)
 
 
@@ -204,11 +204,11 @@ class HalfNormal(_Half):
     whole = Normal
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.scale * math.sqrt(2 / math.pi)
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         return self.scale**2 * (1 - 2 / math.pi)
 
 
@@ -223,11 +223,11 @@ class HalfCauchy(_Half):
     whole = Cauchy
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return tg.full_like(self.scale, math.inf)
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         return self.base_dist.variance
 
 
@@ -242,7 +242,7 @@ class Gumbel(Named):
     arg_constraints: ClassVar[dict[str, Constraint]] = Normal.arg_constraints
     support = constraints.real
 
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         self.loc, self.scale = broadcast_all(loc, scale)
         limits = tg.finfo(self.loc.dtype)
         low, high = tg.full_like(self.loc, limits.tiny), tg.full_like(self.loc, 1 - limits.eps)
@@ -251,27 +251,27 @@ class Gumbel(Named):
         super().__init__(Uniform(low, high, validate_args), [*logs, onto], validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.loc + self.scale * np.euler_gamma
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.loc
 
     @property
-    def stddev(self):
+    def stddev(self) -> Tensor:
         return math.pi / math.sqrt(6) * self.scale
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         return self.stddev**2
 
-    def log_prob(self, value):
+    def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         y = (self.loc - value) / self.scale
         return y - y.exp() - self.scale.log()
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         return self.scale.log() + (1 + np.euler_gamma)
 
 
@@ -288,7 +288,7 @@ class Weibull(Named):
     }  # fmt: skip
     support = constraints.positive
 
-    def __init__(self, scale: Any, concentration: Any, validate_args: bool | None = None):
+    def __init__(self, scale: Any, concentration: Any, validate_args: bool | None = None) -> None:
         self.scale, self.concentration = broadcast_all(scale, concentration)
         self.concentration_reciprocal = self.concentration.reciprocal()
         base = Exponential(tg.ones_like(self.scale), validate_args)
@@ -296,20 +296,20 @@ class Weibull(Named):
         super().__init__(base, shaped, validate_args)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self.scale * (1 + self.concentration_reciprocal).lgamma().exp()
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         k = self.concentration
         return self.scale * ((k - 1) / k) ** k.reciprocal()
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         r = self.concentration_reciprocal
         return self.scale**2 * ((1 + 2 * r).lgamma().exp() - (2 * (1 + r).lgamma()).exp())
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         r = self.concentration_reciprocal
         return np.euler_gamma * (1 - r) + (self.scale * r).log() + 1
 
@@ -326,30 +326,30 @@ class Pareto(Named):
         "alpha": constraints.positive, "scale": constraints.positive
     }  # fmt: skip
 
-    def __init__(self, scale: Any, alpha: Any, validate_args: bool | None = None):
+    def __init__(self, scale: Any, alpha: Any, validate_args: bool | None = None) -> None:
         self.scale, self.alpha = broadcast_all(scale, alpha)
         onto = [ExpTransform(), AffineTransform(0.0, self.scale)]
         super().__init__(Exponential(self.alpha, validate_args), onto, validate_args)
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
-    def support(self):
+    def support(self) -> Any:
         return constraints.greater_than_eq(self.scale)
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         alpha = self.alpha.clamp(min=1)
         return alpha * self.scale / (alpha - 1)
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         return self.scale
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         alpha = self.alpha.clamp(min=2)
         return self.scale**2 * alpha / ((alpha - 1) ** 2 * (alpha - 2))
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         return (self.scale / self.alpha).log() + (1 + self.alpha.reciprocal())
 
 
@@ -367,7 +367,7 @@ class Kumaraswamy(Named):
     }  # fmt: skip
     support = constraints.unit_interval
 
-    def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None):
+    def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None) -> None:
         self.concentration1, self.concentration0 = a, b = broadcast_all(concentration1, concentration0)
         base = Uniform(tg.zeros_like(b), tg.ones_like(b), validate_args)
         steps = [PowerTransform(b.reciprocal()), AffineTransform(1.0, -1.0), PowerTransform(a.reciprocal())]
@@ -379,20 +379,20 @@ class Kumaraswamy(Named):
         return (b.log() + (1 + n / a).lgamma() + b.lgamma() - (1 + n / a + b).lgamma()).exp()
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         return self._moment(1)
 
     @property
-    def mode(self):
+    def mode(self) -> Tensor:
         a, b = self.concentration1, self.concentration0
         log = (-b).log1p() / b - (-b * a).log1p()
         return log.masked_fill((b < 1) | (a < 1), math.nan).exp()
 
     @property
-    def variance(self):
+    def variance(self) -> Tensor:
         return self._moment(2) - self.mean**2
 
-    def entropy(self):
+    def entropy(self) -> Tensor:
         a, b = self.concentration1, self.concentration0
         harmonic = (b + 1).digamma() + np.euler_gamma
         return 1 - b.reciprocal() + (1 - a.reciprocal()) * harmonic - a.log() - b.log()
@@ -409,7 +409,7 @@ class LogisticNormal(Named):
     arg_constraints: ClassVar[dict[str, Constraint]] = Normal.arg_constraints
     support = constraints.simplex
 
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         base = Normal(loc, scale, validate_args)
         self.loc, self.scale = base.loc, base.scale
         super().__init__(base, StickBreakingTransform(), validate_args)

@@ -26,7 +26,7 @@ class Transform:
     codomain: Constraint
     sign: Any
 
-    def __init__(self, cache_size: int = 0):
+    def __init__(self, cache_size: int = 0) -> None:
         self._remember(cache_size)
 
     def _remember(self, cache_size: int) -> None:
@@ -103,51 +103,51 @@ class Transform:
 
 
 class _InverseTransform(Transform):
-    def __init__(self, transform: Transform):
+    def __init__(self, transform: Transform) -> None:
         super().__init__(transform._cache_size)
         self._forth = transform
 
     @property
-    def inv(self):
+    def inv(self) -> Any:
         return self._forth
 
     @property
-    def domain(self):  # type: ignore[override]
+    def domain(self) -> Any:  # type: ignore[override]
         return self._forth.codomain
 
     @property
-    def codomain(self):  # type: ignore[override]
+    def codomain(self) -> Any:  # type: ignore[override]
         return self._forth.domain
 
     @property
-    def bijective(self):  # type: ignore[override]
+    def bijective(self) -> bool:  # type: ignore[override]
         return self._forth.bijective
 
     @property
-    def sign(self):
+    def sign(self) -> Any:
         return self._forth.sign
 
-    def with_cache(self, cache_size=1):
+    def with_cache(self, cache_size: Any = 1) -> Any:
         return self._forth.with_cache(cache_size).inv
 
-    def __eq__(self, other):
+    def __eq__(self, other: Any) -> bool:
         return isinstance(other, _InverseTransform) and self._forth == other._forth
 
     __hash__ = Transform.__hash__
 
-    def __call__(self, x):
+    def __call__(self, x: Any) -> Any:
         return self._forth._inv_call(x)
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return -self._forth.log_abs_det_jacobian(y, x)
 
-    def forward_shape(self, shape):
+    def forward_shape(self, shape: Any) -> Any:
         return self._forth.inverse_shape(shape)
 
-    def inverse_shape(self, shape):
+    def inverse_shape(self, shape: Any) -> Any:
         return self._forth.forward_shape(shape)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self._forth!r})"
 
 
@@ -165,7 +165,7 @@ class ComposeTransform(Transform):
     tensor(2.7183)
     """
 
-    def __init__(self, parts: Sequence[Transform], cache_size: int = 0):
+    def __init__(self, parts: Sequence[Transform], cache_size: int = 0) -> None:
         self.parts = list(parts)
         super().__init__(cache_size)
 
@@ -175,7 +175,7 @@ class ComposeTransform(Transform):
             self.parts = [part.with_cache(cache_size) for part in self.parts]
 
     @property
-    def domain(self):  # type: ignore[override]
+    def domain(self) -> Any:  # type: ignore[override]
         if not self.parts:
             return constraints.real
         event_dim = self.parts[-1].codomain.event_dim
@@ -185,7 +185,7 @@ class ComposeTransform(Transform):
         return _widened(self.parts[0].domain, event_dim)
 
     @property
-    def codomain(self):  # type: ignore[override]
+    def codomain(self) -> Any:  # type: ignore[override]
         if not self.parts:
             return constraints.real
         event_dim = self.parts[0].domain.event_dim
@@ -195,58 +195,58 @@ class ComposeTransform(Transform):
         return _widened(self.parts[-1].codomain, event_dim)
 
     @property
-    def bijective(self):  # type: ignore[override]
+    def bijective(self) -> bool:  # type: ignore[override]
         return all(part.bijective for part in self.parts)
 
     @property
-    def sign(self):
+    def sign(self) -> Any:
         sign = 1
         for part in self.parts:
             sign = sign * part.sign
         return sign
 
     @property
-    def inv(self):
+    def inv(self) -> Any:
         if self._inv is None:
             self._inv = ComposeTransform([part.inv for part in reversed(self.parts)])
             self._inv._inv = self
         return self._inv
 
-    def __eq__(self, other):
+    def __eq__(self, other: Any) -> bool:
         return isinstance(other, ComposeTransform) and self.parts == other.parts
 
     __hash__ = Transform.__hash__
 
-    def __call__(self, x):
+    def __call__(self, x: Any) -> Any:
         for part in self.parts:
             x = part(x)
         return x
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         if not self.parts:
             return tg.zeros_like(x)
         points = [x]
         for part in self.parts[:-1]:
             points.append(part(points[-1]))
         points.append(y)
-        event_dim, total = self.domain.event_dim, 0
+        event_dim, total = self.domain.event_dim, tg.zeros(())
         for part, before, after in zip(self.parts, points, points[1:]):
             found = part.log_abs_det_jacobian(before, after)
             total = total + summed(found, event_dim - part.domain.event_dim)
             event_dim += part.codomain.event_dim - part.domain.event_dim
         return total
 
-    def forward_shape(self, shape):
+    def forward_shape(self, shape: Any) -> Any:
         for part in self.parts:
             shape = part.forward_shape(shape)
         return shape
 
-    def inverse_shape(self, shape):
+    def inverse_shape(self, shape: Any) -> Any:
         for part in reversed(self.parts):
             shape = part.inverse_shape(shape)
         return shape
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = ",\n    ".join(repr(part) for part in self.parts)
         return f"{type(self).__name__}(\n    {lines}\n)"
 
@@ -263,7 +263,9 @@ class IndependentTransform(Transform):
     tensor(3.)
     """
 
-    def __init__(self, base_transform: Transform, reinterpreted_batch_ndims: int, cache_size: int = 0):
+    def __init__(
+        self, base_transform: Transform, reinterpreted_batch_ndims: int, cache_size: int = 0
+    ) -> None:
         self.base_transform, self.reinterpreted_batch_ndims = base_transform, reinterpreted_batch_ndims
         super().__init__(cache_size)
 
@@ -272,19 +274,19 @@ class IndependentTransform(Transform):
         self.base_transform = self.base_transform.with_cache(cache_size)
 
     @property
-    def domain(self):  # type: ignore[override]
+    def domain(self) -> Any:  # type: ignore[override]
         return constraints.independent(self.base_transform.domain, self.reinterpreted_batch_ndims)
 
     @property
-    def codomain(self):  # type: ignore[override]
+    def codomain(self) -> Any:  # type: ignore[override]
         return constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
 
     @property
-    def bijective(self):  # type: ignore[override]
+    def bijective(self) -> bool:  # type: ignore[override]
         return self.base_transform.bijective
 
     @property
-    def sign(self):
+    def sign(self) -> Any:
         return self.base_transform.sign
 
     def _call(self, x):
@@ -297,16 +299,16 @@ class IndependentTransform(Transform):
             raise ValueError("Too few dimensions on input")
         return self.base_transform.inv(y)
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return summed(self.base_transform.log_abs_det_jacobian(x, y), self.reinterpreted_batch_ndims)
 
-    def forward_shape(self, shape):
+    def forward_shape(self, shape: Any) -> Any:
         return self.base_transform.forward_shape(shape)
 
-    def inverse_shape(self, shape):
+    def inverse_shape(self, shape: Any) -> Any:
         return self.base_transform.inverse_shape(shape)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base_transform!r}, {self.reinterpreted_batch_ndims})"
 
 
@@ -320,18 +322,18 @@ class ReshapeTransform(Transform):
 
     bijective = True
 
-    def __init__(self, in_shape: Sequence[int], out_shape: Sequence[int], cache_size: int = 0):
+    def __init__(self, in_shape: Sequence[int], out_shape: Sequence[int], cache_size: int = 0) -> None:
         self.in_shape, self.out_shape = Size(in_shape), Size(out_shape)
         if self.in_shape.numel() != self.out_shape.numel():
             raise ValueError("in_shape, out_shape have different numbers of elements")
         super().__init__(cache_size)
 
     @property
-    def domain(self):  # type: ignore[override]
+    def domain(self) -> Any:  # type: ignore[override]
         return constraints.independent(constraints.real, len(self.in_shape))
 
     @property
-    def codomain(self):  # type: ignore[override]
+    def codomain(self) -> Any:  # type: ignore[override]
         return constraints.independent(constraints.real, len(self.out_shape))
 
     def _call(self, x):
@@ -340,13 +342,13 @@ class ReshapeTransform(Transform):
     def _inverse(self, y):
         return y.reshape(self.inverse_shape(y.shape))
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return x.new_zeros(x.shape[: x.ndim - len(self.in_shape)])
 
-    def forward_shape(self, shape):
+    def forward_shape(self, shape: Any) -> Any:
         return self._reshaped(shape, self.in_shape, self.out_shape)
 
-    def inverse_shape(self, shape):
+    def inverse_shape(self, shape: Any) -> Any:
         return self._reshaped(shape, self.out_shape, self.in_shape)
 
     @staticmethod
@@ -362,7 +364,7 @@ class ReshapeTransform(Transform):
 class _Several(Transform):
     """Transforms of the parts of a tensor along a dimension."""
 
-    def __init__(self, tseq: Sequence[Transform], dim: int, cache_size: int):
+    def __init__(self, tseq: Sequence[Transform], dim: int, cache_size: int) -> None:
         if not all(isinstance(t, Transform) for t in tseq):
             raise AssertionError("All elements of tseq must be Transform instances")
         self.transforms, self.dim = list(tseq), dim
@@ -387,7 +389,7 @@ class _Several(Transform):
             raise AssertionError(f"x.size({self.dim}) = {x.shape[self.dim]} must equal {length}")
 
     @property
-    def bijective(self):  # type: ignore[override]
+    def bijective(self) -> bool:  # type: ignore[override]
         return all(t.bijective for t in self.transforms)
 
     def _call(self, x):
@@ -411,26 +413,26 @@ class CatTransform(_Several):
         dim: int = 0,
         lengths: Sequence[int] | None = None,
         cache_size: int = 0,
-    ):
+    ) -> None:
         self.lengths = [1] * len(tseq) if lengths is None else list(lengths)
         if len(self.lengths) != len(tseq):
             raise AssertionError(f"lengths ({len(self.lengths)}) must match transforms ({len(tseq)})")
         super().__init__(tseq, dim, cache_size)
 
     @property
-    def event_dim(self):
+    def event_dim(self) -> int:
         return max(t.event_dim for t in self.transforms)
 
     @property
-    def length(self):
+    def length(self) -> Any:
         return sum(self.lengths)
 
     @property
-    def domain(self):  # type: ignore[override]
+    def domain(self) -> Any:  # type: ignore[override]
         return constraints.cat([t.domain for t in self.transforms], self.dim, self.lengths)
 
     @property
-    def codomain(self):  # type: ignore[override]
+    def codomain(self) -> Any:  # type: ignore[override]
         return constraints.cat([t.codomain for t in self.transforms], self.dim, self.lengths)
 
     def _parts(self, x):
@@ -440,7 +442,7 @@ class CatTransform(_Several):
     def _joined(self, parts):
         return tg.cat(parts, self.dim)
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         found = [
             summed(t.log_abs_det_jacobian(before, after), self.event_dim - t.event_dim)
             for t, before, after in zip(self.transforms, self._parts(x), self._parts(y))
@@ -458,15 +460,15 @@ class StackTransform(_Several):
             [0.]])
     """
 
-    def __init__(self, tseq: Sequence[Transform], dim: int = 0, cache_size: int = 0):
+    def __init__(self, tseq: Sequence[Transform], dim: int = 0, cache_size: int = 0) -> None:
         super().__init__(tseq, dim, cache_size)
 
     @property
-    def domain(self):  # type: ignore[override]
+    def domain(self) -> Any:  # type: ignore[override]
         return constraints.stack([t.domain for t in self.transforms], self.dim)
 
     @property
-    def codomain(self):  # type: ignore[override]
+    def codomain(self) -> Any:  # type: ignore[override]
         return constraints.stack([t.codomain for t in self.transforms], self.dim)
 
     def _parts(self, x):
@@ -476,6 +478,6 @@ class StackTransform(_Several):
     def _joined(self, parts):
         return tg.stack(parts, self.dim)
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         parts = zip(self.transforms, self._parts(x), self._parts(y))
         return self._joined([t.log_abs_det_jacobian(before, after) for t, before, after in parts])

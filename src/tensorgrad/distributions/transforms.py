@@ -47,10 +47,10 @@ __all__ = [
 class _Fixed(Transform):
     """A transform without parameters: all of its class are equal."""
 
-    def __eq__(self, other):
+    def __eq__(self, other: Any) -> bool:
         return type(self) is type(other)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(type(self))
 
 
@@ -77,7 +77,7 @@ class ExpTransform(_Curve):
     def _inverse(self, y):
         return y.log()
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return x
 
 
@@ -105,7 +105,7 @@ class SigmoidTransform(_Curve):
         y = y.clamp(limits.tiny, 1.0 - limits.eps)
         return y.log() - (-y).log1p()
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return -F.softplus(-x) - F.softplus(x)
 
 
@@ -123,7 +123,7 @@ class SoftplusTransform(_Curve):
     def _inverse(self, y):
         return (-(-y).expm1()).log() + y
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return -F.softplus(-x)
 
 
@@ -144,7 +144,7 @@ class TanhTransform(_Curve):
     def _inverse(self, y):
         return y.atanh()
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         # ln(1 - tanh(x)^2), which would lose all digits where tanh is near 1.
         return 2.0 * (math.log(2.0) - x - F.softplus(-2.0 * x))
 
@@ -179,15 +179,15 @@ class PowerTransform(Transform):
     codomain = constraints.positive
     bijective = True
 
-    def __init__(self, exponent: Any, cache_size: int = 0):
+    def __init__(self, exponent: Any, cache_size: int = 0) -> None:
         super().__init__(cache_size)
         (self.exponent,) = broadcast_all(exponent)
 
     @property
-    def sign(self):
+    def sign(self) -> Any:
         return self.exponent.sign()
 
-    def __eq__(self, other):
+    def __eq__(self, other: Any) -> bool:
         return isinstance(other, PowerTransform) and bool((self.exponent == other.exponent).all())
 
     __hash__ = Transform.__hash__
@@ -198,10 +198,10 @@ class PowerTransform(Transform):
     def _inverse(self, y):
         return y ** (1 / self.exponent)
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return (self.exponent * y / x).abs().log()
 
-    def forward_shape(self, shape):
+    def forward_shape(self, shape: Any) -> Any:
         return tg.broadcast_shapes(shape, self.exponent.shape)
 
     inverse_shape = forward_shape
@@ -217,28 +217,28 @@ class AffineTransform(Transform):
 
     bijective = True
 
-    def __init__(self, loc: Any, scale: Any, event_dim: int = 0, cache_size: int = 0):
+    def __init__(self, loc: Any, scale: Any, event_dim: int = 0, cache_size: int = 0) -> None:
         super().__init__(cache_size)
         self.loc, self.scale, self._event_dim = loc, scale, event_dim
 
     @property
-    def event_dim(self):
+    def event_dim(self) -> int:
         return self._event_dim
 
     @property
-    def domain(self):  # type: ignore[override]
+    def domain(self) -> Any:  # type: ignore[override]
         real = constraints.real
         return constraints.independent(real, self._event_dim) if self._event_dim else real
 
     codomain = domain
 
     @property
-    def sign(self):
+    def sign(self) -> Any:
         if isinstance(self.scale, Tensor):
             return self.scale.sign()
         return (self.scale > 0) - (self.scale < 0)
 
-    def __eq__(self, other):
+    def __eq__(self, other: Any) -> bool:
         if not isinstance(other, AffineTransform):
             return False
         pairs = ((self.loc, other.loc), (self.scale, other.scale))
@@ -252,14 +252,14 @@ class AffineTransform(Transform):
     def _inverse(self, y):
         return (y - self.loc) / self.scale
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         if isinstance(self.scale, Tensor):
             found = self.scale.abs().log().expand(tg.broadcast_shapes(self.scale.shape, x.shape))
         else:
             found = tg.full_like(x, math.log(abs(self.scale)))
         return summed(found, self._event_dim)
 
-    def forward_shape(self, shape):
+    def forward_shape(self, shape: Any) -> Any:
         return tg.broadcast_shapes(shape, getattr(self.loc, "shape", ()), getattr(self.scale, "shape", ()))
 
     inverse_shape = forward_shape
@@ -270,12 +270,12 @@ class _OfVectors(_Fixed):
     codomain: constraints.Constraint = constraints.simplex
     grows = 0  # how much longer the vector becomes
 
-    def forward_shape(self, shape):
+    def forward_shape(self, shape: Any) -> Any:
         if len(shape) < 1:
             raise ValueError("Too few dimensions on input")
         return (*shape[:-1], shape[-1] + self.grows)
 
-    def inverse_shape(self, shape):
+    def inverse_shape(self, shape: Any) -> Any:
         if len(shape) < 1:
             raise ValueError("Too few dimensions on input")
         return (*shape[:-1], shape[-1] - self.grows)
@@ -322,7 +322,7 @@ class StickBreakingTransform(_OfVectors):
         left = (1 - first.cumsum(-1)).clamp(min=tg.finfo(y.dtype).tiny)
         return first.log() - left.log() + self._shift(first)
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         x = x - self._shift(x)
         return (F.logsigmoid(x) - x + y[..., :-1].log()).sum(-1)
 
@@ -392,13 +392,13 @@ class CorrCholeskyTransform(_Fixed):
         rows, columns = tg.tril_indices(y.shape[-1], y.shape[-1], -1)
         return (y[..., rows, columns] / left[..., rows, columns].sqrt()).atanh()
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         left = 1 - (y * y).cumsum(-1)
         rows, columns = tg.tril_indices(y.shape[-1], y.shape[-1], -2)
         along_rows = 0.5 * left[..., rows, columns].log().sum(-1)
         return along_rows - 2 * (x + F.softplus(-2 * x) - math.log(2.0)).sum(-1)
 
-    def forward_shape(self, shape):
+    def forward_shape(self, shape: Any) -> Any:
         if len(shape) < 1:
             raise ValueError("Too few dimensions on input")
         d = round((0.25 + 2 * shape[-1]) ** 0.5 + 0.5)
@@ -406,7 +406,7 @@ class CorrCholeskyTransform(_Fixed):
             raise ValueError("Input is not a flattened lower-diagonal number")
         return (*shape[:-1], d, d)
 
-    def inverse_shape(self, shape):
+    def inverse_shape(self, shape: Any) -> Any:
         if len(shape) < 2:
             raise ValueError("Too few dimensions on input")
         if shape[-2] != shape[-1]:
@@ -426,12 +426,12 @@ class CumulativeDistributionTransform(Transform):
     bijective = True
     sign = 1
 
-    def __init__(self, distribution: Distribution, cache_size: int = 0):
+    def __init__(self, distribution: Distribution, cache_size: int = 0) -> None:
         super().__init__(cache_size)
         self.distribution = distribution
 
     @property
-    def domain(self):  # type: ignore[override]
+    def domain(self) -> Any:  # type: ignore[override]
         return self.distribution.support
 
     def _call(self, x):
@@ -440,5 +440,5 @@ class CumulativeDistributionTransform(Transform):
     def _inverse(self, y):
         return self.distribution.icdf(y)
 
-    def log_abs_det_jacobian(self, x, y):
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return self.distribution.log_prob(x)

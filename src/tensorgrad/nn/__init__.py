@@ -1,5 +1,7 @@
 """Layers and what belongs to them, under torch.nn's names."""
 
+from typing import TYPE_CHECKING
+
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.nn import attention, functional, init, modules, parallel, parameter, utils
 from tensorgrad.nn.modules import *  # noqa: F403 - the names are in its __all__
@@ -25,5 +27,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
-    raise _missing("module 'tensorgrad.nn'", name, globals())
+if not TYPE_CHECKING:  # to type checkers a name that is not there is an error
+
+    def __getattr__(name: str):
+        raise _missing("module 'tensorgrad.nn'", name, globals())

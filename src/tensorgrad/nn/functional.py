@@ -2,6 +2,8 @@
 `tensorgrad.ops`.
 """
 
+from typing import TYPE_CHECKING
+
 from tensorgrad import ops
 from tensorgrad.core.names import missing as _missing
 
@@ -10,5 +12,7 @@ __all__ = sorted(_functions)
 globals().update(_functions)
 
 
-def __getattr__(name: str):
-    raise _missing("module 'tensorgrad.nn.functional'", name, globals())
+if not TYPE_CHECKING:  # to type checkers a name that is not there is an error
+
+    def __getattr__(name: str):
+        raise _missing("module 'tensorgrad.nn.functional'", name, globals())

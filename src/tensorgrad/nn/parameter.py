@@ -4,6 +4,8 @@ wait for their shape.
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 
@@ -28,7 +30,7 @@ class Parameter(Tensor):
     tensor([1., 1.], requires_grad=True)
     """
 
-    def __init__(self, data: Tensor | None = None, requires_grad: bool = True):
+    def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         self.data = _checked(data, "Parameter")
         self.requires_grad = requires_grad
 
@@ -41,7 +43,7 @@ class Parameter(Tensor):
             memo[id(self)] = type(self)(values, self.requires_grad)
         return memo[id(self)]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
 
@@ -56,7 +58,7 @@ class Buffer(Tensor):
     ([tensor([0., 0.])], 0)
     """
 
-    def __init__(self, data: Tensor | None = None, *, persistent: bool = True):
+    def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
         data = _checked(data, "Buffer")
         self.data = data
         self.requires_grad = data.requires_grad
@@ -89,7 +91,7 @@ class UninitializedTensorMixin(Tensor):
         self.data = tg.empty(0, device=device, dtype=dtype)
         self.requires_grad = requires_grad
 
-    def materialize(self, shape, device=None, dtype=None) -> None:
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
         """Becomes an ordinary parameter or buffer of that shape, with any values."""
         self.data = tg.empty(
             shape,
@@ -99,13 +101,13 @@ class UninitializedTensorMixin(Tensor):
         self.__class__ = self.cls_to_become  # type: ignore[assignment]
 
     @property
-    def shape(self):  # type: ignore[override]
+    def shape(self) -> Any:  # type: ignore[override]
         raise RuntimeError(
             "an uninitialized parameter or buffer has no shape: call its module once. One that has values "
             "can't be loaded from one that has none"
         )
 
-    def detach(self):
+    def detach(self) -> Any:
         """Itself: there are no values to share."""
         return self
 
@@ -115,7 +117,7 @@ class UninitializedTensorMixin(Tensor):
     def __reduce_ex__(self, protocol):
         return type(self), (self.requires_grad, None, self.dtype)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
     def _like(self, dtype):
@@ -161,7 +163,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 
     cls_to_become = Parameter
 
-    def __init__(self, requires_grad: bool = True, device=None, dtype=None):
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
         self._begin(requires_grad, device, dtype)
 
 
@@ -174,7 +176,9 @@ class UninitializedBuffer(UninitializedTensorMixin, Buffer):
 
     cls_to_become = Buffer
 
-    def __init__(self, requires_grad: bool = False, device=None, dtype=None, persistent: bool = True):
+    def __init__(
+        self, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> None:
         self._begin(requires_grad, device, dtype)
         self.persistent = persistent
 
@@ -182,7 +186,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Buffer):
         return type(self)(self.requires_grad, dtype=dtype, persistent=self.persistent)
 
 
-def is_lazy(param) -> bool:
+def is_lazy(param: Tensor) -> bool:
     """Whether a parameter or buffer waits for its shape.
 
     >>> nn.parameter.is_lazy(nn.LazyLinear(2).weight)

@@ -1,5 +1,7 @@
 """Optimizers, and schedules for their learning rates."""
 
+from typing import TYPE_CHECKING
+
 from tensorgrad.core.names import missing as _missing
 
 from . import lr_scheduler
@@ -28,9 +30,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
-    if name == "swa_utils":  # needs nn, which the optimizers do without
-        import importlib
+if TYPE_CHECKING:
+    from . import swa_utils as swa_utils
+else:
 
-        return importlib.import_module("tensorgrad.optim.swa_utils")
-    raise _missing("module 'tensorgrad.optim'", name, globals())
+    def __getattr__(name: str):
+        if name == "swa_utils":  # needs nn, which the optimizers do without
+            import importlib
+
+            return importlib.import_module("tensorgrad.optim.swa_utils")
+        raise _missing("module 'tensorgrad.optim'", name, globals())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 
@@ -10,7 +12,7 @@ from .optimizer import UNUSED, Optimizer, check_at_least, check_lr, settings_of
 __all__ = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop"]
 
 
-def check_betas(betas) -> None:
+def check_betas(betas: Any) -> None:
     for i, beta in enumerate(betas):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
@@ -43,7 +45,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -56,7 +58,7 @@ class Adam(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         if isinstance(lr, Tensor) and foreach and not capturable:
             raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
@@ -76,10 +78,12 @@ class Adam(Optimizer):
                     raise ValueError(f"Tensor betas[{i}] must be 1-element")
         super().__init__(params, settings)
 
-    def needs(self, group):
+    def needs(self, group: dict[str, Any]) -> tuple[str, ...]:
         return self.slots if group["amsgrad"] else self.slots[:3]
 
-    def rule(self, param, grad, state, lr, betas, eps, amsgrad):
+    def rule(
+        self, param: Tensor, grad: Tensor, state: Any, lr: Any, betas: Any, eps: Any, amsgrad: Any
+    ) -> Any:
         step, (beta1, beta2) = state.step.item(), map(float, betas)
         state.exp_avg = blend(state.exp_avg, grad, beta1)
         state.exp_avg_sq = beta2 * state.exp_avg_sq + (1 - beta2) * grad * grad
@@ -104,7 +108,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -116,7 +120,7 @@ class AdamW(Adam):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
-    ):
+    ) -> None:
         super().__init__(
             params,
             lr,
@@ -132,7 +136,7 @@ class AdamW(Adam):
             decoupled_weight_decay=True,
         )
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
             group["decoupled_weight_decay"] = True
@@ -153,7 +157,7 @@ class Adamax(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 2e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -163,7 +167,7 @@ class Adamax(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
         capturable: bool = False,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, epsilon=eps)
@@ -171,7 +175,7 @@ class Adamax(Optimizer):
         check_at_least(0.0, weight_decay=weight_decay)
         super().__init__(params, settings)
 
-    def rule(self, param, grad, state, lr, betas, eps):
+    def rule(self, param: Tensor, grad: Tensor, state: Any, lr: Any, betas: Any, eps: Any) -> Any:
         beta1, beta2 = betas
         state.exp_avg = blend(state.exp_avg, grad, beta1)
         state.exp_inf = tg.maximum(beta2 * state.exp_inf, grad.abs() + eps)
@@ -193,7 +197,7 @@ class NAdam(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 2e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -205,7 +209,7 @@ class NAdam(Optimizer):
         maximize: bool = False,
         capturable: bool = False,
         differentiable: bool = False,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, epsilon=eps)
@@ -213,10 +217,12 @@ class NAdam(Optimizer):
         check_at_least(0.0, weight_decay=weight_decay, momentum_decay=momentum_decay)
         super().__init__(params, settings)
 
-    def start(self, name, param, group):
+    def start(self, name: Any, param: Tensor, group: dict[str, Any]) -> Any:
         return tg.tensor(1.0) if name == "mu_product" else super().start(name, param, group)
 
-    def rule(self, param, grad, state, lr, betas, eps, momentum_decay):
+    def rule(
+        self, param: Tensor, grad: Tensor, state: Any, lr: Any, betas: Any, eps: Any, momentum_decay: Any
+    ) -> Any:
         step, (beta1, beta2) = state.step.item(), betas
         now, ahead = (beta1 * (1 - 0.5 * 0.96 ** (s * momentum_decay)) for s in (step, step + 1))
         state.mu_product.mul_(now)
@@ -247,7 +253,7 @@ class RAdam(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -258,7 +264,7 @@ class RAdam(Optimizer):
         maximize: bool = False,
         capturable: bool = False,
         differentiable: bool = False,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, epsilon=eps)
@@ -266,7 +272,7 @@ class RAdam(Optimizer):
         check_at_least(0.0, weight_decay=weight_decay)
         super().__init__(params, settings)
 
-    def rule(self, param, grad, state, lr, betas, eps):
+    def rule(self, param: Tensor, grad: Tensor, state: Any, lr: Any, betas: Any, eps: Any) -> Any:
         step, (beta1, beta2) = state.step.item(), betas
         state.exp_avg = blend(state.exp_avg, grad, beta1)
         state.exp_avg_sq = beta2 * state.exp_avg_sq + (1 - beta2) * grad * grad
@@ -299,7 +305,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -310,17 +316,27 @@ class RMSprop(Optimizer):
         foreach: bool | None = None,
         maximize: bool = False,
         differentiable: bool = False,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, epsilon=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
         super().__init__(params, settings)
 
-    def needs(self, group):
+    def needs(self, group: dict[str, Any]) -> tuple[str, ...]:
         unused = {"grad_avg": not group["centered"], "momentum_buffer": group["momentum"] <= 0}
         return tuple(name for name in self.slots if not unused.get(name))
 
-    def rule(self, param, grad, state, lr, alpha, eps, momentum, centered):
+    def rule(
+        self,
+        param: Tensor,
+        grad: Tensor,
+        state: Any,
+        lr: Any,
+        alpha: Any,
+        eps: Any,
+        momentum: Any,
+        centered: Any,
+    ) -> Any:
         state.square_avg = alpha * state.square_avg + (1 - alpha) * grad * grad
         square = state.square_avg
         if centered:
@@ -352,7 +368,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1e-2,
         lr_decay: float = 0,
         weight_decay: float = 0,
@@ -363,7 +379,7 @@ class Adagrad(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         check_lr(lr)
         check_at_least(
@@ -378,12 +394,12 @@ class Adagrad(Optimizer):
             for param in group["params"]:
                 self.state[param] = {name: self.start(name, param.detach(), group) for name in self.slots}
 
-    def start(self, name, param, group):
+    def start(self, name: Any, param: Tensor, group: dict[str, Any]) -> Any:
         if name == "sum":
             return tg.full_like(param, group["initial_accumulator_value"])
         return super().start(name, param, group)
 
-    def rule(self, param, grad, state, lr, lr_decay, eps):
+    def rule(self, param: Tensor, grad: Tensor, state: Any, lr: Any, lr_decay: Any, eps: Any) -> Any:
         state.sum = state.sum + grad * grad
         return param - lr / (1 + (state.step.item() - 1) * lr_decay) * grad / (state.sum.sqrt() + eps)
 
@@ -409,7 +425,7 @@ class Adadelta(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1.0,
         rho: float = 0.9,
         eps: float = 1e-6,
@@ -419,7 +435,7 @@ class Adadelta(Optimizer):
         capturable: bool = False,
         maximize: bool = False,
         differentiable: bool = False,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         check_lr(lr)
         if not 0.0 <= rho <= 1.0:
@@ -427,7 +443,7 @@ class Adadelta(Optimizer):
         check_at_least(0.0, epsilon=eps, weight_decay=weight_decay)
         super().__init__(params, settings)
 
-    def rule(self, param, grad, state, lr, rho, eps):
+    def rule(self, param: Tensor, grad: Tensor, state: Any, lr: Any, rho: Any, eps: Any) -> Any:
         state.square_avg = rho * state.square_avg + (1 - rho) * grad * grad
         delta = (state.acc_delta + eps).sqrt() / (state.square_avg + eps).sqrt() * grad
         state.acc_delta = rho * state.acc_delta + (1 - rho) * delta * delta
@@ -451,7 +467,7 @@ class Adafactor(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1e-2,
         beta2_decay: float = -0.8,
         eps: tuple[float | None, float] = (None, 1e-3),
@@ -460,7 +476,7 @@ class Adafactor(Optimizer):
         *,
         foreach: bool | None = None,
         maximize: bool = False,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         if isinstance(lr, Tensor) and lr.numel() != 1:
             raise ValueError("Tensor lr must be 1-element")
@@ -478,7 +494,7 @@ class Adafactor(Optimizer):
             raise ValueError(f"weight_decay should be >= 0 but is: {weight_decay}")
         super().__init__(params, settings)
 
-    def start(self, name, param, group):
+    def start(self, name: Any, param: Tensor, group: dict[str, Any]) -> Any:
         if name == "step":
             return super().start(name, param, group)
         if (param.ndim > 1) != (name in ("row_var", "col_var")):
@@ -487,7 +503,17 @@ class Adafactor(Optimizer):
             return tg.zeros_like(param[..., :1])
         return tg.zeros_like(param[..., :1, :]) if name == "col_var" else tg.zeros_like(param)
 
-    def rule(self, param, grad, state, lr, beta2_decay, eps, d, weight_decay):
+    def rule(
+        self,
+        param: Tensor,
+        grad: Tensor,
+        state: Any,
+        lr: Any,
+        beta2_decay: Any,
+        eps: Any,
+        d: Any,
+        weight_decay: Any,
+    ) -> Any:
         step, tiny = state.step.item(), tg.finfo(param.dtype).eps if eps[0] is None else eps[0]
         keep = 1 - step**beta2_decay
         length = param.norm().item() / param.numel() ** 0.5

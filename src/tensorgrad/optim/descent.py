@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
@@ -33,7 +34,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
@@ -44,7 +45,7 @@ class SGD(Optimizer):
         foreach: bool | None = None,
         differentiable: bool = False,
         fused: bool | None = None,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, momentum=momentum, weight_decay=weight_decay)
@@ -52,14 +53,16 @@ class SGD(Optimizer):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(params, settings)
 
-    def needs(self, group):
+    def needs(self, group: dict[str, Any]) -> tuple[str, ...]:
         return self.slots if group["momentum"] else ()
 
-    def start(self, name, param, group):
+    def start(self, name: Any, param: Tensor, group: dict[str, Any]) -> Any:
         # the first gradient becomes the buffer, whole
         return None if group["dampening"] else super().start(name, param, group)
 
-    def rule(self, param, grad, state, lr, momentum, dampening, nesterov):
+    def rule(
+        self, param: Tensor, grad: Tensor, state: Any, lr: Any, momentum: Any, dampening: Any, nesterov: Any
+    ) -> Any:
         if momentum:
             if state.momentum_buffer is None:
                 state.momentum_buffer = grad.clone()
@@ -86,7 +89,7 @@ class ASGD(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1e-2,
         lambd: float = 1e-4,
         alpha: float = 0.75,
@@ -96,20 +99,20 @@ class ASGD(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
         capturable: bool = False,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         check_lr(lr)
         check_at_least(0.0, weight_decay=weight_decay)
         super().__init__(params, settings)
 
-    def start(self, name, param, group):
+    def start(self, name: Any, param: Tensor, group: dict[str, Any]) -> Any:
         if name == "eta":
             return tg.tensor(float(group["lr"]))
         if name == "mu":
             return tg.tensor(1.0)
         return super().start(name, param, group)
 
-    def rule(self, param, grad, state, lr, lambd, alpha, t0):
+    def rule(self, param: Tensor, grad: Tensor, state: Any, lr: Any, lambd: Any, alpha: Any, t0: Any) -> Any:
         eta, mu, step = state.eta.item(), state.mu.item(), state.step.item()
         param = param * (1 - lambd * eta) - eta * grad
         state.ax = param if mu == 1 else state.ax + mu * (param - state.ax)
@@ -134,7 +137,7 @@ class Rprop(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1e-2,
         etas: tuple[float, float] = (0.5, 1.2),
         step_sizes: tuple[float, float] = (1e-6, 50),
@@ -143,21 +146,21 @@ class Rprop(Optimizer):
         foreach: bool | None = None,
         maximize: bool = False,
         differentiable: bool = False,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         check_lr(lr)
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
         super().__init__(params, settings)
 
-    def start(self, name, param, group):
+    def start(self, name: Any, param: Tensor, group: dict[str, Any]) -> Any:
         return (
             tg.full_like(param, float(group["lr"]))
             if name == "step_size"
             else super().start(name, param, group)
         )
 
-    def rule(self, param, grad, state, etas, step_sizes):
+    def rule(self, param: Tensor, grad: Tensor, state: Any, etas: Any, step_sizes: Any) -> Any:
         shrink, grow = etas
         turned = grad * state.prev
         size = state.step_size
@@ -187,7 +190,7 @@ class Muon(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1e-3,
         weight_decay: float = 0.1,
         momentum: float = 0.95,
@@ -196,7 +199,7 @@ class Muon(Optimizer):
         eps: float = 1e-7,
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         if isinstance(lr, Tensor) and lr.numel() != 1:
             raise ValueError("Tensor lr must be 1-element")
@@ -220,18 +223,18 @@ class Muon(Optimizer):
 
     def rule(
         self,
-        param,
-        grad,
-        state,
-        lr,
-        weight_decay,
-        momentum,
-        nesterov,
-        ns_coefficients,
-        eps,
-        ns_steps,
-        adjust_lr_fn,
-    ):
+        param: Tensor,
+        grad: Tensor,
+        state: Any,
+        lr: Any,
+        weight_decay: Any,
+        momentum: Any,
+        nesterov: Any,
+        ns_coefficients: Any,
+        eps: Any,
+        ns_steps: Any,
+        adjust_lr_fn: Any,
+    ) -> Any:
         state.momentum_buffer = state.momentum_buffer.lerp(grad, 1 - momentum)
         step = grad.lerp(state.momentum_buffer, momentum) if nesterov else state.momentum_buffer
         rows, columns = param.shape

@@ -59,15 +59,16 @@ class Optimizer(Stepper):
 
     slots: ClassVar[tuple[str, ...]] = ()
     kernel: ClassVar[str | None] = None
+    _step_when_scheduled: Any  # by a scheduler, which asks whether it is still the same
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "rule" in cls.__dict__ and "kernel" not in cls.__dict__:
             cls.kernel = None  # an inherited kernel knows nothing of the new rule
         if "step" in cls.__dict__:
-            cls.step = _with_hooks(cls.__dict__["step"])
+            cls.step = _with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
-    def __init__(self, params: Iterable, defaults: dict[str, Any]):
+    def __init__(self, params: Iterable, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         if isinstance(params, Tensor):
             raise TypeError(
@@ -298,27 +299,27 @@ class Optimizer(Stepper):
 
     # ---- hooks
 
-    def register_step_pre_hook(self, hook: Callable):
+    def register_step_pre_hook(self, hook: Callable) -> Any:
         """Calls `hook(optimizer, args, kwargs)` before every step; it may return new (args, kwargs)."""
         return add_hook(self._optimizer_step_pre_hooks, hook)
 
-    def register_step_post_hook(self, hook: Callable):
+    def register_step_post_hook(self, hook: Callable) -> Any:
         """Calls `hook(optimizer, args, kwargs)` after every step."""
         return add_hook(self._optimizer_step_post_hooks, hook)
 
-    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False):
+    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> Any:
         """Calls `hook(optimizer)` before `state_dict()`."""
         return add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
-    def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False):
+    def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> Any:
         """Calls `hook(optimizer, state_dict)` with the finished dict; it may change it or return another."""
         return add_hook(self._optimizer_state_dict_post_hooks, hook, prepend)
 
-    def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False):
+    def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> Any:
         """Calls `hook(optimizer, state_dict)` with a copy of what is to be loaded; it may return another."""
         return add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
-    def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False):
+    def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> Any:
         """Calls `hook(optimizer)` after `load_state_dict()`."""
         return add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
@@ -447,11 +448,11 @@ def _run_hooked(optimizer: Optimizer, step: Callable, args: tuple, kwargs: dict)
         optimizer._in_hooks = False
 
 
-def register_optimizer_step_pre_hook(hook: Callable):
+def register_optimizer_step_pre_hook(hook: Callable) -> Any:
     """Calls `hook(optimizer, args, kwargs)` before every step of every optimizer."""
     return add_hook(_global_hooks()[0], hook)
 
 
-def register_optimizer_step_post_hook(hook: Callable):
+def register_optimizer_step_post_hook(hook: Callable) -> Any:
     """Calls `hook(optimizer, args, kwargs)` after every step of every optimizer."""
     return add_hook(_global_hooks()[1], hook)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor, enable_grad, no_grad
@@ -32,7 +33,7 @@ class LBFGS(Optimizer):
 
     def __init__(
         self,
-        params,
+        params: Any,
         lr: float | Tensor = 1,
         max_iter: int = 20,
         max_eval: int | None = None,
@@ -40,7 +41,7 @@ class LBFGS(Optimizer):
         tolerance_change: float = 1e-9,
         history_size: int = 100,
         line_search_fn: str | None = None,
-    ):
+    ) -> None:
         settings = settings_of(locals())
         check_lr(lr)
         if max_eval is None:
@@ -50,7 +51,7 @@ class LBFGS(Optimizer):
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 
     @no_grad()
-    def step(self, closure: Callable):
+    def step(self, closure: Callable) -> Any:
         """Up to `max_iter` steps; gives the loss that the closure computed first."""
         group = self.param_groups[0]
         params, lr = group["params"], number(group["lr"])
@@ -114,7 +115,7 @@ class LBFGS(Optimizer):
 class _History:
     """The last steps and how the gradient changed on them, in the optimizer's state by PyTorch's names."""
 
-    def __init__(self, state, size: int):
+    def __init__(self, state: Any, size: int) -> None:
         self.state, self.size = state, size
 
     def direction(self, grad: Tensor) -> Tensor:
@@ -185,7 +186,7 @@ def _cubic_minimum(x1, f1, g1, x2, f2, g2, low=None, high=None) -> float:
 class _Point:
     """A length tried on the line, with the loss, the gradient and the slope there."""
 
-    def __init__(self, length, loss, grad, slope):
+    def __init__(self, length: Any, loss: Any, grad: Any, slope: Any) -> None:
         self.length, self.loss, self.grad, self.slope = length, loss, grad, slope
 
 

@@ -1,5 +1,7 @@
 """PyTorch's address for the data tools, and checkpoints."""
 
+from typing import TYPE_CHECKING
+
 from tensorgrad.core.names import missing as _missing
 
 from . import checkpoint, data
@@ -7,5 +9,7 @@ from . import checkpoint, data
 __all__ = ["checkpoint", "data"]
 
 
-def __getattr__(name: str):
-    raise _missing("module 'tensorgrad.utils'", name, globals())
+if not TYPE_CHECKING:  # to type checkers a name that is not there is an error
+
+    def __getattr__(name: str):
+        raise _missing("module 'tensorgrad.utils'", name, globals())

@@ -87,7 +87,9 @@ def _looks(outputs: list[Tensor]) -> list[tuple]:
 class _Run:
     """One call of a checkpointed function, and how to make it again."""
 
-    def __init__(self, function: Callable, arguments: tuple, preserve: bool, contexts: tuple, checks: bool):
+    def __init__(
+        self, function: Callable, arguments: tuple, preserve: bool, contexts: tuple, checks: bool
+    ) -> None:
         self.function = function
         self.arguments = arguments
         self.inputs = _tensors(arguments)
@@ -153,7 +155,7 @@ class _Run:
 
 class _Checkpoint(Function):
     @staticmethod
-    def forward(ctx, run, values, needed, *sources):
+    def forward(ctx: Any, run: Any, values: Any, needed: Any, *sources: Any) -> Any:
         ctx.run = run
         ctx.save_for_backward(*sources)
         ctx.set_materialize_grads(False)
@@ -161,7 +163,7 @@ class _Checkpoint(Function):
         return tuple(values)
 
     @staticmethod
-    def backward(ctx, *grads):
+    def backward(ctx: Any, *grads: Any) -> Any:
         count = len(ctx.run.inputs)
         sources = list(ctx.saved_tensors)
         return None, None, None, *ctx.run.gradients(grads, sources[:count], sources[count:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
@@ -39,7 +39,7 @@ class Converted(compiled.ModuleBase):
                 self._buffers[name] = fn(buffer)
         return self
 
-    def to(self: T, *args, **kwargs) -> T:
+    def to(self: T, *args: Any, **kwargs: Any) -> T:
         """Converts floating point parameters and buffers: `to(dtype)`, `to(device, dtype)` or
         `to(tensor)`. In place.
         """
@@ -54,11 +54,11 @@ class Converted(compiled.ModuleBase):
 
         return self._apply(convert)
 
-    def to_empty(self: T, *, device, recurse: bool = True) -> T:
+    def to_empty(self: T, *, device: Any, recurse: bool = True) -> T:
         """Gives every parameter and buffer new memory, with whatever values are in it."""
         return self._apply(lambda tensor: tg.empty_like(tensor, device=device), recurse=recurse)
 
-    def type(self: T, dst_type) -> T:
+    def type(self: T, dst_type: Any) -> T:
         """Converts all parameters and buffers, integers too, to `dst_type`."""
         return self._apply(lambda tensor: tensor.type(dst_type))
 
@@ -86,7 +86,7 @@ class Converted(compiled.ModuleBase):
         """The module itself: everything is on the CPU."""
         return self._apply(lambda tensor: tensor.cpu())
 
-    def cuda(self: T, device=None) -> T:
+    def cuda(self: T, device: Any = None) -> T:
         """RuntimeError: there is no other device than the CPU."""
         return self.to("cuda" if device is None else device)
 

@@ -23,7 +23,7 @@ _with_kwargs: dict[int, bool] = {}
 _backward_kind: list[bool] = []  # [True] once full backward hooks were registered, [False] after the old kind
 
 
-def hook_dict(name):
+def hook_dict(name: Any) -> Any:
     """A module's dict of hooks of one kind; made when first asked for."""
 
     def get(self):
@@ -35,12 +35,12 @@ def hook_dict(name):
     return property(get, put)
 
 
-def hooks_of(module, name):
+def hooks_of(module: Any, name: Any) -> Any:
     """The hooks of one kind as they are now, by id; nothing is made for asking."""
     return dict(module.__dict__.get("_hooks_by_kind", {}).get(name, ()))
 
 
-def set_backward_kind(module, full):
+def set_backward_kind(module: Any, full: Any) -> Any:
     if module._is_full_backward_hook is (not full):
         raise RuntimeError(
             "Cannot use both regular backward hooks and full backward hooks on a single Module. "
@@ -49,7 +49,7 @@ def set_backward_kind(module, full):
     module._is_full_backward_hook = full
 
 
-def call_with_hooks(module, args, kwargs):
+def call_with_hooks(module: Any, args: Any, kwargs: Any) -> Any:
     """A call for which some hook is registered, here or on all modules."""
     after = {**_everywhere["_forward_hooks"], **hooks_of(module, "_forward_hooks")}
     takes_kwargs = {**_with_kwargs, **hooks_of(module, "_forward_hooks_with_kwargs")}
@@ -148,12 +148,12 @@ def _hook_output_node(module, result):
 class WithModule:
     """A hook that is given its module first, without keeping the module alive."""
 
-    def __init__(self, hook, module):
+    def __init__(self, hook: Any, module: Any) -> None:
         functools.update_wrapper(self, hook)
         self.hook = hook
         self.module = weakref.ref(module)
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         module = self.module()
         if module is None:
             raise RuntimeError("You are trying to call the hook of a dead Module!")
@@ -162,7 +162,7 @@ class WithModule:
     def __getstate__(self):
         return {"hook": self.hook, "module": self.module()}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         self.__init__(state["hook"], state["module"])  # type: ignore[misc]
 
 
@@ -285,7 +285,7 @@ class Hooked(compiled.ModuleBase):
 HOOKS = tuple(name for name, value in vars(Hooked).items() if isinstance(value, property))  # the kinds
 
 
-def take_state(module, state):
+def take_state(module: Any, state: Any) -> Any:
     """Gives a module its state, ours or that of PyTorch's module."""
     for name, value in state.items():
         if name not in HOOKS:
@@ -380,21 +380,21 @@ class _Watch(Function):
     """
 
     @staticmethod
-    def forward(ctx, react, *tensors):
+    def forward(ctx: Any, react: Any, *tensors: Any) -> Any:
         ctx.react = react
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*(t for t in tensors if not t.requires_grad))
         return tensors
 
     @staticmethod
-    def backward(ctx, *grads):
+    def backward(ctx: Any, *grads: Any) -> Any:
         return None, *ctx.react(grads)
 
 
 class _BackwardListeners:
     """The full backward hooks and pre-hooks of one call of a module."""
 
-    def __init__(self, module, hooks, pre_hooks):
+    def __init__(self, module: Any, hooks: Any, pre_hooks: Any) -> None:
         self.module = module
         self.hooks = hooks
         self.pre_hooks = pre_hooks
@@ -402,13 +402,13 @@ class _BackwardListeners:
         self.inputs_are_watched = False
         self.input_count = 0
 
-    def wrap_inputs(self, args):
+    def wrap_inputs(self, args: Any) -> Any:
         """The arguments, its tensors watched if one of them needs a gradient."""
         self.input_count = len(args)
         args, self.inputs_are_watched = _watched(args, self._inputs_arrived)
         return args
 
-    def wrap_outputs(self, result):
+    def wrap_outputs(self, result: Any) -> Any:
         """The outputs, watched."""
         outputs, _ = _watched(result if isinstance(result, tuple) else (result,), self._outputs_arrived)
         if not isinstance(result, tuple):

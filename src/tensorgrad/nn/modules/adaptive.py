@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Sequence as Listing
 from itertools import pairwise
+from typing import Any
 
 import tensorgrad as tg
+from tensorgrad.core import Tensor
 from tensorgrad.nn import functional as F
 from tensorgrad.nn.modules.container import ModuleList, Sequential
 from tensorgrad.nn.modules.linear import Linear
@@ -40,9 +42,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         cutoffs: Listing[int],
         div_value: float = 4.0,
         head_bias: bool = False,
-        device=None,
-        dtype=None,
-    ):
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         cutoffs = list(cutoffs)
         if not cutoffs:
@@ -74,11 +76,11 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def reset_parameters(self) -> None:
         """Draws first values anew."""
         self.head.reset_parameters()
-        for first, second in self.tail:
-            first.reset_parameters()
-            second.reset_parameters()
+        for tail in self.tail:
+            for layer in tail.children():
+                layer.reset_parameters()
 
-    def forward(self, input_, target_):
+    def forward(self, input_: Any, target_: Any) -> Any:
         if target_.ndim > 1:
             raise RuntimeError(f"the target has to be (N) or (), not {tuple(target_.shape)}")
         if input_.ndim != target_.ndim + 1 or input_.shape[:-1] != target_.shape:
@@ -105,7 +107,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         output = inside + F.log_softmax(self.head(rows), 1).gather(1, column.unsqueeze(1)).squeeze(1)
         return _ASMoutput(output.reshape(target_.shape), (-output).mean())
 
-    def log_prob(self, input):
+    def log_prob(self, input: Tensor) -> Tensor:
         """The logarithms of the probabilities of all classes, `(N, n_classes)` of `(N, in_features)`."""
         head = F.log_softmax(self.head(input), 1)
         parts = [head[:, : self.shortlist_size]]
@@ -113,7 +115,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             parts.append(F.log_softmax(network(input), 1) + head[:, self.shortlist_size + i].unsqueeze(1))
         return tg.cat(parts, 1)
 
-    def predict(self, input):
+    def predict(self, input: Tensor) -> Tensor:
         """The most probable class of each row, `(N)`; the networks are asked for the rows that need them."""
         best = self.head(input).argmax(1)
         rows = (best >= self.shortlist_size).nonzero().squeeze(1)

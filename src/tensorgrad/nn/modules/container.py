@@ -5,9 +5,9 @@ from __future__ import annotations
 import operator
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from tensorgrad.core import Tensor
 from tensorgrad.nn import _module as compiled
@@ -49,29 +49,32 @@ def _pairs(what, source, *, ordered=False):
     return pairs
 
 
+T = TypeVar("T", bound="_Line")
+
+
 class _Line(Module):
     """What Sequential and ModuleList share: submodules named "0", "1", …"""
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
-    def __delitem__(self, index):
+    def __delitem__(self, index: Any) -> None:
         names = list(self._modules)
         for name in names[index] if isinstance(index, slice) else [names[_place(index, len(names))]]:
             delattr(self, name)
         self._modules = {str(i): module for i, module in enumerate(self._modules.values())}
 
-    def append(self, module: Module):
+    def append(self: T, module: Module) -> T:
         """Adds a module at the end."""
         self.add_module(str(len(self)), module)
         return self
 
     def pop(self, index: int | slice) -> Module:
         """Takes out the module at `index` and returns it."""
-        module = self[index]
+        module: Module = self[index]  # type: ignore[index]
         del self[index]
         return module
 
@@ -85,7 +88,7 @@ def _insert(line, index, module):
 class Container(Module):
     """Modules by name, and nothing else: an old name for what `Module` does by itself."""
 
-    def __init__(self, **modules: Module):
+    def __init__(self, **modules: Module) -> None:
         super().__init__()
         warnings.warn("nn.Container is an old name: subclass nn.Module", FutureWarning, stacklevel=2)
         for name, module in modules.items():
@@ -102,7 +105,7 @@ class Sequential(_Line):
     (tensorgrad.Size([2, 3]), Linear(in_features=4, out_features=3, bias=True))
     """
 
-    def __init__(self, *args):
+    def __init__(self, *args: Any) -> None:
         super().__init__()
         named = len(args) == 1 and isinstance(args[0], OrderedDict)
         entries: Iterable[tuple[Any, Module]] = args[0].items() if named else enumerate(args)
@@ -111,15 +114,21 @@ class Sequential(_Line):
 
     forward = compiled.sequential_forward
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+
+    @overload
+    def __getitem__(self: T, index: slice) -> T: ...
+
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return type(self)(OrderedDict(list(self._modules.items())[index]))
         return next(islice(self._modules.values(), _place(index, len(self)), None))
 
-    def __setitem__(self, index: int, module: Module):
+    def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, list(self._modules)[_place(index, len(self))], module)
 
-    def __add__(self, other):
+    def __add__(self, other: Any) -> Any:
         _only_sequential(other)
         return Sequential(*self, *other)
 
@@ -135,7 +144,7 @@ class Sequential(_Line):
     def __imul__(self, times: int):
         return self.extend([module for _ in range(_times(self, times) - 1) for module in self])
 
-    def insert(self, index: int, module: Module):
+    def insert(self: T, index: int, module: Module) -> T:
         """Puts a module before the one at `index`; those after it move up."""
         if not isinstance(module, Module):
             raise AssertionError(f"module should be of type: {Module}")
@@ -145,7 +154,7 @@ class Sequential(_Line):
         _insert(self, index, module)
         return self
 
-    def extend(self, sequential: Iterable[Module]):
+    def extend(self: T, sequential: Iterable[Module]) -> T:
         """Adds several modules at the end."""
         for module in sequential:
             self.append(module)
@@ -177,26 +186,32 @@ class ModuleList(_Line):
     )
     """
 
-    def __init__(self, modules: Iterable[Module] | None = None):
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         if modules is not None:
             self.extend(modules)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+
+    @overload
+    def __getitem__(self: T, index: slice) -> T: ...
+
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return type(self)(list(self._modules.values())[index])
         return self._modules[str(_place(index, len(self)))]
 
-    def __setitem__(self, index: int, module: Module):
+    def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, str(_place(index, len(self))), module)
 
     def __iadd__(self, modules):
         return self.extend(modules)
 
-    def __add__(self, other):
+    def __add__(self, other: Any) -> Any:
         return ModuleList(chain(self, other))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         runs: list[list[Any]] = []  # [first, last, text] of neighbours that print alike
         for i, text in enumerate(map(repr, self)):
             if runs and runs[-1][2] == text:
@@ -211,7 +226,7 @@ class ModuleList(_Line):
         """Puts a module before the one at `index`; those after it move up."""
         _insert(self, index, module)
 
-    def extend(self, modules: Iterable[Module]):
+    def extend(self: T, modules: Iterable[Module]) -> T:
         """Adds several modules at the end."""
         if not isinstance(modules, Iterable):
             raise TypeError(
@@ -230,7 +245,7 @@ class ModuleDict(Module):
     (['mean', 'spread'], 1)
     """
 
-    def __init__(self, modules: Mapping[str, Module] | None = None):
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         super().__init__()
         if modules is not None:
             self.update(modules)
@@ -238,19 +253,19 @@ class ModuleDict(Module):
     def __getitem__(self, key: str) -> Module:
         return self._modules[key]
 
-    def __setitem__(self, key: str, module: Module):
+    def __setitem__(self, key: str, module: Module) -> None:
         self.add_module(key, module)
 
-    def __delitem__(self, key: str):
+    def __delitem__(self, key: str) -> None:
         del self._modules[key]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
 
-    def __contains__(self, key):
+    def __contains__(self, key: Tensor) -> bool:
         return key in self._modules
 
     def clear(self) -> None:
@@ -263,19 +278,19 @@ class ModuleDict(Module):
         del self[key]
         return module
 
-    def keys(self):
+    def keys(self) -> KeysView[str]:
         """The names."""
         return self._modules.keys()
 
-    def items(self):
+    def items(self) -> ItemsView[str, Module]:
         """The names with their modules."""
         return self._modules.items()
 
-    def values(self):
+    def values(self) -> ValuesView[Module]:
         """The modules."""
         return self._modules.values()
 
-    def update(self, modules) -> None:
+    def update(self, modules: Any) -> None:
         """Adds the modules of a mapping or of an iterable of pairs; those of the same name are replaced."""
         for key, module in _pairs("ModuleDict", modules, ordered=True):
             self[key] = module
@@ -299,36 +314,36 @@ class ParameterList(Module):
     ParameterList(  (0): Parameter containing: [tensorgrad.float32 of size 2x3])
     """
 
-    def __init__(self, values: Iterable | None = None):
+    def __init__(self, values: Iterable | None = None) -> None:
         super().__init__()
         self._size = 0
         if values is not None:
             self.extend(values)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return type(self)(self[i] for i in range(*index.indices(len(self))))
         return getattr(self, str(_place(index, len(self))))
 
-    def __setitem__(self, index: int, value):
+    def __setitem__(self, index: int, value: Any) -> None:
         setattr(self, str(_place(index, len(self))), _as_parameter(value))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._size
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 
     def __iadd__(self, values):
         return self.extend(values)
 
-    def append(self, value):
+    def append(self, value: Any) -> Any:
         """Adds a value at the end."""
         self._size += 1
         self[self._size - 1] = value
         return self
 
-    def extend(self, values: Iterable):
+    def extend(self, values: Iterable) -> Any:
         """Adds several values at the end."""
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
             raise TypeError(
@@ -338,10 +353,10 @@ class ParameterList(Module):
             self.append(value)
         return self
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return "\n".join(_contents(i, value, lambda tensor: tensor.dtype) for i, value in enumerate(self))
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterList should not be called.")
 
 
@@ -352,40 +367,40 @@ class ParameterDict(Module):
     ['scale']
     """
 
-    def __init__(self, parameters=None):
+    def __init__(self, parameters: Any = None) -> None:
         super().__init__()
         self._keys: dict[str, None] = {}
         if parameters is not None:
             self.update(parameters)
 
-    def __getitem__(self, key: str):
+    def __getitem__(self, key: str) -> Any:
         return getattr(self, _text(key))
 
-    def __setitem__(self, key: str, value):
+    def __setitem__(self, key: str, value: Any) -> None:
         self._keys[_text(key)] = None
         setattr(self, key, _as_parameter(value))
 
-    def __delitem__(self, key: str):
+    def __delitem__(self, key: str) -> None:
         del self._keys[key]
         delattr(self, key)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._keys)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
 
     def __reversed__(self):
         return reversed(self._keys)
 
-    def __contains__(self, key):
+    def __contains__(self, key: Tensor) -> bool:
         return key in self._keys
 
     def copy(self) -> ParameterDict:
         """Another dict with the same parameters."""
         return ParameterDict(OrderedDict(self.items()))
 
-    def setdefault(self, key: str, default=None):
+    def setdefault(self, key: str, default: Any = None) -> Any:
         """The value under `key`, which `default` becomes if there is none."""
         if key not in self:
             self[key] = default
@@ -396,48 +411,48 @@ class ParameterDict(Module):
         for key in list(self):
             del self[key]
 
-    def pop(self, key: str):
+    def pop(self, key: str) -> Any:
         """Takes out the value under `key` and returns it."""
         value = self[key]
         del self[key]
         return value
 
-    def popitem(self):
+    def popitem(self) -> Any:
         """Takes out the last `(key, value)`."""
         if not self._keys:
             raise KeyError("popitem(): ParameterDict is empty")
         key = next(reversed(self._keys))
         return key, self.pop(key)
 
-    def get(self, key: str, default=None):
+    def get(self, key: str, default: Any = None) -> Any:
         """The value under `key`, else `default`."""
         return self[key] if key in self else default
 
-    def fromkeys(self, keys: Iterable[str], default=None) -> ParameterDict:
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """A new dict with `default` under each key."""
         return ParameterDict((key, default) for key in keys)
 
-    def keys(self):
+    def keys(self) -> KeysView[str]:
         """The names."""
         return self._keys.keys()
 
-    def items(self):
+    def items(self) -> Any:
         """The names with their values."""
         return ((key, self[key]) for key in self._keys)
 
-    def values(self):
+    def values(self) -> Any:
         """The values."""
         return (self[key] for key in self._keys)
 
-    def update(self, parameters) -> None:
+    def update(self, parameters: Any) -> None:
         """Adds the values of a mapping (sorted by key unless it is ordered) or of an iterable of pairs."""
         for key, value in _pairs("ParameterDict", parameters):
             self[key] = value
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return "\n".join(_contents(key, value, lambda tensor: tensor.type()) for key, value in self.items())
 
-    def __call__(self, input):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")
 
     def __or__(self, other):

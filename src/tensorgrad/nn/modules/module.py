@@ -9,7 +9,7 @@ import inspect
 import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor, no_grad
@@ -50,7 +50,7 @@ T = TypeVar("T", bound="Module")
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     __slots__ = ()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             super().__repr__()
             if self.missing_keys or self.unexpected_keys
@@ -123,10 +123,7 @@ class Module(Converted, Hooked):
     # Whether the class leaves it to Module which parameters there are; `compiled.prepare` says so.
     _parameters_listed_plainly = True
 
-    training: bool
-    _modules: dict[str, Any]
-
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init:
             if kwargs:
                 raise TypeError(
@@ -148,11 +145,12 @@ class Module(Converted, Hooked):
         super().__init_subclass__(**kwargs)
         compiled.prepare(cls, Module)
 
-    __getattr__ = compiled.get_missing
-    __setattr__ = compiled.set_attribute
-    __delattr__ = compiled.delete_attribute
+    if not TYPE_CHECKING:  # the stub of ModuleBase has them
+        __getattr__ = compiled.get_missing
+        __setattr__ = compiled.set_attribute
+        __delattr__ = compiled.delete_attribute
 
-    def forward(self, *input: Any) -> Any:
+    def forward(self, *input: Any, **kwargs: Any) -> Any:
         """What the module computes; to be written by every subclass."""
         raise NotImplementedError(
             f'Module [{type(self).__name__}] is missing the required "forward" function'
@@ -360,7 +358,7 @@ class Module(Converted, Hooked):
     def __getstate__(self):
         return self.__dict__.copy()
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         take_state(self, state)
         self.__dict__.setdefault("_non_persistent_buffers_set", set())
 
@@ -383,7 +381,9 @@ class Module(Converted, Hooked):
         if type(self).get_extra_state is not Module.get_extra_state:
             destination[prefix + _EXTRA] = self.get_extra_state()
 
-    def state_dict(self, *args, destination: Any = None, prefix: str = "", keep_vars: bool = False):
+    def state_dict(
+        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> Any:
         """All parameters and persistent buffers of the tree by dotted name, sharing memory with the module.
 
         With `keep_vars` the tensors themselves, else detached.
@@ -478,7 +478,9 @@ class Module(Converted, Hooked):
                 if name not in (self._modules if dot else own):
                     unexpected_keys.append(key)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False):
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
         """Copies a `state_dict` into the module; returns the keys that were missing and those that
         nobody wanted.
 
@@ -545,7 +547,7 @@ class Module(Converted, Hooked):
         """What `repr` says of the settings; override it in a layer."""
         return ""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
         children = [f"({name}): {_addindent(repr(module), 2)}" for name, module in self._modules.items()]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tensorgrad.core import Tensor
 from tensorgrad.nn import functional as F
 from tensorgrad.nn.modules.module import Module
 
@@ -32,26 +35,26 @@ class _Pad(Module):
     dimensions: int
     mode: str
 
-    def __init__(self, padding):
+    def __init__(self, padding: Any) -> None:
         super().__init__()
         self.padding = tuple(padding) if not isinstance(padding, int) else (padding,) * (2 * self.dimensions)
 
-    def forward(self, input):
+    def forward(self, input: Tensor) -> Tensor:
         return F.pad(input, self.padding, self.mode)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"{self.padding}"
 
 
 class _ConstantPadNd(_Pad):
-    def __init__(self, padding, value: float):
+    def __init__(self, padding: Any, value: float) -> None:
         super().__init__(padding)
         self.value = value
 
-    def forward(self, input):
+    def forward(self, input: Tensor) -> Tensor:
         return F.pad(input, self.padding, "constant", self.value)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"padding={self.padding}, value={self.value}"
 
 
@@ -80,10 +83,10 @@ class ConstantPad3d(_ConstantPadNd):
 class _ZeroPadNd(_ConstantPadNd):
     """A constant pad whose constant is 0 and goes without saying."""
 
-    def __init__(self, padding):
+    def __init__(self, padding: Any) -> None:
         super().__init__(padding, 0.0)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"{self.padding}"
 
 
@@ -158,7 +161,7 @@ class ReplicationPad3d(_ReplicationPadNd):
 class _CircularPadNd(_Pad):
     mode = "circular"
 
-    def forward(self, input):
+    def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in (self.dimensions + 1, self.dimensions + 2):
             raise ValueError(
                 f"expected {self.dimensions + 1}D or {self.dimensions + 2}D input (got {input.ndim}D input)"

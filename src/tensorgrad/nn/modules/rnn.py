@@ -47,9 +47,9 @@ class RNNBase(Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
-        device=None,
-        dtype=None,
-    ):
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         if not isinstance(dropout, numbers.Number) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
             raise ValueError(f"dropout should be the probability of a zero, from 0 to 1, but is {dropout!r}")
@@ -113,7 +113,7 @@ class RNNBase(Module):
         flat = {"_flat_weights_names": names, "_flat_weights": self._flat_weights}
         return super()._state_for_torch() | flat
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         told = ("_flat_weights_names", "_flat_weights")
         super().__setstate__({name: value for name, value in state.items() if name not in told})
 
@@ -191,7 +191,7 @@ class RNNBase(Module):
         )  # fmt: skip
         return output, states[0] if len(states) == 1 else tuple(states)
 
-    def forward(self, input, hx=None):
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         name = type(self).__name__
@@ -221,7 +221,7 @@ class RNNBase(Module):
         output = PackedSequence(data, batch_sizes, sorted_indices, unsorted_indices)
         return output, self.permute_hidden(hx, unsorted_indices)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         usual = dict(proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0, bidirectional=False)
         have = {name: getattr(self, name) for name in usual}
         said = [f"{name}={value}" for name, value in have.items() if value != usual[name]]
@@ -258,7 +258,9 @@ class RNN(RNNBase):
     (tensorgrad.Size([5, 3, 20]), tensorgrad.Size([2, 3, 20]))
     """
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *args, **kwargs):
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, *args: Any, **kwargs: Any
+    ) -> None:
         _without_projection(kwargs)
         if args:
             kwargs["nonlinearity"], *args = args
@@ -282,7 +284,7 @@ class LSTM(RNNBase):
     (tensorgrad.Size([5, 3, 20]), tensorgrad.Size([2, 3, 20]), tensorgrad.Size([2, 3, 20]))
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
 
     def get_expected_cell_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
@@ -315,7 +317,7 @@ class GRU(RNNBase):
     (tensorgrad.Size([5, 3, 20]), tensorgrad.Size([2, 3, 20]))
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         _without_projection(kwargs)
         super().__init__("GRU", *args, **kwargs)
 
@@ -330,8 +332,14 @@ class RNNCellBase(Module):
         raise NotImplementedError
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device=None, dtype=None
-    ):
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool,
+        num_chunks: int,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -358,7 +366,7 @@ class RNNCellBase(Module):
         self._refuse("hidden", hx)
         return (hx,)
 
-    def forward(self, input, hx=None):
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
         self._refuse("input", input)
         states = None if hx is None else self._states(hx)
         batched = input.ndim == 2
@@ -374,7 +382,7 @@ class RNNCellBase(Module):
             return found
         return found.squeeze(0) if self.states == 1 else tuple(state.squeeze(0) for state in found)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         said = [] if self.bias else [f"bias={self.bias}"]
         return ", ".join([str(self.input_size), str(self.hidden_size), *said])
 
@@ -396,9 +404,9 @@ class RNNCell(RNNCellBase):
         hidden_size: int,
         bias: bool = True,
         nonlinearity: str = "tanh",
-        device=None,
-        dtype=None,
-    ):
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
 
@@ -407,7 +415,7 @@ class RNNCell(RNNCellBase):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
         return f"rnn_{self.nonlinearity}_cell"
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         said = "" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}"
         return super().extra_repr() + said
 
@@ -422,7 +430,9 @@ class LSTMCell(RNNCellBase):
 
     states = 2
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device=None, dtype=None):
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
     def _function(self):
@@ -441,7 +451,9 @@ class GRUCell(RNNCellBase):
     tensorgrad.Size([3, 20])
     """
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device=None, dtype=None):
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)
 
     def _function(self):

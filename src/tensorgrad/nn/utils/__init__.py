@@ -1,5 +1,7 @@
 """Work on a model's parameters and gradients: all at once, computed from others, pruned, fused."""
 
+from typing import TYPE_CHECKING
+
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from tensorgrad.nn.utils.clip_grad import (
@@ -51,5 +53,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
-    raise _missing("module 'tensorgrad.nn.utils'", name, globals())
+if not TYPE_CHECKING:  # to type checkers a name that is not there is an error
+
+    def __getattr__(name: str):
+        raise _missing("module 'tensorgrad.nn.utils'", name, globals())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor, _core
@@ -75,7 +76,13 @@ def clip_grad_norm_(
     return norm
 
 
-def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None) -> Tensor:
+def clip_grad_norm(
+    parameters: Any,
+    max_norm: Any,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: Any = None,
+) -> Tensor:
     """The old name of `clip_grad_norm_`."""
     warnings.warn("nn.utils.clip_grad_norm is now called clip_grad_norm_", FutureWarning, stacklevel=2)
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)

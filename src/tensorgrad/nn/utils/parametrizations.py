@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorgrad as tg
 from tensorgrad.core import Tensor, no_grad
 from tensorgrad.nn import functional as F
@@ -24,14 +26,14 @@ def _tensor_of(module: Module, name: str) -> Tensor:
 
 
 class _WeightNorm(Module):
-    def __init__(self, dim: int | None = 0):
+    def __init__(self, dim: int | None = 0) -> None:
         super().__init__()
         self.dim = -1 if dim is None else dim
 
-    def forward(self, norm, direction):
+    def forward(self, norm: Any, direction: Any) -> Tensor:
         return with_norm(direction, norm, self.dim)
 
-    def right_inverse(self, weight):
+    def right_inverse(self, weight: Any) -> Any:
         return tg.norm_except_dim(weight, 2, self.dim), weight
 
 
@@ -62,7 +64,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 
 class _SpectralNorm(Module):
-    def __init__(self, weight: Tensor, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12):
+    def __init__(self, weight: Tensor, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12) -> None:
         super().__init__()
         if not -weight.ndim <= dim < weight.ndim:
             raise IndexError(
@@ -85,7 +87,7 @@ class _SpectralNorm(Module):
                 self._u.copy_(F.normalize(tg.mv(matrix, self._v), dim=0, eps=self.eps))
                 self._v.copy_(F.normalize(tg.mv(matrix.t(), self._u), dim=0, eps=self.eps))
 
-    def forward(self, weight):
+    def forward(self, weight: Any) -> Tensor:
         if weight.ndim == 1:
             return F.normalize(weight, dim=0, eps=self.eps)
         matrix = as_matrix(weight, self.dim)
@@ -94,7 +96,7 @@ class _SpectralNorm(Module):
         u, v = self._u.clone(), self._v.clone()  # the next forward writes into them, and backward needs these
         return weight / tg.dot(u, tg.mv(matrix, v))
 
-    def right_inverse(self, value):
+    def right_inverse(self, value: Any) -> Any:
         return value
 
 
@@ -163,14 +165,14 @@ _MAPS = {"matrix_exp": _exponential, "cayley": _cayley, "householder": None}
 
 
 class _Orthogonal(Module):
-    def __init__(self, weight: Tensor, orthogonal_map: str, *, use_trivialization: bool = True):
+    def __init__(self, weight: Tensor, orthogonal_map: str, *, use_trivialization: bool = True) -> None:
         super().__init__()
         self.shape = weight.shape
         self.orthogonal_map = orthogonal_map
         if use_trivialization:
             self.register_buffer("base", None)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         wide = x.shape[-2] < x.shape[-1]
         x = x.mT if wide else x
         n, k = x.shape[-2:]
@@ -186,7 +188,7 @@ class _Orthogonal(Module):
             q = self.base @ q
         return q.mT if wide else q
 
-    def right_inverse(self, q):
+    def right_inverse(self, q: Any) -> Any:
         if q.shape != self.shape:
             raise ValueError(f"orthogonal: the weight is {tuple(self.shape)}, not {tuple(q.shape)}")
         wide = q.shape[-2] < q.shape[-1]

@@ -85,7 +85,7 @@ class ParametrizationList(ModuleList):
 
     original: Tensor
 
-    def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False):
+    def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False) -> None:
         if len(modules) == 0:
             raise ValueError("ParametrizationList takes one module or more, not none")
         super().__init__(modules)
@@ -148,7 +148,7 @@ class ParametrizationList(ModuleList):
         for original, tensor in zip(originals, values, strict=True):
             original.data = tensor.data
 
-    def forward(self):
+    def forward(self) -> Tensor:
         first, *others = self
         x = first(*self._originals())
         for module in others:

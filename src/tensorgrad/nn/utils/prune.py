@@ -130,7 +130,7 @@ def _hooks_on(module: Module, name: str | None = None) -> dict[int, BasePruningM
 class PruningContainer(BasePruningMethod):
     """Pruning methods that were applied to a tensor one after the other."""
 
-    def __init__(self, *methods: BasePruningMethod):
+    def __init__(self, *methods: BasePruningMethod) -> None:
         self._pruning_methods: tuple[BasePruningMethod, ...] = ()
         if methods:
             self._tensor_name = methods[0]._tensor_name
@@ -148,10 +148,10 @@ class PruningContainer(BasePruningMethod):
     def __len__(self) -> int:
         return len(self._pruning_methods)
 
-    def __iter__(self):
+    def __iter__(self) -> Any:
         return iter(self._pruning_methods)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         return self._pruning_methods[index]
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
@@ -189,7 +189,7 @@ class Identity(BasePruningMethod):
 
     PRUNING_TYPE = "unstructured"
 
-    def compute_mask(self, t, default_mask):
+    def compute_mask(self, t: Any, default_mask: Any) -> Any:
         """The mask as it is."""
         return default_mask
 
@@ -199,7 +199,7 @@ class _Amount(BasePruningMethod):
 
     amount: Any
 
-    def __init__(self, amount: Any):
+    def __init__(self, amount: Any) -> None:
         if not isinstance(amount, numbers.Real):
             raise TypeError(f"amount has to be a number, not {amount!r}")
         self.amount = amount
@@ -218,7 +218,7 @@ class _Amount(BasePruningMethod):
 class _Unstructured(_Amount):
     PRUNING_TYPE = "unstructured"
 
-    def compute_mask(self, t, default_mask):
+    def compute_mask(self, t: Any, default_mask: Any) -> Any:
         """The mask without the elements that this method chooses."""
         count = self._count(t.numel())
         mask = default_mask.clone()
@@ -247,11 +247,11 @@ class L1Unstructured(_Unstructured):
 class _Structured(_Amount):
     PRUNING_TYPE = "structured"
 
-    def __init__(self, amount: int | float, dim: int = -1):
+    def __init__(self, amount: int | float, dim: int = -1) -> None:
         super().__init__(amount)
         self.dim = dim
 
-    def compute_mask(self, t, default_mask):
+    def compute_mask(self, t: Any, default_mask: Any) -> Any:
         """The mask without the slices along `dim` that this method chooses."""
         if t.ndim <= 1:
             raise ValueError(f"slices can be pruned of 2 or more dimensions, not of a {t.ndim}-D tensor")
@@ -282,7 +282,7 @@ class RandomStructured(_Structured):
 class LnStructured(_Structured):
     """Prunes the slices along `dim` whose `n`-norm is the least: `amount` of them, or that share."""
 
-    def __init__(self, amount: int | float, n: Any, dim: int = -1):
+    def __init__(self, amount: int | float, n: Any, dim: int = -1) -> None:
         super().__init__(amount, dim)
         self.n = n
 
@@ -300,10 +300,10 @@ class CustomFromMask(BasePruningMethod):
 
     PRUNING_TYPE = "global"
 
-    def __init__(self, mask: Tensor):
+    def __init__(self, mask: Tensor) -> None:
         self.mask = mask
 
-    def compute_mask(self, t, default_mask):
+    def compute_mask(self, t: Any, default_mask: Any) -> Any:
         """The product of both masks."""
         if default_mask.shape != self.mask.shape:
             raise AssertionError(

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorgrad as tg
 from tensorgrad.core import Tensor, no_grad
 from tensorgrad.nn import functional as F
@@ -31,7 +33,7 @@ class SpectralNorm:
 
     def __init__(
         self, name: str = "weight", n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12
-    ):
+    ) -> None:
         check_iterations(n_power_iterations)
         self.name = name
         self.dim = dim
@@ -81,7 +83,7 @@ class SpectralNorm:
             delattr(module, self.name + end)
         module.register_parameter(self.name, Parameter(weight.detach()))
 
-    def __call__(self, module: Module, inputs) -> None:
+    def __call__(self, module: Module, inputs: Any) -> None:
         setattr(module, self.name, self.compute_weight(module, do_power_iteration=module.training))
 
 

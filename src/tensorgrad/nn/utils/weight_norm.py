@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
@@ -23,7 +24,7 @@ def with_norm(direction: Tensor, norm: Tensor, dim: int) -> Tensor:
 class WeightNorm:
     """The hook: computes the weight `name` of a module from `name_g`, lengths, and `name_v`, directions."""
 
-    def __init__(self, name: str, dim: int | None):
+    def __init__(self, name: str, dim: int | None) -> None:
         self.name = name
         self.dim = -1 if dim is None else dim
 
@@ -55,7 +56,7 @@ class WeightNorm:
         del module._parameters[self.name + "_v"]
         setattr(module, self.name, Parameter(weight.detach()))
 
-    def __call__(self, module: Module, inputs) -> None:
+    def __call__(self, module: Module, inputs: Any) -> None:
         setattr(module, self.name, self.compute_weight(module))
 
 

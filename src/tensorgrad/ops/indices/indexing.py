@@ -492,7 +492,7 @@ def index_put(input, indices, values, accumulate=False):
     return _index_put(input, tuple(indices), values, accumulate)
 
 
-def index_put_(self, indices, values, accumulate=False):
+def index_put_(self: Any, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
     """``self[indices] = values``, or ``+=`` if ``accumulate``, where repeated positions add up."""
     return _index_put_(self, _tensor_indices(indices), values, accumulate)
 

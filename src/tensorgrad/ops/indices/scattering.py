@@ -5,6 +5,7 @@ their kin.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -489,7 +490,7 @@ def one_hot(tensor, num_classes=-1):
     return _one_hot(tensor, num_classes)
 
 
-def unravel_index(indices: Tensor, shape) -> tuple[Tensor, ...]:
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """The indices of every dimension that flat indices of ``shape`` mean.
 
     >>> tg.unravel_index(tg.tensor([5, 3]), (2, 3))

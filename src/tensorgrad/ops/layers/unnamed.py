@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensorgrad.core import Tensor
 from tensorgrad.core.declare import alias, registry
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.layers import (
@@ -35,11 +36,11 @@ def _word(name: str, reduction: Any) -> Any:
 def _dropout_of(name: str, of_channels: bool, alpha: bool):
     """A dropout, and its form in place, of `(input, p, train)`."""
 
-    def dropped(input, p, train):
+    def dropped(input: Tensor, p: float, train: bool) -> Tensor:
         want_tensors(name, input=input)
         return drops._dropped(name, input, p, train, False, channels=of_channels, alpha=alpha)
 
-    def dropped_in_place(input, p, train):
+    def dropped_in_place(input: Tensor, p: float, train: bool) -> Tensor:
         want_tensors(name + "_", input=input)
         return drops._dropped(name, input, p, train, True, channels=of_channels, alpha=alpha)
 
@@ -72,7 +73,10 @@ DROPOUTS = tuple(
 # ---- norms and tables
 
 
-def batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled=True):
+def batch_norm(
+    input: Tensor, weight: Any, bias: Any, running_mean: Any, running_var: Any, training: Any, momentum: Any,
+    eps: Any, cudnn_enabled: bool = True,
+) -> Tensor:  # fmt: skip
     """`nn.functional.batch_norm`, the weights first.
 
     >>> tg.batch_norm(tg.ones(2, 3), None, None, tg.zeros(3), tg.ones(3), False, 0.1, 0.0, False)[0]
@@ -82,8 +86,9 @@ def batch_norm(input, weight, bias, running_mean, running_var, training, momentu
 
 
 def instance_norm(
-    input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled=True
-):
+    input: Tensor, weight: Any, bias: Any, running_mean: Any, running_var: Any, use_input_stats: Any,
+    momentum: Any, eps: Any, cudnn_enabled: bool = True,
+) -> Tensor:  # fmt: skip
     """`nn.functional.instance_norm`, the weights first.
 
     >>> tg.instance_norm(tg.ones(1, 2, 3), None, None, None, None, True, 0.1, 1e-5, False).sum()
@@ -94,7 +99,9 @@ def instance_norm(
     )
 
 
-def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
+def embedding(
+    weight: Any, indices: Any, padding_idx: Any = -1, scale_grad_by_freq: bool = False, sparse: bool = False
+) -> Tensor:
     """`nn.functional.embedding`, the table first; a ``padding_idx`` of -1 is none.
 
     >>> tg.embedding(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1]))
@@ -106,7 +113,7 @@ def embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=
     )
 
 
-def affine_grid_generator(theta, size, align_corners):
+def affine_grid_generator(theta: Any, size: Any, align_corners: Any) -> Tensor:
     """`nn.functional.affine_grid`.
 
     >>> tg.affine_grid_generator(tg.eye(2, 3)[None], (1, 1, 2, 2), True).shape
@@ -118,7 +125,9 @@ def affine_grid_generator(theta, size, align_corners):
 # ---- losses
 
 
-def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=0):
+def binary_cross_entropy_with_logits(
+    input: Tensor, target: Tensor, weight: Any = None, pos_weight: Tensor | None = None, reduction: Any = 0
+) -> Tensor:
     """`nn.functional.binary_cross_entropy_with_logits`, with ``reduction`` 0 (none), 1 (mean) or 2 (sum).
 
     >>> tg.binary_cross_entropy_with_logits(tg.zeros(2), tg.ones(2))
@@ -130,7 +139,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None
     )
 
 
-def kl_div(input, target, reduction=0, *, log_target=False):
+def kl_div(input: Tensor, target: Tensor, reduction: Any = 0, *, log_target: bool = False) -> Tensor:
     """`nn.functional.kl_div`, with ``reduction`` 0 (none), 1 (mean) or 2 (sum).
 
     >>> tg.kl_div(tg.zeros(2), tg.ones(2), 2)
@@ -140,7 +149,9 @@ def kl_div(input, target, reduction=0, *, log_target=False):
     return losses.reduce_loss(losses.kl_div(input, target, reduction="none", log_target=log_target), word)
 
 
-def poisson_nll_loss(input, target, log_input, full, eps, reduction):
+def poisson_nll_loss(
+    input: Tensor, target: Tensor, log_input: Any, full: Any, eps: Any, reduction: Any
+) -> Tensor:
     """`nn.functional.poisson_nll_loss`, with ``reduction`` 0 (none), 1 (mean) or 2 (sum).
 
     >>> tg.poisson_nll_loss(tg.zeros(2), tg.ones(2), True, False, 1e-8, 2)
@@ -151,7 +162,10 @@ def poisson_nll_loss(input, target, log_input, full, eps, reduction):
     )
 
 
-def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction=0, zero_infinity=False):
+def ctc_loss(
+    log_probs: Tensor, targets: Any, input_lengths: Any, target_lengths: Any, blank: Any = 0,
+    reduction: Any = 0, zero_infinity: bool = False,
+) -> Tensor:  # fmt: skip
     """`nn.functional.ctc_loss`, with ``reduction`` 0 (none), 1 (mean) or 2 (sum).
 
     >>> tg.ctc_loss(tg.zeros(3, 1, 2), tg.tensor([[1]]), (3,), (1,))
@@ -161,7 +175,9 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     return aligning.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, word, zero_infinity)
 
 
-def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=0):
+def cosine_embedding_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: Any = 0
+) -> Tensor:
     """`nn.functional.cosine_embedding_loss`, with ``reduction`` 0 (none), 1 (mean) or 2 (sum).
 
     >>> tg.cosine_embedding_loss(tg.ones(1, 2), tg.ones(1, 2), tg.tensor([-1.0]))
@@ -172,7 +188,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=0):
     )
 
 
-def hinge_embedding_loss(input, target, margin=1.0, reduction=0):
+def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, reduction: Any = 0) -> Tensor:
     """`nn.functional.hinge_embedding_loss`, with ``reduction`` 0 (none), 1 (mean) or 2 (sum).
 
     >>> tg.hinge_embedding_loss(tg.tensor([0.25]), tg.tensor([-1.0]))
@@ -183,7 +199,9 @@ def hinge_embedding_loss(input, target, margin=1.0, reduction=0):
     )
 
 
-def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=0):
+def margin_ranking_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: Any = 0
+) -> Tensor:
     """`nn.functional.margin_ranking_loss`, with ``reduction`` 0 (none), 1 (mean) or 2 (sum).
 
     >>> tg.margin_ranking_loss(tg.tensor([1.0]), tg.tensor([3.0]), tg.tensor([1.0]))
@@ -194,7 +212,10 @@ def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=0):
     )
 
 
-def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction=0):
+def triplet_margin_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2.0,
+    eps: float = 1e-6, swap: bool = False, reduction: Any = 0,
+) -> Tensor:  # fmt: skip
     """`nn.functional.triplet_margin_loss`, with ``reduction`` 0 (none), 1 (mean) or 2 (sum).
 
     >>> tg.triplet_margin_loss(tg.zeros(1, 2), tg.zeros(1, 2), tg.zeros(1, 2))

@@ -25,6 +25,7 @@ def _as_function(method: Callable, name: str, example: str = "") -> Callable:
         return method(input, *args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
+    call.__wrapped__ = method  # type: ignore[attr-defined]  # for its signature
     call.__doc__ = f"``x.{name}()`` of a tensor ``x``, as a function.\n\n{example}"
     return call
 
@@ -47,7 +48,7 @@ FUNCTIONS = tuple(
 )
 
 
-def detach_copy(input):
+def detach_copy(input: Tensor) -> Tensor:
     """A copy of the values that no gradient comes back from.
 
     >>> tg.detach_copy(tg.ones(2, requires_grad=True))
@@ -69,7 +70,7 @@ def typename(obj: Any) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def is_conj(input) -> bool:
+def is_conj(input: Tensor) -> bool:
     """False: there are no complex numbers.
 
     >>> tg.is_conj(tg.ones(1))
@@ -79,7 +80,7 @@ def is_conj(input) -> bool:
     return False
 
 
-def is_neg(input) -> bool:
+def is_neg(input: Tensor) -> bool:
     """False: no tensor's values are kept with the other sign.
 
     >>> tg.is_neg(tg.ones(1))
@@ -104,7 +105,7 @@ def _changed(name: str, self: Tensor, values: Callable[[], Any]) -> Tensor:
     return self
 
 
-def apply_(self, callable):
+def apply_(self: Any, callable: Any) -> Tensor:
     """Each element replaced by what a Python function gives of it; slow, and without a gradient.
 
     >>> tg.tensor([1.0, 2.0]).apply_(lambda x: x + 1)
@@ -113,7 +114,7 @@ def apply_(self, callable):
     return _changed("apply_", self, lambda: [callable(x) for x in self.reshape(-1).tolist()])
 
 
-def map_(self, tensor, callable):
+def map_(self: Any, tensor: Tensor, callable: Any) -> Tensor:
     """Each element replaced by what a Python function gives of it and of that of ``tensor`` in its place.
 
     >>> tg.tensor([1.0, 2.0]).map_(tg.tensor([10.0, 20.0]), lambda x, y: x + y)
@@ -125,7 +126,7 @@ def map_(self, tensor, callable):
     )
 
 
-def new(self, *args, device=None):
+def new(self: Any, *args: Any, device: Any = None) -> Tensor:
     """A tensor of this dtype: of data, or not set, of sizes.
 
     >>> tg.ones(1, dtype=tg.int64).new([2, 3])
@@ -135,7 +136,7 @@ def new(self, *args, device=None):
     return creation.legacy_constructor(args, self.dtype)
 
 
-def resize(self, *sizes):
+def resize(self: Any, *sizes: Any) -> Tensor:
     """``reshape`` by an old name, which warns.
 
     >>> import warnings; warnings.simplefilter("ignore")
@@ -147,13 +148,13 @@ def resize(self, *sizes):
     return shaping.reshape(self, shape)
 
 
-def resize_as(self, tensor):
+def resize_as(self: Any, tensor: Tensor) -> Tensor:
     """``reshape_as`` by an old name, which warns."""
     warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
     return shaping.reshape(self, tuple(tensor.shape))
 
 
-def is_set_to(self, tensor) -> bool:
+def is_set_to(self: Any, tensor: Tensor) -> bool:
     """Whether both show the same elements of the same memory in the same shape.
 
     >>> x = tg.ones(2); x.is_set_to(x.detach()), x.is_set_to(tg.ones(2))
@@ -163,12 +164,12 @@ def is_set_to(self, tensor) -> bool:
     return mine == other
 
 
-def is_pinned(self, device=None) -> bool:
+def is_pinned(self: Any, device: Any = None) -> bool:
     """False: memory of the CPU needs no pinning."""
     return False
 
 
-def to_dense(self, dtype=None, *, masked_grad=None):
+def to_dense(self: Any, dtype: Any = None, *, masked_grad: Any = None) -> Tensor:
     """The tensor itself, which is dense, or in another dtype."""
     return self if dtype is None else self.to(dtype)
 

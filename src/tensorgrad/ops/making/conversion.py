@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from typing import Any
 
 import numpy as np
 
@@ -109,17 +110,19 @@ def cpu(input, memory_format=None):
     return input
 
 
-def cuda(self, device=None, non_blocking=False, memory_format=None):
+def cuda(
+    self: Any, device: Any = None, non_blocking: builtins.bool = False, memory_format: Any = None
+) -> Tensor:
     """Raises RuntimeError: there is no such device."""
     raise RuntimeError("there is no device 'cuda' here: tensorgrad computes on the CPU only")
 
 
-def pin_memory(self, device=None):
+def pin_memory(self: Any, device: Any = None) -> Tensor:
     """The tensor itself: memory of the CPU needs no pinning."""
     return self
 
 
-def copy_(self, src, non_blocking=False):
+def copy_(self: Any, src: Tensor, non_blocking: builtins.bool = False) -> Tensor:
     """Writes ``src``, broadcast and converted, into the tensor.
 
     >>> tg.zeros(2).copy_(tg.tensor([1, 2]))
@@ -132,7 +135,7 @@ def copy_(self, src, non_blocking=False):
     return _core._write(self, _filled(self, src.expand(self.shape)) if replaced else src)
 
 
-def fill_(self, value):
+def fill_(self: Any, value: Any) -> Tensor:
     """Sets every element to ``value``, a number or a 0-d tensor.
 
     >>> tg.zeros(2).fill_(3)
@@ -147,7 +150,7 @@ def fill_(self, value):
     return _core._fill_in_place(self, _core._fitting(value, self.dtype) if value is None else value)
 
 
-def zero_(self):
+def zero_(self: Any) -> Tensor:
     """Sets every element to 0.
 
     >>> tg.ones(2).zero_()
@@ -178,7 +181,7 @@ def fill(input, value):
     return fill_(shaping.clone(input), value)
 
 
-def fill_diagonal_(self, fill_value, wrap=False):
+def fill_diagonal_(self: Any, fill_value: Any, wrap: builtins.bool = False) -> Tensor:
     """Sets the elements whose indices are all the same to ``fill_value``, a number.
 
     With ``wrap`` the diagonal of a matrix that is higher than wide starts again below, after a row that it
@@ -210,17 +213,17 @@ def fill_diagonal_(self, fill_value, wrap=False):
     return self
 
 
-def share_memory_(self):
+def share_memory_(self: Any) -> Tensor:
     """The tensor itself: tensors are not moved to shared memory."""
     return self
 
 
-def is_shared(self):
+def is_shared(self: Any) -> bool:
     """False: tensors are not in shared memory."""
     return False
 
 
-def is_same_size(self, other):
+def is_same_size(self: Any, other: Any) -> bool:
     """Whether both have the same shape."""
     return self.shape == other.shape
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tensorgrad.core import Tensor, _core
@@ -18,7 +20,7 @@ def _counted(like: Tensor, drawn: np.ndarray, *given: Tensor):
     return made
 
 
-def poisson(input, generator=None):
+def poisson(input: Tensor, generator: Any = None) -> Tensor:
     """Numbers of Poisson distributions: how often something happens that happens ``input`` times in the mean.
 
     Raises RuntimeError for a negative rate.
@@ -32,7 +34,7 @@ def poisson(input, generator=None):
     return _counted(input, _stream(generator).poisson(_core._array_of(input)), input)
 
 
-def binomial(count, prob, generator=None):
+def binomial(count: Any, prob: Any, generator: Any = None) -> Tensor:
     """Numbers of binomial distributions: how many of ``count`` tries succeed, each with probability ``prob``.
 
     Both are of one float dtype, which is also the result's, and broadcast.

@@ -14,13 +14,9 @@ from tensorgrad.ops import _data
 
 
 def tensor(
-    data: Any,
-    *,
-    dtype: dtype | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
-):
+    data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: builtins.bool = False,
+    pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """A new tensor with a copy of ``data``: a number, nested lists, or an array.
 
     >>> tg.tensor([[1, 2], [3, 4]])
@@ -34,7 +30,7 @@ def tensor(
     return made
 
 
-def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None):
+def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
     """``data`` as a tensor; a tensor, or an array of the right dtype, keeps its memory.
 
     >>> tg.as_tensor([1.0])
@@ -49,13 +45,9 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None):
 
 
 def asarray(
-    obj: Any,
-    *,
-    dtype: dtype | None = None,
-    device: Any = None,
-    copy: bool | None = None,
-    requires_grad: bool = False,
-):
+    obj: Any, *, dtype: dtype | None = None, device: Any = None, copy: bool | None = None,
+    requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """``obj`` as a tensor; ``copy`` says whether memory must (True) or must not (False) be copied.
 
     >>> tg.asarray([1, 2])
@@ -76,13 +68,9 @@ def asarray(
 
 
 def frombuffer(
-    buffer: Any,
-    *,
-    dtype: dtype,
-    count: builtins.int = -1,
-    offset: builtins.int = 0,
+    buffer: Any, *, dtype: dtype, count: builtins.int = -1, offset: builtins.int = 0,
     requires_grad: builtins.bool = False,
-):
+) -> Tensor:  # fmt: skip
     """A vector on the memory of an object that shows it (bytearray, array, mmap), read as ``dtype`` from byte
     ``offset`` on: ``count`` elements, or all. A write to one is a write to the other.
 
@@ -135,14 +123,9 @@ def dtype_of(obj: Any) -> dtype | None:
 
 
 def scalar_tensor(
-    s: Any,
-    *,
-    dtype: dtype | None = None,
-    layout=None,
-    device: Any = None,
-    pin_memory=False,
-    requires_grad: bool = False,
-):
+    s: Any, *, dtype: dtype | None = None, layout: Any = None, device: Any = None,
+    pin_memory: builtins.bool = False, requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """A 0-d tensor of a number, of the default float dtype unless told.
 
     >>> tg.scalar_tensor(3)
@@ -209,16 +192,10 @@ def _finish(made: Tensor, out: Any, requires_grad: bool):
 
 
 def empty(
-    *sizes: Any,
-    size=None,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-    memory_format=None,
-):
+    *sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False,
+    memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """A tensor whose values are not set.
 
     >>> tg.empty(2, 3).shape
@@ -228,15 +205,9 @@ def empty(
 
 
 def zeros(
-    *sizes: Any,
-    size=None,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-):
+    *sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor of zeros.
 
     >>> tg.zeros(2)
@@ -246,15 +217,9 @@ def zeros(
 
 
 def ones(
-    *sizes: Any,
-    size=None,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-):
+    *sizes: Any, size: Any = None, out: Any = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor of ones.
 
     >>> tg.ones(2)
@@ -272,16 +237,9 @@ def _dtype_of_value(value: Any) -> dtype:
 
 
 def full(
-    size: Any,
-    fill_value: Any,
-    *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-):
+    size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor of one value, whose type gives the dtype unless told.
 
     >>> tg.full((2,), 7)
@@ -300,7 +258,10 @@ def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any
     )
 
 
-def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def empty_like(
+    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """A tensor of the shape and dtype of ``input`` whose values are not set.
 
     >>> tg.empty_like(tg.ones(2, 3)).shape
@@ -309,7 +270,10 @@ def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     return _like(input, _UNSET, dtype, requires_grad, device)
 
 
-def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Zeros of the shape and dtype of ``input``.
 
     >>> tg.zeros_like(tg.ones(2))
@@ -318,7 +282,10 @@ def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fal
     return _like(input, 0, dtype, requires_grad, device)
 
 
-def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def ones_like(
+    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Ones of the shape and dtype of ``input``.
 
     >>> tg.ones_like(tg.zeros(2))
@@ -328,8 +295,9 @@ def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=Fals
 
 
 def full_like(
-    input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
-):
+    input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """One value, in the shape and dtype of ``input``.
 
     >>> tg.full_like(tg.ones(2), 5)
@@ -338,7 +306,9 @@ def full_like(
     return _like(input, fill_value, dtype, requires_grad, device)
 
 
-def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
+def new_tensor(
+    self: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
+) -> Tensor:
     """A copy of ``data`` in this tensor's dtype.
 
     >>> tg.ones(1).new_tensor([2, 3])
@@ -350,8 +320,9 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
 
 
 def new_empty(
-    self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
-):
+    self: Any, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, layout: Any = None, pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor of this dtype whose values are not set.
 
     >>> tg.ones(1).new_empty(2).shape
@@ -368,8 +339,9 @@ def new_empty(
 
 
 def new_zeros(
-    self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
-):
+    self: Any, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, layout: Any = None, pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """Zeros of this dtype.
 
     >>> tg.ones(1).new_zeros(2)
@@ -386,8 +358,9 @@ def new_zeros(
 
 
 def new_ones(
-    self, *sizes, size=None, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
-):
+    self: Any, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, layout: Any = None, pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """Ones of this dtype.
 
     >>> tg.zeros(1).new_ones(2)
@@ -399,8 +372,9 @@ def new_ones(
 
 
 def new_empty_strided(
-    self, size, stride, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
-):
+    self: Any, size: Any, stride: Any, *, dtype: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, layout: Any = None, pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor of this dtype whose values are not set, with these strides in elements.
 
     >>> tg.ones(1).new_empty_strided((2, 3), (1, 2)).stride()
@@ -411,8 +385,9 @@ def new_empty_strided(
 
 
 def new_full(
-    self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False
-):
+    self: Any, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, layout: Any = None, pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """One value, in this dtype.
 
     >>> tg.zeros(1).new_full((2,), 3)
@@ -429,8 +404,9 @@ def new_full(
 
 
 def empty_strided(
-    size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
-):
+    size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor whose values are not set, with these strides in elements.
 
     >>> tg.empty_strided((2, 3), (1, 2)).stride()
@@ -442,8 +418,9 @@ def empty_strided(
 
 
 def empty_permuted(
-    size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
-):
+    size: Any, physical_layout: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor whose values are not set, whose dimensions lie in memory in the order that
     ``physical_layout`` says, the first outermost.
 
@@ -458,7 +435,10 @@ def empty_permuted(
     return made.requires_grad_() if requires_grad else made
 
 
-def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+def eye(
+    n: Any, m: Any = None, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: builtins.bool = False, requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """The identity matrix: ones on the diagonal, zeros elsewhere.
 
     >>> tg.eye(2)

@@ -75,7 +75,7 @@ def initial_seed() -> builtins.int:
     return default_generator.initial_seed()
 
 
-def get_rng_state():
+def get_rng_state() -> Tensor:
     """The default generator's state as a uint8 tensor.
 
     >>> tg.get_rng_state().shape
@@ -84,7 +84,7 @@ def get_rng_state():
     return default_generator.get_state()
 
 
-def set_rng_state(new_state) -> None:
+def set_rng_state(new_state: Any) -> None:
     """Puts the default generator into a state that ``get_rng_state`` gave.
 
     >>> tg.set_rng_state(tg.get_rng_state())
@@ -109,16 +109,10 @@ def _float(name: str, dtype: Any, out: Any = None):
 
 
 def rand(
-    *sizes: Any,
-    size=None,
-    generator=None,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    requires_grad=False,
-    pin_memory=False,
-):
+    *sizes: Any, size: Any = None, generator: Any = None, out: Any = None, dtype: Any = None,
+    layout: Any = None, device: Any = None, requires_grad: builtins.bool = False,
+    pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """Numbers uniform in [0, 1).
 
     >>> bool((tg.rand(100) < 1).all())
@@ -136,16 +130,10 @@ def rand(
 
 
 def randn(
-    *sizes: Any,
-    size=None,
-    generator=None,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    requires_grad=False,
-    pin_memory=False,
-):
+    *sizes: Any, size: Any = None, generator: Any = None, out: Any = None, dtype: Any = None,
+    layout: Any = None, device: Any = None, requires_grad: builtins.bool = False,
+    pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """Numbers of the standard normal distribution.
 
     >>> tg.randn(2, 3).shape
@@ -174,18 +162,10 @@ def _bounds(name: str, low: Any, high: Any) -> tuple[builtins.int, builtins.int]
 
 
 def randint(
-    low=None,
-    high=None,
-    size=None,
-    *,
-    generator=None,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    requires_grad=False,
-    pin_memory=False,
-):
+    low: Any = None, high: Any = None, size: Any = None, *, generator: Any = None, out: Any = None,
+    dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False,
+    pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """Whole numbers uniform in [low, high), ``low`` being 0 if left out.
 
     >>> tg.randint(3, (4,)).dtype
@@ -211,16 +191,9 @@ def randint(
 
 
 def randperm(
-    n,
-    *,
-    generator=None,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    requires_grad=False,
-    pin_memory=False,
-):
+    n: Any, *, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """The numbers from 0 to ``n`` - 1 in random order.
 
     >>> tg.randperm(4).sort().values
@@ -237,8 +210,9 @@ def randperm(
 
 
 def rand_like(
-    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
-):
+    input: Tensor, *, generator: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Numbers uniform in [0, 1), in the shape and dtype of ``input``.
 
     >>> tg.rand_like(tg.ones(2)).shape
@@ -257,8 +231,9 @@ def rand_like(
 
 
 def randn_like(
-    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None
-):
+    input: Tensor, *, generator: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: builtins.bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Numbers of the standard normal distribution, in the shape and dtype of ``input``.
 
     >>> tg.randn_like(tg.ones(2)).shape
@@ -277,17 +252,9 @@ def randn_like(
 
 
 def randint_like(
-    input,
-    low=None,
-    high=None,
-    *,
-    generator=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    requires_grad=False,
-    memory_format=None,
-):
+    input: Tensor, low: Any = None, high: Any = None, *, generator: Any = None, dtype: Any = None,
+    layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Whole numbers uniform in [low, high), in the shape and dtype of ``input``.
 
     >>> tg.randint_like(tg.ones(2), 3).shape
@@ -310,18 +277,10 @@ def randint_like(
 
 
 def normal_numbers(
-    mean,
-    std=1.0,
-    size=None,
-    *,
-    generator=None,
-    out=None,
-    dtype=None,
-    device=None,
-    layout=None,
-    requires_grad=False,
-    pin_memory=False,
-):
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, out: Any = None,
+    dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: builtins.bool = False,
+    pin_memory: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """Numbers of normal distributions: ``mean`` and ``std`` are tensors, or numbers with ``size``.
 
     >>> tg.normal(0.0, 1.0, (2, 3)).shape
@@ -390,7 +349,9 @@ def _filled_in_place(self, fill):
     return _core._fill_in_place(self, None)
 
 
-def uniform_(self, from_=0.0, to=1.0, *, generator=None, **other):
+def uniform_(
+    self: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any = None, **other: Any
+) -> Tensor:
     """Fills with numbers uniform in [from, to).
 
     >>> bool((tg.empty(9).uniform_(-1, 0) < 0).all())
@@ -405,7 +366,7 @@ def uniform_(self, from_=0.0, to=1.0, *, generator=None, **other):
     return _filled_in_place(self, lambda a: _stream(generator).fill_uniform(a, from_, to))
 
 
-def normal_(self, mean=0.0, std=1.0, *, generator=None):
+def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fills with numbers of a normal distribution.
 
     >>> tg.empty(3).normal_().shape
@@ -418,7 +379,7 @@ def normal_(self, mean=0.0, std=1.0, *, generator=None):
     return _filled_in_place(self, lambda a: _stream(generator).fill_normal(a, mean, std, scalar))
 
 
-def random_(self, from_=None, to=None, *, generator=None, **other):
+def random_(self: Any, from_: Any = None, to: Any = None, *, generator: Any = None, **other: Any) -> Tensor:
     """Fills with whole numbers in [from, to), or in the dtype's whole range from 0.
 
     >>> bool((tg.empty(9).random_(5) < 5).all())
@@ -442,7 +403,7 @@ def _probability(p: Any) -> None:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
 
 
-def bernoulli_(self, p=0.5, *, generator=None):
+def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fills with ones, each with probability ``p``, and zeros.
 
     >>> tg.empty(2).bernoulli_(1.0)
@@ -456,7 +417,7 @@ def bernoulli_(self, p=0.5, *, generator=None):
     return _filled_in_place(self, lambda a: stream.fill_bernoulli(a, p))
 
 
-def bernoulli(input, p=None, *, generator=None, out=None):
+def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Any = None) -> Tensor:
     """Ones and zeros: one with the probability that ``input`` (or ``p``) says.
 
     >>> tg.bernoulli(tg.tensor([0.0, 1.0]))
@@ -476,7 +437,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     return _finish(made, out, False)
 
 
-def exponential_(self, lambd=1.0, *, generator=None):
+def exponential_(self: Any, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fills with numbers of the exponential distribution of rate ``lambd``.
 
     >>> bool((tg.empty(9).exponential_() >= 0).all())
@@ -488,7 +449,7 @@ def exponential_(self, lambd=1.0, *, generator=None):
     return _filled_in_place(self, lambda a: _stream(generator).fill_exponential(a, lambd))
 
 
-def geometric_(self, p, *, generator=None):
+def geometric_(self: Any, p: Any, *, generator: Any = None) -> Tensor:
     """Fills with numbers of the geometric distribution of probability ``p``.
 
     >>> bool((tg.empty(9).geometric_(0.5) >= 1).all())
@@ -499,7 +460,7 @@ def geometric_(self, p, *, generator=None):
     return _filled_in_place(self, lambda a: _stream(generator).fill_geometric(a, p))
 
 
-def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
+def cauchy_(self: Any, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fills with numbers of the Cauchy distribution.
 
     >>> tg.empty(2).cauchy_().shape
@@ -511,7 +472,7 @@ def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
     return _filled_in_place(self, lambda a: _stream(generator).fill_cauchy(a, median, sigma))
 
 
-def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
+def log_normal_(self: Any, mean: float = 1.0, std: float = 2.0, *, generator: Any = None) -> Tensor:
     """Fills with numbers whose logarithm is normal.
 
     >>> bool((tg.empty(9).log_normal_() > 0).all())
@@ -523,7 +484,10 @@ def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
     return _filled_in_place(self, lambda a: _stream(generator).fill_log_normal(a, mean, std))
 
 
-def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
+def multinomial(
+    input: Tensor, num_samples: Any, replacement: builtins.bool = False, *, generator: Any = None,
+    out: Any = None,
+) -> Tensor:  # fmt: skip
     """Indices drawn with the weights of each row of ``input``.
 
     >>> tg.multinomial(tg.tensor([0.0, 1.0]), 1)
@@ -550,7 +514,9 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     return _finish(made, out, False)
 
 
-def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
+def gumbel_softmax(
+    logits: Any, tau: Any = 1, hard: builtins.bool = False, eps: float = 1e-10, dim: Any = -1
+) -> Tensor:
     r"""Random shares that add up to 1, nearer to one class of the softmax the smaller ``tau`` is, with
     gradients to ``logits``.
 

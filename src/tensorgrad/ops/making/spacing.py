@@ -87,17 +87,10 @@ def _steps(name: str, start: Any, end: Any, step: Any, wanted: dtype, inclusive:
 
 
 def arange(
-    start=None,
-    end=None,
-    step=1,
-    *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-):
+    start: Any = None, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None,
+    layout: Any = None, device: Any = None, pin_memory: builtins.bool = False,
+    requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """Numbers from ``start`` (0) up to but without ``end``, in steps of ``step``.
 
     >>> tg.arange(1, 2.5, 0.5)
@@ -117,9 +110,9 @@ def arange(
 
 
 def range(
-    start, end, step=1, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
-    requires_grad=False,
-):  # fmt: skip
+    start: Any, end: Any, step: Any = 1, *, out: Any = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """Numbers from ``start`` to ``end``, both included, in steps of ``step``.
 
     >>> tg.range(0, 1, 0.5)
@@ -145,17 +138,9 @@ def _count(name: str, steps: Any) -> builtins.int:
 
 
 def linspace(
-    start,
-    end,
-    steps,
-    *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-):
+    start: Any, end: Any, steps: Any, *, out: Any = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """``steps`` numbers from ``start`` to ``end``, evenly spaced.
 
     >>> tg.linspace(0, 1, 3)
@@ -187,18 +172,10 @@ def linspace(
 
 
 def logspace(
-    start,
-    end,
-    steps,
-    base=10.0,
-    *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
-    pin_memory=False,
-    requires_grad=False,
-):
+    start: Any, end: Any, steps: Any, base: float = 10.0, *, out: Any = None, dtype: Any = None,
+    layout: Any = None, device: Any = None, pin_memory: builtins.bool = False,
+    requires_grad: builtins.bool = False,
+) -> Tensor:  # fmt: skip
     """``steps`` powers of ``base`` whose exponents are evenly spaced from ``start`` to ``end``.
 
     >>> tg.logspace(0, 2, 3)

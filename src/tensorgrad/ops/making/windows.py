@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import _core
+from tensorgrad.core import Tensor, _core
 from tensorgrad.core.device import check_device
 from tensorgrad.ops.making.creation import _default, _finish
 
@@ -28,9 +28,9 @@ def _window(name: str, length: Any, periodic: Any, curve: Any, dtype: Any, devic
 
 
 def bartlett_window(
-    window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False,
-    requires_grad=False,
-):  # fmt: skip
+    window_length: Any, periodic: bool = True, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """A triangle: from 0 up to 1 and down again. ``periodic`` leaves out the last element, which is the first
     of the next window.
 
@@ -42,9 +42,9 @@ def bartlett_window(
 
 
 def hann_window(
-    window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False,
-    requires_grad=False,
-):  # fmt: skip
+    window_length: Any, periodic: bool = True, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """The square of half a sine. ``periodic`` leaves out the last element, which is the first of the next.
 
     >>> tg.hann_window(4)
@@ -55,9 +55,9 @@ def hann_window(
 
 
 def hamming_window(
-    window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, layout=None, device=None,
-    pin_memory=False, requires_grad=False,
-):  # fmt: skip
+    window_length: Any, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, *, dtype: Any = None,
+    layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """A raised cosine: ``alpha`` less ``beta`` times the cosine of one turn. ``periodic`` leaves out the last
     element, which is the first of the next.
 
@@ -69,9 +69,9 @@ def hamming_window(
 
 
 def blackman_window(
-    window_length, periodic=True, *, dtype=None, layout=None, device=None, pin_memory=False,
-    requires_grad=False,
-):  # fmt: skip
+    window_length: Any, periodic: bool = True, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Three cosines that together begin and end flat. ``periodic`` leaves out the last element, which is the
     first of the next.
 
@@ -83,9 +83,9 @@ def blackman_window(
 
 
 def kaiser_window(
-    window_length, periodic=True, beta=12.0, *, dtype=None, layout=None, device=None, pin_memory=False,
-    requires_grad=False,
-):  # fmt: skip
+    window_length: Any, periodic: bool = True, beta: float = 12.0, *, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """A Bessel function of the height of half a circle, steeper the larger ``beta`` is (Kaiser, 1974).
     ``periodic`` leaves out the last element, which is the first of the next.
 

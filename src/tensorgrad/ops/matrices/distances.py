@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import numbers
+from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import _core, promote_types
+from tensorgrad.core import Tensor, _core, promote_types
 from tensorgrad.core.declare import case, composite, normal, primitive, registry
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.elementwise import arithmetic, choosing
@@ -206,7 +207,9 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
 
 
 # torch names the function `linalg.norm`, and another one `norm`; the registry has one op of a name.
-def _linalg_norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
+def _linalg_norm(
+    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Any = None, dtype: Any = None
+) -> Tensor:
     """The norm of a vector, of a matrix (two dimensions, and an ``ord``), or of all elements.
 
     >>> tg.linalg.norm(tg.tensor([[3.0, 4.0]]))

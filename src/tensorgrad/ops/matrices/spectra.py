@@ -371,7 +371,7 @@ def _range_of(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
     return Q
 
 
-def svd_lowrank(A, q=6, niter=2, M=None):
+def svd_lowrank(A: Any, q: Any = 6, niter: Any = 2, M: Any = None) -> tuple[Tensor, Tensor, Tensor]:
     """The ``q`` largest singular values and vectors of ``A`` (less ``M``), found at random: U, S and V.
 
     >>> tg.svd_lowrank(tg.ones(8, 7), q=2)[1].shape
@@ -389,7 +389,7 @@ def svd_lowrank(A, q=6, niter=2, M=None):
     return (V, S, U) if turned else (U, S, V)
 
 
-def pca_lowrank(A, q=None, center=True, niter=2):
+def pca_lowrank(A: Any, q: Any = None, center: bool = True, niter: Any = 2) -> tuple[Tensor, Tensor, Tensor]:
     """The ``q`` first principal components of the rows of ``A``, found at random: U, S and V.
 
     >>> tg.pca_lowrank(tg.ones(8, 7), q=2)[2].shape

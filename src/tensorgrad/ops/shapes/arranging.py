@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, int32, int64
@@ -308,7 +310,9 @@ def _triangle(indices_of, row: int, col: int, offset: int, dtype) -> Tensor:
     return indices if dtype is None else indices.to(dtype)
 
 
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype=None, device=None, layout=None) -> Tensor:
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None
+) -> Tensor:
     """The rows and columns of the lower triangle of a matrix of that size, as two rows of int64.
 
     >>> tg.tril_indices(2, 2)
@@ -318,7 +322,9 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype=None, device=None
     return _triangle(np.tril_indices, row, col, offset, dtype)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype=None, device=None, layout=None) -> Tensor:
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None
+) -> Tensor:
     """The rows and columns of the upper triangle of a matrix of that size, as two rows of int64.
 
     >>> tg.triu_indices(2, 2)

@@ -192,7 +192,7 @@ def _check_patches(who: str, **settings):
             )
 
 
-def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1) -> Tensor:
+def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """All patches of images as columns: (batch, channels, height, width) to (batch, channels * patch,
     patches).
 
@@ -218,7 +218,9 @@ def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1) -> Tenso
     return _im2col(input, kernel, dilation, padding, stride)
 
 
-def fold(input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=1) -> Tensor:
+def fold(
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
     """Columns of patches added up to images: (batch, channels * patch, patches) to (batch, channels,
     *output_size).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -331,7 +332,7 @@ def sum_to_size(self, *size):
 _core._add_method("sum_to_size", sum_to_size)
 
 
-def broadcast_shapes(*shapes) -> Size:
+def broadcast_shapes(*shapes: Any) -> Size:
     """The shape that these shapes broadcast to; an int stands for a shape of one size.
 
     Raises RuntimeError when they don't.

@@ -5,10 +5,11 @@ copies; what a write to a view does to its base.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import _core, enable_grad
+from tensorgrad.core import Tensor, _core, enable_grad
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.core.declare import view as declare_view
 from tensorgrad.ops.shapes.shaping import (
@@ -151,6 +152,7 @@ def _in_place(name: str, op):
         return _core._become(self, view)
 
     change.__name__ = change.__qualname__ = name
+    change.__wrapped__ = op.definition  # for its signature
     change.__doc__ = f"``{op.__name__}``, in place: the tensor itself takes the new shape, and is returned."
     _core._add_method(name, change)
 
@@ -159,7 +161,7 @@ for _op in (t, transpose, swapaxes, swapdims, squeeze, unsqueeze, as_strided):
     _in_place(_op.__name__ + "_", _op)
 
 
-def resize_(self, *sizes, size=None, memory_format=None):
+def resize_(self: Any, *sizes: Any, size: Any = None, memory_format: Any = None) -> Tensor:
     """Another shape, in place, with as many of the elements as fit; what is added is not set.
 
     >>> tg.arange(4).resize_(2)
@@ -168,12 +170,14 @@ def resize_(self, *sizes, size=None, memory_format=None):
     return _core._resize(self, sizes_of(sizes if size is None else (size,)))
 
 
-def resize_as_(self, the_template, memory_format=None):
+def resize_as_(self: Any, the_template: Any, memory_format: Any = None) -> Tensor:
     """``resize_`` to the shape of another tensor."""
     return _core._resize(self, tuple(the_template.shape))
 
 
-def set_(self, source=None, storage_offset=0, size=None, stride=None):
+def set_(
+    self: Any, source: Any = None, storage_offset: Any = 0, size: Any = None, stride: Any = None
+) -> Tensor:
     """Makes the tensor show the memory of ``source``, a tensor of its dtype; without one it becomes empty.
 
     With a ``size``, that of it which begins ``storage_offset`` elements after the first of ``source``.
@@ -213,6 +217,7 @@ def copying(op, example: str, shape: str, method: bool = False):
 
     name = op.__name__ + "_copy"
     copy.__name__ = copy.__qualname__ = name
+    copy.__wrapped__ = op.definition  # for its signature
     copy.__doc__ = f"""``{op.__name__}`` with memory of its own instead of a view.
 
     >>> tg.{name}(tg.ones(2, 3){example}).shape
