@@ -99,6 +99,12 @@ def _drawn(shape: tuple, fill: Any, dtype: Any, out: Any, requires_grad: builtin
     return _finish(made, out, requires_grad)
 
 
+def _continuous(name: str, dtype: Any) -> None:
+    """The refusal of draws that check their dtype: PyTorch raises it plainly, not as a loop that is missing."""
+    if not dtype.is_floating_point:
+        raise RuntimeError(f"{name} wants a tensor of a float dtype, got {dtype.name}")
+
+
 def _float(name: str, dtype: Any, out: Any = None):
     wanted = _default(dtype if dtype is not None or out is None else out.dtype)
     if not wanted.is_floating_point:
@@ -484,7 +490,7 @@ def exponential_(self, lambd=1.0, *, generator=None):
     """
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
-    _float("exponential_", self.dtype)
+    _continuous("exponential_", self.dtype)
     return _filled_in_place(self, lambda a: _stream(generator).fill_exponential(a, lambd))
 
 
@@ -507,7 +513,7 @@ def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
     """
     if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
-    _float("cauchy_", self.dtype)
+    _continuous("cauchy_", self.dtype)
     return _filled_in_place(self, lambda a: _stream(generator).fill_cauchy(a, median, sigma))
 
 
@@ -532,7 +538,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     want_tensors("multinomial", input=input)
     if input.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
-    _float("multinomial", input.dtype)
+    _continuous("multinomial", input.dtype)
     if input.dtype is bfloat16:
         raise NotImplementedError("multinomial: not implemented for bfloat16; convert with .float() first")
     if out is not None and (not isinstance(out, Tensor) or out.dtype is not int64):
