@@ -100,7 +100,7 @@ def _drawn(shape: tuple, fill: Any, dtype: Any, out: Any, requires_grad: builtin
 
 
 def _continuous(name: str, dtype: Any) -> None:
-    """The refusal of draws that check their dtype: PyTorch raises it plainly, not as a loop that is missing."""
+    """Refuses other dtypes plainly, as the draws do that check it in PyTorch; no loop is missing there."""
     if not dtype.is_floating_point:
         raise RuntimeError(f"{name} wants a tensor of a float dtype, got {dtype.name}")
 
