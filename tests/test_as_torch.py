@@ -83,6 +83,12 @@ CALLS = {
     "again": "assert tg.as_torch() is torch",
     "names": "import torch.optim.sgd, torch.amp.grad_scaler, torch.distributions.kl, torch.serialization; "
     "import torch.cuda.amp.grad_scaler; assert torch.optim.sgd.SGD is tg.optim.SGD",
+    "old tops": "import torch.utils.model_zoo as model_zoo; from torch.utils.dlpack import from_dlpack; "
+    "from torch.distributions.utils import broadcast_all; from torch.storage import UntypedStorage; "
+    "from torch.autograd import profiler; from torch.nn.parallel.distributed import DistributedDataParallel; "
+    "from torch.nn.modules.transformer import _get_clones; from torch.types import Device, Number, _size; "
+    "import torch._dynamo; torch._dynamo.config.suppress_errors = True; torch._dynamo.reset(); "
+    "assert torch.hub.load_state_dict_from_url is model_zoo.load_url and profiler is torch.profiler",
     "memory": "assert torch.cuda.OutOfMemoryError is torch.OutOfMemoryError; "
     "assert issubclass(torch.OutOfMemoryError, RuntimeError)",
     "spec": "import importlib.util; assert importlib.util.find_spec('torch'); "

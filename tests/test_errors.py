@@ -337,3 +337,13 @@ def test_a_kernel_for_the_way_back_that_nothing_would_run_is_refused():
     with pytest.raises(ValueError, match="nothing would run its kernel tanh_backward"):
         binary(vjp=dict(input=lambda g: g, other=lambda g: g), at=(), name="_tanh")(first)
     assert "_tanh" not in registry
+
+
+@pytest.mark.parametrize("dtype", [tg.int64, tg.bool], ids=str)
+@pytest.mark.parametrize("draw", ["multinomial", "exponential_", "cauchy_"])
+def test_draws_that_check_their_dtype_refuse_it_plainly(draw, dtype):
+    """A NotImplementedError would say that only a loop is missing."""
+    weights = tg.ones(3, dtype=dtype)
+    with pytest.raises(RuntimeError, match="wants a tensor of a float dtype") as caught:
+        weights.multinomial(1) if draw == "multinomial" else getattr(weights, draw)()
+    assert caught.type is RuntimeError and tg.equal(weights, tg.ones(3, dtype=dtype))

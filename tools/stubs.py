@@ -30,7 +30,7 @@ PACKAGE = "tensorgrad"
 FUNCTIONS = ("tensorgrad.linalg", "tensorgrad.nn.functional", "tensorgrad.special")
 LAYERS = ("tensorgrad.nn", "tensorgrad.nn.modules")
 # The modules from which the package takes names, and its names for dtypes that Python's types have too.
-HOMES = ["core", *(f"core.{m}" for m in "device interop legacy limits printing settings threads".split())]
+HOMES = ["core", *(f"core.{m}" for m in "device interop legacy limits printing settings storages threads".split())]
 ALIASES = ("bool", "double", "float", "half", "int", "long", "short")
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = "# Written by tools/stubs.py from the declarations; edit those, not this file.\n"

@@ -33,6 +33,7 @@ from tensorgrad.core.limits import finfo, iinfo
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.core.printing import get_printoptions, set_printoptions
 from tensorgrad.core.settings import *  # noqa: F403 - the names are in its __all__
+from tensorgrad.core.storages import TypedStorage, UntypedStorage
 from tensorgrad.core.threads import get_num_threads, set_num_threads
 from tensorgrad.version import __version__
 
@@ -59,11 +60,13 @@ _LAZY = {
         name: f"tensorgrad.{name}"
         for name in (
             "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "data", "datasets",
-            "distributed", "distributions", "doctor", "func", "io", "jit", "linalg", "multiprocessing", "nn",
-            "optim", "plain", "porting", "profiler", "random", "serialization",
-            "special", "testing", "utils",
+            "distributed", "distributions", "doctor", "func", "futures", "hub", "io", "jit", "linalg",
+            "multiprocessing", "nn",
+            "optim", "overrides", "plain", "porting", "profiler", "random", "serialization",
+            "special", "testing", "types", "utils",
         )  # fmt: skip
     },
+    "_dynamo": "tensorgrad.compiler",
     "save": "tensorgrad.io:save",
     "load": "tensorgrad.io:load",
     "GradScaler": "tensorgrad.amp:GradScaler",

@@ -18,6 +18,8 @@ from tensorgrad import distributed as distributed
 from tensorgrad import distributions as distributions
 from tensorgrad import doctor as doctor
 from tensorgrad import func as func
+from tensorgrad import futures as futures
+from tensorgrad import hub as hub
 from tensorgrad import io as io
 from tensorgrad import jit as jit
 from tensorgrad import linalg as linalg
@@ -25,6 +27,7 @@ from tensorgrad import multiprocessing as multiprocessing
 from tensorgrad import nn as nn
 from tensorgrad import ops as ops
 from tensorgrad import optim as optim
+from tensorgrad import overrides as overrides
 from tensorgrad import plain as plain
 from tensorgrad import porting as porting
 from tensorgrad import profiler as profiler
@@ -32,6 +35,7 @@ from tensorgrad import random as random
 from tensorgrad import serialization as serialization
 from tensorgrad import special as special
 from tensorgrad import testing as testing
+from tensorgrad import types as types
 from tensorgrad import utils as utils
 from tensorgrad import version as version
 from tensorgrad.amp import (
@@ -127,10 +131,15 @@ from tensorgrad.core.settings import (
     is_autocast_enabled as is_autocast_enabled,
     is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled,
     set_default_device as set_default_device,
+    set_deterministic as set_deterministic,
     set_float32_matmul_precision as set_float32_matmul_precision,
     set_flush_denormal as set_flush_denormal,
     set_num_interop_threads as set_num_interop_threads,
     use_deterministic_algorithms as use_deterministic_algorithms,
+)
+from tensorgrad.core.storages import (
+    TypedStorage as TypedStorage,
+    UntypedStorage as UntypedStorage,
 )
 from tensorgrad.core.threads import (
     get_num_threads as get_num_threads,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["current_accelerator", "device_count", "is_available"]
+__all__ = [
+    "current_accelerator", "current_device_index", "current_stream", "device_count", "device_index",
+    "is_available", "set_device_index", "set_stream", "synchronize",
+]  # fmt: skip
 
 
 def is_available() -> bool:
@@ -24,3 +27,37 @@ def device_count() -> int:
 def current_accelerator(check_available: bool = False) -> Any:
     """None."""
     return None
+
+
+def _refuses(name: str) -> Any:
+    def refuse(*args: Any, **settings: Any) -> Any:
+        raise RuntimeError(f"accelerator.{name}: there is none, tensorgrad computes on the CPU only")
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__doc__ = "Raises RuntimeError: there is none."
+    return refuse
+
+
+current_device_index, set_device_index = map(_refuses, ("current_device_index", "set_device_index"))
+current_stream, set_stream, synchronize = map(_refuses, ("current_stream", "set_stream", "synchronize"))
+
+
+class device_index:
+    """In a `with` block, the accelerator of that number; None for no change.
+
+    Errors: `RuntimeError` on entering with a number, for there is none.
+
+    >>> with tg.accelerator.device_index(None):
+    ...     tg.accelerator.device_count()
+    0
+    """
+
+    def __init__(self, device: int | None) -> None:
+        self.idx = device
+
+    def __enter__(self) -> None:
+        if self.idx is not None:
+            set_device_index(self.idx)
+
+    def __exit__(self, *error: Any) -> None:
+        pass

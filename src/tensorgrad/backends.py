@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Iterator
+
 __all__ = ["cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"]
 
 
@@ -32,6 +36,45 @@ class _Library:
         return f"<tensorgrad.backends.{self._name}, which is not there>"
 
 
-cudnn = _Library("cudnn", enabled=False, deterministic=False, benchmark=False, allow_tf32=False)
-cuda = _Library("cuda", matmul=_Library("cuda.matmul", allow_tf32=False))
+class _CuDNN(_Library):
+    @contextlib.contextmanager
+    def flags(self, **switches: object) -> Iterator[None]:
+        """Other switches for a `with` block.
+
+        >>> with tg.backends.cudnn.flags(enabled=True):
+        ...     tg.backends.cudnn.enabled
+        True
+        """
+        before = dict(self.__dict__)
+        self.__dict__.update(switches)
+        try:
+            yield
+        finally:
+            self.__dict__ = before
+
+
+class _CUDA(_Library):
+    """Its ways to compute attention, which are chosen among for a device that is not there."""
+
+    def __init__(self, name: str, **switches: object) -> None:
+        super().__init__(name, **switches)
+        for way in ("flash", "mem_efficient", "math", "cudnn"):
+            setattr(self, f"enable_{way}_sdp", functools.partial(self._enable, way))
+            setattr(self, f"{way}_sdp_enabled", functools.partial(self._enabled, way))
+        self._ways = dict.fromkeys(("flash", "mem_efficient", "math", "cudnn"), True)
+
+    def _enable(self, way: str, enabled: bool) -> None:
+        self._ways[way] = enabled
+
+    def _enabled(self, way: str) -> bool:
+        return self._ways[way]
+
+    @contextlib.contextmanager
+    def sdp_kernel(self, **ways: bool) -> Iterator[None]:
+        """A `with` block, in which attention is computed as it is anyway."""
+        yield
+
+
+cudnn = _CuDNN("cudnn", enabled=False, deterministic=False, benchmark=False, allow_tf32=False)
+cuda = _CUDA("cuda", matmul=_Library("cuda.matmul", allow_tf32=False))
 mps, mkl, mkldnn, openmp = (_Library(name) for name in ("mps", "mkl", "mkldnn", "openmp"))

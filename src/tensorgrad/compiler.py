@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 __all__ = [
     "allow_in_graph", "compile", "cudagraph_mark_step_begin", "disable", "is_compiling",
     "is_dynamo_compiling", "reset",
 ]  # fmt: skip
+
+
+config = SimpleNamespace(suppress_errors=False, verbose=False, cache_size_limit=8)  # of torch._dynamo
 
 
 def compile(model: Callable | None = None, **settings: Any) -> Any:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 __all__ = [
-    "get_rank", "get_world_size", "init_process_group", "is_available", "is_gloo_available", "is_initialized",
-    "is_mpi_available", "is_nccl_available", "is_torchelastic_launched",
+    "ReduceOp", "all_gather", "all_reduce", "barrier", "broadcast", "destroy_process_group", "gather",
+    "get_backend", "get_rank", "get_world_size", "group", "init_process_group", "is_available",
+    "is_gloo_available", "is_initialized",
+    "is_mpi_available", "is_nccl_available", "is_torchelastic_launched", "new_group", "recv", "reduce",
+    "reduce_scatter", "scatter", "send",
 ]  # fmt: skip
 
 
@@ -57,11 +61,39 @@ def init_process_group(*args: Any, **settings: Any) -> None:
     )
 
 
-def get_rank(group: Any = None) -> int:
-    """Raises ValueError, as PyTorch does where no group was made."""
-    raise ValueError("Default process group has not been initialized: there is only this process")
+class ReduceOp(enum.Enum):
+    """The ways to join what processes have, by name.
+
+    >>> tg.distributed.ReduceOp.SUM.name
+    'SUM'
+    """
+
+    SUM, AVG, PRODUCT, MIN, MAX, BAND, BOR, BXOR = range(8)
 
 
-def get_world_size(group: Any = None) -> int:
-    """Raises ValueError, as PyTorch does where no group was made."""
-    raise ValueError("Default process group has not been initialized: there is only this process")
+class group:
+    """The group of all processes, which was not made."""
+
+    WORLD = None
+
+
+def _without_group(name: str) -> Any:
+    def refuse(*args: Any, **settings: Any) -> Any:
+        raise ValueError(
+            f"{name}: Default process group has not been initialized: there is only this process"
+        )
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__doc__ = "Raises ValueError, as PyTorch does where no group was made."
+    return refuse
+
+
+get_rank, get_world_size, get_backend = map(_without_group, ("get_rank", "get_world_size", "get_backend"))
+new_group, destroy_process_group = map(_without_group, ("new_group", "destroy_process_group"))
+all_gather, all_reduce, barrier, broadcast, gather, recv, reduce, reduce_scatter, scatter, send = map(
+    _without_group,
+    (
+        "all_gather", "all_reduce", "barrier", "broadcast", "gather", "recv", "reduce", "reduce_scatter",
+        "scatter", "send",
+    ),
+)  # fmt: skip

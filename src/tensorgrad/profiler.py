@@ -24,13 +24,14 @@ __all__ = [
 
 
 class ProfilerActivity(enum.Enum):
-    """What is watched: the CPU, which is all there is.
+    """What is watched: the CPU, which is all there is. CUDA may be asked for too, and has no events.
 
     >>> tg.profiler.ProfilerActivity.CPU.name
     'CPU'
     """
 
     CPU = 0
+    CUDA = 1
 
 
 class ProfilerAction(enum.Enum):

@@ -12,6 +12,7 @@ from tensorgrad.autograd.function import Function, FunctionCtx, once_differentia
 from tensorgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from tensorgrad.core import Tensor, _core, enable_grad, inference_mode, no_grad, set_grad_enabled
 from tensorgrad.core.modes import _Anomaly, trap_nan
+from tensorgrad.core.names import missing as _missing
 from tensorgrad.core.trap import NonFiniteError
 
 __all__ = [
@@ -19,6 +20,14 @@ __all__ = [
     "enable_grad", "function", "functional", "grad", "gradcheck", "gradgradcheck", "graph", "inference_mode",
     "no_grad", "once_differentiable", "set_detect_anomaly", "set_grad_enabled", "trap_nan",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "profiler":  # which is built on all of this
+        from tensorgrad import profiler
+
+        return profiler
+    raise _missing("module 'tensorgrad.autograd'", name, globals())
 
 
 class _OfTensors(type):

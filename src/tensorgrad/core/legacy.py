@@ -47,6 +47,28 @@ def _named(name: str, dtype: _core.dtype) -> TensorType:
 ) = (_named(f"{dtype.title}Tensor", dtype) for dtype in all_dtypes)  # fmt: skip
 
 
+class ElsewhereType(TensorType):
+    """The type of such names of another device: they can be named and asked, not called."""
+
+    def __call__(cls, *args: Any, **settings: Any) -> Tensor:
+        raise TypeError(f"type {cls!r} not available: tensorgrad computes on the CPU only")
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return False
+
+    def __repr__(cls) -> str:
+        return f"<class '{cls.__module__}.{cls.__name__}'>"
+
+
+def types_on(module: str) -> dict[str, TensorType]:
+    """The names of all dtypes' tensors, for a device that is not here."""
+    about = "A tensor on a device that is not here: raises TypeError when called, and no tensor is one."
+    return {
+        name: ElsewhereType(name, (), {"dtype": dtype, "__doc__": about, "__module__": module})
+        for name, dtype in _OF_NAME.items()
+    }
+
+
 PYTHON_TYPES = {bool: bool_, int: int64, float: float64}
 _OF_NAME = {f"{d.title}Tensor": d for d in all_dtypes}
 
@@ -59,6 +81,8 @@ def as_dtype(wanted: Any) -> _core.dtype:
         return _OF_NAME[wanted.rsplit(".", 1)[-1]]
     if isinstance(wanted, type) and wanted in PYTHON_TYPES:
         return PYTHON_TYPES[wanted]
+    if isinstance(wanted, ElsewhereType):
+        wanted()
     if isinstance(wanted, TensorType):
         return wanted.dtype
     hint = ""

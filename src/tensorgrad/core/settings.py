@@ -14,10 +14,21 @@ __all__ = [
     "are_deterministic_algorithms_enabled", "get_default_device", "get_float32_matmul_precision",
     "get_num_interop_threads", "is_autocast_cpu_enabled", "is_autocast_enabled",
     "is_deterministic_algorithms_warn_only_enabled", "set_default_device", "set_float32_matmul_precision",
-    "set_flush_denormal", "set_num_interop_threads", "use_deterministic_algorithms",
+    "set_deterministic", "set_flush_denormal", "set_num_interop_threads", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 _chosen: dict[str, Any] = {"deterministic": False, "warn_only": False, "precision": "highest"}
+
+
+def set_deterministic(d: bool) -> None:
+    """`use_deterministic_algorithms` by the name that it had in PyTorch 1.7.
+
+    >>> tg.set_deterministic(True)
+    >>> tg.are_deterministic_algorithms_enabled()
+    True
+    >>> tg.set_deterministic(False)
+    """
+    use_deterministic_algorithms(d)
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

@@ -18,16 +18,21 @@ PYTORCH = "2.13.0"  # the release whose names and behaviour these are
 # PyTorch's addresses that are no modules here, as patterns, and where their names live.
 ELSEWHERE = [
     (r"_tensor|functional", "tensorgrad"),
+    (r"_dynamo", "tensorgrad.compiler"),
     (r"amp\.(autocast_mode|grad_scaler)", "tensorgrad.amp"),
     (r"autograd\.(anomaly_mode|grad_mode|variable)", "tensorgrad.autograd"),
     (r"autograd\.profiler", "tensorgrad.profiler"),
     (r"cuda\.amp\.(autocast_mode|common|grad_scaler)", "tensorgrad.cuda.amp"),
     (r"cuda\.(memory|random)", "tensorgrad.cuda"),
+    (r"distributions\.utils", "tensorgrad.distributions.distribution"),
     (r"distributions\.(\w+)", "tensorgrad.distributions"),
     (
         r"optim\.(adadelta|adafactor|adagrad|adam|adamax|adamw|asgd|lbfgs|nadam|radam|rmsprop|rprop|sgd)",
         "tensorgrad.optim",
     ),
+    (r"nn\.parallel\.distributed", "tensorgrad.nn.parallel.data_parallel"),
+    (r"storage", "tensorgrad.core.storages"),
+    (r"utils\.dlpack", "tensorgrad"),
     (r"utils\.data\._utils\.collate", "tensorgrad.data.collating"),
     (r"utils\.data\._utils", "tensorgrad.data"),
 ]

@@ -10,7 +10,7 @@ import numpy as np
 import tensorgrad as tg
 from tensorgrad.core import Tensor, _core
 
-__all__ = ["assert_close", "make_tensor"]
+__all__ = ["assert_allclose", "assert_close", "make_tensor"]
 
 _TOLERANCE = {
     "bfloat16": (1.6e-2, 1e-5), "float16": (1e-3, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7),
@@ -137,3 +137,26 @@ def make_tensor(
     if noncontiguous and made.numel() > 1:
         made = tg.stack([made, made], -1)[..., 0]
     return made.requires_grad_(requires_grad)
+
+
+# Of the older function, which is more forgiving.
+_OLD_TOLERANCE = {"float16": (1e-3, 1e-3), "float32": (1e-4, 1e-5), "float64": (1e-5, 1e-8)}
+
+
+def assert_allclose(
+    actual: Any,
+    expected: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = True,
+    msg: str | Callable[[str], str] | None = None,
+) -> None:
+    """`assert_close` by an older name: NaN equals NaN, dtypes may differ, and tolerances are larger.
+
+    >>> tg.testing.assert_allclose(tg.tensor([1.0]), [1.00005])
+    """
+    actual, expected = (x if isinstance(x, Tensor) else tg.tensor(x) for x in (actual, expected))
+    if rtol is None and atol is None:
+        allowed = [_OLD_TOLERANCE.get(x.dtype.name, (0.0, 0.0)) for x in (actual, expected)]
+        rtol, atol = (max(each) for each in zip(*allowed, strict=True))
+    assert_close(actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False, msg=msg)

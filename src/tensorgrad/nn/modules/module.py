@@ -327,6 +327,9 @@ class Module(Converted, Hooked):
         fn(self)
         return self
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Changes nothing: a program is not compiled."""
+
     def train(self: T, mode: bool = True) -> T:
         """Sets every module of the tree to training (or, with False, evaluation) mode."""
         if not isinstance(mode, bool):

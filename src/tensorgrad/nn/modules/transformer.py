@@ -30,6 +30,11 @@ __all__ = [
 Activation = str | Callable[[tg.Tensor], tg.Tensor]
 
 
+def _get_clones(module: Module, N: int) -> ModuleList:
+    """As many copies of a module, by the name that PyTorch programs import it."""
+    return ModuleList([copy.deepcopy(module) for _ in range(N)])
+
+
 def _causal_mask(size: int, device=None, dtype=None):
     """0 up to a query's own place, -inf after it."""
     return tg.full((size, size), -math.inf, device=device, dtype=dtype).triu(1)
@@ -173,7 +178,7 @@ class _Stack(Module):
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
-        self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
+        self.layers = _get_clones(layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tensorgrad.nn.modules.module import Module
 
-__all__ = ["DataParallel", "data_parallel"]
+__all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]
 
 
 class DataParallel(Module):
@@ -46,3 +46,14 @@ def data_parallel(
     """
     inputs = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
     return module(*inputs, **(module_kwargs or {}))
+
+
+class DistributedDataParallel(Module):
+    """Raises ValueError when made, as PyTorch's does where there is no group of processes; no module is one.
+
+    >>> isinstance(nn.Linear(1, 1), nn.parallel.DistributedDataParallel)
+    False
+    """
+
+    def __init__(self, module: Module, *args: Any, **settings: Any) -> None:
+        raise ValueError("Default process group has not been initialized: there is only this process")

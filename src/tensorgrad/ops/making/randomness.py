@@ -99,6 +99,12 @@ def _drawn(shape: tuple, fill: Any, dtype: Any, out: Any, requires_grad: builtin
     return _finish(made, out, requires_grad)
 
 
+def _continuous(name: str, dtype: Any) -> None:
+    """Refuses other dtypes plainly, as the draws do that check it in PyTorch; no loop is missing there."""
+    if not dtype.is_floating_point:
+        raise RuntimeError(f"{name} wants a tensor of a float dtype, got {dtype.name}")
+
+
 def _float(name: str, dtype: Any, out: Any = None):
     wanted = _default(dtype if dtype is not None or out is None else out.dtype)
     if not wanted.is_floating_point:
@@ -445,7 +451,7 @@ def exponential_(self: Any, lambd: float = 1.0, *, generator: Any = None) -> Ten
     """
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
-    _float("exponential_", self.dtype)
+    _continuous("exponential_", self.dtype)
     return _filled_in_place(self, lambda a: _stream(generator).fill_exponential(a, lambd))
 
 
@@ -468,7 +474,7 @@ def cauchy_(self: Any, median: float = 0.0, sigma: float = 1.0, *, generator: An
     """
     if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
-    _float("cauchy_", self.dtype)
+    _continuous("cauchy_", self.dtype)
     return _filled_in_place(self, lambda a: _stream(generator).fill_cauchy(a, median, sigma))
 
 
@@ -496,7 +502,7 @@ def multinomial(
     want_tensors("multinomial", input=input)
     if input.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
-    _float("multinomial", input.dtype)
+    _continuous("multinomial", input.dtype)
     if input.dtype is bfloat16:
         raise NotImplementedError("multinomial: not implemented for bfloat16; convert with .float() first")
     if out is not None and (not isinstance(out, Tensor) or out.dtype is not int64):

@@ -129,13 +129,13 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
     method=True,
     samples=lambda: [case(normal(2, 3, 4), 3, 1, name="sizes"), case(normal(2, 3), (2, 3), name="same")],
 )
-def sum_to_size(input, *size):
+def sum_to_size(input, *sizes, size=None):
     """The sum over the dimensions that broadcasting from ``size`` to the input's shape would make.
 
     >>> tg.ones(2, 3).sum_to_size(1, 3)
     tensor([[2., 2., 2.]])
     """
-    size = shaping.sizes_of(size)
+    size = shaping.sizes_of(sizes if size is None else (*sizes, size))
     new = input.ndim - len(size)
     if new < 0 or builtins.any(wanted not in (1, n) for wanted, n in zip(size, input.shape[new:])):
         raise RuntimeError(f"size {list(size)} is not expandable to size {list(input.shape)}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -311,25 +310,6 @@ def broadcast_tensors(*tensors):
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(each).__name__}")
     shape = broadcast_shapes(*[each.shape for each in tensors])
     return tuple([expand(each, shape) for each in tensors])
-
-
-def sum_to_size(self, *size):
-    """Summed over what a broadcast from ``size`` would repeat; a view where there is nothing to add.
-
-    Raises RuntimeError for a size that does not broadcast to the tensor's.
-
-    >>> tg.tensor([[1.0, 2.0], [3.0, 4.0]]).sum_to_size(1, 2)
-    tensor([[4., 6.]])
-    """
-    shape = tuple(self.shape)
-    wanted = tuple(map(operator.index, sizes_of(size)))
-    tail = shape[len(shape) - len(wanted) :]
-    if len(wanted) > len(shape) or any(n not in (1, own) for n, own in zip(wanted, tail, strict=True)):
-        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
-    return _core._sum_to(self, wanted)
-
-
-_core._add_method("sum_to_size", sum_to_size)
 
 
 def broadcast_shapes(*shapes: Any) -> Size:

@@ -12,6 +12,7 @@ import numpy as np
 from tensorgrad.core import Tensor, _core, enable_grad
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.core.declare import view as declare_view
+from tensorgrad.core.storages import TypedStorage, UntypedStorage
 from tensorgrad.ops.shapes.shaping import (
     expand,
     permute,
@@ -178,10 +179,15 @@ def resize_as_(self: Any, the_template: Any, memory_format: Any = None) -> Tenso
 def set_(
     self: Any, source: Any = None, storage_offset: Any = 0, size: Any = None, stride: Any = None
 ) -> Tensor:
-    """Makes the tensor show the memory of ``source``, a tensor of its dtype; without one it becomes empty.
+    """Makes the tensor show the memory of ``source``, a tensor of its dtype or a storage; without one it
+    becomes empty.
 
     With a ``size``, that of it which begins ``storage_offset`` elements after the first of ``source``.
     """
+    if isinstance(source, UntypedStorage):
+        source = source._whole.view(self.dtype)
+    elif isinstance(source, TypedStorage):
+        source = source._whole
     if source is None:
         source = self.new_empty(0)
     elif size is None and storage_offset:
