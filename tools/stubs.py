@@ -172,7 +172,10 @@ def type_of(function: Any, p: inspect.Parameter, is_tensor: bool) -> str:
         if function.kind_name == "binary" and function.numbers in number_too:
             return "_Operand"
         return "Tensor | None" if p.default is None or p.name in function.optional else "Tensor"
-    return type(p.default).__name__ if isinstance(p.default, (bool, float, str)) else "Any"
+    kind = type(p.default)
+    given = [arguments[p.name] for arguments, _ in results_of(function) if p.name in arguments]
+    known = kind in (bool, float, str) and all(isinstance(value, (kind, int)) for value in given)
+    return kind.__name__ if known else "Any"
 
 
 def parameters(function: Any, first: str | None, chosen: dict[str, str], result: str) -> str:
