@@ -30,7 +30,10 @@ PACKAGE = "tensorgrad"
 FUNCTIONS = ("tensorgrad.linalg", "tensorgrad.nn.functional", "tensorgrad.special")
 LAYERS = ("tensorgrad.nn", "tensorgrad.nn.modules")
 # The modules from which the package takes names, and its names for dtypes that Python's types have too.
-HOMES = ["core", *(f"core.{m}" for m in "device interop legacy limits printing settings storages threads".split())]
+HOMES = [
+    "core",
+    *(f"core.{m}" for m in "device interop legacy limits printing settings storages threads".split()),
+]
 ALIASES = ("bool", "double", "float", "half", "int", "long", "short")
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = "# Written by tools/stubs.py from the declarations; edit those, not this file.\n"
@@ -172,7 +175,10 @@ def type_of(function: Any, p: inspect.Parameter, is_tensor: bool) -> str:
         if function.kind_name == "binary" and function.numbers in number_too:
             return "_Operand"
         return "Tensor | None" if p.default is None or p.name in function.optional else "Tensor"
-    return type(p.default).__name__ if isinstance(p.default, (bool, float, str)) else "Any"
+    kind = type(p.default)
+    given = [arguments[p.name] for arguments, _ in results_of(function) if p.name in arguments]
+    known = kind in (bool, float, str) and all(isinstance(value, (kind, int)) for value in given)
+    return kind.__name__ if known else "Any"
 
 
 def parameters(function: Any, first: str | None, chosen: dict[str, str], result: str) -> str:

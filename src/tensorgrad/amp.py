@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 __all__ = ["GradScaler", "autocast"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _wanted(what: str, device: str, enabled: bool) -> bool:
@@ -47,12 +49,12 @@ class autocast:
     def __exit__(self, *exc: Any) -> None:
         pass
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: F) -> F:
         @wraps(function)
         def same(*args: Any, **kwargs: Any) -> Any:
             return function(*args, **kwargs)
 
-        return same
+        return cast(F, same)
 
 
 class GradScaler:

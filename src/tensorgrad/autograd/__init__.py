@@ -97,7 +97,7 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Tensor, ...]:
     """The gradients of the sum of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
 
     Raises RuntimeError for an input that the outputs do not depend on, unless ``allow_unused`` (it gets None)
@@ -129,9 +129,9 @@ def grad(
         ]
         import tensorgrad
 
-        return tuple(
-            None if column[0] is None else tensorgrad.stack(column) for column in zip(*rows, strict=True)
-        )
+        columns: Any = zip(*rows, strict=True)
+        stacked: Any = [None if column[0] is None else tensorgrad.stack(column) for column in columns]
+        return tuple(stacked)
     found = _core._backward(outputs, weights, retain_graph, create_graph, inputs, True)
     if materialize_grads:
         return tuple(

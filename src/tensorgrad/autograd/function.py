@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tensorgrad.core import Tensor, _core, enable_grad, no_grad
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class FunctionCtx:
@@ -16,6 +18,11 @@ class FunctionCtx:
     _title: str                 # what errors call the function
     materialize_grads = True
     _running = None             # the node, while its backward runs
+
+    if TYPE_CHECKING:           # it holds whatever forward leaves on it
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keeps tensors for ``backward``, where they are ``ctx.saved_tensors``."""
@@ -27,7 +34,7 @@ class FunctionCtx:
         self._to_save = tensors
 
     @property
-    def saved_tensors(self) -> tuple[Tensor | None, ...]:
+    def saved_tensors(self) -> tuple[Tensor, ...]:
         """The tensors kept by ``save_for_backward``; raises RuntimeError when one was changed since."""
         if getattr(self, "_freed", False):
             raise RuntimeError(
@@ -107,7 +114,7 @@ class Function:
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+    def backward(ctx: Any, /, *grad_outputs: Any, **kwargs: Any) -> Any:
         """Computes one gradient for every argument of ``forward``, None where there is none."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom autograd.Function."
@@ -236,7 +243,7 @@ class _Context(FunctionCtx):
         return found
 
 
-def once_differentiable(fn: Callable) -> Callable:
+def once_differentiable(fn: F) -> F:
     """Marks a ``backward`` that can't be differentiated again: doing so raises RuntimeError.
 
     >>> tg.autograd.once_differentiable(lambda ctx, g: g).__name__
@@ -255,7 +262,7 @@ def once_differentiable(fn: Callable) -> Callable:
             marked = tuple(_Refuse.apply(grads[0], g) if isinstance(g, Tensor) else g for g in several)
         return marked if isinstance(found, tuple) else marked[0]
 
-    return wrapper
+    return cast(F, wrapper)
 
 
 class _Refuse(Function):

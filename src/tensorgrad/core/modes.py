@@ -6,9 +6,12 @@ import functools
 import inspect
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast, overload
 
 from tensorgrad.core import _core
+
+F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", bound="_Mode")
 
 
 class _Mode:
@@ -16,7 +19,7 @@ class _Mode:
 
     before: tuple               # the modes as they were, to be put back
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: F) -> F:
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
@@ -35,7 +38,7 @@ class _Mode:
                         inner.close()
                         raise
 
-            return generator
+            return cast(F, generator)
         if inspect.isclass(function):
             raise TypeError(f"{type(self).__name__} decorates functions, not classes; decorate the methods")
 
@@ -44,10 +47,13 @@ class _Mode:
             with self.clone():
                 return function(*args, **kwargs)
 
-        return call
+        return cast(F, call)
 
-    def clone(self):
+    def clone(self: M) -> M:
         return type(self)()
+
+    def __enter__(self) -> None:
+        raise NotImplementedError
 
     def __exit__(self, *exc: Any) -> None:
         grad, inference, *_ = self.before
@@ -57,7 +63,13 @@ class _Mode:
 class _BareMode(_Mode):
     """A mode that decorates without parentheses too."""
 
-    def __new__(cls, function: Callable | None = None):
+    @overload
+    def __new__(cls: type[M], function: None = None) -> M: ...
+
+    @overload
+    def __new__(cls, function: F) -> F: ...  # type: ignore[misc]
+
+    def __new__(cls, function: Any = None) -> Any:
         mode = super().__new__(cls)
         if function is None:
             return mode
@@ -100,7 +112,7 @@ class set_grad_enabled(_Mode):
         self.mode = bool(mode)
         self.before = _core._set_modes(grad=self.mode)
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: F) -> F:
         _core._set_modes(grad=self.before[0])
         return super().__call__(function)
 
@@ -119,7 +131,13 @@ class inference_mode(_Mode):
     True
     """
 
-    def __new__(cls, mode: Any = True):
+    @overload
+    def __new__(cls: type[M], mode: bool = True) -> M: ...
+
+    @overload
+    def __new__(cls, mode: F) -> F: ...  # type: ignore[misc]
+
+    def __new__(cls, mode: Any = True) -> Any:
         made = super().__new__(cls)
         if isinstance(mode, bool):
             return made

@@ -8,15 +8,15 @@ import os
 import queue
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import tensorgrad as tg
 
 from .collating import collator, default_collate
 from .samplers import BatchSampler, RandomSampler, SequentialSampler, random_seed
-from .sources import IterableDataset, _fetch, rows_of
+from .sources import Indexed, IterableDataset, _fetch, rows_of
 
 __all__ = ["DataLoader", "get_worker_info"]
 
@@ -62,7 +62,7 @@ class DataLoader(Generic[Sample]):
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Indexed[Sample],
         batch_size: int | None = 1,
         shuffle: bool | None = None,
         sampler: Any = None,
@@ -130,9 +130,8 @@ class DataLoader(Generic[Sample]):
             if iterable:
                 sampler = _Forever()
             else:
-                sampler = (
-                    RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-                )
+                sized = cast(Sized, dataset)
+                sampler = RandomSampler(sized, generator=generator) if shuffle else SequentialSampler(sized)
         if batch_size is not None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.dataset = dataset
@@ -175,7 +174,7 @@ class DataLoader(Generic[Sample]):
         """What is iterated for the numbers to fetch: lists of them, or single ones."""
         return self.sampler if self.batch_sampler is None else self.batch_sampler
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[Any]:
         if self.pin_memory:
             warnings.warn(
                 "'pin_memory' argument is set as true but no accelerator is found, then device pinned "

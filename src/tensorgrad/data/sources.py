@@ -6,8 +6,8 @@ import bisect
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
@@ -24,6 +24,12 @@ __all__ = [
 ]
 
 Sample = TypeVar("Sample", covariant=True)
+
+
+class Indexed(Protocol[Sample]):
+    """What a type checker takes for samples by number: a `Dataset`, a list, or anything else of the kind."""
+
+    def __getitem__(self, index: Any, /) -> Sample: ...
 
 
 class Dataset(Generic[Sample]):
@@ -170,7 +176,7 @@ class Subset(Dataset[Sample]):
     dataset: Any
     indices: Sequence[int]
 
-    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+    def __init__(self, dataset: Indexed[Sample], indices: Sequence[int]) -> None:
         self.dataset = dataset
         self.indices = indices
 
@@ -186,7 +192,9 @@ class Subset(Dataset[Sample]):
         return len(self.indices)
 
 
-def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = None) -> list[Subset[Sample]]:
+def random_split(
+    dataset: Indexed[Sample], lengths: Sequence[int | float], generator: Any = None
+) -> list[Subset[Sample]]:
     """Disjoint subsets of the given lengths, or of the given fractions of all samples, drawn at random.
 
     What rounding the fractions down leaves over goes to the first subsets, one each.
@@ -194,13 +202,14 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = 
     >>> [len(part) for part in tg.utils.data.random_split(range(10), [0.75, 0.25])]
     [8, 2]
     """
+    total = len(cast(Sized, dataset))
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
         counts: list[int] = []
         for i, fraction in enumerate(lengths):
             if not 0 <= fraction <= 1:
                 raise ValueError(f"Fraction at index {i} is not between 0 and 1")
-            counts.append(math.floor(len(dataset) * fraction))
-        for i in range(len(dataset) - sum(counts)):
+            counts.append(math.floor(total * fraction))
+        for i in range(total - sum(counts)):
             counts[i % len(counts)] += 1
         for i, count in enumerate(counts):
             if count == 0:
@@ -208,10 +217,10 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = 
                     f"Length of split at index {i} is 0. This might result in an empty dataset.", stacklevel=2
                 )
         lengths = counts
-    if sum(lengths) != len(dataset):
+    if sum(lengths) != total:
         raise ValueError(
             "Sum of input lengths does not equal the length of the input dataset! "
-            f"{list(lengths)} add up to {sum(lengths)}, and there are {len(dataset)} samples"
+            f"{list(lengths)} add up to {sum(lengths)}, and there are {total} samples"
         )
     order = tg.randperm(sum(lengths), generator=generator).tolist()
     ends: Any = itertools.accumulate(lengths)

@@ -51,7 +51,7 @@ class LBFGS(Optimizer):
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 
     @no_grad()
-    def step(self, closure: Callable) -> Any:
+    def step(self, closure: Callable) -> Any:  # type: ignore[override]
         """Up to `max_iter` steps; gives the loss that the closure computed first."""
         group = self.param_groups[0]
         params, lr = group["params"], number(group["lr"])

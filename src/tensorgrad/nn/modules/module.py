@@ -141,7 +141,7 @@ class Module(Converted, Hooked):
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         compiled.prepare(cls, Module)
 

@@ -153,7 +153,7 @@ def _in_place(name: str, op):
         return _core._become(self, view)
 
     change.__name__ = change.__qualname__ = name
-    change.__wrapped__ = op.definition  # for its signature
+    change.__wrapped__ = op.definition  # type: ignore[attr-defined]  # for its signature
     change.__doc__ = f"``{op.__name__}``, in place: the tensor itself takes the new shape, and is returned."
     _core._add_method(name, change)
 
@@ -223,7 +223,7 @@ def copying(op, example: str, shape: str, method: bool = False):
 
     name = op.__name__ + "_copy"
     copy.__name__ = copy.__qualname__ = name
-    copy.__wrapped__ = op.definition  # for its signature
+    copy.__wrapped__ = op.definition  # type: ignore[attr-defined]  # for its signature
     copy.__doc__ = f"""``{op.__name__}`` with memory of its own instead of a view.
 
     >>> tg.{name}(tg.ones(2, 3){example}).shape
