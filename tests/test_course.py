@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "examples" / "course").glob("*.py"))
 PAGES = ROOT / "docs" / "course"
+PLOTTED = [script for script in CHAPTERS if "pyplot()" in script.read_text(encoding="utf-8")]
 named = pytest.mark.parametrize("script", CHAPTERS, ids=[script.stem for script in CHAPTERS])
 
 
@@ -46,7 +47,7 @@ def shown(monkeypatch):
     return figures
 
 
-@pytest.mark.parametrize("script", [s for s in CHAPTERS if "pyplot()" in s.read_text(encoding="utf-8")], ids=lambda s: s.stem)
+@pytest.mark.parametrize("script", PLOTTED, ids=[script.stem for script in PLOTTED])
 def test_figures_of_the_chapter_can_be_read(script, capsys, shown):
     run(script, capsys)
     assert shown
