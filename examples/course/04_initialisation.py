@@ -35,9 +35,9 @@ n = 400
 x = tg.randn(2000, n)
 print("mean square after one layer of 400 inputs, weights of spread s:")
 for spread in 0.01, 1 / math.sqrt(n), 0.1:
-    y = x @ (tg.randn(n, n) * spread)
-    print(f"  s = {spread:.3f}   on paper n s^2 = {n * spread**2:6.3f}   measured {y.square().mean().item():6.3f}")
-    assert math.isclose(y.square().mean().item(), n * spread**2, rel_tol=0.03)
+    measured = (x @ (tg.randn(n, n) * spread)).square().mean().item()
+    print(f"  s = {spread:.3f}   on paper n s^2 = {n * spread**2:6.3f}   measured {measured:6.3f}")
+    assert math.isclose(measured, n * spread**2, rel_tol=0.03)
 
 half = tg.relu(x).square().mean().item()
 print(f"and what ReLU leaves of a mean square of 1: {half:.3f}")
@@ -87,13 +87,13 @@ for activation in tg.tanh, tg.relu:
         forward, back = found[activation.__name__, name] = spreads(activation, initialise)
         print(f"  {name:<30} {forward[1]:11.2g} {forward[20]:9.2g} {back[20]:20.2g} {back[1]:9.2g}")
 
-# %% alt="Activations and gradients by layer for tanh and ReLU and five ways to draw weights, on a logarithmic scale"
+# %% alt="Activations and gradients by layer, for tanh and ReLU and five kinds of first weights"
 if plt:
     figure, axes = plt.subplots(2, 2, figsize=(8, 6), sharex=True)
     for column, activation in zip(axes.T, ["tanh", "relu"]):
         for ax, part, title in zip(column, (0, 1), ("activations", "gradients")):
             for name in WAYS:
-                ax.semilogy(found[activation, name][part][1:], ".-", ms=4, lw=1.2, label=name)
+                ax.semilogy(range(1, DEPTH + 1), found[activation, name][part][1:], ".-", ms=4, label=name)
             ax.set(title=f"{activation}: {title}", ylabel="root mean square")
         column[1].set_xlabel("layer")
     axes[0, 0].legend(fontsize=7)
@@ -124,8 +124,9 @@ assert math.isclose(loss_per_layer, 1 / math.sqrt(2), rel_tol=0.05)
 # The spread alone does not show saturation. The histograms do: what comes out of layer 1, 10 and 20 of the
 # tanh network.
 
-# %% alt="Histograms of tanh activations: small weights end at 0, large ones at -1 and 1, Xavier stays spread out"
+# %% alt="Histograms: small weights end at 0, large ones at -1 and 1, Xavier's stay spread out"
 SHOWN = list(WAYS)[:3]
+BINS = [k / 30 for k in range(-30, 31)]
 
 
 def histogram(name, layers=(1, 10, 20)):
@@ -148,7 +149,7 @@ if plt:
     figure, axes = plt.subplots(1, 3, figsize=(8, 3), sharey=True)
     for ax, name in zip(axes, SHOWN):
         for layer, h in activations[name].items():
-            ax.hist(h.flatten().numpy(), 60, (-1, 1), density=True, histtype="step", label=f"layer {layer}")
+            ax.hist(h.flatten().numpy(), BINS, density=True, histtype="step", label=f"layer {layer}")
         ax.set(title=name, xlabel="activation", yscale="log", ylim=(1e-2, 50))
     axes[0].set_ylabel("density")
     axes[0].legend(fontsize=8)
@@ -174,7 +175,7 @@ def train(initialise, steps=150):
         initialise(layer.weight)
         nn.init.zeros_(layer.bias)
     net = nn.Sequential(*[part for layer in layers for part in (layer, nn.ReLU())][:-1])
-    optimizer = tg.optim.SGD(net.parameters(), lr=0.05)
+    optimizer = tg.optim.SGD(net.parameters(), lr=0.02)
     losses = []
     for _ in range(steps):
         rows = tg.randint(0, 1500, (64,))
@@ -190,7 +191,8 @@ def train(initialise, steps=150):
 runs = {name: train(WAYS[name]) for name in ("too small: spread 0.02", "Xavier", "Kaiming")}
 print(f"loss of a guess: ln 10 = {math.log(10):.2f}")
 for name, (losses, right) in runs.items():
-    print(f"{name:<24} first loss {losses[0]:5.2f}   last ten {sum(losses[-10:]) / 10:5.2f}   right {right:4.0%}")
+    last = sum(losses[-10:]) / 10
+    print(f"{name:<24} first loss {losses[0]:5.2f}   last ten {last:5.2f}   right {right:4.0%}")
 assert sum(runs["too small: spread 0.02"][0][-10:]) / 10 > 2.2
 assert runs["Kaiming"][1] > 0.75
 
