@@ -203,7 +203,8 @@ runs = {
 }
 for name, (losses, norms) in runs.items():
     end = f"{sum(losses[-20:]) / 20:.2f} in the end" if len(losses) == 300 else "over a million"
-    print(f"{name:<22} {len(losses):3} steps, loss {losses[0]:.2f} at first, {end}")
+    print(f"{name:<22} {len(losses):3} steps, loss {losses[0]:.2f} at first, {end},", end=" ")
+    print(f"gradient {min(norms):.1f} to {max(norms):.2g}")
 assert len(runs["not clipped"][0]) < 50
 assert all(sum(losses[-20:]) / 20 < 0.5 for name, (losses, _) in runs.items() if name != "not clipped")
 
