@@ -666,6 +666,10 @@ class InSingle:
 KINDS: Any
 MAX_PARTS: Any
 MISSING_ARGUMENT: Any
+class MappedFile:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def __getattr__(self, name: str) -> Any: ...
+
 NUMBERS: Any
 class Node:
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
