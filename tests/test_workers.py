@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_datasets import Count, Squares
+from worker_processes import gone
 
 import tensorgrad as tg
 from tensorgrad import nn
@@ -305,24 +305,6 @@ def pids_of(iterator):
     return [process.pid for process in iterator.crew.processes]
 
 
-def gone(pids, seconds=5.0):
-    """Whether none of the processes is there any more, or will be soon."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not any(map(alive, pids)):
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def test_workers_end_with_the_pass():
     batches = iter(forked(Squares(8), 2))
     pids = pids_of(batches)
@@ -446,10 +428,15 @@ def test_what_can_t_be_sent_is_an_error_of_its_batch():
         list(forked([leaf], None, collate_fn=lambda x: x * 2))
 
 
+def segfault():
+    faulthandler.disable()  # of the test runner's, which would tell of it at length
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
 DEATHS = {
     "exit": (lambda: os._exit(3), "exit code 3"),
     "killed": (lambda: os.kill(os.getpid(), signal.SIGKILL), "SIGKILL"),
-    "segfault": (lambda: faulthandler.disable() or os.kill(os.getpid(), signal.SIGSEGV), "SIGSEGV"),
+    "segfault": (segfault, "SIGSEGV"),
     "sys.exit": (lambda: sys.exit(4), "exit code 4"),
 }
 
@@ -528,75 +515,3 @@ def test_too_many_open_files_is_an_error():
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         for fd in held:
             os.close(fd)
-
-
-# ---------------------------------------------------------------------------- whole programs
-
-PROGRAM = """
-import os, sys, time
-from tensorgrad.utils.data import DataLoader, Dataset
-import tensorgrad as tg
-
-class Slow(Dataset):
-    def __len__(self):
-        return 1000
-
-    def __getitem__(self, index):
-        time.sleep(SLEEP)
-        return tg.ones(50_000)
-
-if __name__ == "__main__":
-    batches = iter(DataLoader(Slow(), 2, num_workers=2, multiprocessing_context="METHOD"))
-    print(*(process.pid for process in batches.crew.processes), flush=True)
-    next(batches)
-    END
-"""
-
-
-def program(tmp_path, end, sleep=0.01, method="fork", **kwargs):
-    path = tmp_path / "program.py"
-    text = PROGRAM.replace("END", end).replace("SLEEP", str(sleep)).replace("METHOD", method)
-    path.write_text(text)
-    started = subprocess.Popen(
-        [sys.executable, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs
-    )
-    return started, [int(pid) for pid in started.stdout.readline().split()]
-
-
-ENDS = {
-    "return": ("pass", 0),
-    "sys.exit": ("sys.exit(3)", 3),
-    "error": ("raise ZeroDivisionError", 1),
-    "os._exit": ("os._exit(4)", 4),
-    "kill": ("os.kill(os.getpid(), 9)", -9),
-    "terminate": ("os.kill(os.getpid(), 15)", -15),
-}
-
-
-@pytest.mark.parametrize("name", ENDS)
-def test_workers_end_with_the_program(name, tmp_path):
-    end, code = ENDS[name]
-    started, pids = program(tmp_path, end)
-    _, errors = started.communicate(timeout=LIMIT)
-    assert started.returncode == code and gone(pids)
-    assert errors.count("Traceback") == (name == "error")
-
-
-def test_workers_that_were_spawned_end_with_a_killed_program(tmp_path):
-    started, pids = program(tmp_path, "os.kill(os.getpid(), 9)", method="spawn")
-    started.communicate(timeout=LIMIT)
-    assert started.returncode == -9 and gone(pids)
-
-
-@pytest.mark.parametrize("where", ["waiting for a batch", "in the loop"])
-def test_an_interrupt_ends_the_program_and_its_workers_at_once(where, tmp_path):
-    then = {"waiting for a batch": "next(batches)", "in the loop": "time.sleep(100)"}[where]
-    end = f"print('ready', flush=True); {then}"
-    started, pids = program(tmp_path, end, sleep="0.01 if index < 2 else 100", start_new_session=True)
-    assert started.stdout.readline() == "ready\n"
-    time.sleep(0.2)
-    start = time.monotonic()
-    os.killpg(started.pid, signal.SIGINT)
-    _, errors = started.communicate(timeout=LIMIT)
-    assert time.monotonic() - start < 5 and gone(pids)
-    assert "KeyboardInterrupt" in errors and errors.count("Traceback") == 1
