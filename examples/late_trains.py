@@ -15,6 +15,7 @@ from pathlib import Path
 import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.nn import functional as F
+from tensorgrad.utils.data import DataLoader
 
 ROWS, HELD_OUT, EPOCHS, BATCH = 4000, 1000, 12, 64
 LINES = {f"S{n}": n in (3, 5, 8) for n in range(1, 11)}  # whether it runs underground
@@ -33,93 +34,74 @@ def trip(chance):
     return [line, weather, day, hour, kilometres, chance.randrange(3, 9), "yes" if late else "no"]
 
 
-def write_table(path, rows=ROWS, seed=0):
+def write_tables(folder, rows=ROWS, held_out=HELD_OUT, seed=0):
+    """A table to learn from, and one of other trips."""
     chance = random.Random(seed)
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["line", "weather", "day", "hour", "kilometres", "wagons", "late"])
-        writer.writerows(trip(chance) for _ in range(rows))
-
-
-def read_table(path, words, numbers, answer):
-    """The columns of words as lists, those of numbers as a matrix, and the answers as 0 and 1."""
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns = [[row[name] for row in rows] for name in words]
-    matrix = tg.tensor([[float(row[name]) for name in numbers] for row in rows])
-    return columns, matrix, tg.tensor([float(row[answer] == "yes") for row in rows])
-
-
-class Reader:
-    """What the training rows say of the columns: which words there are, and how numbers are spread."""
-
-    def __init__(self, columns, matrix):
-        self.places = [{word: n for n, word in enumerate(sorted(set(column)), 1)} for column in columns]
-        self.mean, self.deviation = matrix.mean(0), matrix.std(0)
-
-    def __call__(self, columns, matrix):
-        """Each word's place in its column, 0 for one that training did not have, and the numbers scaled."""
-        found = [[places.get(word, 0) for word in column] for places, column in zip(self.places, columns)]
-        return tg.tensor(found).t(), (matrix - self.mean) / self.deviation
+    for name, count in (("known.csv", rows - held_out), ("other.csv", held_out)):
+        with open(folder / name, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["line", "weather", "day", "hour", "kilometres", "wagons", "late"])
+            writer.writerows(trip(chance) for _ in range(count))
 
 
 class Guess(nn.Module):
-    def __init__(self, places, numbers, width=4):
+    """Whether a train is late, as a logit, of the numbers and words in rows of a table like the given one."""
+
+    def __init__(self, table, width=4):
         super().__init__()
-        self.points = nn.ModuleList(nn.Embedding(len(each) + 1, width) for each in places)
+        self.register_buffer("mean", table.numbers.mean(0))
+        self.register_buffer("deviation", table.numbers.std(0))
+        # Place 0 is for words that the table does not have.
+        self.points = nn.ModuleList(nn.Embedding(len(words) + 1, width) for words in table.words.values())
         for each in self.points:
             nn.init.normal_(each.weight, std=0.1)  # near to each other, until something tells them apart
         self.network = nn.Sequential(
-            nn.Linear(width * len(places) + numbers, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(),
+            nn.Linear(width * len(self.points) + len(self.mean), 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(),
             nn.Linear(32, 1),
         )  # fmt: skip
 
-    def forward(self, words, numbers):
+    def forward(self, numbers, words):
         points = [each(column) for each, column in zip(self.points, words.unbind(1))]
-        return self.network(tg.cat([*points, numbers], 1)).squeeze(1)
+        return self.network(tg.cat([*points, (numbers - self.mean) / self.deviation], 1)).squeeze(1)
 
 
 @tg.no_grad()
-def share_right(model, words, numbers, late):
-    """Of the trips, how many the model guesses right."""
-    return ((model(words, numbers) > 0) == (late > 0.5)).float().mean().item()
+def share_right(model, table):
+    """Of the trips in a table, how many the model guesses right."""
+    return ((model(table.numbers, table.categories) > 0) == table.target.bool()).float().mean().item()
 
 
-def train(path, words=("line", "weather", "day", "hour"), epochs=EPOCHS, seed=0):
-    """The model, what reads rows for it, and the shares of known and of held-out rows that it guesses right.
-    """
+def train(folder, words=("line", "weather", "day", "hour"), epochs=EPOCHS, seed=0):
+    """The model, the table it learned from, and the shares of known and other rows that it guesses right."""
     tg.manual_seed(seed)
-    columns, matrix, late = read_table(path, words, ("kilometres", "wagons"), "late")
-    split = len(late) - HELD_OUT
-    read = Reader([column[:split] for column in columns], matrix[:split])
-    known = (*read([column[:split] for column in columns], matrix[:split]), late[:split])
-    other = (*read([column[split:] for column in columns], matrix[split:]), late[split:])
-    model = Guess(read.places, matrix.shape[1])
+    numbers = ["kilometres", "wagons"]
+    known = tg.datasets.csv(folder / "known.csv", target="late", categorical=words, numeric=numbers)
+    other = tg.datasets.csv(folder / "other.csv", like=known)
+    model = Guess(known)
     optimizer = tg.optim.AdamW(model.parameters(), lr=0.01)
     schedule = tg.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    batches = DataLoader(known, BATCH, shuffle=True)
     for _ in range(epochs):
-        for batch in tg.randperm(split).split(BATCH):
-            rows = [each[batch] for each in known]
-            loss = F.binary_cross_entropy_with_logits(model(*rows[:2]), rows[2])
+        for *row, late in batches:
+            loss = F.binary_cross_entropy_with_logits(model(*row), late.float())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
         schedule.step()
-    return model, read, share_right(model, *known), share_right(model, *other)
+    return model, known, share_right(model, known), share_right(model, other)
 
 
 def main():
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trains.csv"
-        write_table(path)
-        model, read, known, other = train(path)
-        _, _, _, by_weather = train(path, words=("weather",))
+    with tempfile.TemporaryDirectory() as name:
+        write_tables(Path(name))
+        model, table, known, other = train(Path(name))
+        _, _, _, by_weather = train(Path(name), words=("weather",))
     print(f"of the trips that it learned from, {100 * known:.1f} % are guessed right")
     print(f"of {HELD_OUT} others {100 * other:.1f} %; by weather and numbers alone {100 * by_weather:.1f} %")
-    weather = model.points[1].weight.detach()
+    weather = dict(zip(table.words["weather"], model.points[1].weight.detach()[1:]))
     print("\nhow far the weathers came to lie from the sun:")
-    for word, place in read.places[1].items():
-        print(f"  {word:6} {(weather[place] - weather[read.places[1]['sun']]).norm():.1f}")
+    for word, point in weather.items():
+        print(f"  {word:6} {(point - weather['sun']).norm():.1f}")
 
 
 if __name__ == "__main__":

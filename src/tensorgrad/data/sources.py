@@ -6,7 +6,7 @@ import bisect
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import tensorgrad as tg
@@ -258,3 +258,34 @@ def rows_of(dataset: Any) -> tuple[tuple[Tensor, ...], Tensor | None] | None:
             indices = tg.tensor(list(dataset.indices), dtype=tg.int64)
             return inner[0], indices if inner[1] is None else inner[1][indices]
     return None
+
+
+END = object()
+
+
+class Source:
+    """Batches of a dataset: of the given numbers, or the next one of an iterable dataset, which begins a pass
+    when this is made.
+    """
+
+    def __init__(self, dataset: Any, collate: Callable, batched: bool, drop_last: bool):
+        self.dataset, self.collate = dataset, collate
+        self.batched, self.drop_last = batched, drop_last
+        self.samples = iter(dataset) if isinstance(dataset, IterableDataset) else None
+
+    def take(self, numbers: Any) -> Any:
+        """The batch of these numbers; END when an iterable dataset has no more."""
+        if self.samples is None:
+            return self.collate(_fetch(self.dataset, numbers) if self.batched else self.dataset[numbers])
+        if not self.batched:
+            sample = next(self.samples, END)
+            return END if sample is END else self.collate(sample)
+        batch = []
+        for _ in numbers:
+            sample = next(self.samples, END)
+            if sample is END:
+                break
+            batch.append(sample)
+        if not batch or (len(batch) < len(numbers) and self.drop_last):
+            return END
+        return self.collate(batch)

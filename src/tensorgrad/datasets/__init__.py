@@ -1,4 +1,6 @@
-"""Small real data that comes with the package, so that a first network needs no download."""
+"""Small real data that comes with the package, so that a first network needs no download, and readers of
+files that people have: MNIST's and CIFAR's, tables, folders of images.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ import numpy as np
 
 import tensorgrad as tg
 
-__all__ = ["digits"]
+from .folders import ImageFolder, read_image
+from .images import CIFAR10, CIFAR100, MNIST, FashionMNIST, idx
+from .tables import Table, csv
+
+__all__ = [
+    "CIFAR10", "CIFAR100", "FashionMNIST", "ImageFolder", "MNIST", "Table", "csv", "digits", "idx",
+    "read_image",
+]  # fmt: skip
 
 
 def digits() -> tuple[tg.Tensor, tg.Tensor]:

@@ -79,7 +79,7 @@ class Unpickler:
 
     `find(module, name)` gives what a name stands for, or raises LoadError; of what it gives, callables may be
     called and classes made and filled, but for those that are `inert`. `load_persistent(id)` gives what is
-    kept outside of the pickle.
+    kept outside of the pickle. What Python 2 called text is decoded by `encoding`.
     """
 
     def __init__(
@@ -88,9 +88,11 @@ class Unpickler:
         find: Callable[[str, str], Any],
         load_persistent: Callable[[Any], Any],
         inert: tuple[type, ...] = (),
+        encoding: str = "utf-8",
     ):
         self.source = source
         self.inert = inert
+        self.encoding = encoding
         self.may_copy = MOST_COPIES * source.left
         self.find = find
         self.load_persistent = load_persistent
@@ -259,6 +261,10 @@ def _text(machine: Unpickler, form: str) -> str:
     return machine.source.read(machine.number(form)).decode("utf-8", "surrogatepass")
 
 
+def _old_text(machine: Unpickler, form: str) -> str:
+    return machine.source.read(machine.number(form)).decode(machine.encoding, "surrogatepass")
+
+
 def _octets(machine: Unpickler, form: str) -> bytes:
     return machine.source.read(machine.number(form))
 
@@ -321,8 +327,8 @@ VALUES: dict[bytes, Callable[[Unpickler], Any]] = {
     pickle.LONG1: lambda m: _long(m, "<B"),
     pickle.LONG4: lambda m: _long(m, "<I"),
     pickle.BINFLOAT: lambda m: m.number(">d"),
-    pickle.BINSTRING: lambda m: _text(m, "<I"),
-    pickle.SHORT_BINSTRING: lambda m: _text(m, "<B"),
+    pickle.BINSTRING: lambda m: _old_text(m, "<I"),
+    pickle.SHORT_BINSTRING: lambda m: _old_text(m, "<B"),
     pickle.BINUNICODE: lambda m: _text(m, "<I"),
     pickle.SHORT_BINUNICODE: lambda m: _text(m, "<B"),
     pickle.BINUNICODE8: lambda m: _text(m, "<Q"),
