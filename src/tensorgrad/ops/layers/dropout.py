@@ -36,6 +36,7 @@ def _samples():
         case(normal(3, 4), truths(3, 4), 2.0, name="plain"),
         case(normal(3, 4, 2), truths(3, 4, 1), 2.0, name="channels"),
     ],
+    elementwise=True,
 )
 def _dropout(input, kept, scale):
     """``input`` times ``scale`` where it is kept, times 0 elsewhere."""
