@@ -48,10 +48,8 @@ IMAGES = {
 }
 THIN = {
     "contiguous": lambda T: numbers(T, 3, 1, 4),
-    "201": lambda T: turned(T, (3, 1, 4), (2, 0, 1)),
     "120": lambda T: turned(T, (3, 1, 4), (1, 2, 0)),
     "column": lambda T: numbers(T, 4, 3, 2)[:, :, :1].permute(1, 2, 0),
-    "expanded": lambda T: numbers(T, 4, 1, 1).permute(2, 1, 0).expand(3, 1, 4),
 }
 SMALL = {
     "0-d": lambda T: numbers(T, 1)[0],
@@ -59,16 +57,21 @@ SMALL = {
     "1-d": lambda T: numbers(T, 5),
     "1-d stepped": lambda T: numbers(T, 10)[::2],
     "1-d repeated": lambda T: numbers(T, 1).expand(5),
-    "column": lambda T: numbers(T, 1, 5).t(),
-    "row": lambda T: numbers(T, 5, 1).t(),
-    "one": lambda T: numbers(T, 4, 3)[:1, :1].t(),
-    "empty": lambda T: numbers(T, 0, 3).t(),
-    "empty box": lambda T: numbers(T, 2, 0, 3).permute(2, 1, 0),
-    "empty column": lambda T: numbers(T, 0, 1),
     "5-d": lambda T: turned(T, (2, 1, 3, 2, 2), (4, 0, 2, 3, 1)),
     "6-d": lambda T: turned(T, (2, 2, 1, 2, 3, 2), (5, 3, 1, 0, 4, 2)),
 }
-FAMILIES = {"planes": PLANES, "boxes": BOXES, "images": IMAGES, "thin": THIN, "small": SMALL}
+# Whose strides lead to no element.
+FREE = {
+    "201": lambda T: turned(T, (3, 1, 4), (2, 0, 1)),
+    "column": lambda T: numbers(T, 1, 5).t(),
+    "row": lambda T: numbers(T, 5, 1).t(),
+    "one": lambda T: numbers(T, 4, 3)[:1, :1].t(),
+    "expanded": lambda T: numbers(T, 4, 1, 1).permute(2, 1, 0).expand(3, 1, 4),
+    "empty": lambda T: numbers(T, 0, 3).t(),
+    "empty box": lambda T: numbers(T, 2, 0, 3).permute(2, 1, 0),
+    "empty column": lambda T: numbers(T, 0, 1),
+}
+FAMILIES = {"planes": PLANES, "boxes": BOXES, "images": IMAGES, "thin": THIN, "small": SMALL, "free": FREE}
 
 ONE = {
     "relu": lambda T, x: T.relu(x),
@@ -117,6 +120,11 @@ ONE = {
     "where with a number": lambda T, x: T.where(x > 0.4, x, 0.0),
     "dropout": lambda T, x: T.zeros_like(T.nn.functional.dropout(x, 0.5, True)),
 }
+# docs/differences.md says that such strides of these are others.
+OTHERWISE_FREE = {
+    "1 / x", "dropout", "masked_fill", "nan_to_num", "rand_like", "randint_like", "randn_like", "to contiguous",
+    "where with a number",
+}  # fmt: skip
 TWO = {
     "x + y": lambda T, x, y: x + y,
     "x - y": lambda T, x, y: x - y,
@@ -154,8 +162,9 @@ def calls():
     """Names of calls, the function and the layouts of its operands."""
     for family, layouts in FAMILIES.items():
         for (name, function), (layout, make) in product(ONE.items(), layouts.items()):
-            yield f"{name}/{family}: {layout}", function, [make]
-        if family == "small":
+            if family != "free" or name not in OTHERWISE_FREE:
+                yield f"{name}/{family}: {layout}", function, [make]
+        if family in ("small", "free"):
             continue
         pairs = [pair for pair in product(layouts, layouts) if pair[0] != pair[1]]
         for i, (name, function) in enumerate(TWO.items()):

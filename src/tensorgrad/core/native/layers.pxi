@@ -47,7 +47,7 @@ cdef object hot_masked(Op op, void **args, Py_ssize_t count):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
     scale = <object><PyObject *>args[2]
-    out = dropped(x, <Tensor><PyObject *>args[1], scale, new_as(x, x.code))
+    out = dropped(x, <Tensor><PyObject *>args[1], scale, room_for(op, x, None, x.code))
     if out is None:
         return DECLINED
     record_dropout(out, x, <Tensor><PyObject *>args[1], scale)
@@ -55,7 +55,7 @@ cdef object hot_masked(Op op, void **args, Py_ssize_t count):
 
 
 cdef int dropout_vjp(Node node, Tensor g) except -1:
-    cdef Tensor out = dropped(g, <Tensor>node.s1, node.settings[2], new_as(g, g.code))
+    cdef Tensor out = dropped(g, <Tensor>node.s1, node.settings[2], room_for(node.op, g, None, g.code))
     if out is None:
         return formula_vjp(node, g)
     return accumulate_new(node, 0, out)
@@ -100,7 +100,7 @@ cdef object hot_dropout(Op op, void **args, Py_ssize_t count):
         x.block.version += 1
         dropped(x, kept, scale, x)
         return x
-    out = dropped(x, kept, scale, new_as(x, x.code))
+    out = dropped(x, kept, scale, room_for(op, x, None, x.code))
     record_dropout(out, x, kept, scale)
     return assign(x, out) if inplace else out
 

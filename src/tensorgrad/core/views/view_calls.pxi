@@ -150,8 +150,10 @@ cdef object hot_clone(Op op, void **args, Py_ssize_t count):
     cdef Tensor x = tensor_at(args, count)
     if x is None or count > 2:
         return DECLINED
-    if count == 2 and getattr(<object><PyObject *>args[1], "name", None) == "contiguous_format":
-        return recorded_copy(x, clone_raw(x))
+    if count == 2 and <object><PyObject *>args[1] is not None:
+        want_setting(op, <object><PyObject *>args[1], 1)
+        if (<object><PyObject *>args[1]).name == "contiguous_format":
+            return recorded_copy(x, clone_raw(x))
     return recorded_copy(x, clone_as(x))
 
 
