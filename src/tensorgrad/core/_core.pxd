@@ -15,6 +15,10 @@ cdef enum:
     INLINE_DIMS = 3
     MAX_DIMS = 64
 
+cdef enum:                          # of Tensor.contiguous: elements lie in the order of their indices, and
+    IN_ORDER = 1                    # its strides are those of a new tensor of its shape, or
+    BY_CHANCE = 2                   # it has dimensions of size 1 with other strides, or no elements
+
 cdef class dtype:
     cdef readonly int code
     cdef readonly int itemsize
@@ -39,7 +43,7 @@ cdef class Tensor:
     cdef Py_ssize_t dims[6]         # shape, then strides in bytes; past INLINE_DIMS dimensions the address of such an array
     cdef uint8_t nd
     cdef uint8_t code
-    cdef uint8_t contiguous
+    cdef uint8_t contiguous         # IN_ORDER, BY_CHANCE or 0
     cdef uint8_t requires              # as it was when last looked at: needs_grad() looks
     cdef uint8_t flags
     cdef uint32_t nr
@@ -98,6 +102,7 @@ cdef class Op:
     cdef readonly str __name__
     cdef readonly object body
     cdef readonly bint double       # its body computes floats in float64
+    cdef readonly bint elementwise  # its result lies in the order of its operands
     cdef readonly bint writes       # its body writes into memory that it is given (`out`)
     cdef readonly object check      # what must hold of operands (binary), or of the extents to reduce
     cdef readonly Op target         # of an in-place form: the op whose result it writes
@@ -124,7 +129,9 @@ cdef class Op:
     cdef bint keeps_third_shape     # or of the third, see note_third_shape
     cdef dict __dict__
 
-cdef Tensor clone_raw(Tensor x)
+cdef Tensor copied_to(Tensor x, Tensor out)
+cdef bint is_dense(Tensor t) noexcept
+cdef bint lies_with(Tensor x, Tensor t) noexcept
 cdef bint overlap(Tensor x, Tensor y) noexcept
 cdef bint clash(Tensor out, Tensor x) noexcept
 cdef int launch(const Kernel *kernel, KernelArgs *a) except -1

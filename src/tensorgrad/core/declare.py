@@ -180,6 +180,7 @@ def _declare(
     switched: bool = False,
     single: bool = False,
     double: bool = False,
+    elementwise: bool = False,
 ) -> Op:
     name = name or body.__name__
     _want_free(name)
@@ -222,6 +223,7 @@ def _declare(
         switched=switched,
         double=double,
         writes=writes,
+        elementwise=elementwise,
     )
     places = (at,) if isinstance(at, str) else tuple(at)
     family = body.__module__.rsplit(".", 1)[-1]
@@ -357,7 +359,7 @@ def reduction(
 def primitive(
     vjp: dict[Any, Callable] | None = None, *, nograd: Iterable[str] = (), samples=None,
     at: Any = "tensorgrad", method=False, inplace=False, variadic=None, list_arg=None, grad_name=None,
-    smooth=True, name=None,
+    smooth=True, name=None, elementwise=False,
 ):  # fmt: skip
     """An op with a NumPy body of its own shape. Every tensor parameter is in ``vjp`` or in ``nograd``.
 
@@ -365,10 +367,12 @@ def primitive(
     several), ``output`` (``output_0``), parameters of the op by name, the shape of the first tensor
     (``input_shape``), of the second or of the third. One formula for several arguments:
     ``vjp={("a", "b"): f}`` gives a tuple with one gradient for every tensor parameter of the op.
+    ``elementwise``: the results lie in memory in the order of the operands, in that of the parameters.
     """
     return _decorator(
         kind="primitive", rule="free", vjp=vjp, nograd=nograd, samples=samples, at=at, method=method,
         inplace=inplace, variadic=variadic, list_arg=list_arg, grad_name=grad_name, smooth=smooth, name=name,
+        elementwise=elementwise,
     )  # fmt: skip
 
 

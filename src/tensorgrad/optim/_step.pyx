@@ -31,11 +31,13 @@ from tensorgrad.core._core cimport (
     Tensor,
     begin_watch,
     clash,
-    clone_raw,
+    copied_to,
     end_watch,
+    is_dense,
     is_finite,
     kernels_on,
     launch,
+    lies_with,
     overlap,
 )
 
@@ -256,9 +258,11 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
     cdef Tensor slot, step
     cdef list slots
     cdef int i, k, count
-    if not grad.contiguous or clash(param, grad):   # first of all: other threads run meanwhile
-        grad = clone_raw(grad)
-    if fn is NULL or not param.contiguous or param.block.frozen or grad.code != param.code or grad.count != param.count:
+    if grad.count != param.count:
+        return False
+    if not lies_with(grad, param) or clash(param, grad):    # first of all: other threads run meanwhile
+        grad = copied_to(grad, param)
+    if fn is NULL or not is_dense(param) or param.block.frozen or grad.code != param.code or not lies_with(grad, param):
         return False
     if (state.names is not group.names or state.seen != state.changes) and not read_state(group, state):
         return False
@@ -269,7 +273,7 @@ cdef bint launch_step(Group group, State state, Tensor param, Tensor grad) excep
         if slots[i] is not None:
             slot = <Tensor>slots[i]
             if group.number[i] == NONE:
-                if slot.code != param.code or slot.count != param.count or not slot.contiguous or slot.block.frozen:
+                if slot.code != param.code or not lies_with(slot, param) or slot.block.frozen:
                     return False
             elif slot.code != group.number[i] or slot.count != 1 or slot.block.frozen:
                 return False

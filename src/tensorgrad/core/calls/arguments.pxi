@@ -31,7 +31,7 @@ cdef inline bint is_python_value(object value) noexcept:
 cdef bint is_plain_object(object value) except -1:
     kind = type(value)
     return (isinstance(value, (Tensor, dtype)) or kind is np.ndarray or (
-            isinstance(value, np.generic) and kind.__module__ == "numpy"))
+            isinstance(value, np.generic) and kind.__module__ == "numpy") or kind.__name__ == "memory_format")
 
 
 cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:

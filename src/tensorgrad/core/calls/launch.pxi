@@ -147,12 +147,14 @@ cdef inline void flat_args2(KernelArgs *a, Tensor x, Tensor y, Tensor out) noexc
 
 
 cdef bint map_args(KernelArgs *a, PyObject **operands, int count, Tensor out) noexcept:
-    """Strided loops: operands broadcast to the shape of ``out``, neighbouring dimensions merged where all agree.
+    """Strided loops in the order in which ``out`` lies: operands broadcast to its shape, neighbouring dimensions merged where all
+    agree.
 
     False when more than KERNEL_DIMS loops are left, or an operand does not broadcast: another thread may have given it, or
     ``out``, other memory since shapes were compared. The caller's other path refuses it.
     """
-    cdef int i, d, last = 0, shift
+    cdef int order[MAX_DIMS]
+    cdef int i, k, d, last = 0, shift
     cdef bint merge
     cdef Py_ssize_t extent, stride
     cdef Py_ssize_t *shape = shape_of(out)
@@ -164,7 +166,15 @@ cdef bint map_args(KernelArgs *a, PyObject **operands, int count, Tensor out) no
             return False
         a.data[i] = (<Tensor>operands[i]).at
     a.data[count] = out.at
-    for d in range(out.nd):
+    for i in range(out.nd):
+        k = i
+        if not out.contiguous:
+            while k > 0 and size_of_step(out, order[k - 1]) < size_of_step(out, i):
+                order[k] = order[k - 1]
+                k -= 1
+        order[k] = i
+    for k in range(out.nd):
+        d = order[k]
         extent = shape[d]
         if extent == 1:
             continue
@@ -340,7 +350,7 @@ cdef Tensor cast_raw(Tensor x, int code):
 
 
 cdef int fill_raw(Tensor t, double value) except -1:
-    """Sets every element of a contiguous tensor."""
+    """Sets every element of a dense tensor."""
     cdef KernelArgs a
     begin(&a, 1)
     a.size[0] = t.count

@@ -368,7 +368,8 @@ cdef class Op:
 
     def __init__(self, body, *, str name, str kind, str rule, tuple params, tuple defaults, int positional, int variadic,
                  tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, settings=None, check=None,
-                 Op target=None, str numbers="both", bint switched=False, bint double=False, bint writes=False, naming=None):
+                 Op target=None, str numbers="both", bint switched=False, bint double=False, bint writes=False, naming=None,
+                 bint elementwise=False):
         self.vectorcall = <void *>op_vectorcall
         self.body = body
         self.__name__ = name
@@ -380,6 +381,7 @@ cdef class Op:
         self.switched = switched
         self.double = double
         self.writes = writes
+        self.elementwise = elementwise or self.kind == UNARY or self.kind == BINARY
         self.params = params
         self.defaults = defaults
         self.positional = positional

@@ -34,7 +34,7 @@ cdef bint is_finite(Tensor t) except -1:
     if not IS_FLOAT[t.code] or t.count == 0:
         return True
     total = OP_SUM.kernels[t.code]
-    if tg_kernels and t.contiguous and total is not NULL:
+    if tg_kernels and total is not NULL and is_dense(t):
         begin(&a, 3)
         a.size[0] = a.size[2] = 1
         a.size[1] = t.count

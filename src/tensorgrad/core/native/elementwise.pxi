@@ -22,16 +22,18 @@ find_scalar_kernels()
 
 # ---------------------------------------------------------------------------- one operand
 
-cdef Tensor map_one(const Kernel *fn, Tensor x, int out_code, KernelArgs *a):
-    """Runs a one-operand kernel whose scalars are set."""
-    cdef Tensor out = new_like(x, out_code)
+cdef Tensor map_one(const Kernel *fn, Tensor x, int out_code, KernelArgs *a, bint alone=True):
+    """Runs a one-operand kernel whose scalars are set. Not ``alone``: one of them is an operand in PyTorch."""
+    cdef Tensor out
     cdef PyObject *operands[1]
-    if x.contiguous:
+    if x.contiguous == IN_ORDER:
+        out = new_like(x, out_code)
         flat_args1(a, x, out)
     else:
         operands[0] = <PyObject *>x
+        out = new_result(operands, 1, x.nd, shape_of(x), out_code, alone)
         if not map_args(a, operands, 1, out):
-            x = clone_raw(x)
+            x = copied_to(x, out)
             flat_args1(a, x, out)
     launch(fn, a)
     return out
@@ -43,20 +45,21 @@ cdef Tensor map_two(const Kernel *fn, Tensor x, Tensor y, int out_code, KernelAr
     cdef int nd
     cdef Tensor out
     cdef PyObject *operands[2]
+    operands[0] = <PyObject *>x
+    operands[1] = <PyObject *>y
     if same_shape(x, y):
-        out = new_like(x if x.code == out_code or y.code != out_code else y, out_code)
         if x.contiguous and y.contiguous:
+            out = new_like(x if x.code == out_code or y.code != out_code else y, out_code)
             flat_args2(a, x, y, out)
             launch(fn, a)
             return out
+        out = new_result(operands, 2, x.nd, shape_of(x), out_code)
     else:
         nd = broadcast_shape(x, y, shape, who)
-        out = new_tensor(nd, shape, out_code)
-    operands[0] = <PyObject *>x
-    operands[1] = <PyObject *>y
+        out = new_result(operands, 2, nd, shape, out_code)
     if not map_args(a, operands, 2, out):
-        x = clone_raw(expand_raw(x, out))
-        y = clone_raw(expand_raw(y, out))
+        x = copied_to(x, out)
+        y = copied_to(y, out)
         flat_args2(a, x, y, out)
     launch(fn, a)
     return out
@@ -191,7 +194,7 @@ cdef object run_unary(Op op, list values):
     cdef int code = x.code
     if op.rule == FLOAT and not IS_FLOAT[code]:
         code = default_code
-        x = cast_raw(x, code)
+        x = cast_operand(x, code)
         if op.hot is not NULL:
             values[0] = x
             found = hot_bound(op, values)
@@ -356,7 +359,7 @@ cdef object binary(Op op, object a, object b):
                 args.scalar[0] = real_number(a)
             if op is OP_SUB:
                 args.scalar[0] = -args.scalar[0]
-            out = map_one(fn, x, code, &args)
+            out = map_one(fn, x, code, &args, op is OP_POW)
             if tg_grad:
                 record_binary(op, out, a, b)
             return out
@@ -389,7 +392,7 @@ cdef inline Tensor as_operand(object value, int code):
     if isinstance(value, Tensor):
         if (<Tensor>value).code == code:
             return <Tensor>value
-        return cast_raw(<Tensor>value, code)
+        return cast_operand(<Tensor>value, code)
     return number_tensor(value, code)
 
 
@@ -540,13 +543,16 @@ cdef object run_binary(Op op, list values):
 cdef Tensor room_for(Op op, object a, object b, int code):
     """Memory for what an op makes of its operands, of which one may be a number, or the second None."""
     cdef Py_ssize_t shape[MAX_DIMS]
+    cdef PyObject *operands[2]
+    cdef Tensor x
     cdef int nd
-    if not isinstance(a, Tensor):
-        return new_like(<Tensor>b, code)
-    if not isinstance(b, Tensor):
-        return new_like(<Tensor>a, code)
+    operands[0] = <PyObject *>(a if isinstance(a, Tensor) else b)
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor):
+        x = <Tensor>operands[0]
+        return new_result(operands, 1, x.nd, shape_of(x), code, b is None or op is OP_POW)
+    operands[1] = <PyObject *>b
     nd = broadcast_shape(<Tensor>a, <Tensor>b, shape, op.__name__)
-    return new_tensor(nd, shape, code)
+    return new_result(operands, 2, nd, shape, code)
 
 
 cdef int check_broadcast(Op op, Tensor x, Tensor y) except -1:

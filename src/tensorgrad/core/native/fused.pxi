@@ -139,7 +139,7 @@ cdef object hot_mse(Op op, void **args, Py_ssize_t count):
     x = <Tensor><PyObject *>args[0]
     y = <Tensor><PyObject *>args[1]
     if (not tg_kernels or x.code != y.code or op.kernels[x.code] is NULL or not same_shape(x, y)
-            or not x.contiguous or not y.contiguous or not x.count):
+            or not is_dense(x) or not lies_with(y, x) or not x.count):
         return DECLINED
     mean = asks_mean(op, args, count, NULL)
     if mean < 0:
@@ -165,9 +165,9 @@ cdef int mse_vjp(Node node, Tensor g) except -1:
     cdef Tensor x = <Tensor>node.s0, y = <Tensor>node.s1
     cdef Tensor out
     # another thread may have given them other memory while the loss was computed
-    if not same_shape(x, y) or x.code != y.code or x.code != g.code or not x.contiguous or not y.contiguous:
+    if not same_shape(x, y) or x.code != y.code or x.code != g.code or not is_dense(x) or not lies_with(y, x):
         return recompute_vjp(node, g)
-    out = new_like(x, x.code)
+    out = new_as(x, x.code)
     begin(&a, 1)
     a.size[0] = x.count
     a.data[0] = g.at
@@ -190,14 +190,15 @@ native("mse_loss", hot_mse, mse_vjp, 0)
 
 cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     """Class indices, (N, C) logits, no weights and no smoothing."""
-    cdef Tensor x, y, out, logs
+    cdef Tensor given, x, y, out, logs
     cdef KernelArgs a
     cdef Node node
     cdef int mean
     cdef long long usual = op.defaults[op.index["ignore_index"]], ignore = usual
     if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
         return DECLINED
-    x = <Tensor><PyObject *>args[0]
+    given = <Tensor><PyObject *>args[0]
+    x = contiguous_of(given)
     y = <Tensor><PyObject *>args[1]
     if (not tg_kernels or op.kernels[x.code] is NULL or y.code != I64
             or x.nd != 2 or y.nd != 1 or not x.count
@@ -216,8 +217,8 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     a.integer[0] = mean
     a.integer[1] = ignore
     launch_classes(op.kernels[x.code], &a)
-    if tg_grad and needs_grad(x):
-        node = record_native(op, out, x, y, None, 3)
+    if tg_grad and needs_grad(given):
+        node = record_native(op, out, given, y, None, 3)
         keep_scratch(node, logs)
         if not mean or ignore != usual:
             node.settings = list(op.defaults)

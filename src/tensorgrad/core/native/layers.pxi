@@ -47,7 +47,7 @@ cdef object hot_masked(Op op, void **args, Py_ssize_t count):
         return DECLINED
     x = <Tensor><PyObject *>args[0]
     scale = <object><PyObject *>args[2]
-    out = dropped(x, <Tensor><PyObject *>args[1], scale, new_like(x, x.code))
+    out = dropped(x, <Tensor><PyObject *>args[1], scale, room_for(op, x, None, x.code))
     if out is None:
         return DECLINED
     record_dropout(out, x, <Tensor><PyObject *>args[1], scale)
@@ -55,14 +55,16 @@ cdef object hot_masked(Op op, void **args, Py_ssize_t count):
 
 
 cdef int dropout_vjp(Node node, Tensor g) except -1:
-    cdef Tensor out = dropped(g, <Tensor>node.s1, node.settings[2], new_like(g, g.code))
+    cdef Tensor out = dropped(g, <Tensor>node.s1, node.settings[2], room_for(node.op, g, None, g.code))
     if out is None:
         return formula_vjp(node, g)
     return accumulate_new(node, 0, out)
 
 
 cdef object hot_dropout(Op op, void **args, Py_ssize_t count):
-    """``dropout(input, p, training, inplace)`` of a contiguous input, and of whole channels of a batch."""
+    """``dropout(input, p, training, inplace)`` of a dense input, drawn in the order of its memory, and of whole channels of a
+    contiguous batch.
+    """
     cdef Py_ssize_t shape[MAX_DIMS]
     cdef Tensor x, kept, out
     cdef double scale, p
@@ -81,13 +83,15 @@ cdef object hot_dropout(Op op, void **args, Py_ssize_t count):
         return DECLINED
     if p == 0 or not training or x.count == 0:
         return x
-    if not x.contiguous:
+    if not x.contiguous and (ndim or not is_dense(x)):
         return DECLINED
     if inplace:
         enter_inplace(x)
     for i in range(x.nd):
         shape[i] = shape_of(x)[i] if i < 2 or ndim == 0 else 1
     kept = new_tensor(x.nd, shape, BOOL)
+    if ndim == 0:
+        take_strides(kept, x)
     default_generator.raw_bernoulli(BOOL, kept.at, kept.count, 1 - p)
     scale = 1 / (1 - p)
     if x.code == F32:
@@ -96,7 +100,7 @@ cdef object hot_dropout(Op op, void **args, Py_ssize_t count):
         x.block.version += 1
         dropped(x, kept, scale, x)
         return x
-    out = dropped(x, kept, scale, new_like(x, x.code))
+    out = dropped(x, kept, scale, room_for(op, x, None, x.code))
     record_dropout(out, x, kept, scale)
     return assign(x, out) if inplace else out
 
@@ -126,8 +130,8 @@ cdef inline bint follows(Tensor running, Tensor x, Tensor w, Tensor b) except -1
 
 
 cdef object hot_batch_norm(Op op, void **args, Py_ssize_t count):
-    """Of a contiguous input; everything else, where given, contiguous and of its dtype."""
-    cdef Tensor x, mean = None, var = None, w = None, b = None, out, stats
+    """Everything but the input, where given, contiguous and of its dtype."""
+    cdef Tensor given, x, mean = None, var = None, w = None, b = None, out, stats
     cdef KernelArgs a
     cdef Node node
     cdef Py_ssize_t shape[2]
@@ -137,7 +141,8 @@ cdef object hot_batch_norm(Op op, void **args, Py_ssize_t count):
     if count < 3 or not isinstance(<object><PyObject *>args[0], Tensor) or type(training) is not bool or (
             type(momentum) not in (float, int) or type(eps) not in (float, int)):
         return DECLINED
-    x = <Tensor><PyObject *>args[0]
+    given = <Tensor><PyObject *>args[0]
+    x = contiguous_of(given)
     if not tg_kernels or op.kernels[x.code] is NULL or x.nd < 2 or x.count == 0 or not x.contiguous or eps < 0 or (
             training and (eps == 0 or x.count == shape_of(x)[1])):
         return DECLINED
@@ -179,7 +184,7 @@ cdef object hot_batch_norm(Op op, void **args, Py_ssize_t count):
     a.data[6] = stats.at
     a.scalar[0] = eps
     a.scalar[1] = momentum
-    node = record_native(op, out, x, w, b, 7) if tg_grad else None     # before anything is written: it may be refused
+    node = record_native(op, out, given, w, b, 7) if tg_grad else None     # before anything is written: it may be refused
     if training and mean is not None:
         mean.block.version += 1
     if training and var is not None:
@@ -206,12 +211,12 @@ cdef int batch_norm_vjp(Node node, Tensor g) except -1:
     cdef KernelArgs a
     cdef Tensor x = <Tensor>node.s0, w = node.s1, b = node.s2
     cdef Tensor dx = None, dw = None, db = None
+    g, x = contiguous_of(g), contiguous_of(x)
     # another thread may have given them other memory since
     if not same_shape(x, g) or x.code != g.code or not x.contiguous or x.nd < 2 or (
             shape_of(x)[1] != shape_of(node.output)[1]) or (w is not None and not per_channel(w, x)) or (
             b is not None and not per_channel(b, x)):
         return recompute_vjp(node, g)
-    g = contiguous_of(g)
     channel_args(&a, x, node.settings[5])
     a.data[0] = g.at
     a.data[1] = x.at

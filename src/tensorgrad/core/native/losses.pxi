@@ -147,6 +147,8 @@ cdef object hot_loss(Op op, void **args, Py_ssize_t count):
     launch(fn, &a)
     if wrong:
         return DECLINED
+    if call.apart:
+        out = result_as(out, [own_x, own_y])
     if tg_grad:
         by_pos_weight = call.kernel is <PyObject *>WITH_POS_WEIGHT
         node = record_native(op, out, own_x, own_y, own_w if by_pos_weight or own_z is None else own_z, 7)
@@ -259,17 +261,19 @@ cdef bint class_args(KernelArgs *a, Tensor target, object weight, object ignored
 
 cdef object hot_nll(Op op, void **args, Py_ssize_t count):
     """``_nll(input, target, weight, ignore_index, reduction)``."""
-    cdef Tensor x, target, out
+    cdef Tensor given, x, target, out
     cdef KernelArgs a
     cdef int64_t wrong[2]
     if count != 5 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
         return DECLINED
-    x, target = <Tensor><PyObject *>args[0], <Tensor><PyObject *>args[1]
+    given, target = <Tensor><PyObject *>args[0], <Tensor><PyObject *>args[1]
     weight, ignored, word = <object><PyObject *>args[2], <object><PyObject *>args[3], <object><PyObject *>args[4]
-    if not tg_kernels or op.kernels[x.code] is NULL or not x.contiguous:
+    if not tg_kernels or op.kernels[given.code] is NULL:
         return DECLINED
+    x = contiguous_of(given)
     out = new_like(target, x.code) if word == "none" else new_scalar(x.code)
-    if not class_args(&a, target, weight, ignored, word, shape_tuple(x), x.code) or not x.contiguous or (
+    if not class_args(&a, target, weight, ignored, word, shape_tuple(x), x.code) or (
+            not x.contiguous) or (
             x.count != a.size[0] * a.size[1] * a.size[2] or (word == "none" and out.count != target.count)):
         return DECLINED
     a.data[0] = x.at
@@ -279,7 +283,7 @@ cdef object hot_nll(Op op, void **args, Py_ssize_t count):
     launch(op.kernels[x.code], &a)
     if wrong[0] >= 0:
         return DECLINED
-    return record(op, [x, target, weight, ignored, word], [x, target, weight], out, None)
+    return record(op, [given, target, weight, ignored, word], [given, target, weight], out, None)
 
 
 cdef object hot_nll_backward(Op op, void **args, Py_ssize_t count):

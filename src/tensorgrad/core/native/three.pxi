@@ -38,7 +38,7 @@ cdef object hot_three(Op op, void **args, Py_ssize_t count):
         elif not isinstance(each, Tensor) or (<Tensor>each).code != x.code or not same_shape(<Tensor>each, x):
             return DECLINED
         operands[i] = <PyObject *>each
-    out = new_like(x, x.code)
+    out = new_result(operands, 2 if op.form == BY_NUMBER else 3, x.nd, shape_of(x), x.code)
     if not map_args(&a, operands, 3, out):
         return DECLINED
     launch(kernels[x.code], &a)
@@ -82,10 +82,13 @@ cdef object choose(Op op, Tensor mask, Tensor x, Tensor y, list inputs):
     cdef KernelArgs args
     cdef PyObject *operands[3]
     cdef Tensor out
+    cdef int i
     if not tg_kernels or mask.code != BOOL or x.code != y.code or OP_WHERE.kernels[x.code] is NULL or not (
             fits_into(mask, x) and fits_into(y, x)):
         return DECLINED
-    out = new_like(x, x.code)
+    for i in range(len(inputs)):
+        operands[i] = <PyObject *>inputs[i]
+    out = new_result(operands, <int>len(inputs), x.nd, shape_of(x), x.code)
     operands[0] = <PyObject *>mask
     operands[1] = <PyObject *>x
     operands[2] = <PyObject *>y
@@ -142,8 +145,9 @@ cdef bint launch_halves(const Kernel *kernel, Tensor x, Tensor y, Tensor z, Tens
 cdef object hot_glu(Op op, void **args, Py_ssize_t count):
     """``glu(input, dim)``."""
     cdef Py_ssize_t shape[MAX_DIMS]
+    cdef PyObject *operands[2]
     cdef Tensor x = tensor_at(args, count)
-    cdef Tensor out
+    cdef Tensor value, gate, out
     cdef Py_ssize_t half
     cdef int dim
     given = given_or_default(op, args, count, 1)
@@ -156,8 +160,11 @@ cdef object hot_glu(Op op, void **args, Py_ssize_t count):
         return DECLINED
     memcpy(shape, shape_of(x), x.nd * sizeof(Py_ssize_t))
     shape[dim] = half
-    out = new_tensor(x.nd, shape, x.code)
-    if not launch_halves(op.kernels[x.code], slice_raw(x, dim, 0, half, 1), slice_raw(x, dim, half, half, 1), None, out):
+    value, gate = slice_raw(x, dim, 0, half, 1), slice_raw(x, dim, half, half, 1)
+    operands[0] = <PyObject *>value
+    operands[1] = <PyObject *>gate
+    out = new_result(operands, 2, x.nd, shape, x.code)
+    if not launch_halves(op.kernels[x.code], value, gate, None, out):
         return DECLINED
     if tg_grad and needs_grad(x):
         record_one(op, out, x, 1).settings = [None, dim]
@@ -172,7 +179,7 @@ cdef int glu_vjp(Node node, Tensor g) except -1:
     if x.code != g.code or x.nd != g.nd or shape_of(x)[dim] != 2 * shape_of(g)[dim]:
         return recompute_vjp(node, g)
     half = shape_of(g)[dim]
-    out = new_like(x, x.code)
+    out = new_as(x, x.code)
     value, gate = slice_raw(x, dim, 0, half, 1), slice_raw(x, dim, half, half, 1)
     if not launch_halves(node.op.kernels[x.code], g, gate, None, slice_raw(out, dim, 0, half, 1)) or not launch_halves(
             node.op.backward_kernels[x.code], value, gate, g, slice_raw(out, dim, half, half, 1)):

@@ -302,7 +302,7 @@ cdef Tensor seed_gradient(Tensor root, object given):
                                f"{list(shape_tuple(root))}: give gradient= of that shape, or reduce it with .sum() or .mean()")
         if not IS_FLOAT[root.code]:
             raise RuntimeError("grad can be created only for real scalar outputs")
-        g = new_like(root, root.code)
+        g = new_as(root, root.code)
         fill_raw(g, 1.0)
         return g
     if not isinstance(given, Tensor):
@@ -404,7 +404,7 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
         if g is None:
             continue
         if (<Tensor>t).grad_ is None:
-            (<Tensor>t).grad_ = g if create_graph else clone_raw(<Tensor>g)
+            (<Tensor>t).grad_ = g if create_graph else copy_for(<Tensor>g, <Tensor>t)
         else:
             (<Tensor>t).grad_ = binary(OP_ADD, (<Tensor>t).grad_, g)
         if (<Tensor>t).extra is not None and (<Tensor>t).node is None:

@@ -129,7 +129,7 @@ cdef inline void share(Tensor g) noexcept:
 
 cdef inline bint is_own(Tensor g) noexcept:
     """Whether the memory of a gradient can be taken over: nobody else has the tensor, nor another one on that memory."""
-    return g.flags & FLAG_OWN and g.block.refs == 1 and g.block.bin >= 0 and g.contiguous and (
+    return g.flags & FLAG_OWN and g.block.refs == 1 and g.block.bin >= 0 and (g.contiguous or is_dense(g)) and (
         g.node is None and g.base is None and g.extra is None)
 
 
@@ -137,7 +137,7 @@ cdef inline Tensor added(Tensor sum, Tensor g):
     """The sum of two gradients, in the memory of the first where nobody else sees it."""
     cdef KernelArgs a
     cdef bint finite = tg_traps and is_finite(sum) and is_finite(g)
-    if (not tg_grad and tg_kernels and is_own(sum) and g.contiguous and sum.code == g.code and sum.count == g.count
+    if (not tg_grad and tg_kernels and is_own(sum) and sum.code == g.code and lies_with(g, sum)
             and OP_ADD.kernels[sum.code] is not NULL):
         begin(&a, 1)
         flat_args2(&a, sum, g, sum)
@@ -224,11 +224,11 @@ cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
     if not same_shape(leaf, g):
         raise RuntimeError(f"a gradient of shape {list(shape_tuple(g))} arrived at a leaf of shape {list(shape_tuple(leaf))}")
     if leaf.grad_ is None:
-        if walk.create_graph or is_own(g):
+        if walk.create_graph or (is_own(g) and lies_for(g, leaf)):
             share(g)
-            leaf.grad_ = g if not walk.create_graph or g.contiguous else OP_CONTIGUOUS(g)
+            leaf.grad_ = g if lies_for(g, leaf) else recorded_copy(g, copy_for(g, leaf))
             return 0
-        first = clone_raw(g)
+        first = copy_for(g, leaf)
         if leaf.grad_ is None:              # another thread may have been quicker
             leaf.grad_ = first
             return 0
@@ -236,6 +236,16 @@ cdef int store_leaf(Walk walk, Tensor leaf, Tensor g) except -1:
         leaf.grad_ = <Tensor>binary(OP_ADD, leaf.grad_, g)
         return 0
     return add_to_leaf(leaf.grad_, g)
+
+
+cdef inline bint lies_for(Tensor g, Tensor leaf) noexcept:
+    """Whether a gradient lies as the leaf's ``.grad`` is to: as the leaf where that is dense, else contiguous."""
+    return g.contiguous if leaf.contiguous or not is_dense(leaf) else lies_with(g, leaf)
+
+
+cdef Tensor copy_for(Tensor g, Tensor leaf):
+    """A copy that does."""
+    return clone_raw(g) if leaf.contiguous or not is_dense(leaf) else copied_to(g, leaf)
 
 
 cdef object LEAF_LOCK = threading.RLock()
@@ -335,7 +345,7 @@ cdef int node_hooks(Walk walk, Node node) except -1:
                 t = tensor_extra.tensor()
                 if t is not None:
                     if t.grad_ is None:
-                        t.grad_ = g if walk.create_graph else clone_raw(<Tensor>g)
+                        t.grad_ = g if walk.create_graph else clone_as(<Tensor>g)
                     else:
                         t.grad_ = binary(OP_ADD, t.grad_, g)
     if extra.pre_hooks:

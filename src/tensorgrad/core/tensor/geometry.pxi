@@ -65,7 +65,7 @@ cdef Tensor new_tensor(int ndim, const Py_ssize_t *shape, int code):
         size = 0
     t.count = size
     t.code = code
-    t.contiguous = True
+    t.contiguous = IN_ORDER if size else BY_CHANCE
     t.block = block_new(size * itemsize)
     if t.block is NULL:
         fail_allocation(ndim, shape, code, size * itemsize)
@@ -79,7 +79,7 @@ cdef inline Tensor new_like(Tensor x, int code):
     """A contiguous tensor of the shape of ``x``."""
     cdef Tensor t
     cdef int i
-    if x.contiguous and x.nd <= INLINE_DIMS and x.code == code:
+    if x.contiguous == IN_ORDER and x.nd <= INLINE_DIMS and x.code == code:
         t = Tensor.__new__(Tensor)
         untrack(t)
         t.nd = x.nd
@@ -87,7 +87,7 @@ cdef inline Tensor new_like(Tensor x, int code):
             t.dims[i] = x.dims[i]
         t.count = x.count
         t.code = code
-        t.contiguous = True
+        t.contiguous = IN_ORDER
         t.block = block_new(x.count * ITEMSIZE[code])
         if t.block is NULL:
             fail_allocation(x.nd, shape_of(x), code, x.count * ITEMSIZE[code])
@@ -146,19 +146,21 @@ cdef Tensor counted_apart(Tensor x):
     return t
 
 
-cdef bint looks_contiguous(Tensor t) noexcept:
+cdef int looks_contiguous(Tensor t) noexcept:
+    """Whether its elements lie in the order of their indices, and its strides are those of a new tensor: see `Tensor.contiguous`."""
     cdef Py_ssize_t expected = ITEMSIZE[t.code]
     cdef Py_ssize_t *shape = shape_of(t)
     cdef Py_ssize_t *strides = strides_of(t)
-    cdef int i
+    cdef int i, found = IN_ORDER
     if t.count == 0:
-        return True
+        return BY_CHANCE
     for i in range(t.nd - 1, -1, -1):
-        if shape[i] != 1:
-            if strides[i] != expected:
-                return False
-            expected *= shape[i]
-    return True
+        if strides[i] != expected:
+            if shape[i] != 1:
+                return 0
+            found = BY_CHANCE
+        expected *= shape[i]
+    return found
 
 
 cdef inline bint same_shape(Tensor a, Tensor b) noexcept:

@@ -78,7 +78,7 @@ cdef int fill_blank(PyObject *made) except -1:
     t.code = default_code
     t.nd = 1
     t.dims[INLINE_DIMS] = ITEMSIZE[t.code]
-    t.contiguous = True
+    t.contiguous = BY_CHANCE
     t.flags = FLAG_BLANK
     return 0
 

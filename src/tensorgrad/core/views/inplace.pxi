@@ -223,7 +223,7 @@ cdef int resize_out(Tensor out, Tensor value, str who) except -1:
     if out.count and out.count != value.count:
         raise RuntimeError(f"{who}(): out= has the shape {list(shape_tuple(out))}, the result {list(shape_tuple(value))}. Give "
                            "an out of that shape, or an empty one, which is resized.")
-    share_memory(out, new_tensor(value.nd, shape_of(value), out.code))
+    share_memory(out, new_as(value, out.code))
     return 0
 
 
@@ -251,7 +251,7 @@ cdef int64_t EXACT = <int64_t>1 << 53       # up to which float64, the kernel's 
 def _fill(Tensor t not None, value):
     """Sets every element of a tensor that nobody else has seen."""
     value = fitting(value, t.code, t.count != 1)
-    if t.contiguous and (type(value) is not int or -EXACT <= value <= EXACT):
+    if is_dense(t) and (type(value) is not int or -EXACT <= value <= EXACT):
         fill_raw(t, real_number(value))
     else:
         copy_into(t, number_tensor(value, t.code))
@@ -369,7 +369,7 @@ def _resize(Tensor x not None, shape):
             strides_of(made)[i] = step
             step *= dims[i] if dims[i] > 1 else 1
         made.count = count
-        made.contiguous = True
+        made.contiguous = looks_contiguous(made)
     elif (x.block if lender is None else lender.block).bin < 0:
         raise RuntimeError(f"Trying to resize storage that is not resizable: {count} elements do not fit into the NumPy array "
                            f"that the tensor shows")

@@ -136,20 +136,25 @@ cdef object hot_contiguous(Op op, void **args, Py_ssize_t count):
     cdef Tensor x = tensor_at(args, count)
     if x is None or count > 2:
         return DECLINED
-    if x.contiguous:
-        return x
-    return OP_CLONE(x)
+    return x if x.contiguous else recorded_copy(x, clone_raw(x))
+
+
+cdef Tensor recorded_copy(Tensor x, Tensor out):
+    """``out``, a copy of ``x``, on the tape."""
+    if tg_grad and needs_grad(x):
+        record_one(OP_CLONE, out, x, 0)
+    return out
 
 
 cdef object hot_clone(Op op, void **args, Py_ssize_t count):
     cdef Tensor x = tensor_at(args, count)
-    cdef Tensor out
-    if x is None or count != 1:
+    if x is None or count > 2:
         return DECLINED
-    out = clone_raw(x)
-    if tg_grad and needs_grad(x):
-        record_one(op, out, x, 0)
-    return out
+    if count == 2 and <object><PyObject *>args[1] is not None:
+        want_setting(op, <object><PyObject *>args[1], 1)
+        if (<object><PyObject *>args[1]).name == "contiguous_format":
+            return recorded_copy(x, clone_raw(x))
+    return recorded_copy(x, clone_as(x))
 
 
 cdef int same_vjp(Node node, Tensor g) except -1:
@@ -166,7 +171,7 @@ cdef object hot_cast(Op op, void **args, Py_ssize_t count):
     code = code_of(<object><PyObject *>args[1])
     if code == x.code:
         return x
-    out = new_like(x, code)
+    out = new_as(x, code)
     copy_into(out, x)
     if tg_grad and IS_FLOAT[code] and needs_grad(x):
         record_one(op, out, x, 0)

@@ -37,6 +37,7 @@ def _zero(input):
         case(normal(2, 3), truths(2, 3), name="plain"),
         case(normal(2, 3), truths(3), name="broadcast"),
     ],
+    elementwise=True,
 )
 def _keep(input, mask):
     """The input where ``mask``, else 0 even of infinities and NaN. The mask broadcasts to the input."""
@@ -47,6 +48,7 @@ def _keep(input, mask):
     vjp=dict(input=lambda g: g, source=lambda g: _zero(g)),
     at=(),
     samples=lambda: [case(normal(2, 3), normal(2, 3), name="plain")],
+    elementwise=True,
 )
 def _in_steps(input, source):
     """``input``, which ``source`` has a part in that moves in steps: the derivative is 0, not none."""

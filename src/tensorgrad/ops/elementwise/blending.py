@@ -19,6 +19,7 @@ from tensorgrad.ops.shapes import shaping
     ),
     at=(),
     samples=lambda: [case(normal(2, 3), normal(2, 3), between(0.0, 1.0, 2, 3), name="plain")],
+    elementwise=True,
 )
 def _lerp(input, end, weight):
     """A point between, of three tensors of one shape."""
@@ -32,6 +33,7 @@ def _lerp(input, end, weight):
     at=(),
     grad_name="LerpBackward0",
     samples=lambda: [case(normal(2, 3), normal(2, 3), 0.25, name="plain")],
+    elementwise=True,
 )
 def _lerp_number(input, end, weight):
     """A point between, of two tensors of one shape."""
@@ -77,6 +79,7 @@ def lerp(input, end, weight):
     at=(),
     grad_name="AddcmulBackward0",
     samples=lambda: [case(normal(2, 3), normal(2, 3), normal(2, 3), 2.5, name="plain")],
+    elementwise=True,
 )
 def _addcmul(input, tensor1, tensor2, value):
     """`addcmul` of three float tensors of one shape and dtype."""
@@ -94,6 +97,7 @@ def _addcmul(input, tensor1, tensor2, value):
     at=(),
     grad_name="AddcdivBackward0",
     samples=lambda: [case(normal(2, 3), normal(2, 3), between(0.5, 2.0, 2, 3), 2.5, name="plain")],
+    elementwise=True,
 )
 def _addcdiv(input, tensor1, tensor2, value):
     """`addcdiv` of three float tensors of one shape and dtype."""

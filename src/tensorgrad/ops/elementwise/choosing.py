@@ -35,6 +35,7 @@ from tensorgrad.ops.shapes import shaping
     at=(),
     grad_name="WhereBackward0",
     samples=lambda: [case(truths(2, 3), normal(2, 3), normal(2, 3), name="plain")],
+    elementwise=True,
 )
 def _where(condition, input, other):
     """The choice among tensors of one shape and dtype."""
@@ -112,7 +113,8 @@ def masked_fill(input, mask, value):
         raise RuntimeError(f"masked_fill: {value} cannot be converted to {input.dtype.name} without overflow")
     _core._fitting(value, input.dtype)
     input, mask = together("masked_fill", input, mask)
-    return _where(mask, shaping.expand(as_tensor(value, input.dtype), input.shape), input)
+    filled = _where(mask, shaping.expand(as_tensor(value, input.dtype), input.shape), input)
+    return shaping.contiguous(filled)
 
 
 # ---------------------------------------------------------------------------- by size
@@ -273,6 +275,7 @@ def _beyond(min, max, input):
         case(distinct(3, 4), None, between(0.6, 0.65, 3, 4), name="max"),
         case(distinct(3, 4), between(0.6, 0.65, 3, 4), name="min"),
     ],
+    elementwise=True,
 )
 def _clamp_tensors(input, min=None, max=None):
     """`clamp` between tensors of the input's shape and dtype."""

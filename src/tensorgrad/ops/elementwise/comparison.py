@@ -89,6 +89,7 @@ def ge(input, other, *, out=None):
     at=(),
     samples=lambda: [case(normal(3, 4), normal(4), 0.5, 0.5, True, name="plain")],
     smooth=False,
+    elementwise=True,
 )
 def _isclose(input, other, rtol, atol, equal_nan):
     """The comparison behind `isclose`, in float64 for integers."""

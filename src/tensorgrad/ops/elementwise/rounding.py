@@ -127,6 +127,7 @@ def frac(input):
     at=(),
     grad_name="FrexpBackward0",
     samples=lambda: [case(between(1.1, 1.9, 3, 4), name="plain")],
+    elementwise=True,
 )
 def _frexp(input):
     """Mantissa and exponent, as a pair."""

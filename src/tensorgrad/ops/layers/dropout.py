@@ -36,6 +36,7 @@ def _samples():
         case(normal(3, 4), truths(3, 4), 2.0, name="plain"),
         case(normal(3, 4, 2), truths(3, 4, 1), 2.0, name="channels"),
     ],
+    elementwise=True,
 )
 def _dropout(input, kept, scale):
     """``input`` times ``scale`` where it is kept, times 0 elsewhere."""
@@ -45,19 +46,17 @@ def _dropout(input, kept, scale):
 def _drawn(input: Tensor, p: float, channels: bool) -> np.ndarray:
     """Ones, each with probability 1 - ``p``, and zeros, to be multiplied with ``input`` or its channels.
 
-    They are drawn in the order of the input's memory, where it is dense.
+    They are drawn in the order of memory in which a copy of the input would lie.
     """
     array, kind = _core._memory_of(input), input.dtype.array_dtype
     if channels:
         mask = np.empty(array.shape[:2] + (1,) * (array.ndim - 2), kind)
         default_generator.fill_bernoulli(mask, 1 - p)
         return mask
-    order = list(range(array.ndim))
-    if not array.flags.c_contiguous and 0 not in array.strides:
-        order = sorted(order, key=lambda d: -abs(array.strides[d]))
-    mask = np.empty([array.shape[d] for d in order], kind)
-    default_generator.fill_bernoulli(mask, 1 - p)
-    return mask.transpose(np.argsort(order)) if mask.ndim > 1 else mask
+    mask = _core._memory_of(_core._empty_as(input, input.dtype.code))
+    order = sorted(range(mask.ndim), key=lambda d: -mask.strides[d])
+    default_generator.fill_bernoulli(mask.transpose(order), 1 - p)
+    return mask
 
 
 def _times(input: Tensor, factor: Any, inplace: bool) -> Tensor:

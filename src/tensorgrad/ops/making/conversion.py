@@ -47,14 +47,17 @@ def to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, me
     if other is not None:
         dtype = other.dtype
     wanted = input.dtype if dtype is None else as_dtype(dtype)
-    if wanted is input.dtype:
-        return shaping.clone(input) if copy else input
-    return _cast(input, wanted)
+    if wanted is not input.dtype:
+        input = _cast(input, wanted)
+    elif copy:
+        input = shaping.clone(input)
+    return input if creation.keeps_order(memory_format) else shaping.contiguous(input)
 
 
 def _conversion(name: str, wanted: dtype):
     def convert(input, memory_format=None):
-        return _cast(input, wanted)
+        made = _cast(input, wanted)
+        return made if creation.keeps_order(memory_format) else shaping.contiguous(made)
 
     convert.__name__ = name
     convert.__doc__ = f"""The values as {wanted.name}.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.core import Size, Tensor, _core, bfloat16, bool_, dtype, get_default_dtype, int64
-from tensorgrad.core.device import check_device
+from tensorgrad.core.device import check_device, contiguous_format
 from tensorgrad.core.legacy import PYTHON_TYPES
 from tensorgrad.ops import _data
 
@@ -250,12 +250,27 @@ def full(
     return _new(_sequence("full", size), fill_value, dtype, requires_grad, out, device)
 
 
-def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any):
+def keeps_order(memory_format: Any) -> builtins.bool:
+    """Whether a copy in that format has its dimensions in the order of the original's."""
+    return memory_format is not contiguous_format
+
+
+def laid_out_as(input: Tensor, dtype: Any, device: Any, memory_format: Any = None):
+    """A tensor whose values are not set, in the shape of ``input`` and laid out as a copy of it."""
+    check_device(device)
+    code = _default(input.dtype if dtype is None else dtype).code
+    if keeps_order(memory_format):
+        return _core._empty_as(input, code)
+    return _core._empty(tuple(input.shape), code)
+
+
+def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any, memory_format: Any):
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-    return _new(
-        tuple(input.shape), fill, input.dtype if dtype is None else dtype, requires_grad, None, device
-    )
+    made = laid_out_as(input, dtype, device, memory_format)
+    if fill is not _UNSET and made.numel():
+        _core._fill(made, fill)
+    return _finish(made, None, requires_grad)
 
 
 def empty_like(
@@ -267,7 +282,7 @@ def empty_like(
     >>> tg.empty_like(tg.ones(2, 3)).shape
     tensorgrad.Size([2, 3])
     """
-    return _like(input, _UNSET, dtype, requires_grad, device)
+    return _like(input, _UNSET, dtype, requires_grad, device, memory_format)
 
 
 def zeros_like(
@@ -279,7 +294,7 @@ def zeros_like(
     >>> tg.zeros_like(tg.ones(2))
     tensor([0., 0.])
     """
-    return _like(input, 0, dtype, requires_grad, device)
+    return _like(input, 0, dtype, requires_grad, device, memory_format)
 
 
 def ones_like(
@@ -291,7 +306,7 @@ def ones_like(
     >>> tg.ones_like(tg.zeros(2))
     tensor([1., 1.])
     """
-    return _like(input, 1, dtype, requires_grad, device)
+    return _like(input, 1, dtype, requires_grad, device, memory_format)
 
 
 def full_like(
@@ -303,7 +318,7 @@ def full_like(
     >>> tg.full_like(tg.ones(2), 5)
     tensor([5., 5.])
     """
-    return _like(input, fill_value, dtype, requires_grad, device)
+    return _like(input, fill_value, dtype, requires_grad, device, memory_format)
 
 
 def new_tensor(

@@ -225,8 +225,9 @@ def rand_like(
     tensorgrad.Size([2])
     """
     want_tensors("rand_like", input=input)
-    if not input.is_contiguous():
-        return _finish(uniform_(_laid_out_as(input, dtype, device), generator=generator), None, requires_grad)
+    if creation.keeps_order(memory_format) and not input.is_contiguous():
+        made = uniform_(creation.laid_out_as(input, dtype, device), generator=generator)
+        return _finish(made, None, requires_grad)
     return rand(
         tuple(input.shape),
         generator=generator,
@@ -246,8 +247,9 @@ def randn_like(
     tensorgrad.Size([2])
     """
     want_tensors("randn_like", input=input)
-    if not input.is_contiguous():
-        return _finish(normal_(_laid_out_as(input, dtype, device), generator=generator), None, requires_grad)
+    if creation.keeps_order(memory_format) and not input.is_contiguous():
+        made = normal_(creation.laid_out_as(input, dtype, device), generator=generator)
+        return _finish(made, None, requires_grad)
     return randn(
         tuple(input.shape),
         generator=generator,
@@ -268,8 +270,8 @@ def randint_like(
     """
     want_tensors("randint_like", input=input)
     low, high = _bounds("randint_like", low, high)
-    if not input.is_contiguous():
-        made = _laid_out_as(input, dtype, device)
+    if creation.keeps_order(memory_format) and not input.is_contiguous():
+        made = creation.laid_out_as(input, dtype, device)
         return _finish(random_(made, low, high, generator=generator), None, requires_grad)
     return randint(
         low,
@@ -332,13 +334,6 @@ def _no_grad():
 def _drawing_order(t: Tensor) -> list[builtins.int]:
     """Its dimensions as they lie in memory, the longest step first: the order in which PyTorch draws."""
     return sorted(range(t.ndim), key=lambda d: -t.stride(d))
-
-
-def _laid_out_as(input: Tensor, dtype: Any, device: Any) -> Tensor:
-    """Memory that is not set, in the shape of ``input`` and with its dimensions in the same order."""
-    order = _drawing_order(input)
-    made = creation.empty([input.shape[d] for d in order], dtype=dtype or input.dtype, device=device)
-    return made.permute([order.index(d) for d in range(input.ndim)]).detach()
 
 
 def _filled_in_place(self, fill):

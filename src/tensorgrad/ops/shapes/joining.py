@@ -46,7 +46,7 @@ def _common_dtype(tensors):
 )
 def _cat(tensors, sizes, dim, dtype):
     """``cat`` with everything known: the tensors' sizes in ``dim``, and the dtype."""
-    return np.concatenate(tensors, dim, dtype=dtype, casting="unsafe")
+    return np.ascontiguousarray(np.concatenate(tensors, dim, dtype=dtype, casting="unsafe"))
 
 
 @composite(
