@@ -10,7 +10,6 @@ import sys
 import numpy as np
 
 import tensorgrad as tg
-import tensorgrad._fitness  # says so where the package's own file is another distribution's
 
 MODEL = "digits.safetensors"
 EPILOG = "Exit codes: 0 done, 1 it could not be done (one sentence says why), 2 wrong usage, 130 interrupted."
