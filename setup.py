@@ -66,10 +66,9 @@ else:
     # GCC zeroes a few cache lines by a string instruction, which takes 10 ns to start: several times a call.
     STORED = "-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign"
     FOR_MODULES += [flag for flag in (NEVER, STORED) if accepts(flag)]
-    # CPUs put instructions into the order that suits them; the compiler's order is longer.
-    if accepts("-fno-schedule-insns2"):
-        FOR_MODULES.append("-fno-schedule-insns2")
-        FOR_KERNELS.append("-fno-schedule-insns2")
+    # CPUs put instructions of such code into the order that suits them; the compiler's is longer to write.
+    UNORDERED = ["-fno-schedule-insns2"] if accepts("-fno-schedule-insns2") else []
+    FOR_MODULES += UNORDERED
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
 COMPACT = (
@@ -154,7 +153,7 @@ LIBRARIES = c_libraries()
 def flags_of(library, file):
     """How much code a file of kernels may become."""
     if library == "kernels_v2":
-        return FOR_SIZE + KNOWN_LENGTHS if file in VECTORS_OF_V2 else ["-Os"]
+        return UNORDERED + (FOR_SIZE + KNOWN_LENGTHS if file in VECTORS_OF_V2 else ["-Os"])
     return FOR_SIZE if file in COMPACT else ONE_COPY if file in ASKING else []
 
 
@@ -172,7 +171,8 @@ def extension(module, parts):
         module,
         [source_of(module)],
         include_dirs=[KERNELS, f"{PACKAGE}/core", np.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        # Cython's strings are not compressed, as the wheel will be.
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("CYTHON_COMPRESS_STRINGS", "0")],
         extra_compile_args=FOR_MODULES + (["-Os"] if module in WIDE and not WINDOWS else []) + FLAGS,
         extra_link_args=FLAGS or (["-s"] if LINUX else []),
         libraries=libraries,
