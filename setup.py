@@ -61,10 +61,14 @@ else:
     # What is left behind a loop of vectors is taken one by one, not by a second loop of narrower ones.
     if accepts("--param=vect-epilogues-nomask=0"):
         FOR_KERNELS.append("--param=vect-epilogues-nomask=0")
+    # Of what is marked as unlikely, errors in what Cython wrote, GCC takes one in ten to happen unless told.
+    NEVER = "--param=builtin-expect-probability=100"
     # GCC zeroes a few cache lines by a string instruction, which takes 10 ns to start: several times a call.
     STORED = "-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign"
-    if accepts(STORED):
-        FOR_MODULES.append(STORED)
+    FOR_MODULES += [flag for flag in (NEVER, STORED) if accepts(flag)]
+    # CPUs put instructions of such code into the order that suits them; the compiler's is longer to write.
+    UNORDERED = ["-fno-schedule-insns2"] if accepts("-fno-schedule-insns2") else []
+    FOR_MODULES += UNORDERED
 # Files with a loop for each of many types: half the code, at the same speed where memory sets it.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
 COMPACT = (
@@ -101,7 +105,7 @@ NARROW = (
 UP_TO_V3 = [f"{KERNELS}/{name}.c" for name in NARROW]
 
 # The modules, and what their sources include or cimport beside the kernels' face.
-CORE_FACE = [f"{PACKAGE}/core/*.pxd", f"{PACKAGE}/core/*.h", f"{PACKAGE}/core/*/*.h"]
+CORE_FACE = [f"{KERNELS}/glibc.h", f"{PACKAGE}/core/*.pxd", f"{PACKAGE}/core/*.h", f"{PACKAGE}/core/*/*.h"]
 MODULES = {
     "tensorgrad._kernels": [f"{KERNELS}/*.pxi", f"{KERNELS}/*.h", f"{KERNELS}/*.c"],
     "tensorgrad.core._core": [f"{PACKAGE}/core/*/*.pxi", *CORE_FACE],
@@ -109,6 +113,8 @@ MODULES = {
     "tensorgrad.nn._module": CORE_FACE,
     "tensorgrad.optim._step": CORE_FACE,
 }
+# Wide, not hot: compiled for size. The loops of random numbers ask for speed themselves (loops.h).
+WIDE = ("tensorgrad._kernels", "tensorgrad.core._random")
 
 NO_COMPILER = """
 tensorgrad could not be built: {error}
@@ -124,7 +130,7 @@ FAILURES = (CompileError, ExecError, PlatformError)
 
 def explain(error):
     """Ends the build in one paragraph that says what to install."""
-    reason = textwrap.shorten(str(error), 160) or type(error).__name__
+    reason = textwrap.shorten(str(error), 240) or type(error).__name__
     sys.exit(NO_COMPILER.format(error=reason))
 
 
@@ -147,7 +153,7 @@ LIBRARIES = c_libraries()
 def flags_of(library, file):
     """How much code a file of kernels may become."""
     if library == "kernels_v2":
-        return FOR_SIZE + KNOWN_LENGTHS if file in VECTORS_OF_V2 else ["-Os"]
+        return UNORDERED + (FOR_SIZE + KNOWN_LENGTHS if file in VECTORS_OF_V2 else ["-Os"])
     return FOR_SIZE if file in COMPACT else ONE_COPY if file in ASKING else []
 
 
@@ -158,14 +164,16 @@ def source_of(module):
 def extension(module, parts):
     """One Cython module. Only `_kernels` holds kernels: the others reach them through its table."""
     holds_kernels = module == "tensorgrad._kernels"
-    libraries = [*LIBRARIES, *([] if WINDOWS else ["m", "pthread"])] if holds_kernels else []
+    libraries = [] if WINDOWS else ["m"]
+    if holds_kernels:
+        libraries = [*LIBRARIES, *libraries, *([] if WINDOWS else ["pthread"])]
     return Extension(
         module,
         [source_of(module)],
         include_dirs=[KERNELS, f"{PACKAGE}/core", np.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        # The door is wide, not hot: it is compiled for size.
-        extra_compile_args=FOR_MODULES + (["-Os"] if holds_kernels and not WINDOWS else []) + FLAGS,
+        # Cython's strings are not compressed, as the wheel will be.
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("CYTHON_COMPRESS_STRINGS", "0")],
+        extra_compile_args=FOR_MODULES + (["-Os"] if module in WIDE and not WINDOWS else []) + FLAGS,
         extra_link_args=FLAGS or (["-s"] if LINUX else []),
         libraries=libraries,
         depends=[f"{KERNELS}/kernel.h", f"{PACKAGE}/_kernels.pxd"]
@@ -186,15 +194,22 @@ def try_compiler():
     """Compiles a line that includes Python's header, so that a machine that can't build says so at once."""
     compiler = new_compiler()
     customize_compiler(compiler)
+    name = getattr(compiler, "compiler", ["cl"])[0]
+    include = [sysconfig.get_path("include")]
+    highest = list(LEVELS.values())[-1]
     with tempfile.TemporaryDirectory() as folder:
         trial = os.path.join(folder, "trial.c")
         with open(trial, "w") as file:
             file.write("#include <Python.h>\n")
         try:
-            compiler.compile([trial], output_dir=folder, include_dirs=[sysconfig.get_path("include")])
+            compiler.compile([trial], output_dir=folder, include_dirs=include)
         except FAILURES:
-            name = getattr(compiler, "compiler", ["cl"])[0]
             fault = "does not compile a line that includes Python.h" if shutil.which(name) else "is not there"
+            explain(f"the C compiler, {name}, {fault}.")
+        try:
+            compiler.compile([trial], output_dir=folder, include_dirs=include, extra_postargs=highest)
+        except FAILURES:
+            fault = "does not know AVX-512, as GCC 8 and Clang 9 do: name a newer one, as in CC=gcc-12"
             explain(f"the C compiler, {name}, {fault}.")
 
 

@@ -12,7 +12,7 @@ import importlib as _importlib
 from math import e, inf, nan, pi
 from typing import Any as _Any
 
-from tensorgrad import core, ops
+from tensorgrad import _fitness, core, ops
 from tensorgrad.core import *  # noqa: F403 - the names are in its __all__
 from tensorgrad.core import device as _device
 from tensorgrad.core import modes as _modes

@@ -135,7 +135,10 @@ cdef _start():
     if started == -2:
         raise ImportError("two kernels are declared under one name and dtype, or more than the table holds")
     if started != 0:
-        raise ImportError("tensorgrad needs an x86-64 CPU with SSE4.2 (level v2), made since about 2009")
+        raise ImportError(
+            "tensorgrad needs an x86-64 CPU with SSE4.2 and POPCNT (level v2), made since about 2009, and this one has not both. "
+            "An emulator or a virtual machine may hide them: give it a newer CPU, e.g. `qemu -cpu max`"
+        )
     if pool_open() != 0:
         raise ImportError("the system has no room for tensorgrad's threads: too many libraries keep data for each thread")
 

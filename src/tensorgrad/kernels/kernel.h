@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "glibc.h"
+
 #define KERNEL_OPERANDS 11
 #define KERNEL_DIMS 7
 #define KERNEL_SCALARS 8

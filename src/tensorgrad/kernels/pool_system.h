@@ -26,6 +26,8 @@
 #include <unistd.h>
 #endif
 
+#include "glibc.h"
+
 /* ------------------------------------------------------------------ words, read and written in one order by all threads */
 
 #ifdef _MSC_VER

@@ -9,6 +9,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "glibc.h"
+
 /* Every fused multiply-add below is written out, and the compiler must not add its own: it would change
    the bits. Where the CPU has no such instruction, fmaf is a library call, as exact but slow. */
 #if defined(__clang__)
