@@ -52,6 +52,7 @@ CLEAN = (
     "NotImplementedError",
     "AllocationError",
     "LinAlgError",
+    "ZeroDivisionError",
 )
 
 

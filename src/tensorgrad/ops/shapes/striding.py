@@ -11,6 +11,7 @@ import numpy as np
 from tensorgrad.core import _core, enable_grad
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.core.declare import view as declare_view
+from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.shapes.shaping import (
     expand,
     permute,
@@ -170,6 +171,7 @@ def resize_(self, *sizes, size=None, memory_format=None):
 
 def resize_as_(self, the_template, memory_format=None):
     """``resize_`` to the shape of another tensor."""
+    want_tensors("resize_as_", self=self, the_template=the_template)
     return _core._resize(self, tuple(the_template.shape))
 
 
