@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -60,6 +61,7 @@ REFUSALS = [
                     "There must be one `x` value",
                     "Expected a floating point",
                     "square matrices",
+                    "dropout probability",
                 )
                 and writes_nothing(s)
             )
@@ -80,6 +82,9 @@ REFUSALS = [
             "is not differentiable with respect to",
             "Index to scalar can have only 1 value",
             "Autograd not support dtype",
+            "Double backward is unsupported",
+            "Expected grad_output to have non-zero size",
+            "size mismatch (got input",
             "TensorAccessor expected",
         )
         or (s.refused("doesn't match the broadcast shape") and s.calls("clamp") and ".grad(" in s.line),
@@ -136,13 +141,70 @@ REFUSALS = [
     ),
     Excuse(
         "`index_put` takes values with leading dimensions of 1",
-        lambda s: s.calls("index_put") and s.refused("cannot be broadcast to indexing result"),
+        lambda s: (
+            s.calls("index_put")
+            and s.refused("cannot be broadcast to indexing result", "too many indices for tensor of dim")
+        ),
+    ),
+    Excuse(
+        "A view that a Function gave may be used",
+        lambda s: s.refused("This view was created inside a custom Function"),
+    ),
+    Excuse(
+        "A part of a tensor that got its history since",
+        lambda s: (
+            s.refused("a leaf Variable that requires grad") and bool(re.search(r"\] [-+*/]= ", s.line))
+        ),
+    ),
+    Excuse(
+        "`linear_cross_entropy` does not look at `options`",
+        lambda s: s.refused("has no attribute '_adjust'"),
+    ),
+    Excuse(
+        "A setting may be past float16",
+        lambda s: s.refused("cannot be converted to type c10::Half without overflow"),
+    ),
+    Excuse(
+        "an option that is on or off takes a number's truth",
+        lambda s: s.calls(r"\w*dropout\w*") and s.refused("Boolean value of Tensor with"),
+    ),
+    Excuse(
+        "None for what may be left out",
+        lambda s: s.refused("got multiple values for argument") and "=None" in s.line,
+    ),
+    Excuse(
+        "`adaptive_avg_pool` to one element takes the same inputs",
+        lambda s: s.calls(r"adaptive_avg_pool\dd") and s.only_refused_here("whose batch alone may be empty"),
+    ),
+    Excuse(
+        "a fractional one of no elements or to no outputs, are refused",
+        lambda s: s.calls(r"fractional_max_pool\w*") and s.only_refused_here("kernel_size 0 is too large"),
+    ),
+    Excuse(
+        "`group_norm` asks for more than one value at both its addresses",
+        lambda s: s.calls("group_norm") and s.only_refused_here("more than 1 value per channel"),
+    ),
+    Excuse(
+        "A bias is of its layer's dtype",
+        lambda s: s.calls(r"conv\w*") and s.only_refused_here("bias type"),
+    ),
+    Excuse(
+        "A transposed convolution whose result has a size of 0",
+        lambda s: s.calls(r"conv\w*") and s.refused("Output size is too small"),
+    ),
+    Excuse(
+        "Scaled dot product attention wants as many values as keys",
+        lambda s: s.calls("scaled_dot_product_attention") and s.only_refused_here("cannot be multiplied"),
+    ),
+    Excuse(
+        "`inner` of bool is refused",
+        lambda s: s.calls("inner") and s.only_refused_here("not implemented for bool"),
     ),
     Excuse(
         "A slice of a step past its end has one element",
-        lambda s: s.calls(r"slice_\w+") and s.holds(r"2 ?\*\* ?63 - 1"),
+        lambda s: s.calls(r"slice_\w+", r"unfold\w*") and s.holds(r"2 ?\*\* ?63 - 1"),
     ),
-    Excuse("complex numbers", lambda s: s.only_refused_here("must be Tensor, not complex")),
+    Excuse("complex numbers", lambda s: s.only_refused_here("not complex")),
     Excuse(
         "`take_along_dim` refuses an index out of range",
         lambda s: s.calls("take_along_dim") and s.only_refused_here("out of bounds"),
@@ -161,7 +223,10 @@ REFUSALS = [
     ),
     Excuse(
         "states and biases of a shape that is not theirs",
-        lambda s: s.calls(r"(lstm|gru|rnn_\w+)(_cell)?") and s.only_refused_here("should", "not implemented"),
+        lambda s: (
+            s.calls(r"(lstm|gru|rnn_\w+)(_cell)?")
+            and s.only_refused_here("should", "not implemented", "but the input is")
+        ),
     ),
     Excuse(
         "`conv_tbc` of integers wants one dtype",
@@ -173,11 +238,15 @@ REFUSALS = [
     ),
     Excuse(
         "`chunk` takes any count",
-        lambda s: s.calls("chunk") and s.refused("split expects split_size be non-negative"),
+        lambda s: (
+            s.calls("chunk")
+            and s.refused("split expects split_size be non-negative", "split_size can only be 0")
+        ),
     ),
     Excuse(
         "Every op takes `out=`",
         lambda s: s.refused(
+            "expected out tensor dtype",
             "unexpected keyword argument 'out'",
             "Expected out tensor to have",
             "only supports bool tensor",

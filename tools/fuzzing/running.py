@@ -141,6 +141,9 @@ def namespace(library: Library, lines: list[str]) -> dict[str, Any]:
 STARTS = ("T", "F", "np", "nan", "inf", "__builtins__", *HELPERS)
 
 
+LARGEST_SEEN = 2**24  # elements; an expanded tensor may have more than memory holds
+
+
 def see(value: Any, T: Any, depth: int = 0) -> Any:
     """A value as plain data that two libraries can be compared by."""
     try:
@@ -162,6 +165,8 @@ def seen(value: Any, T: Any, depth: int) -> Any:
         dtype = str(value.dtype).rsplit(".", 1)[-1]
         if dtype.startswith(("complex", "bfloat")):
             return f"a {dtype} tensor"
+        if value.numel() > LARGEST_SEEN:
+            return f"a {dtype} tensor of size {tuple(value.shape)}"
         grad = value.grad if value.requires_grad and value.is_leaf and depth == 0 else None
         return Seen(
             dtype, array_of(value).copy(), value.requires_grad, None if grad is None else see(grad, T, 1)

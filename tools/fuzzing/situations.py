@@ -85,7 +85,7 @@ NONSENSE = (
     "[None]",
 )
 LINEAR_ALGEBRA = ("solving", "determinants", "factorizing", "orthogonal", "spectra", "exponentials")
-LAPACK = [name for name, op in registry.items() if op.facts.family in LINEAR_ALGEBRA]
+LAPACK = ["matrix_power"] + [name for name, op in registry.items() if op.facts.family in LINEAR_ALGEBRA]
 # Their kernels keep the inputs, as PyTorch's do; the definitions that the NumPy path runs may keep less.
 FUSED = ("mse_loss", "layer_norm", "cross_entropy")
 PICKS = ("topk", "kthvalue", "median", "nanmedian", "mode", "sort", "argsort", "msort")
@@ -169,13 +169,20 @@ def hooked_and_written(s: Situation) -> bool:
     """A tensor gets a hook and is written in place."""
     text = "\n".join(s.lines)
     hooked = re.findall(r"(\w+)\.register_hook", text)
-    return any(re.search(rf"\b{name}(\.\w+_\(| [-+*/]= |\[.*\] [-+*/]?= )", text) for name in hooked)
+    return any(
+        re.search(rf"\b{name}(\.\w+_\(| [-+*/]= |\[.*\] [-+*/]?= )", text) for name in hooked
+    ) or ("no_grad()" in text and bool(hooked))
 
 
 def where_apart(s: Situation) -> np.ndarray:
     """The reference's numbers at the places that differ by more than rounding does."""
     found, wanted = s.difference.found.array, s.difference.wanted.array
     return wanted[gap(found, wanted) > 1e-5 * largest(wanted)]
+
+
+def where_apart_at(s: Situation) -> np.ndarray:
+    """Which places differ."""
+    return gap(s.difference.found.array, s.difference.wanted.array) > 0
 
 
 def zero_meets_infinity(s: Situation) -> bool:
@@ -230,11 +237,12 @@ def lenient(s: Situation) -> bool:
     texts = (
         "must be ", "invalid combination of arguments", "positional argument", "too big", "Overflow",
         "can't convert negative int", "is_contiguous(memory_format)", "view size is not compatible",
-        "Boolean alpha", "negative output size", "keyword argument 'inplace'", "'NoneType' has no len()",
+        "of a 0-d tensor", "over a 0-d array", "Boolean alpha", "negative output size",
+        "keyword argument 'inplace'", "'NoneType' has no len()",
     )  # fmt: skip
     if not s.refused(*texts):
         return False
-    said = blamed(s)
+    said = blamed(s).replace("range=", "")
     if s.refused("not range", "(range)", ", range)"):
         said = said.replace("range(", "(")  # a sequence of ints
     if s.refused("NoneType"):
@@ -268,7 +276,8 @@ def constant_where_recorded(s: Situation) -> bool:
     found = s.difference.found
     return s.kind == "requires_grad" and isinstance(found, Seen) and (
         not found.array.any()
-        or s.calls("pad", "prod", "cumprod", r"var\w*", r"std\w*", r"\w*norm", "square", "pow", "prelu")
+        or any(v.array.size == 0 for v in s.seen())
+        or s.calls("pad", r"(cum)?prod", "det", r"var\w*", r"std\w*", r"\w*norm", "square", "pow", "prelu")
         or s.calls(r"\w*_pool[123]d\w*", "interpolate", r"upsample\w*", r"conv\w*")
         or "(0,)" in s.lines[0]
     )  # fmt: skip
@@ -308,7 +317,7 @@ def overlapping_write(s: Situation) -> bool:
     """Something was written through a view whose elements share memory."""
     views = [line.split(" = ")[0] for line in s.lines if re.search(r"\.(as_strided|unfold|expand)\(", line)]
     return s.kind == "value" and any(
-        re.search(rf"\b{v}(\.\w+_\(| [-+*/]=|\[)", line) or "Dirty.apply(" in line
+        re.search(rf"\b{v}(\.data)?(\.\w+_\(| [-+*/]=|\[)", line) or "Dirty.apply(" in line
         for v in views
         for line in s.lines
     )
@@ -368,14 +377,14 @@ def singular(s: Situation) -> bool:
 
 
 def degenerate(s: Situation) -> bool:
-    """What a matrix without its full rank makes of LAPACK: an error, infinities, NaN, or vectors that it may
-    choose.
+    """What a matrix without its full rank makes of LAPACK: an error, infinities, NaN, or vectors and solutions
+    that it may choose.
     """
     if not singular(s):
         return False
     if s.kind == "value":
         shown = [v for v in (s.difference.found, s.difference.wanted) if isinstance(v, Seen)]
-        return s.calls("geqrf", "qr", "svd", "logdet", "slogdet") or any(
+        return s.calls("geqrf", "qr", "svd", "logdet", "slogdet", r"\w*solve\w*", r"inv\w*", "lstsq") or any(
             not np.isfinite(v.array).all() for v in shown
         )
     return s.refused("is singular") or s.only_refused_here("U has a zero", "singular")

@@ -355,7 +355,7 @@ ALWAYS_INLINE void uncurve(const Back *row, const int kind)
     const element *grad = row->grad, *gates = row->gates, *kept = row->kept;
     element *of_state = row->of_state, *of_cell = row->of_cell, *found = row->of_gates, *recurrent = row->of_recurrent;
     const int64_t units = row->units, second = units, third = 2 * units, fourth = 3 * units;
-    const element zero = 0, one = 1;
+    const element zero = 0;
     INDEPENDENT
     for (int64_t l = 0; l < units; l++) {
         element h = of_state[l] + grad[l];
@@ -379,7 +379,7 @@ ALWAYS_INLINE void uncurve(const Back *row, const int kind)
             recurrent[third + l] = of_new * reset;
             of_state[l] = h * update;
         } else {
-            found[l] = h * (row->rectified ? (gates[l] > 0 ? one : zero) : 1 - gates[l] * gates[l]);
+            found[l] = !row->rectified ? h * (1 - gates[l] * gates[l]) : gates[l] <= 0 ? zero : h;
         }
     }
 }

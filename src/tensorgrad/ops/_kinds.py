@@ -48,6 +48,13 @@ def want_tensors(name: str, **arguments: Any) -> None:
             )
 
 
+def truth(name: str, argument: str, value: Any) -> bool:
+    """What a truth value says, where None says no; raises TypeError for what is none."""
+    if value is not None and not isinstance(value, (bool, int, np.bool_)):
+        raise TypeError(f"{name}(): argument '{argument}' must be bool, not {type(value).__name__}")
+    return bool(value)
+
+
 def want_room(name: str, shape: Sequence[int]) -> None:
     """Raises AllocationError for a result of so many elements that no memory has them."""
     if math.prod(shape) >= 1 << 60:

@@ -110,7 +110,11 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
         if op.kind == COMPOSITE:
             if check_operands(op, args, count):
                 return call_composite(op, args, count, ())
-            return of_its_own(PyObject_Vectorcall(op.body, args, nargsf, names))
+            try:
+                return of_its_own(PyObject_Vectorcall(op.body, args, nargsf, names))
+            except (MemoryError, ValueError) as error:
+                refuse_memory(op, error)
+                raise
     if op.switched and (names is not NULL or count > len(op.params)):
         found = call_switched(op, args, count, None if names is NULL else <tuple><object>names)
         if found is not DECLINED:
@@ -246,6 +250,8 @@ cdef object call_inplace(Op op, PyObject **args, Py_ssize_t count, tuple names):
         first = <object>args[0]
     else:
         raise TypeError(f"{op.__name__}() missing 1 required positional arguments: 'input'")
+    if "out" in keywords and "out" not in target.index:
+        raise TypeError(f"{op.__name__}() got an unexpected keyword argument 'out'")
     if not isinstance(first, Tensor):
         raise TypeError(f"{op.__name__}(): argument 'input' (position 1) must be Tensor, not {type(first).__name__}"
                         f"{made_tensor(first)}")

@@ -85,4 +85,4 @@ cdef int kept_by(Op op, Tensor x, list others) except -1:
     for i, operand in enumerate([x, *others][:len(op.formulas)]):
         if op.formulas[i] is not None and isinstance(operand, Tensor) and needs_grad(<Tensor>operand):
             kept |= <int>op.keeps[i]
-    return kept | 1 if kept & 2 and others[0] is x else kept
+    return kept | 1 if kept & 2 and others and others[0] is x else kept

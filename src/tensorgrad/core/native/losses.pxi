@@ -43,12 +43,14 @@ cdef bint read_loss(Op op, void **args, Py_ssize_t count, Tensor x, LossCall *ca
     """
     cdef Py_ssize_t i
     cdef int kind
+    cdef bint mean = True
     memset(call, 0, sizeof(LossCall))
     call.divisor = x.count
     for i in range(2, len(op.params)):
         value = <object>args[i] if i < count else op.defaults[i]
         kind = LOSS_PARAMETERS[op.params[i]]
         if kind == LOSS_REDUCTION:
+            mean = value == "mean"
             if value == "none":
                 call.apart = True
             elif value == "sum":
@@ -81,7 +83,7 @@ cdef bint read_loss(Op op, void **args, Py_ssize_t count, Tensor x, LossCall *ca
             if kind != LOSS_KERNEL or type(value) is not bool:
                 return False
             call.kernel = <PyObject *>LOSS_KERNELS[op.params[i]]
-    return call.weight is NULL or call.apart or call.divisor == 1 or not op.form & WEIGHTED_MEAN
+    return call.weight is NULL or not mean or not op.form & WEIGHTED_MEAN
 
 
 cdef Tensor whole_of(Tensor t, Tensor like):

@@ -91,7 +91,9 @@ cdef Tensor reduce_kernel(const Kernel **kernels, Tensor x, const uint8_t *mask,
         a.data[2] = values.at
         extremes.append(values)
     launch(kernels[x.code], &a)
-    if several:                         # the next run reduces results, which may have another dtype
+    if several:                         # the next run reduces results, which may have another dtype; a NaN among them counts
+        if kernels == (<Op>CORE_OPS["nansum"]).kernels:
+            kernels = OP_SUM.kernels
         return reduce_kernel(kernels, out, mask, keepdim, out_code)
     return out
 

@@ -361,7 +361,7 @@ native("_gather", hot_gather, gather_vjp, 0)
 cdef int record_put(Tensor out, Tensor x, int dim, Tensor index, Tensor values, bint accumulate) except -1:
     cdef Node node
     if tg_grad and IS_FLOAT[x.code]:
-        node = record_native(<Op>CORE_OPS["_put"], out, x, index, values, 2)
+        node = record_native(<Op>CORE_OPS["_put"], out, x, index, values, 0 if accumulate and not needs_grad(values) else 2)
         if node is not None:
             node.settings = [None, dim, None, None, accumulate, shape_tuple(out)]
     return 0
@@ -490,7 +490,8 @@ cdef object scattered(Tensor x, int dim, Tensor index, Tensor values, int mode, 
     if not scatter_along(out, dim, index, values, mode, present):
         return DECLINED
     if tg_grad and IS_FLOAT[x.code]:
-        node = record_native(<Op>CORE_OPS["_scatter" if mode == PUT else "_scatter_add"], out, x, index, values, 2)
+        node = record_native(<Op>CORE_OPS["_scatter" if mode == PUT else "_scatter_add"], out, x, index, values,
+                             2 if mode == PUT or needs_grad(values) else 0)
         if node is not None:
             node.settings = [None, dim, None, None, shape_tuple(out)]
     return out

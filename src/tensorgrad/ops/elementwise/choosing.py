@@ -283,8 +283,16 @@ def _clamp_tensors(input, min=None, max=None):
     return kept_between(input, min, max)
 
 
+def _number_of(bound):
+    """The number of a 0-d tensor, which may stand beside a number."""
+    plain = isinstance(bound, Tensor) and bound.ndim == 0 and not bound.requires_grad
+    return bound.item() if plain else bound
+
+
 def _bounded(name, input, min, max):
     want_tensors(name, input=input)
+    if isinstance(min, Tensor) is not isinstance(max, Tensor):
+        min, max = _number_of(min), _number_of(max)
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         if not all(each is None or isinstance(each, Tensor) for each in (min, max)):
             raise TypeError(

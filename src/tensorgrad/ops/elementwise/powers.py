@@ -268,7 +268,7 @@ def logaddexp2(input, other, *, out=None):
 @binary(
     vjp=dict(
         input=lambda g, input, other: _keep(xlogy(g, other), ~((input == 0) & (other <= 0))),
-        other=lambda g, input, other: mul(g, div(input, other)),
+        other=lambda g, input, other: div(mul(g, input), other),
     ),
     rule="float",
     at=SPECIAL,

@@ -392,7 +392,7 @@ def _of_dtype(value: Tensor, like: Tensor, index) -> Tensor:
 def _is_mask(index) -> bool:
     """Whether an index is one array of truth values."""
     part = index[0] if isinstance(index, (tuple, list)) and len(index) == 1 else index
-    return isinstance(part, (Tensor, np.ndarray)) and part.ndim > 0 and str(part.dtype).endswith("bool")
+    return isinstance(part, (Tensor, np.ndarray)) and str(part.dtype).endswith("bool")
 
 
 def _put_at(plan: Plan, x: Tensor, value: Tensor, accumulate: bool) -> Tensor:

@@ -60,7 +60,7 @@ def _likelihood(logs: Tensor, rows: np.ndarray, steps: np.ndarray, lengths: np.n
     states = path.shape[1]
     # A label may follow a label without the blank between, unless they are equal.
     skips = np.full(path.shape, NEVER)
-    skips[:, 2:][(path[:, 2:] != blank) & (path[:, 2:] != path[:, :-2])] = 0
+    skips[:, 2:][path[:, 2:] != path[:, :-2]] = 0
     skips[:, 1:2] = 0  # the first label may be the first of all
     first = np.full((count, states + 2), NEVER)
     first[:, 1] = 0  # the place before the start

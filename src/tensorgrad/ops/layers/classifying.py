@@ -25,6 +25,7 @@ from tensorgrad.ops.elementwise.arithmetic import _stepwise
 from tensorgrad.ops.layers import normalizing
 from tensorgrad.ops.layers.losses import F_, _floats, _per_element, reduce_loss, reduction_of
 from tensorgrad.ops.matrices import products
+from tensorgrad.ops.matrices.products import _fitting
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.shapes import shaping
 
@@ -476,6 +477,9 @@ def binary_cross_entropy_with_logits(
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     _floats("binary_cross_entropy_with_logits", input)
+    for each in (weight, pos_weight):
+        if each is not None:
+            _fitting(each, input)
     if pos_weight is None:
         loss = _cross_entropy_of_score(input, target)
     else:

@@ -72,6 +72,8 @@ def _padding(name: str, padding_idx: int | None, weight: Tensor) -> int:
 
 def _shorten(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
     """Shortens, in place and off the tape, the rows that are looked up and longer than ``max_norm``."""
+    if not weight.is_floating_point():
+        raise RuntimeError(f"norm(): the rows to shorten have to be floats, but are {weight.dtype}")
     max_norm, norm_type = float(max_norm), float(norm_type)
     table = _core._array_of(weight)
     used = np.unique(positions(_core._array_of(index), table.shape[0], 0, negative=False))

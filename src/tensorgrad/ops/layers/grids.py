@@ -9,7 +9,7 @@ from typing import Any
 
 from tensorgrad.core import Tensor, int64
 from tensorgrad.core.declare import between, case, composite, normal
-from tensorgrad.ops._kinds import want_tensors
+from tensorgrad.ops._kinds import truth, want_tensors
 from tensorgrad.ops.elementwise.choosing import where
 from tensorgrad.ops.indices.scattering import gather
 from tensorgrad.ops.layers._taps import F_
@@ -29,7 +29,7 @@ def _aligned(who: str, align_corners) -> bool:
             f"{who}: align_corners is False unless it is given; before PyTorch 1.3.0 it was True",
             stacklevel=4,
         )
-    return bool(align_corners)
+    return truth(who, "align_corners", align_corners)
 
 
 # ---------------------------------------------------------------------------- affine_grid

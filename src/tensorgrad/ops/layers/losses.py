@@ -289,6 +289,8 @@ def poisson_nll_loss(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     want_tensors("poisson_nll_loss", input=input, target=target)
+    if not input.is_floating_point():
+        input = shaping._cast(input, result_type(input, 1.0))
     loss = powers.exp(input) - target * input if log_input else input - target * powers.log(input + eps)
     if full:
         stirling = target * powers.log(target) - target + 0.5 * powers.log(2 * math.pi * target)

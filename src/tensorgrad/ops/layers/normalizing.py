@@ -509,6 +509,10 @@ def native_batch_norm(input, weight, bias, running_mean, running_var, training, 
             f"native_batch_norm(): argument 'training' (position 6) must be bool, not "
             f"{type(training).__name__}"
         )
+    if input.ndim < 2:
+        raise IndexError(
+            f"native_batch_norm: Dimension out of range: {input.ndim} dimensions have no channels"
+        )
     found = _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         empty = input.new_zeros((0,))

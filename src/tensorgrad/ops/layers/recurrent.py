@@ -269,8 +269,11 @@ def _rnn_backward(grad, of_hidden, weight, gates, sizes, reverse, rectified):
     of_hidden = of_hidden.copy()
     found = np.empty_like(grad)
     for rows, count in _steps(sizes, not reverse):
-        slope = gates[rows] > 0 if rectified else 1 - gates[rows] * gates[rows]
-        found[rows] = (of_hidden[:count] + grad[rows]) * slope
+        h = of_hidden[:count] + grad[rows]
+        if rectified:
+            found[rows] = np.where(gates[rows] <= 0, h.dtype.type(0), h)
+        else:
+            found[rows] = h * (1 - gates[rows] * gates[rows])
         of_hidden[:count] = found[rows] @ weight
     return found, of_hidden
 
@@ -309,6 +312,11 @@ RUNS: dict[str, Callable] = dict(
 GATES = dict(lstm=4, gru=3, rnn_tanh=1, rnn_relu=1)
 
 
+def _same_dtype(name, what, given, input):
+    if given.dtype is not input.dtype:
+        raise RuntimeError(f"{name}: {what} is {given.dtype.name}, but the input is {input.dtype.name}")
+
+
 def _check_weights(name, input, weights, units):
     """Raises RuntimeError for weights that do not belong to an input and a number of units."""
     if not input.is_floating_point():
@@ -323,8 +331,7 @@ def _check_weights(name, input, weights, units):
     for what, (given, shape) in wanted.items():
         if given is None:
             continue
-        if given.dtype is not input.dtype:
-            raise RuntimeError(f"{name}: {what} is {given.dtype.name}, but the input is {input.dtype.name}")
+        _same_dtype(name, what, given, input)
         if tuple(given.shape) != shape:
             raise RuntimeError(
                 f"{name}: {what} should be {list(shape)}, for {units} hidden units and an input of size "
@@ -350,11 +357,12 @@ def _table(sizes, rows):
     return array
 
 
-def _check_states(name, states, layers, batch):
+def _check_states(name, states, layers, batch, data):
     want_tensors(name, **{f"hx[{k}]": state for k, state in enumerate(states)})
     if len(states) != (2 if name == "lstm" else 1):
         raise RuntimeError("lstm expects two hidden states")
     for state in states:
+        _same_dtype(name, "hx", state, data)
         if state.ndim != 3 or tuple(state.shape[:2]) != (layers, batch):
             raise RuntimeError(
                 f"{name}: hx should be [{layers}, {batch}, units] for {layers} layers and directions, but is "
@@ -380,7 +388,9 @@ def _weights_of(name, params, has_biases, layers, projected):
 def _stacked(name, data, sizes, states, params, has_biases, num_layers, dropout, train, bidirectional):
     """All layers over packed rows: the last one's outputs, and the last states of all."""
     directions = 2 if bidirectional else 1
-    _check_states(name, states, num_layers * directions, int(sizes[0]))
+    if not isinstance(dropout, (int, float, np.number)):
+        raise TypeError(f"{name}(): argument 'dropout' must be float, not {type(dropout).__name__}")
+    _check_states(name, states, num_layers * directions, int(sizes[0]), data)
     units = states[-1].shape[2]
     weights = _weights_of(name, params, has_biases, num_layers * directions, states[0].shape[2] != units)
     last = []
@@ -527,6 +537,7 @@ def _one_step(name, input, hx, w_ih, w_hh, b_ih, b_hh):
                 f"{name}_cell: input should be (batch, features) and hx[{k}] (batch, {units}), but they are "
                 f"{list(input.shape)} and {list(state.shape)}"
             )
+        _same_dtype(f"{name}_cell", f"hx[{k}]", state, input)
     _check_weights(name, input, (w_ih, w_hh, b_ih, b_hh, None), units)
     sizes = full((1,), input.shape[0])
     return RUNS[name](input, (w_ih, w_hh, b_ih, b_hh, None), states, sizes)

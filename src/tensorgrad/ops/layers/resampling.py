@@ -15,7 +15,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, float64, uint8
 from tensorgrad.core.declare import case, composite, normal, primitive
-from tensorgrad.ops._kinds import floats_only, want_room, want_tensors
+from tensorgrad.ops._kinds import floats_only, truth, want_room, want_tensors
 from tensorgrad.ops._tools import is_sequence
 from tensorgrad.ops.indices import indexing
 from tensorgrad.ops.layers._taps import F_, gathered
@@ -271,7 +271,7 @@ def interpolate(
         )
     want_room("interpolate", (*input.shape[:2], *sizes))
     computed = np.float64 if input.dtype is float64 else np.float32
-    settings = (bool(align_corners), bool(antialias), computed)
+    settings = (truth("interpolate", "align_corners", align_corners), bool(antialias), computed)
     plan = _plan(kind, tuple(input.shape[2:]), tuple(sizes), tuple(scales), *settings)
     return _resampled(input, plan) if input.is_floating_point() else _whole(input, kind, plan)
 

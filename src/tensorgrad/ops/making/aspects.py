@@ -150,6 +150,7 @@ def resize(self: Any, *sizes: Any) -> Tensor:
 
 def resize_as(self: Any, tensor: Tensor) -> Tensor:
     """``reshape_as`` by an old name, which warns."""
+    want_tensors("resize_as", self=self, tensor=tensor)
     warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
     return shaping.reshape(self, tuple(tensor.shape))
 
@@ -160,6 +161,7 @@ def is_set_to(self: Any, tensor: Tensor) -> bool:
     >>> x = tg.ones(2); x.is_set_to(x.detach()), x.is_set_to(tg.ones(2))
     (True, False)
     """
+    want_tensors("is_set_to", self=self, tensor=tensor)
     mine, other = ((t.data_ptr(), t.shape, t.stride(), t.dtype) for t in (self, tensor))
     return mine == other
 

@@ -11,6 +11,7 @@ from tensorgrad.core import Tensor, _core, bool_, dtype, float64
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.core.device import check_device
 from tensorgrad.core.legacy import as_dtype
+from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.making import creation
 from tensorgrad.ops.shapes import shaping
 from tensorgrad.ops.shapes.shaping import _cast
@@ -228,6 +229,7 @@ def is_shared(self: Any) -> bool:
 
 def is_same_size(self: Any, other: Any) -> bool:
     """Whether both have the same shape."""
+    want_tensors("is_same_size", self=self, other=other)
     return self.shape == other.shape
 
 

@@ -37,7 +37,7 @@ class Side(NamedTuple):
 
     def apply(self, x: Tensor) -> Tensor:
         if self.summed:
-            x = reductions.sum(x, self.summed)
+            x = reductions.sum(x, self.summed, dtype=None if x.is_floating_point() else x.dtype)
         if self.order is not None:
             x = shaping.permute(x, self.order)
         if x.shape != self.shape:

@@ -288,7 +288,11 @@ def norm_except_dim(v, pow=2, dim=0):
     check_tensor("norm_except_dim", v)
     if dim == -1:
         return vector_norm(v, pow)
+    if v.ndim == 0:
+        raise IndexError("norm_except_dim: Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, v.ndim)
+    if v.ndim == 1:
+        return vector_norm(shaping.unsqueeze(v, 1), pow, 1)
     return vector_norm(v, pow, tuple(d for d in range(v.ndim) if d != dim), True)
 
 
@@ -420,10 +424,12 @@ def _cdist_input(g, x1, x2, output):
 )
 def _cdist_by_product(x1, x2):
     r"""Euclidean distances of rows by one matrix product, :math:`|a|^2 + |b|^2 - 2 a \cdot b`: quick for many
-    rows, and less exact for points that almost coincide."""
+    rows, and less exact for points that almost coincide, though computed in float64."""
+    dtype = x1.dtype
+    x1, x2 = (x.astype(np.float64, copy=False) for x in (x1, x2))
     squares = [np.einsum("...i,...i->...", x, x) for x in (x1, x2)]
     found = squares[0][..., :, None] + squares[1][..., None, :] - 2 * np.matmul(x1, np.swapaxes(x2, -1, -2))
-    return np.sqrt(np.maximum(found, 0)).astype(x1.dtype, copy=False)
+    return np.sqrt(np.maximum(found, 0)).astype(dtype, copy=False)
 
 
 @composite(

@@ -310,7 +310,12 @@ def lstsq(A, B, rcond=None, *, driver=None):
         )
     if B.ndim < 1:
         raise RuntimeError("linalg.lstsq: other must have at least 1 dimension.")
-    vector = B.ndim == A.ndim - 1
+    vector = tuple(B.shape) == tuple(A.shape[:-1])
+    if not 0 <= A.ndim - B.ndim <= 1:
+        raise RuntimeError(
+            "linalg.lstsq: other has to have as many dimensions as input or one less, got "
+            f"{B.ndim} and {A.ndim}"
+        )
     matrix = shaping.unsqueeze(B, -1) if vector else B
     m, n = A.shape[-2:]
     if matrix.shape[-2] != m:

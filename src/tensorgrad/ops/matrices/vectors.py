@@ -128,11 +128,14 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
                 )
     if input.dtype is bool_ and product.dtype is bool_:
         beta, alpha = bool(beta), bool(alpha)
+    else:
+        dtype = _core.result_type(input, product)
+        input, product = shaping._cast(input, dtype), shaping._cast(product, dtype)
     input = _fitting(input, product)
     if alpha != 1:
         product = product * _fitting_factor(alpha, product)
     if not beta:
-        return _without(input, product.to(_core.result_type(input, product)))
+        return _without(input, product)
     return product + input * _fitting_factor(beta, product)
 
 

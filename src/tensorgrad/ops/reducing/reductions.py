@@ -360,8 +360,10 @@ _max_along.answer, _min_along.answer = Max, Min  # what a hot path makes of the 
 def _overloaded(name, along, whole, pairwise, input, dim, keepdim, other):
     """``max`` and ``min``: of everything, along one dimension, or of two tensors element by element."""
     check_tensor(name, input)
-    if isinstance(dim, Tensor):
+    if isinstance(dim, Tensor) and other is None:
         dim, other = None, dim
+    if other is not None and dim is not None:
+        raise TypeError(f"{name}() takes a dim or another tensor, not both")
     if other is not None:
         return getattr(input, pairwise)(other)
     if dim is not None:

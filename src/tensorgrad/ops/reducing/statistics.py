@@ -441,7 +441,7 @@ def _histogram(points, bins, range, weight, density):
         case(normal(2, 4), 3, range=(-1, 1), weight=between(0.5, 1, 2, 4), density=True, name="weights"),
     ],
 )
-def histogram(input, bins, *, range=None, weight=None, density=False):
+def histogram(input, bins=100, *, range=None, weight=None, density=False):
     """The pair (hist, bin_edges): how many elements lie in each of ``bins`` equal parts of ``range`` (that of
     the elements if None), or in the parts between the edges that a vector ``bins`` holds.
 

@@ -414,8 +414,7 @@ def tensor_split(input, indices_or_sections, dim=0):
                 f"dimension, but got {indices_or_sections.dtype} with {indices_or_sections.ndim} dims"
             )
         indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, np.ndarray) and indices_or_sections.ndim == 0:
-        indices_or_sections = indices_or_sections.item()
+    indices_or_sections = _plain_sections(indices_or_sections)
     if isinstance(indices_or_sections, int):
         parts = indices_or_sections
         if parts <= 0:
@@ -437,6 +436,11 @@ def tensor_split(input, indices_or_sections, dim=0):
     )
 
 
+def _plain_sections(value):
+    """NumPy's integers and 0-d arrays as Python's."""
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0 else value
+
+
 def _split_evenly(who: str, input, indices_or_sections, dim: int, needs: int):
     """What hsplit, vsplit and dsplit share."""
     if input.ndim < needs:
@@ -444,6 +448,7 @@ def _split_evenly(who: str, input, indices_or_sections, dim: int, needs: int):
             f"{who} requires a tensor with at least {needs} dimension, but got a tensor with {input.ndim} "
             f"dimensions!"
         )
+    indices_or_sections = _plain_sections(indices_or_sections)
     if isinstance(indices_or_sections, int) and (
         indices_or_sections <= 0 or input.shape[dim] % indices_or_sections
     ):

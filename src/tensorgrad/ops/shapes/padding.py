@@ -129,8 +129,10 @@ def pad(input, pad, mode="constant", value=None):
         )
     if mode == "constant":
         value = 0 if value is None else value
-        if isinstance(value, int) and value < 0:  # a float in PyTorch, which does not wrap round in uint8
+        # A float in PyTorch, which does not wrap round in uint8.
+        if isinstance(value, int) and not 0 <= value < 1 << 63:
             _core._fitting(float(value), input.dtype)
+            value = float(value) if input.is_floating_point() else value
         return constant_pad_nd(input, pad, value)
     if value is not None and value != 0:
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')

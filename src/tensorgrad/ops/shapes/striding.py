@@ -13,6 +13,7 @@ from tensorgrad.core import Tensor, _core, enable_grad
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.core.declare import view as declare_view
 from tensorgrad.core.storages import TypedStorage, UntypedStorage
+from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.shapes.shaping import (
     expand,
     permute,
@@ -173,6 +174,7 @@ def resize_(self: Any, *sizes: Any, size: Any = None, memory_format: Any = None)
 
 def resize_as_(self: Any, the_template: Any, memory_format: Any = None) -> Tensor:
     """``resize_`` to the shape of another tensor."""
+    want_tensors("resize_as_", self=self, the_template=the_template)
     return _core._resize(self, tuple(the_template.shape))
 
 
