@@ -92,7 +92,7 @@ def name_of_result(found: Any) -> str:
     if isinstance(found, Tensor):
         return "Tensor"
     if hasattr(found, "_fields"):
-        title = "_" + "".join(part.capitalize() for field in found._fields for part in field.split("_"))
+        title = "".join(part.capitalize() for field in found._fields for part in field.split("_"))
         return answers.setdefault(found._fields, title)
     if isinstance(found, (tuple, list)):
         return "tuple[Tensor, ...]"
