@@ -50,6 +50,6 @@ def test_an_editor_completes_names(text, name):
     jedi = pytest.importorskip("jedi")
     head = "import tensorgrad as tg\nx = tg.ones(2, 2)\nlayer = tg.nn.Linear(2, 3)\n"
     package = Path(tg.__file__).parent.parent
-    project = jedi.Project(str(Path(__file__).parent), added_sys_path=[str(package)], load_unsafe_extensions=False)
+    project = jedi.Project(str(Path(__file__).parent), added_sys_path=[str(package)])
     found = jedi.Script(head + text, project=project).complete(4, len(text))
     assert name in [each.name for each in found]

@@ -83,6 +83,7 @@ def reset_peak_memory_stats(device: Any = None) -> None:
 
 
 def _none(*args: Any, **settings: Any) -> Any:
+    """Raises RuntimeError: there is no such device."""
     raise RuntimeError("there is no CUDA device here: tensorgrad computes on the CPU only")
 
 
