@@ -95,7 +95,7 @@ def name_of_result(found: Any) -> str:
     if isinstance(found, Tensor):
         return "Tensor"
     if hasattr(found, "_fields"):
-        title = "_" + "".join(part.capitalize() for field in found._fields for part in field.split("_"))
+        title = "".join(part.capitalize() for field in found._fields for part in field.split("_"))
         return answers.setdefault(found._fields, title)
     if isinstance(found, (tuple, list)):
         return "tuple[Tensor, ...]"
@@ -421,8 +421,9 @@ def module_stub(place: str) -> str:
 def layers_stub(place: str) -> str:
     """The names of a module of layers, each from where it is defined."""
     module = importlib.import_module(place)
-    lines = [HEAD]
-    for name in sorted(module.__all__):
+    inner = [each for each in LAYERS if each.startswith(f"{place}.")]
+    lines = [HEAD, *(f"from {each} import *\n" for each in inner)]
+    for name in sorted(set(module.__all__).difference(*(importlib.import_module(e).__all__ for e in inner))):
         value = getattr(module, name)
         home = value.__name__.rpartition(".")[0] if inspect.ismodule(value) else value.__module__
         lines.append(f"from {home} import {name} as {name}\n")

@@ -50,6 +50,10 @@ z: str = layer(x)  # wrong
 names: list[str] = x.shape  # wrong
 values, places, more = tg.sort(x)  # wrong
 
+nn.LSTM(3, 4, layers=2)  # wrong
+nn.LSTM(3, 4)(x)[0].summ()  # wrong
+nn.GRU(3, 4)(x)[1].summ()  # wrong
+
 right: tg.Tensor = layer(x)
 also: tg.Tensor = tg.nn.Sequential(layer, nn.ReLU())(x)
 size: int = x.size(0)

@@ -123,6 +123,7 @@ def is_tf32_supported() -> bool:
 
 
 def _refuse(*args: Any, **settings: Any) -> Any:
+    """Raises RuntimeError: there is no such device."""
     raise RuntimeError("there is no CUDA device here: tensorgrad computes on the CPU only")
 
 

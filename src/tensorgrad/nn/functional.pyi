@@ -3,7 +3,7 @@ from builtins import bool as _bool, float as _float, int as _int
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, overload
 
-from tensorgrad.core._core import _ATau, _EigenvaluesEigenvectors, _HistBinEdges, _InverseInfo, _LInfo, _LuPivots, _LuPivotsInfo, _MantissaExponent, _MinMax, _PLU, _QR, _ResultInfo, _SignLogabsdet, _SolutionClonedCoefficient, _SolutionResidualsRankSingularValues, _USV, _USVh, _ValuesIndices, _dtype, _Operand
+from tensorgrad.core._core import ATau, EigenvaluesEigenvectors, HistBinEdges, InverseInfo, LInfo, LuPivots, LuPivotsInfo, MantissaExponent, MinMax, PLU, QR, ResultInfo, SignLogabsdet, SolutionClonedCoefficient, SolutionResidualsRankSingularValues, USV, USVh, ValuesIndices, _dtype, _Operand
 from tensorgrad.core.device import device as _device
 from tensorgrad.core._core import Size, Tensor
 from tensorgrad.core._random import Generator

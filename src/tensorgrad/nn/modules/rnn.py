@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor
@@ -123,6 +123,16 @@ class RNNBase(Module):
     def reset_parameters(self) -> None:
         """Draws first values anew."""
         _uniform(self, self.hidden_size)
+
+    if TYPE_CHECKING:  # of LSTM, the states are a pair
+
+        @overload
+        def __call__(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Tensor]: ...
+
+        @overload
+        def __call__(self, input: PackedSequence, hx: Any = None) -> tuple[PackedSequence, Tensor]: ...
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Raises for an input that does not fit: ValueError for its dtype, RuntimeError for its shape."""
@@ -284,8 +294,27 @@ class LSTM(RNNBase):
     (tensorgrad.Size([5, 3, 20]), tensorgrad.Size([2, 3, 20]), tensorgrad.Size([2, 3, 20]))
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__("LSTM", *args, **kwargs)
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
+        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
+        device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
+            device, dtype,
+        )  # fmt: skip
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def __call__(self, input: Tensor, hx: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]: ...
+
+        @overload
+        def __call__(
+            self, input: PackedSequence, hx: Any = None
+        ) -> tuple[PackedSequence, tuple[Tensor, Tensor]]: ...
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def get_expected_cell_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
         """The shape of the cells for an input."""
@@ -317,9 +346,18 @@ class GRU(RNNBase):
     (tensorgrad.Size([5, 3, 20]), tensorgrad.Size([2, 3, 20]))
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        _without_projection(kwargs)
-        super().__init__("GRU", *args, **kwargs)
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
+            batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, *,
+            device: Any = None, dtype: Any = None,
+        ) -> None: ...  # fmt: skip
+    else:
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            _without_projection(kwargs)
+            super().__init__("GRU", *args, **kwargs)
 
 
 class RNNCellBase(Module):
