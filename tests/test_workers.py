@@ -409,8 +409,12 @@ def test_an_error_at_the_start_of_a_worker_comes_out():
     def fail(worker):
         raise ZeroDivisionError("at the start")
 
-    with pytest.raises(ZeroDivisionError, match="Caught ZeroDivisionError in DataLoader worker process 0"):
-        list(forked(Squares(4), 2, worker_init_fn=fail))
+    batches, texts = iter(forked(Squares(8), 2, worker_init_fn=fail)), []
+    for worker in (0, 1, 0):
+        with pytest.raises(ZeroDivisionError, match=f"in DataLoader worker process {worker}") as raised:
+            next(batches)
+        texts.append(str(raised.value))
+    assert texts[0] == texts[2]
 
     class Never(Count):
         def __iter__(self):
@@ -435,8 +439,9 @@ def segfault():
 
 DEATHS = {
     "exit": (lambda: os._exit(3), "exit code 3"),
-    "killed": (lambda: os.kill(os.getpid(), signal.SIGKILL), "SIGKILL"),
-    "segfault": (segfault, "SIGSEGV"),
+    "killed": (lambda: os.kill(os.getpid(), signal.SIGKILL), "signal 9"),
+    "segfault": (segfault, "signal 11"),
+    "a signal without a name": (lambda: os.kill(os.getpid(), signal.SIGRTMIN + 3), "killed by signal"),
     "sys.exit": (lambda: sys.exit(4), "exit code 4"),
 }
 
