@@ -241,7 +241,7 @@ def test_workers_keep_the_order(workers):
 def test_without_order_batches_come_as_they_are_ready():
     class Slow(Squares):
         def __getitem__(self, index):
-            time.sleep(0.4 if index == 0 else 0)
+            time.sleep(1 if index == 0 else 0)
             return index
 
     seen = [batch.item() for batch in forked(Slow(8), 1, in_order=False)]
@@ -251,12 +251,12 @@ def test_without_order_batches_come_as_they_are_ready():
 def test_workers_work_side_by_side():
     class Slow(Squares):
         def __getitem__(self, index):
-            time.sleep(0.1)
+            time.sleep(0.2)
             return index
 
     start = time.perf_counter()
     list(forked(Slow(12), 1, num_workers=6))
-    assert time.perf_counter() - start < 0.9  # one by one it takes 1.2 at least
+    assert time.perf_counter() - start < 1.8  # one by one it takes 2.4 at least
 
 
 def test_every_worker_reads_a_pass_of_an_iterable_dataset():
@@ -283,7 +283,10 @@ def test_workers_fetch_no_further_ahead_than_allowed():
 
     batches = iter(forked(Noting(100), 1, prefetch_factor=3))
     next(batches)
-    time.sleep(0.3)
+    end = time.monotonic() + LIMIT / 2
+    while fetched.value < 7 and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.2)
     assert fetched.value == 7
 
 
@@ -463,13 +466,13 @@ def test_a_worker_that_hangs_is_reported():
             time.sleep(index * 100)
             return index
 
-    batches = iter(forked(Hanging(4), 1, timeout=0.3))
+    batches = iter(forked(Hanging(4), 1, timeout=1.5))
     pids = pids_of(batches)
     start = time.monotonic()
     assert next(batches).item() == 0
-    with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0.3 seconds"):
+    with pytest.raises(RuntimeError, match=r"DataLoader timed out after 1.5 seconds"):
         next(batches)
-    assert time.monotonic() - start < 3 and gone(pids)
+    assert time.monotonic() - start < 20 and gone(pids)
 
 
 def test_what_spawn_can_t_pickle_is_an_error_before_the_pass():

@@ -154,7 +154,7 @@ def _in_started_process() -> None:
 
 
 def _carry_over() -> None:
-    """Processes that are spawned read how to prepare before they import the main module: this goes with it."""
+    """Spawned processes read how to prepare before they import the main module: this goes with it."""
     prepared = spawn.get_preparation_data
 
     def with_torch(name: str) -> dict[str, Any]:
