@@ -19,6 +19,7 @@ from worker_processes import gone
 
 import tensorgrad as tg
 from tensorgrad import nn
+from tensorgrad.data import messages
 from tensorgrad.utils import data
 from tensorgrad.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
@@ -190,6 +191,16 @@ def test_what_a_worker_gives_arrives_as_it_was(name):
             assert mine.dtype == sent.dtype and mine.flags.writeable and (mine == sent).all()
         else:
             assert mine == sent
+
+
+@pytest.mark.parametrize("without", ["descriptors in messages", "files in memory"])
+def test_batches_arrive_where_the_system_has_less(without, monkeypatch):
+    if without == "files in memory":
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    else:
+        monkeypatch.setattr(messages, "FILES", False)
+    batches = lists(forked([tg.arange(LARGE), tg.arange(LARGE) * 2], None))
+    assert batches == [list(range(LARGE)), list(range(0, 2 * LARGE, 2))]
 
 
 @pytest.mark.parametrize("size", [3, LARGE])
