@@ -66,6 +66,33 @@ def test_a_program_runs_as_it_is(folder, start):
     assert run.stdout.strip() == SAYS
 
 
+WORKERS = """
+import multiprocessing
+import torch
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+class Who(Dataset):
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return f"{torch.__version__} {get_worker_info().id}"
+
+if __name__ == "__main__":
+    for method in multiprocessing.get_all_start_methods():
+        print(list(DataLoader(Who(), None, num_workers=2, multiprocessing_context=method)))
+"""
+
+
+@pytest.mark.parametrize("start", [["workers.py"], ["-m", "workers"]], ids=["script", "module"])
+def test_processes_that_a_program_starts_have_it_too(folder, start):
+    (folder / "workers.py").write_text(WORKERS)
+    run = python("-m", "tensorgrad", "run", *start, folder=folder)
+    assert run.returncode == 0, run.stderr
+    said = {"['2.13.0+tensorgrad 0', '2.13.0+tensorgrad 1']"}
+    assert set(run.stdout.splitlines()) == said
+
+
 def test_what_a_program_raises_is_its_own(folder):
     (folder / "fails.py").write_text("import sys, torch\nprint(1 / 0 if len(sys.argv) > 1 else sys.exit(7))")
     assert python("-m", "tensorgrad", "run", "fails.py", folder=folder).returncode == 7

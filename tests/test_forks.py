@@ -139,7 +139,7 @@ def test_memory_given_up_in_a_child_forked_while_a_kernel_ran_comes_back():
         assert all(in_child(given_up) < 40_000 * unit for _ in range(3))
 
 
-def test_a_loader_s_iterator_says_in_a_child_that_its_threads_are_elsewhere():
+def test_a_loader_s_iterator_says_in_a_child_that_its_workers_are_elsewhere():
     loader = DataLoader(TensorDataset(tg.arange(12)), 2, num_workers=2)
     iterator = iter(loader)
     next(iterator)

@@ -19,6 +19,7 @@ from worker_processes import gone
 
 import tensorgrad as tg
 from tensorgrad import nn
+from tensorgrad.data import messages
 from tensorgrad.utils import data
 from tensorgrad.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
@@ -192,6 +193,16 @@ def test_what_a_worker_gives_arrives_as_it_was(name):
             assert mine == sent
 
 
+@pytest.mark.parametrize("without", ["descriptors in messages", "files in memory"])
+def test_batches_arrive_where_the_system_has_less(without, monkeypatch):
+    if without == "files in memory":
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    else:
+        monkeypatch.setattr(messages, "FILES", False)
+    batches = lists(forked([tg.arange(LARGE), tg.arange(LARGE) * 2], None))
+    assert batches == [list(range(LARGE)), list(range(0, 2 * LARGE, 2))]
+
+
 @pytest.mark.parametrize("size", [3, LARGE])
 def test_batches_can_be_written_and_kept_and_are_apart_from_each_other(size):
     class Ones(Squares):
@@ -241,7 +252,7 @@ def test_workers_keep_the_order(workers):
 def test_without_order_batches_come_as_they_are_ready():
     class Slow(Squares):
         def __getitem__(self, index):
-            time.sleep(0.4 if index == 0 else 0)
+            time.sleep(1 if index == 0 else 0)
             return index
 
     seen = [batch.item() for batch in forked(Slow(8), 1, in_order=False)]
@@ -251,12 +262,12 @@ def test_without_order_batches_come_as_they_are_ready():
 def test_workers_work_side_by_side():
     class Slow(Squares):
         def __getitem__(self, index):
-            time.sleep(0.1)
+            time.sleep(0.2)
             return index
 
     start = time.perf_counter()
     list(forked(Slow(12), 1, num_workers=6))
-    assert time.perf_counter() - start < 0.9  # one by one it takes 1.2 at least
+    assert time.perf_counter() - start < 1.8  # one by one it takes 2.4 at least
 
 
 def test_every_worker_reads_a_pass_of_an_iterable_dataset():
@@ -283,7 +294,10 @@ def test_workers_fetch_no_further_ahead_than_allowed():
 
     batches = iter(forked(Noting(100), 1, prefetch_factor=3))
     next(batches)
-    time.sleep(0.3)
+    end = time.monotonic() + LIMIT / 2
+    while fetched.value < 7 and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.2)
     assert fetched.value == 7
 
 
@@ -409,8 +423,12 @@ def test_an_error_at_the_start_of_a_worker_comes_out():
     def fail(worker):
         raise ZeroDivisionError("at the start")
 
-    with pytest.raises(ZeroDivisionError, match="Caught ZeroDivisionError in DataLoader worker process 0"):
-        list(forked(Squares(4), 2, worker_init_fn=fail))
+    batches, texts = iter(forked(Squares(8), 2, worker_init_fn=fail)), []
+    for worker in (0, 1, 0):
+        with pytest.raises(ZeroDivisionError, match=f"in DataLoader worker process {worker}") as raised:
+            next(batches)
+        texts.append(str(raised.value))
+    assert texts[0] == texts[2]
 
     class Never(Count):
         def __iter__(self):
@@ -435,8 +453,9 @@ def segfault():
 
 DEATHS = {
     "exit": (lambda: os._exit(3), "exit code 3"),
-    "killed": (lambda: os.kill(os.getpid(), signal.SIGKILL), "SIGKILL"),
-    "segfault": (segfault, "SIGSEGV"),
+    "killed": (lambda: os.kill(os.getpid(), signal.SIGKILL), "signal 9"),
+    "segfault": (segfault, "signal 11"),
+    "a signal without a name": (lambda: os.kill(os.getpid(), signal.SIGRTMIN + 3), "killed by signal"),
     "sys.exit": (lambda: sys.exit(4), "exit code 4"),
 }
 
@@ -458,13 +477,13 @@ def test_a_worker_that_hangs_is_reported():
             time.sleep(index * 100)
             return index
 
-    batches = iter(forked(Hanging(4), 1, timeout=0.3))
+    batches = iter(forked(Hanging(4), 1, timeout=1.5))
     pids = pids_of(batches)
     start = time.monotonic()
     assert next(batches).item() == 0
-    with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0.3 seconds"):
+    with pytest.raises(RuntimeError, match=r"DataLoader timed out after 1.5 seconds"):
         next(batches)
-    assert time.monotonic() - start < 3 and gone(pids)
+    assert time.monotonic() - start < 20 and gone(pids)
 
 
 def test_what_spawn_can_t_pickle_is_an_error_before_the_pass():

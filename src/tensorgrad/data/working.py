@@ -90,14 +90,15 @@ class _Job:
         return Source(self.dataset, self.collate, self.batched, self.drop_last)
 
     def failure(self, number: int, error: Exception) -> Message:
-        """An error as a message: its type, and the text with the traceback."""
+        """An error as a message: its pickled type, and the text with the traceback."""
         kind = type(error)
         story = "".join(traceback.format_exception(kind, error, error.__traceback__))
         text = f"Caught {kind.__name__} in DataLoader worker process {self.id}.\nOriginal {story}"
         try:
-            return Message.of(number, FAILED, (kind, text))
-        except Exception:  # a class that only this process knows
-            return Message.of(number, FAILED, (RuntimeError, text))
+            pickled = pickle.dumps(kind)
+        except Exception:  # a class inside a function
+            pickled = pickle.dumps(RuntimeError)
+        return Message.of(number, FAILED, (pickled, text))
 
 
 def _work(end: socket.socket, job: _Job) -> None:
@@ -108,16 +109,16 @@ def _work(end: socket.socket, job: _Job) -> None:
         source = broken = None
         try:
             job.begin()
-            source = job.source()
         except Exception as error:
             broken = error
         while (task := receive(end)) is not None:
             if task.kind == NEW_PASS:
                 source = None
                 continue
+            if broken is not None:
+                send(end, job.failure(task.number, broken))
+                continue
             try:
-                if broken is not None:
-                    raise broken
                 source = source or job.source()
                 batch = source.take(task.value())
                 kind, batch = (ENDED, None) if batch is END else (BATCH, batch)
@@ -182,7 +183,7 @@ class _Crew:
         if code is None:
             return text
         if code < 0:
-            return f"{text}, killed by {signal.Signals(-code).name}"
+            return f"{text}, killed by signal {-code} ({signal.strsignal(-code)})"
         return f"{text} with exit code {code}. With num_workers=0 an error of the dataset shows itself"
 
     def close(self, grace: float = GRACE) -> None:
@@ -391,8 +392,12 @@ class _Text(str):
         return str(self)
 
 
-def _raise(kind: type[Exception], text: str) -> NoReturn:
-    """Raises a worker's error again, of the same type where that can be made from a text."""
+def _raise(pickled: bytes, text: str) -> NoReturn:
+    """Raises a worker's error again, of its type if that is known here and can be made from a text."""
+    try:
+        kind = pickle.loads(pickled)
+    except Exception:
+        kind = RuntimeError
     if issubclass(kind, KeyError):
         raise kind(_Text(text))
     if issubclass(kind, StopIteration):  # here it would be the end of the pass

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import multiprocessing
 import re
 import sys
+from multiprocessing import spawn
 from types import ModuleType
 from typing import Any
 
@@ -121,7 +123,7 @@ def as_torch() -> ModuleType:
 
     Gives the module `torch`, whose version is that of the PyTorch whose names these are. A PyTorch that is
     installed is neither touched nor loaded; what is not here is a ModuleNotFoundError or an AttributeError
-    that says so. Processes that are not forked from this one know nothing of it.
+    that says so. Processes that this one starts by `multiprocessing` have it too.
 
     Errors: `RuntimeError` if PyTorch itself was imported before.
 
@@ -141,4 +143,27 @@ def as_torch() -> ModuleType:
     module.__spec__ = importlib.machinery.ModuleSpec("torch", None, is_package=True)
     sys.modules["torch"] = module
     sys.meta_path.insert(0, Finder())
+    _carry_over()
     return module
+
+
+class _Torch:
+    """What calls `as_torch` where its pickle is read."""
+
+    def __reduce__(self) -> Any:
+        return _in_started_process, ()
+
+
+def _in_started_process() -> None:
+    as_torch()
+
+
+def _carry_over() -> None:
+    """Spawned processes read how to prepare before they import the main module: this goes with it."""
+    prepared = spawn.get_preparation_data
+
+    def with_torch(name: str) -> dict[str, Any]:
+        return {**prepared(name), "tensorgrad": _Torch()}
+
+    spawn.get_preparation_data = with_torch
+    multiprocessing.set_forkserver_preload([])  # else a server imports the main module, and is told nothing
