@@ -20,7 +20,7 @@ def run(script, capsys):
     assert any(line.startswith("assert ") for line in script.read_text(encoding="utf-8").splitlines())
     out, err = capsys.readouterr()
     assert err == ""
-    assert max(map(len, out.splitlines())) <= 150
+    assert max(map(len, out.splitlines())) <= 110
     return out, space
 
 

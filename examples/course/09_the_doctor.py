@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import tensorgrad as tg
@@ -195,7 +196,7 @@ print(terminal(NAN)[0])
 print("$ TENSORGRAD_TRAP_NAN=1 python train.py")
 error, status = terminal(NAN, TENSORGRAD_TRAP_NAN="1")
 error = error[error.index("tensorgrad.autograd.NonFiniteError") :]
-print(error)
+print("\n".join(textwrap.fill(line, 100, subsequent_indent="    ") for line in error.splitlines()))
 assert status == 1 and "log(1 - p)" in error and "from 0 to 1, all finite" in error
 
 # %% [markdown]
