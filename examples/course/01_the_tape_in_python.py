@@ -160,7 +160,8 @@ for _ in range(300):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-print(f"one layer: loss {loss.item():.4f}, answers", plain.sigmoid(inputs @ w + b).flatten().tolist())
+answers = plain.sigmoid(inputs @ w + b).flatten().tolist()
+print(f"one layer: loss {loss.item():.4f}, answers", [round(answer, 3) for answer in answers])
 assert abs(loss.item() - 0.25) < 0.001
 
 # %% [markdown]

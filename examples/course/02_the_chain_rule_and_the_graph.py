@@ -97,7 +97,7 @@ w1, b1 = tg.randn(2, 2, requires_grad=True), tg.randn(2, requires_grad=True)
 w2, b2 = tg.randn(2, 1, requires_grad=True), tg.randn(1, requires_grad=True)
 hidden = tg.sigmoid(inputs @ w1 + b1)
 output = tg.sigmoid(hidden @ w2 + b2)
-loss = ((output - wanted) ** 2).mean()
+loss = ((output - wanted) ** 2).sum() / 4
 tg.draw(loss)
 
 # %% [markdown]

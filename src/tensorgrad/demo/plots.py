@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from typing import Any
 
@@ -21,7 +22,7 @@ def pyplot() -> Any:
     how to install it. Without a display figures are made, and `show` leaves it at that.
     """
     try:
-        import matplotlib.pyplot as plt
+        plt = importlib.import_module("matplotlib.pyplot")
     except ImportError:
         print("(The plots are left out. They need matplotlib: pip install matplotlib)")
         return None
