@@ -41,7 +41,8 @@ def notebook_of(script: Path) -> nbformat.NotebookNode:
 
 def run(notebook: nbformat.NotebookNode) -> None:
     """Fills in the outputs. A cell that raises, such as by a failed assertion, is an error."""
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(CHAPTERS)}}).execute()
+    place = {"metadata": {"path": str(CHAPTERS)}}
+    nbclient.NotebookClient(notebook, timeout=120, coalesce_streams=True, resources=place).execute()
 
 
 def page_of(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, bytes]]:
