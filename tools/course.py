@@ -72,7 +72,7 @@ def page_of(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, 
 
 
 def words(text: str) -> list[str]:
-    """The lines of a page without what differs from machine to machine: numbers, and how many rows there are."""
+    """The lines of a page without what differs from machine to machine: numbers, and how many rows."""
     lines = (" ".join(NUMBER.sub("#", line).split()) for line in text.splitlines())
     return list(dict.fromkeys(lines))
 
