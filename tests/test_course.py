@@ -1,5 +1,6 @@
 """The chapters in examples/course assert what they claim: each runs, with matplotlib or without."""
 
+import json
 import re
 import runpy
 import sys
@@ -58,11 +59,27 @@ def test_figures_of_the_chapter_can_be_read(script, capsys, shown):
 
 
 @named
-def test_page_and_notebook_of_the_chapter_are_there_and_its_links_lead_somewhere(script):
-    page = (PAGES / f"{script.stem}.md").read_text(encoding="utf-8")
-    assert (PAGES / f"{script.stem}.ipynb").exists()
-    for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", "".join(page.split("```")[::2])):
-        assert (PAGES / target).exists(), target
+def test_page_and_notebook_say_what_the_script_says(script):
+    page = (PAGES / f"{script.stem}.md").read_text(encoding="utf-8").splitlines()
+    notebook = json.loads((PAGES / f"{script.stem}.ipynb").read_text(encoding="utf-8"))
+    cells = [line.rstrip("\n") for cell in notebook["cells"] for line in cell["source"]]
+    source = script.read_text(encoding="utf-8").splitlines()
+    missing = [
+        line
+        for line in source
+        if line.strip("# ") and not line.startswith("# %%")
+        for there in (page, cells)
+        if line not in there and line.removeprefix("# ") not in there
+    ]
+    assert not missing, "python tools/course.py"
+
+
+@named
+def test_links_of_the_page_lead_somewhere(script):
+    text = "".join((PAGES / f"{script.stem}.md").read_text(encoding="utf-8").split("```")[::2])
+    targets = re.findall(r"\]\(([^)#:]+)[^):]*\)", text)
+    assert targets
+    assert [target for target in targets if not (PAGES / target).exists()] == []
 
 
 def test_docs_list_every_chapter():

@@ -25,7 +25,7 @@ import nbformat
 ROOT = Path(__file__).parents[1]
 CHAPTERS = ROOT / "examples" / "course"
 PAGES = ROOT / "docs" / "course"
-NUMBER = re.compile(r"[-+]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|\binf\b)")
+NUMBER = re.compile(r"[-+]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|\binf\b)|(?<!\S)-(?!\S)")
 PICTURES = {"image/svg+xml": "svg", "image/png": "png"}
 METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
@@ -41,7 +41,8 @@ def notebook_of(script: Path) -> nbformat.NotebookNode:
 
 def run(notebook: nbformat.NotebookNode) -> None:
     """Fills in the outputs. A cell that raises, such as by a failed assertion, is an error."""
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(CHAPTERS)}}).execute()
+    place = {"metadata": {"path": str(CHAPTERS)}}
+    nbclient.NotebookClient(notebook, timeout=120, coalesce_streams=True, resources=place).execute()
 
 
 def page_of(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, bytes]]:
@@ -70,9 +71,10 @@ def page_of(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, 
     return "\n\n".join(parts) + "\n", pictures
 
 
-def words(text: str) -> str:
-    """A page without what differs from machine to machine."""
-    return re.sub(r"[\s.]+", " ", NUMBER.sub("#", text))
+def words(text: str) -> list[str]:
+    """The lines of a page without what differs from machine to machine: numbers, and how many rows."""
+    lines = (" ".join(NUMBER.sub("#", line).split()) for line in text.splitlines())
+    return list(dict.fromkeys(lines))
 
 
 def main() -> int:

@@ -90,12 +90,12 @@ assert back == ["<AddBackward0>", "<SinBackward0>", "<MulBackward0>"]
 # %% [markdown]
 # In a debugger, set a breakpoint in `plain.backward` and step: `ready` holds the nodes whose gradient is
 # complete, `arrived` what has come to each so far. A node waits until all that was made of its results has
-# reported. That is why `x`, which is used twice, gets the sum.
+# reported. `x` is a leaf that is used twice: what comes by both ways is added up in its `.grad`.
 #
 # ## What `explain` prints
 #
-# The compiled tape, which everything else in this course uses, does the same, hundreds of times faster.
-# `tg.explain` writes its chain rule out, as on paper.
+# The compiled tape, which everything else in this course uses, does the same, much faster. `tg.explain`
+# writes its chain rule out, as on paper.
 
 # %%
 x = tg.tensor(2.0, requires_grad=True)

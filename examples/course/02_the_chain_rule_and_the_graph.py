@@ -26,9 +26,9 @@ z.backward()
 assert math.isclose(x.grad.item(), math.cos(0.64) * 1.6, rel_tol=1e-12)
 
 # %% [markdown]
-# The graph of it: green is what has a gradient of its own (a *leaf*), white the operations with what they
-# keep for the way back, orange the result. Forward goes down the arrows, backward goes up. (A notebook
-# shows a drawing by itself; in a script, `.save("graph.svg")` writes it.)
+# The graph of it: green is what was given and wants a gradient (a *leaf*), white the operations with their
+# settings and the shape of what they made, orange the result. Forward goes down the arrows, backward goes
+# up. (A notebook shows a drawing by itself; in a script, `.save("graph.svg")` writes it.)
 
 # %% alt="A chain of boxes: x, pow, sin, z"
 x = tg.tensor(0.8, dtype=tg.float64, requires_grad=True)
@@ -87,7 +87,7 @@ assert tg.allclose(jacobian[0], v.grad)
 #
 # Two inputs, two hidden units, one output, sigmoids: the network of
 # [xor_by_hand.py](../../examples/xor_by_hand.py) with biases. In the drawing the four parameters come in
-# from the sides; `x` and the wanted answers need no gradient and are not shown.
+# from the sides; the inputs and the wanted answers need no gradient and are not shown.
 
 # %% alt="The graph of the XOR network: two linear layers with sigmoids, and the mean squared error"
 del x, v  # both tools look at the variables around them, and would mention these

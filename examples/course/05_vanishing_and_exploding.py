@@ -165,7 +165,7 @@ if plt:
 # %%
 for clip, limit in (nn.utils.clip_grad_norm_, 1.0), (nn.utils.clip_grad_value_, 1.0):
     w = tg.zeros(2, requires_grad=True)
-    (w * tg.tensor([30.0, 0.4])).sum().backward()
+    (w * tg.tensor([30.0, 0.5])).sum().backward()
     before = w.grad.tolist()
     clip([w], limit)
     print(f"{clip.__name__:<17} {before} becomes {[round(g, 3) for g in w.grad.tolist()]}")

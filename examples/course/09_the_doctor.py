@@ -201,8 +201,8 @@ assert status == 1 and "log(1 - p)" in error and "from 0 to 1, all finite" in er
 
 # %% [markdown]
 # Read it from the top: the operation is `log`, what went in was finite and went down to 0, and `log(0)` is
-# minus infinity. The line is the last two. The sigmoid of a score above 17 rounds to exactly 1 in single
-# precision, so `1 - p` is 0. And `0 * -inf` is `nan`.
+# minus infinity. The last two lines say where. The sigmoid of a score above 17 rounds to exactly 1 in
+# single precision, so `1 - p` is 0. And `0 * -inf` is `nan`.
 #
 # The mend is not a smaller rate but the formula: `binary_cross_entropy_with_logits` takes the score itself,
 # and never forms the `log` of a rounded number.

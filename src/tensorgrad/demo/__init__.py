@@ -1,1 +1,1 @@
-"""What `python -m tensorgrad demo …` runs: two small trainings, written as a user would; and plots."""
+"""What `python -m tensorgrad demo …` runs: two small trainings, as a user would write them; and plots."""
