@@ -42,6 +42,7 @@ def wheel(folder: Path, **changes: bytes | None) -> Path:
     files |= changes
     path = folder / "a.whl"
     with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tensorgrad/", b"")  # some tools write folders down
         for name, content in files.items():
             if content is not None:
                 archive.writestr(name, content)

@@ -42,7 +42,7 @@ def faults_of(path: Path) -> Iterator[str]:
     if size > LARGEST:
         yield f"{size:,} bytes, of at most {LARGEST:,}"
     with zipfile.ZipFile(path) as wheel:
-        names = wheel.namelist()
+        names = [entry.filename for entry in wheel.infolist() if not entry.is_dir()]
         broken = wheel.testzip()
         if broken:
             yield f"{broken}: damaged"

@@ -65,7 +65,17 @@ def faults_of_source(tag: str | None) -> Iterator[str]:
         yield f"pyproject.toml: classifiers are of {', '.join(named)}, wheels of {', '.join(built)}"
     if project["requires-python"] != f">={built[0]}":
         yield f"pyproject.toml: requires-python is {project['requires-python']}, wheels begin with {built[0]}"
-    changed = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True)
+    yield from faults_of_tree()
+
+
+def faults_of_tree() -> Iterator[str]:
+    try:
+        changed = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True)
+    except OSError:
+        changed = None
+    if changed is None or changed.returncode != 0:
+        yield "git: not there, or this is no clone, so whether all is committed is not known"
+        return
     for line in changed.stdout.splitlines():
         if not line.startswith("?? dist"):
             yield f"git: not committed: {line[3:]}"
