@@ -122,8 +122,8 @@ ONE = {
 }
 # docs/differences.md says that such strides of these are others.
 OTHERWISE_FREE = {
-    "1 / x", "dropout", "masked_fill", "nan_to_num", "rand_like", "randint_like", "randn_like", "to contiguous",
-    "where with a number",
+    "1 / x", "dropout", "masked_fill", "nan_to_num", "rand_like", "randint_like", "randn_like",
+    "to contiguous", "where with a number",
 }  # fmt: skip
 TWO = {
     "x + y": lambda T, x, y: x + y,

@@ -1,7 +1,7 @@
 """In which order results lie in memory: that of their operands, as PyTorch has it.
 
-Expected strides come from PyTorch (fixtures/make_result_strides.py) and from paper, values from the same ops of
-contiguous operands.
+Expected strides come from PyTorch (fixtures/make_result_strides.py) and from paper, values from the same ops
+of contiguous operands.
 """
 
 import json
