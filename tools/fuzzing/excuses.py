@@ -15,6 +15,7 @@ from fuzzing.refusals import REFUSALS, Excuse
 from fuzzing.running import Seen
 from fuzzing.situations import (
     FILLS,
+    IN_ANOTHER_ORDER,
     LAPACK,
     PICKS,
     ROUNDED_SETTING,
@@ -260,8 +261,9 @@ EXCUSES = [
         ),
     ),
     Excuse(
-        "Results of elementwise ops are contiguous",
-        lambda s: (
+        "Which results keep the order of permuted operands",
+        lambda s: s.calls(*IN_ANOTHER_ORDER)
+        and (
             (permuted(s) and s.calls(*FILLS))
             or any(f".{what}()" in defined(s) for what in ("storage_offset", "stride", "is_contiguous"))
             or laid_out(s)

@@ -113,6 +113,12 @@ FILLS = (
     "log_normal",
     r"rand\w*_like",
 )
+# Whose results lie in another order than PyTorch's, where their operands are turned.
+IN_ANOTHER_ORDER = (
+    "logsigmoid", "rrelu", "mvlgamma", "renorm", r"flip\w*", "rot90", r"(arg|m)?sort", "index_fill",
+    "kl_div", "binary_cross_entropy_with_logits", "sum", "mean", "prod", "amax", "amin", "std", "var", "norm",
+    "index_put", "logsumexp",
+)  # fmt: skip
 # In float64 PyTorch computes these with a setting that it has rounded to float32.
 ROUNDED_SETTING = (
     "celu",

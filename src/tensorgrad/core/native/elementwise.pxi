@@ -22,7 +22,7 @@ find_scalar_kernels()
 
 # ---------------------------------------------------------------------------- one operand
 
-cdef Tensor map_one(const Kernel *fn, Tensor x, int out_code, KernelArgs *a, bint alone=True):
+cdef Tensor map_one(const Kernel *fn, Tensor x, int out_code, KernelArgs *a, bint alone):
     """Runs a one-operand kernel whose scalars are set. Not ``alone``: one of them is an operand in PyTorch."""
     cdef Tensor out
     cdef PyObject *operands[1]
@@ -112,7 +112,7 @@ cdef object unary(Op op, Tensor x):
 
 
 cdef Tensor unary_kernel(Op op, Tensor x, KernelArgs *a, list settings):
-    cdef Tensor out = map_one(op.kernels[x.code], x, BOOL if op.rule == TO_BOOL else x.code, a)
+    cdef Tensor out = map_one(op.kernels[x.code], x, BOOL if op.rule == TO_BOOL else x.code, a, True)
     cdef Node node
     if tg_grad and op.formulas[0] is not None and needs_grad(x):
         node = record_one(op, out, x, op.backward_needs & 9)

@@ -147,7 +147,7 @@ cdef Tensor counted_apart(Tensor x):
 
 
 cdef int looks_contiguous(Tensor t) noexcept:
-    """Whether its elements lie in the order of their indices, and its strides are those of a new tensor: see `Tensor.contiguous`."""
+    """What `Tensor.contiguous` is to be: whether elements lie in the order of their indices, and all strides say so."""
     cdef Py_ssize_t expected = ITEMSIZE[t.code]
     cdef Py_ssize_t *shape = shape_of(t)
     cdef Py_ssize_t *strides = strides_of(t)

@@ -99,8 +99,7 @@ cdef void lie_in_order(Tensor out, PyObject **operands, int count) noexcept:
 
 
 cdef Tensor new_result(PyObject **operands, int count, int ndim, const Py_ssize_t *shape, int code, bint alone=True):
-    """Memory for what an elementwise op makes of tensors that broadcast to ``shape``. Not ``alone``: there is a number beside them.
-    """
+    """Memory for what an elementwise op makes of tensors that broadcast to ``shape``. Not ``alone``: beside them is a number."""
     cdef Tensor out = new_tensor(ndim, shape, code)
     cdef Tensor first = <Tensor>operands[0]
     cdef bint alike = alone, contiguous = True, in_order = True, dense = True

@@ -53,10 +53,11 @@ def _drawn(input: Tensor, p: float, channels: bool) -> np.ndarray:
         mask = np.empty(array.shape[:2] + (1,) * (array.ndim - 2), kind)
         default_generator.fill_bernoulli(mask, 1 - p)
         return mask
-    mask = _core._memory_of(_core._empty_as(input, input.dtype.code))
-    order = sorted(range(mask.ndim), key=lambda d: -mask.strides[d])
-    default_generator.fill_bernoulli(mask.transpose(order), 1 - p)
-    return mask
+    strides = _core._empty_as(input, input.dtype.code).stride()
+    order = sorted(range(array.ndim), key=lambda d: -strides[d])
+    mask = np.empty([array.shape[d] for d in order], kind)
+    default_generator.fill_bernoulli(mask, 1 - p)
+    return mask.transpose(np.argsort(order)) if mask.ndim > 1 else mask
 
 
 def _times(input: Tensor, factor: Any, inplace: bool) -> Tensor:
