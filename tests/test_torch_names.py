@@ -10,6 +10,10 @@ import tensorgrad as tg
 import tensorgrad.nn as nn
 
 
+def repr_of_type(value):
+    return type(value).__name__
+
+
 def test_a_storage_is_the_whole_memory_that_views_share():
     x = tg.arange(6).reshape(2, 3)
     row = x[1]
@@ -143,6 +147,25 @@ def test_assert_allclose_is_more_forgiving():
         close(tg.tensor([1.0]), tg.tensor([1.01]))
     with pytest.raises(AssertionError):
         close(tg.tensor([1.0]), tg.tensor([1.0001]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("data", [[1, "a"], [[1, 2], "ab"], [[1], 2], [1, [2]], [[1], [[2]]]], ids=str)
+def test_what_stands_beside_another_kind_is_a_type_error(data):
+    for make in (tg.tensor, tg.FloatTensor):
+        with pytest.raises(TypeError):
+            make(data)
+
+
+@pytest.mark.parametrize("data", [["a", 1], ["ab", [1]], [[1, 2], [3]], [[1], []]], ids=str)
+def test_other_uneven_data_is_a_value_error(data):
+    with pytest.raises(ValueError):
+        tg.tensor(data)
+
+
+@pytest.mark.parametrize("data", [None, {}, 1.5, np.float32(2), {1}, object()], ids=repr_of_type)
+def test_an_old_constructor_wants_a_sequence(data):
+    with pytest.raises(TypeError, match=r"new\(\): data must be a sequence"):
+        tg.FloatTensor(data)
 
 
 def test_sizes_are_taken_by_keyword():
