@@ -2,9 +2,9 @@
 
 from tensorgrad.core.names import missing as _missing
 
-from . import checkpoint, data
+from . import checkpoint, data, hooks
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["checkpoint", "data", "hooks"]
 
 
 def __getattr__(name: str):
