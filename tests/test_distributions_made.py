@@ -315,3 +315,34 @@ def test_what_is_known_of_a_support_beforehand():
     assert D.Multinomial.support.event_dim == 1
     assert constraints.dependent(is_discrete=True, event_dim=1).event_dim == 1
     assert not constraints.is_dependent(D.Uniform(0.0, 1.0).support)
+
+
+def test_a_transform_may_be_a_module_too():
+    """As flows are written; the parts are made by `super().__init__()` alone, and found by either's rules."""
+
+    class Shift(D.transforms.Transform, tg.nn.Module):
+        domain = codomain = constraints.real
+        bijective = True
+
+        def __init__(self):
+            super().__init__(cache_size=1)
+            self.by = tg.nn.Parameter(tg.tensor(2.0))
+
+        def _call(self, x):
+            return x + self.by
+
+        def _inverse(self, y):
+            return y - self.by
+
+        def log_abs_det_jacobian(self, x, y):
+            return tg.zeros_like(x)
+
+    shift = Shift()
+    made = D.TransformedDistribution(D.Normal(0.0, 1.0), [shift])
+    made.log_prob(tg.tensor(3.0)).backward()
+    assert shift(tg.tensor(1.0)) == 3 and list(tg.nn.ModuleList([shift]).parameters()) == [shift.by]
+    assert shift.by.grad == 1  # of -(3 - 2) ** 2 / 2
+    with pytest.raises(NotImplementedError, match="has no sign"):
+        _ = shift.sign
+    with pytest.raises(AttributeError, match="'Shift' object has no attribute 'nothing'"):
+        _ = shift.nothing

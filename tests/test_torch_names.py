@@ -10,6 +10,10 @@ import tensorgrad as tg
 import tensorgrad.nn as nn
 
 
+def repr_of_type(value):
+    return type(value).__name__
+
+
 def test_a_storage_is_the_whole_memory_that_views_share():
     x = tg.arange(6).reshape(2, 3)
     row = x[1]
@@ -145,6 +149,25 @@ def test_assert_allclose_is_more_forgiving():
         close(tg.tensor([1.0]), tg.tensor([1.0001]), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("data", [[1, "a"], [[1, 2], "ab"], [[1], 2], [1, [2]], [[1], [[2]]]], ids=str)
+def test_what_stands_beside_another_kind_is_a_type_error(data):
+    for make in (tg.tensor, tg.FloatTensor):
+        with pytest.raises(TypeError):
+            make(data)
+
+
+@pytest.mark.parametrize("data", [["a", 1], ["ab", [1]], [[1, 2], [3]], [[1], []]], ids=str)
+def test_other_uneven_data_is_a_value_error(data):
+    with pytest.raises(ValueError):
+        tg.tensor(data)
+
+
+@pytest.mark.parametrize("data", [None, {}, 1.5, np.float32(2), {1}, object()], ids=repr_of_type)
+def test_an_old_constructor_wants_a_sequence(data):
+    with pytest.raises(TypeError, match=r"new\(\): data must be a sequence"):
+        tg.FloatTensor(data)
+
+
 def test_sizes_are_taken_by_keyword():
     x = tg.ones(2, 6)
     assert x.sum_to_size(size=(1, 6)).tolist() == [[2.0] * 6]
@@ -153,3 +176,52 @@ def test_sizes_are_taken_by_keyword():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         assert x.resize(3, 4).shape == (3, 4)
+
+
+def deprecated():
+    return pytest.warns(UserWarning, match="order of the arguments of .* is deprecated")
+
+
+x, y, m = tg.tensor([[1.0, -2.0], [0.5, 4.0]]), tg.tensor([[2.0, 1.0], [1.0, 0.5]]), tg.ones(2, 2)
+OLD_ORDERS = {
+    "add": (lambda: tg.add(x, 2, y), x + 2 * y),
+    "add_": (lambda: x.clone().add_(-0.5, y), x - 0.5 * y),
+    "sub": (lambda: x.sub(2, y), x - 2 * y),
+    "addcmul": (lambda: tg.addcmul(x, 0.5, y, y), x + 0.5 * y * y),
+    "addcmul_": (lambda: x.clone().addcmul_(np.float64(0.5), y, y), x + 0.5 * y * y),
+    "addcdiv_": (lambda: x.clone().addcdiv_(-1, x, y), x - x / y),
+    "addmm": (lambda: tg.addmm(0.5, x, 2, y, m), 0.5 * x + 2 * (y @ m)),
+    "addmm of one factor": (lambda: tg.addmm(0.5, x, y, m), 0.5 * x + y @ m),
+    "method addmm": (lambda: x.addmm(0.5, 2, y, m), 0.5 * x + 2 * (y @ m)),
+    "addmm_": (lambda: x.clone().addmm_(0, 1, y, m), y @ m),
+    "baddbmm": (lambda: tg.baddbmm(2, x[None], 3, y[None], m[None])[0], 2 * x + 3 * (y @ m)),
+    "addbmm": (lambda: tg.addbmm(2, x, 3, y[None], m[None]), 2 * x + 3 * (y @ m)),
+    "addmv": (lambda: tg.addmv(2, x[0], 3, y, m[0]), 2 * x[0] + 3 * (y @ m[0])),
+    "addr": (lambda: x.addr(2, 3, y[0], m[0]), 2 * x + 3 * tg.outer(y[0], m[0])),
+    "out": (lambda: tg.add(x, 2, y, out=tg.empty(2, 2)), x + 2 * y),
+}
+
+
+@pytest.mark.parametrize("name", OLD_ORDERS)
+def test_factors_may_stand_before_the_operands_with_a_warning(name):
+    call, expected = OLD_ORDERS[name]
+    with deprecated():
+        found = call()
+    tg.testing.assert_close(found, expected)
+
+
+def test_an_old_order_has_its_gradient():
+    w = tg.ones(2, 2, requires_grad=True)
+    with deprecated():
+        tg.add(x, 3, w).sum().backward()
+    assert w.grad.tolist() == [[3.0, 3.0], [3.0, 3.0]]
+
+
+@pytest.mark.parametrize("call", [
+    lambda: tg.add(x, y, 2), lambda: tg.add(2, x, y), lambda: x.add(2, 3), lambda: tg.addmm(1, 2, x, y, m),
+    lambda: tg.addcmul(x, y, y, 0.5), lambda: tg.addmm(1, x, 1, 1, y, m), lambda: tg.mul(x, 2, y),
+    lambda: tg.add(x, 2, y, alpha=3), lambda: x.add_(2, [1.0]),
+])  # fmt: skip
+def test_no_other_order_is_taken(call):
+    with pytest.raises(TypeError):
+        call()

@@ -24,10 +24,10 @@ class Transform:
     bijective = False
     domain: Constraint
     codomain: Constraint
-    sign: Any
 
     def __init__(self, cache_size: int = 0) -> None:
         self._remember(cache_size)
+        super().__init__()  # of what a subclass has beside it, such as Module
 
     def _remember(self, cache_size: int) -> None:
         if cache_size not in (0, 1):
@@ -36,10 +36,10 @@ class Transform:
         self._inv: Transform | None = None
         self._pair: tuple[Tensor | None, Tensor | None] = (None, None)
 
-    def __getattr__(self, name: str):
-        if name == "sign":
-            raise NotImplementedError(f"{type(self).__name__} has no sign")
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+    @property
+    def sign(self) -> Any:
+        """1 for a transform that rises, -1 for one that falls."""
+        raise NotImplementedError(f"{type(self).__name__} has no sign")
 
     def __getstate__(self):
         return {**self.__dict__, "_inv": None, "_pair": (None, None)}

@@ -39,6 +39,8 @@ def _tensor_of_numbers(data: Any, wanted: dtype | None) -> Tensor:
         if array.dtype.kind == "f" and found & {int, int64} and not wanted.is_floating_point:
             array = np.array(plain, dtype=object)  # a float would round the integers beside it
     except ValueError as error:
+        if len(_depths(plain)) > 1:
+            raise TypeError("a number stands where others have a sequence: not a sequence") from None
         raise ValueError(f"the nested sequences have different lengths: {error}") from None
     return _core._tensor_of(_fitted(array, wanted), wanted)
 
@@ -65,6 +67,8 @@ def _collect(data: Any, found: set, depth: int) -> bool:
         elif isinstance(each, (np.ndarray, np.generic)):
             found.add(_of_numpy(each.dtype))
         elif isinstance(each, str) and depth:
+            if each is not data[0]:
+                raise TypeError("can't make a tensor of str, which stands beside what is none")
             raise ValueError("too many dimensions 'str'")
         elif isinstance(each, Sequence) and not isinstance(each, (str, bytes)):
             tensors |= _collect(each, found, depth + 1)
@@ -77,6 +81,15 @@ def _collect(data: Any, found: set, depth: int) -> bool:
         else:
             raise RuntimeError(_no_number(each))
     return tensors
+
+
+def _depths(data: Any) -> set[int]:
+    """How many sequences the numbers of nested ones lie in."""
+    if isinstance(data, np.ndarray):
+        return {data.ndim}
+    if not isinstance(data, Sequence):
+        return {0}
+    return {depth + 1 for each in data for depth in _depths(each)} or {1}
 
 
 def _no_number(value: Any) -> str:

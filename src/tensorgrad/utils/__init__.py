@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from tensorgrad.core.names import missing as _missing
 
-from . import checkpoint, data
+from . import checkpoint, data, hooks
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["checkpoint", "data", "hooks"]
 
 
 if not TYPE_CHECKING:  # to type checkers a name that is not there is an error

@@ -102,6 +102,10 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     cdef Py_ssize_t count = PyVectorcall_NARGS(nargsf)
     cdef list values
     cdef object out = None
+    if count > op.positional and op.variadic < 0:
+        found = call_in_old_order(op, args, count, names)
+        if found is not DECLINED:
+            return found
     if names is NULL:
         if op.hot is not NULL and (count <= op.positional or op.variadic >= 0) and are_plain(args, count):
             found = op.hot(op, <void **>args, count)
@@ -173,6 +177,42 @@ cdef object call_switched(Op op, PyObject **args, Py_ssize_t count, tuple names)
     if type(switch) is not bool and not is_number(switch):
         raise TypeError(f"{op.__name__}(): argument 'inplace' must be bool, not {type(switch).__name__}")
     return (<Op>CORE_OPS[op.__name__ + "_"] if switch else op)(*values, **keywords)
+
+
+# The factors that PyTorch's first releases took by position, before the operands: x.add_(-lr, grad).
+cdef dict OLD_FACTORS = {
+    **dict.fromkeys(("add", "sub"), ("alpha",)), **dict.fromkeys(("addcmul", "addcdiv"), ("value",)),
+    **dict.fromkeys(("addmm", "addbmm", "baddbmm", "addmv", "addr"), ("beta", "alpha")),
+}
+
+
+cdef object call_in_old_order(Op op, PyObject **args, Py_ssize_t count, PyObject *names):
+    """A call with factors among its operands: x.addmm(beta, alpha, a, b), or addmm(beta, x, alpha, a, b)."""
+    cdef tuple words = <tuple>OLD_FACTORS.get(op.__name__.removesuffix("_"))
+    cdef tuple given = () if names is NULL else <tuple><object>names
+    cdef list operands = [], factors = []
+    cdef Py_ssize_t i
+    if words is None:
+        return DECLINED
+    for i in range(count):
+        value = <object>args[i]
+        if isinstance(value, Tensor):
+            operands.append(value)
+        elif is_number(value) and i < count - (op.positional - 1):
+            factors.append(value)
+        else:
+            return DECLINED
+    first = not isinstance(<object>args[0], Tensor)
+    if len(operands) != op.positional or len(factors) > len(words) or (
+            first and (len(words) < 2 or not isinstance(<object>args[1], Tensor))):
+        return DECLINED
+    keywords = {given[i]: <object>args[count + i] for i in range(len(given))}
+    if any([word in keywords for word in words]):
+        return DECLINED
+    import warnings
+    warnings.warn(f"this order of the arguments of {op.__name__}() is deprecated: give {' and '.join(words)} by name, after the "
+                  "tensors", UserWarning, stacklevel=1)
+    return op(*operands, **dict(zip(words, factors)), **keywords)
 
 
 cdef object write_outs(Op op, object out, object found):

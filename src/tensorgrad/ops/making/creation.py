@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -474,7 +475,7 @@ def legacy_constructor(args: tuple, dtype: dtype | None):
         data = args[0]
         if isinstance(data, Size):
             return _new(tuple(data), _UNSET, dtype, False)
-        if isinstance(data, builtins.float):
+        if not isinstance(data, (Tensor, np.ndarray, Sequence)):
             raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
         return tensor(data, dtype=dtype or get_default_dtype())
     return _new(args if args else (0,), _UNSET, dtype, False)
