@@ -378,7 +378,7 @@ def singular(s: Situation) -> bool:
 
 
 def degenerate(s: Situation) -> bool:
-    """What a matrix without its full rank makes of LAPACK: an error, infinities, NaN, or vectors and solutions
+    """What a matrix without its full rank makes of LAPACK: an error, infinities, NaN, vectors and solutions
     that it may choose.
     """
     if not singular(s):
