@@ -159,7 +159,10 @@ EXCUSES = [
     ),
     Excuse(
         "A view of a tensor that `detach_` took off its graph",
-        lambda s: s.kind == "requires_grad" and "detach_()" in "".join(s.lines),
+        lambda s: (
+            (s.kind == "requires_grad" or s.refused("a view of a leaf Variable that requires grad"))
+            and "detach_()" in "".join(s.lines)
+        ),
     ),
     Excuse(
         "A write that is refused changes nothing",

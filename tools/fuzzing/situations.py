@@ -237,7 +237,7 @@ def lenient(s: Situation) -> bool:
     texts = (
         "must be ", "invalid combination of arguments", "positional argument", "too big", "Overflow",
         "can't convert negative int", "is_contiguous(memory_format)", "view size is not compatible",
-        "of a 0-d tensor", "over a 0-d array", "Boolean alpha", "negative output size",
+        "of a 0-d tensor", "over a 0-d array", "Boolean alpha", "Boolean beta", "negative output size",
         "keyword argument 'inplace'", "'NoneType' has no len()",
     )  # fmt: skip
     if not s.refused(*texts):
