@@ -535,3 +535,19 @@ def test_questions_to_other_devices_may_come_by_keyword():
         tg.frombuffer(bytearray(4), dtype=None)
     with pytest.raises(RuntimeError, match="one after the other"):
         tg.frombuffer(memoryview(bytearray(8))[::2], dtype=tg.uint8)
+
+
+@pytest.mark.parametrize("wrong", ["two", [None], ...])
+def test_corners_are_aligned_or_not(wrong):
+    for call in (
+        lambda: F.affine_grid(tg.ones(1, 2, 3), (1, 1, 1, 1), wrong),
+        lambda: F.grid_sample(tg.ones(1, 1, 1, 1), tg.ones(1, 1, 1, 2), align_corners=wrong),
+        lambda: F.interpolate(tg.ones(1, 1, 2, 2), 2, mode="bilinear", align_corners=wrong),
+    ):
+        with pytest.raises(TypeError, match="'align_corners' must be bool"):
+            call()
+
+
+def test_rows_of_integers_are_not_shortened():
+    with pytest.raises(RuntimeError, match="have to be floats"):
+        F.embedding(tg.tensor([1]), tg.ones(2, 1).long(), max_norm=1.0)

@@ -191,3 +191,8 @@ def test_mistakes_are_explained(do, error, says):
 def test_masks_of_two_dtypes_are_warned_of():
     with pytest.warns(UserWarning, match="bool.*float32"):
         attend(*THREE, attn_mask=tg.zeros(3, 3), key_padding_mask=tg.zeros(1, 3, dtype=tg.bool))
+
+
+def test_attention_is_of_rows(backend):
+    with pytest.raises(RuntimeError, match="at least 2 dimensional"):
+        tg.nn.functional.scaled_dot_product_attention(tg.ones(4), tg.ones(1, 4), tg.ones(1, 4))

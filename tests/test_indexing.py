@@ -445,3 +445,16 @@ def test_what_is_put_into_a_slice_is_converted(dtype):
     assert x.diagonal_scatter(put).diagonal().tolist() == put.to(dtype).tolist()
     assert x.select_scatter(put, 0, 0)[0].tolist() == put.to(dtype).tolist()
     assert x.slice_scatter(put[None], 0, 0, 1)[0].tolist() == put.to(dtype).tolist()
+
+
+def test_a_lone_truth_puts_one_number_of_any_dtype(backend):
+    assert tg.index_put(tg.tensor([1.0, 2.0]), (tg.tensor(True),), tg.tensor(3)).tolist() == [3.0, 3.0]
+
+
+def test_added_at_an_index_that_nobody_needs_twice(backend):
+    """The index is kept for the gradient of what is added, which has none here: so it may be walked twice."""
+    x = tg.ones(2, requires_grad=True)
+    y = (x + x).scatter_add(0, tg.tensor([0]), tg.ones(1)).sum()
+    y.backward()
+    y.backward()
+    assert x.grad.tolist() == [4.0, 4.0]

@@ -352,3 +352,11 @@ def test_cholesky_refuses_nan_and_solves_by_a_singular_factor():
         LA.cholesky(tg.tensor([[NAN]]))
     found = tg.cholesky_solve(tg.tensor([[1.0]]), tg.tensor([[0.0]]))
     assert found.item() == INF
+
+
+def test_least_squares_of_a_vector_for_every_matrix(backend):
+    A = tg.tensor([[[1.0], [1.0]], [[1.0], [2.0]], [[2.0], [0.0]]])
+    tg.testing.assert_close(tg.linalg.lstsq(A, tg.ones(3, 2)).solution, tg.tensor([[1.0], [0.6], [0.5]]))
+    assert tg.linalg.lstsq(A, tg.ones(2, 2)).solution.shape == (3, 1, 2)     # a matrix for all of them
+    with pytest.raises(RuntimeError, match="or one less"):
+        tg.linalg.lstsq(A, tg.ones(2))

@@ -447,3 +447,28 @@ def test_losses_count_truths_as_numbers(loss):
     x, truths = tg.tensor([0.5, 3.0]), tg.tensor([True, False])
     assert loss(x, truths).item() == loss(x, truths.float()).item()
     assert loss(truths, x).item() == loss(truths.float(), x).item()
+
+
+def test_a_weighted_mean_of_one_element_is_divided_by_its_weight():
+    one, weight = tg.tensor([1.0]), tg.tensor([4.0])
+    for loss in (F.l1_loss, F.mse_loss):
+        assert loss(one, one + 1, weight=weight).item() == 1.0
+        assert loss(one, one + 1, weight=weight, reduction="sum").item() == 4.0
+    assert F.huber_loss(one, one + 1, weight=weight).item() == 2.0      # a mean of what was weighted
+
+
+@pytest.mark.parametrize("weights", [dict(pos_weight=tg.ones(3, 2)), dict(weight=tg.ones(1, 2))])
+def test_weights_of_answers_do_not_make_the_loss_larger(weights):
+    with pytest.raises(RuntimeError):
+        F.binary_cross_entropy_with_logits(tg.zeros(2), tg.ones(2), **weights)
+
+
+def test_a_target_that_is_the_blank_may_follow_another_label():
+    scores = tg.ones(2, 1, 2)       # in two steps: label 1, then the blank as a label
+    assert F.ctc_loss(scores, tg.tensor([[1, 0]]), (2,), (2,)).item() == -1.0
+
+
+def test_counts_of_truths_are_computed_in_floats():
+    found = F.poisson_nll_loss(tg.tensor([True]), tg.tensor([1.0], dtype=tg.float64))
+    assert found.dtype is tg.float64
+    assert found.item() == pytest.approx(math.e - 1, abs=1e-6)

@@ -462,3 +462,12 @@ def test_a_blended_product_is_made_in_the_dtype_that_all_three_promote_to():
     assert tg.addcmul(tg.tensor(1), tg.tensor(2), narrow[:1]).dtype is tg.int16
     third = tg.addcdiv(tg.zeros(1, dtype=tg.float64), tg.ones(1), tg.tensor([3.0]))
     assert third.item() == 1 / 3
+
+
+def test_clamp_takes_a_number_beside_a_tensor_of_no_dimension(backend):
+    x = tg.tensor([0.5, 5.0])
+    assert x.clamp(1.0, tg.tensor(2)).tolist() == [1.0, 2.0]
+    assert x.clamp_(tg.tensor(1.0), 2).tolist() == [1.0, 2.0]
+    for bound in (tg.ones(1), tg.ones((), requires_grad=True)):
+        with pytest.raises(TypeError, match="both be tensors or both be numbers"):
+            x.clamp(bound, 2)

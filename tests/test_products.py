@@ -307,3 +307,21 @@ def test_linear_takes_rows_out_of_a_wider_tensor_and_turned_ones():
         weight = tg.tensor(w, requires_grad=True)
         assert gradcheck(F.linear, [x, weight])
         agree(F.linear(x, weight).detach(), x.detach().numpy() @ w.T)
+
+
+def test_sums_of_narrow_integers_stay_narrow():
+    x = tg.full((1, 1, 2), 100, dtype=tg.int8)      # (2, 1) dimensions with (1, 1): two factors each
+    found = tg.tensordot(x, x)
+    assert found.dtype is tg.int8
+    assert found.tolist() == [[32, 32]]             # 20,000 wrapped around
+
+
+def test_outer_products_of_truths_have_the_dtype_of_the_operands():
+    truths = tg.tensor([True, False])
+    found = tg.addr(truths.expand(2, 2), truths, tg.ones(2, dtype=tg.int16), beta=2, alpha=2)
+    assert found.dtype is tg.int16
+    assert found.tolist() == [[4, 2], [2, 0]]
+
+
+def test_the_norm_of_each_number_of_a_vector():
+    assert tg.norm_except_dim(tg.tensor([1.0, -2.0])).tolist() == [1.0, 2.0]

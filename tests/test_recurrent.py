@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import pickle
 from pathlib import Path
 
@@ -336,3 +337,24 @@ def test_a_packed_sequence_is_a_tuple_and_converts():
 def test_bad_packing_is_refused(pack, error, says):
     with pytest.raises(error, match=says):
         pack()
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_the_gradient_of_a_rectified_nan_passes(backend, recorded):
+    x = tg.tensor([[1.0, 2.0]], requires_grad=True)
+    weight, state = tg.tensor([[math.nan, 1.0], [1.0, -3.0]]), tg.zeros(1, 2)
+    out = tg.rnn_relu_cell(x, state, weight, weight)        # NaN and a negative sum
+    (found,) = tg.autograd.grad(out, x, tg.tensor([[2.0, math.inf]]), create_graph=recorded)
+    assert str(found.tolist()) == "[[nan, 2.0]]"
+
+
+@pytest.mark.parametrize("name, gates", [("lstm", 4), ("gru", 3), ("rnn_tanh", 1)])
+def test_states_are_of_the_dtype_of_the_input(name, gates, backend):
+    one, whole = tg.ones(1, 1), tg.ones(1, 1).long()
+    weights = [tg.ones(gates, 1), tg.ones(gates, 1)]
+    for state in ((one, whole), (whole, one)) if name == "lstm" else (whole,):
+        with pytest.raises(RuntimeError, match="is int64, but the input is float32"):
+            getattr(tg, f"{name}_cell")(one, state, *weights)
+        layers = tuple(s.unsqueeze(0) for s in state) if name == "lstm" else state.unsqueeze(0)
+        with pytest.raises(RuntimeError, match="is int64, but the input is float32"):
+            getattr(tg, name)(one.unsqueeze(0), layers, weights, False, 1, 0.0, False, False, False)

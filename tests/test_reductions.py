@@ -437,3 +437,21 @@ def test_trapezoids_of_narrow_integers_do_not_wrap_around():
     falling = tg.tensor([3, 1], dtype=tg.uint8)
     assert tg.trapezoid(falling, falling).item() == -4
     assert tg.trapezoid(narrow[:0]).dtype is tg.int8
+
+
+def test_infinities_that_cancel_are_no_missing_numbers():
+    """What meets in one dimension is NaN for the next, whose NaN counts."""
+    x = tg.ones(2, 2, 2)
+    x[0, 0] = tg.tensor([math.inf, -math.inf])
+    assert str(tg.nansum(x, (0, 2)).tolist()) == "[nan, 4.0]"
+    assert str(tg.nanmean(x, (0, 2)).tolist()) == "[nan, 1.0]"
+
+
+@pytest.mark.parametrize("op", [tg.max, tg.min])
+def test_an_extreme_is_along_a_dimension_or_of_two(op):
+    with pytest.raises(TypeError, match="not both"):
+        op(tg.ones(2), 0, other=tg.ones(2))
+
+
+def test_a_histogram_has_a_hundred_parts_by_default():
+    assert tg.histogram(tg.tensor([0.0, 1.0])).hist.shape == (100,)

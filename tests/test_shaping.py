@@ -246,3 +246,15 @@ def test_lines_of_any_length_and_width_are_flipped(dtype):
         x = (tg.arange(math.prod(shape)) % 100).reshape(shape).to(dtype)
         for dims in ((-1,), (0,), (0, -1) if len(shape) > 1 else (0,)):
             np.testing.assert_array_equal(x.flip(*dims).numpy(), np.flip(x.numpy(), dims))
+
+
+@pytest.mark.parametrize("split", [tg.vsplit, tg.hsplit, tg.tensor_split])
+def test_parts_are_counted_by_integers_of_numpy_too(split, backend):
+    x = tg.ones(2, 2)
+    assert [p.shape for p in split(x, np.int64(2))] == [p.shape for p in split(x, 2)]
+
+
+def test_padding_is_a_float_of_any_size(backend):
+    assert F.pad(tg.ones(1), (1, 0), value=2**70).tolist() == [2.0**70, 1.0]
+    with pytest.raises(RuntimeError, match="without overflow"):
+        F.pad(tg.ones(1).long(), (1, 0), value=2**70)

@@ -11,6 +11,10 @@ from fuzzing.situations import where_apart_at
 
 EXTREMES = [
     Excuse(
+        "The gradient of `atan2` near 0",
+        lambda s: s.slope("atan2", "arctan2") and "nan" in str(s.difference.wanted),
+    ),
+    Excuse(
         "of an infinite power the limit",
         lambda s: (
             s.kind == "value"

@@ -133,7 +133,7 @@ REFUSALS = [
     ),
     Excuse(
         "a factor past int64 has its gradient",
-        lambda s: s.refused("cannot be converted to type int64_t without overflow") and ".grad(" in s.line,
+        lambda s: s.refused("cannot be converted to type int") and ".grad(" in s.line,
     ),
     Excuse(
         "`index_fill` at a place counted from the end has its gradient",

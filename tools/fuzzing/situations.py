@@ -243,7 +243,7 @@ def lenient(s: Situation) -> bool:
     texts = (
         "must be ", "invalid combination of arguments", "positional argument", "too big", "Overflow",
         "can't convert negative int", "is_contiguous(memory_format)", "view size is not compatible",
-        "of a 0-d tensor", "over a 0-d array", "Boolean alpha", "negative output size",
+        "of a 0-d tensor", "over a 0-d array", "Boolean alpha", "Boolean beta", "negative output size",
         "keyword argument 'inplace'", "'NoneType' has no len()",
     )  # fmt: skip
     if not s.refused(*texts):
@@ -283,6 +283,7 @@ def constant_where_recorded(s: Situation) -> bool:
     return s.kind == "requires_grad" and isinstance(found, Seen) and (
         not found.array.any()
         or any(v.array.size == 0 for v in s.seen())
+        or (writes_in_place(s) and "create_graph=True" in "".join(s.lines))
         or s.calls("pad", r"(cum)?prod", "det", r"var\w*", r"std\w*", r"\w*norm", "square", "pow", "prelu")
         or s.calls(r"\w*_pool[123]d\w*", "interpolate", r"upsample\w*", r"conv\w*")
         or "(0,)" in s.lines[0]
@@ -383,14 +384,15 @@ def singular(s: Situation) -> bool:
 
 
 def degenerate(s: Situation) -> bool:
-    """What a matrix without its full rank makes of LAPACK: an error, infinities, NaN, or vectors and
-    solutions that it may choose.
+    """What a matrix without its full rank makes of LAPACK: an error, infinities, NaN, vectors and solutions
+    that it may choose.
     """
     if not singular(s):
         return False
     if s.kind == "value":
         shown = [v for v in (s.difference.found, s.difference.wanted) if isinstance(v, Seen)]
-        return s.calls("geqrf", "qr", "svd", "logdet", "slogdet", r"\w*solve\w*", r"inv\w*", "lstsq") or any(
+        chosen = ("geqrf", "qr", "svd", "logdet", "slogdet", r"\w*solve\w*", r"inv\w*", "lstsq")
+        return s.calls(*chosen) or any(
             not np.isfinite(v.array).all() for v in shown
         )
     return s.refused("is singular") or s.only_refused_here("U has a zero", "singular")

@@ -392,7 +392,7 @@ def _of_dtype(value: Tensor, like: Tensor, index) -> Tensor:
 def _is_mask(index) -> bool:
     """Whether an index is one array of truth values."""
     part = index[0] if isinstance(index, (tuple, list)) and len(index) == 1 else index
-    return isinstance(part, (Tensor, np.ndarray)) and str(part.dtype).endswith("bool")
+    return isinstance(part, (Tensor, np.ndarray)) and part.ndim > 0 and str(part.dtype).endswith("bool")
 
 
 def _put_at(plan: Plan, x: Tensor, value: Tensor, accumulate: bool) -> Tensor:
@@ -472,6 +472,12 @@ def _tensor_indices(indices):
     )
 
 
+def _put_values(input, indices, values):
+    """The values, one number at a single 0-d truth in the input's dtype: `x[truth] =` does not convert it."""
+    lone = len(indices) == 1 and indices[0].ndim == 0 and indices[0].dtype is bool_
+    return values.to(input.dtype) if lone and isinstance(values, Tensor) and values.numel() == 1 else values
+
+
 @composite(
     others=("indices",),
     method=True,
@@ -487,6 +493,7 @@ def index_put(input, indices, values, accumulate=False):
     tensor([3., 0., 0.])
     """
     plan = Plan(input, _tensor_indices(indices))
+    values = _put_values(input, indices, values)
     if plan.view is input:
         return _put_at(plan, input, _of_dtype(_as_value(values, input), input, indices), accumulate)
     return _index_put(input, tuple(indices), values, accumulate)
@@ -494,7 +501,8 @@ def index_put(input, indices, values, accumulate=False):
 
 def index_put_(self: Any, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
     """``self[indices] = values``, or ``+=`` if ``accumulate``, where repeated positions add up."""
-    return _index_put_(self, _tensor_indices(indices), values, accumulate)
+    places = _tensor_indices(indices)
+    return _index_put_(self, places, _put_values(self, indices, values), accumulate)
 
 
 _core._add_method("index_put_", index_put_)
