@@ -70,6 +70,9 @@ class layout:
     def __repr__(self) -> str:
         return f"tensorgrad.{self.name}"
 
+    def __reduce__(self):
+        return self.name  # there is one of each
+
 
 class memory_format(layout):
     """An order of a tensor's dimensions in memory."""

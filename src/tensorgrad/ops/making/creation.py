@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.core import Size, Tensor, _core, bfloat16, bool_, dtype, get_default_dtype, int64
-from tensorgrad.core.device import check_device
+from tensorgrad.core.device import check_device, strided
 from tensorgrad.core.legacy import PYTHON_TYPES
 from tensorgrad.ops import _data
 
@@ -253,6 +253,11 @@ def full(
 def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any):
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    if input.layout is not strided:
+        raise NotImplementedError(
+            "zeros_like, ones_like, full_like and empty_like: there is no such thing for sparse tensors in "
+            "tensorgrad yet"
+        )
     return _new(
         tuple(input.shape), fill, input.dtype if dtype is None else dtype, requires_grad, None, device
     )
