@@ -59,13 +59,23 @@ ALWAYS_INLINE int64_t entries_of(const KernelArgs *a, int64_t row, int64_t *firs
 #define NARROW(type) ((int)(64 / sizeof(type)))
 #define LANES 16
 
+/* GCC takes a loop of up to 16 steps apart before it looks for vectors in it, and then finds none. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define AS_A_LOOP _Pragma("GCC unroll 1")
+#else
+#define AS_A_LOOP
+#endif
+
 #define SPARSE(T, type)                                                                                                \
     ALWAYS_INLINE int64_t sum_of_lines_##T(const KernelArgs *a, int64_t first, int64_t count, int64_t at, int n, type *out) \
     {                                                                                                                  \
         const type *values = (const type *)a->data[0] + first;                                                         \
         const char *table = (const char *)a->data[1] + at * (int64_t)sizeof(type);                                     \
-        type sum[WIDE(type)] = {0};                                                                                    \
+        type sum[WIDE(type)];                                                                                          \
         int64_t wrong = 0;                                                                                             \
+        for (int i = 0; i < n; i++) {                                                                                  \
+            sum[i] = 0;                                                                                                \
+        }                                                                                                              \
         for (int64_t e = 0; e < count; e++) {                                                                          \
             int64_t column = read_once(a->data[3], first + e);                                                         \
             if (column < 0 || column >= a->integer[0]) {                                                               \
@@ -74,6 +84,7 @@ ALWAYS_INLINE int64_t entries_of(const KernelArgs *a, int64_t row, int64_t *firs
             }                                                                                                          \
             const type *line = (const type *)(table + column * a->stride[1][0]);                                       \
             type value = values[e];                                                                                    \
+            AS_A_LOOP                                                                                                  \
             for (int i = 0; i < n; i++) {                                                                              \
                 sum[i] += value * line[i];                                                                             \
             }                                                                                                          \
@@ -105,6 +116,7 @@ ALWAYS_INLINE int64_t entries_of(const KernelArgs *a, int64_t row, int64_t *firs
         type sum[LANES] = {0};                                                                                         \
         int64_t at = 0;                                                                                                \
         for (; width - at >= LANES; at += LANES) {                                                                     \
+            AS_A_LOOP                                                                                                  \
             for (int i = 0; i < LANES; i++) {                                                                          \
                 sum[i] += x[at + i] * y[at + i];                                                                       \
             }                                                                                                          \
