@@ -10,10 +10,11 @@ import tensorgrad as tg
 from tensorgrad import _kernels
 
 NAMES = ("csr_product", "csr_sampled")
+SIZES = [(1, 1, 1), (5, 3, 11), (0, 2, 0), (4, 3, 0), (900, 40, 3000)]
 
 
 def drawn(rows, columns, entries, width, dtype, seed=0):
-    """A matrix row by row, of which the first row and some others are empty, a table, and a line for each row."""
+    """A matrix row by row, of which the first row and some others are empty, a table, a line for each row."""
     rng = np.random.default_rng(seed)
     row = np.sort(rng.integers(min(1, rows - 1), rows, entries)) if rows else np.empty(0, int)
     starts = np.searchsorted(row, np.arange(rows + 1))
@@ -26,7 +27,7 @@ def drawn(rows, columns, entries, width, dtype, seed=0):
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("width", [0, 1, 7, 8, 16, 31, 64, 100, 203])
-@pytest.mark.parametrize("rows, columns, entries", [(1, 1, 1), (5, 3, 11), (0, 2, 0), (4, 3, 0), (900, 40, 3000)])
+@pytest.mark.parametrize("rows, columns, entries", SIZES)
 def test_sums_of_lines_and_products_at_entries(rows, columns, entries, width, dtype):
     row, starts, where, values, table, lines = drawn(rows, columns, entries, width, dtype)
     wide = np.zeros((columns, width + 3), dtype)

@@ -37,7 +37,7 @@ class _SparseType(TensorType):
 
 
 def _named(dtype: Any) -> _SparseType:
-    about = f"""A sparse tensor of {dtype.name}: of indices, values and a size, or of a size, without entries."""
+    about = f"""A sparse tensor of {dtype.name}: of indices, values and a size, or of a size alone."""
     named = {"dtype": dtype, "__doc__": about, "__module__": "tensorgrad.sparse"}
     return _SparseType(f"{dtype.title}Tensor", (), named)
 

@@ -101,7 +101,9 @@ def sparse_coo_tensor(
             f"{last}, dense_dim = {made.ndim - 1}"
         )
     if tuple(size[last:]) != tuple(made.shape[1:]):
-        raise RuntimeError(f"values has incorrect size, expected {list(size[last:])}, got {list(made.shape[1:])}")
+        raise RuntimeError(
+            f"values has incorrect size, expected {list(size[last:])}, got {list(made.shape[1:])}"
+        )
     _want_inside(name, where, size)
     places = Places(where, tuple(size[:last]))
     if where.shape[1] < 2:
@@ -109,7 +111,9 @@ def sparse_coo_tensor(
     elif is_coalesced:
         joined = places.joined[0]
         if not np.array_equal(joined.indices, where):
-            raise RuntimeError("cannot set is_coalesced to true if indices correspond to uncoalesced COO tensor")
+            raise RuntimeError(
+                "cannot set is_coalesced to true if indices correspond to uncoalesced COO tensor"
+            )
         places = joined
     return SparseTensor(places, made)
 

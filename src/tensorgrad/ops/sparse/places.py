@@ -1,4 +1,6 @@
-"""Where the entries of a sparse tensor stand: numbers that never change, so that what is found out of them is kept."""
+"""Where the entries of a sparse tensor stand: numbers that never change, so what is found out of them is
+kept.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,9 @@ import numpy as np
 
 
 class Rows:
-    """The entries of a matrix row by row (CSR): those of row r are from ``starts[r]`` up to ``starts[r + 1]``,
-    in the columns ``columns``. ``order`` says which entry comes when, or is None where they lie so already.
+    """The entries of a matrix row by row (CSR): those of row r are from ``starts[r]`` up to
+    ``starts[r + 1]``, in the columns ``columns``.
+    ``order`` says which entry comes when, or is None where they lie so already.
     """
 
     def __init__(self, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> None:

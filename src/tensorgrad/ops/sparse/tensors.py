@@ -1,12 +1,12 @@
 """The sparse tensor: entries (a tensor of values) and the places where they stand.
 
-It is a Python class that holds a dense tensor of values, and no compiled Tensor: a Tensor is shape, strides and
-memory, which every kernel and body reads as such, so a sparse subclass would have to be refused in each of them.
-Of this class C sees that it is none, so no loop can read it for something else. To Python it says that it is a
-Tensor (`__class__`), as it is in PyTorch: `isinstance(x, Tensor)`, buffers of modules and `is_tensor` take it. The
-core hands a call of an op that has one among its arguments to `answer`, which has the few that there are and
-refuses all others by name. What is recorded on the tape are ops on the values, so gradients of every order, hooks
-and the profiler see nothing new.
+It is a Python class that holds a dense tensor of values, and no compiled Tensor: a Tensor is shape, strides
+and memory, which every kernel and body reads as such, so a sparse subclass would have to be refused in each
+of them. Of this class C sees that it is none, so no loop can read it for something else. To Python it says
+that it is a Tensor (`__class__`), as in PyTorch: `isinstance(x, Tensor)`, buffers of modules and
+`is_tensor` take it. The core hands a call of an op that has one among its arguments to `answer`, which has
+the few that there are and refuses all others by name. What is recorded on the tape are ops on the values,
+so gradients of every order, hooks and the profiler see nothing new.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, dtype, get_default_dtype, no_grad
-from tensorgrad.core.device import layout, sparse_coo, sparse_csr
+from tensorgrad.core import Tensor, _core, bool_, get_default_dtype, int64
+from tensorgrad.core.device import layout as Layout
+from tensorgrad.core.device import sparse_coo, sparse_csr
 from tensorgrad.core.printing import format_sparse
-
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.indices import indexing
 from tensorgrad.ops.matrices import products
@@ -39,15 +39,16 @@ def is_sparse_tensor(value: Any) -> bool:
 def refuse(name: str) -> NotImplementedError:
     """The error of what sparse tensors do not have."""
     return NotImplementedError(
-        f"{name}: there is no such thing for sparse tensors in tensorgrad yet; x.to_dense() gives a tensor that has it"
+        f"{name}: there is no such thing for sparse tensors in tensorgrad yet; x.to_dense() gives a tensor "
+        "that has it"
     )
 
 
 class SparseTensor:
     """A tensor of which only some elements, its entries, are kept; the others are 0.
 
-    Made by `sparse_coo_tensor`, `sparse_csr_tensor` and ``x.to_sparse()``. There are products of a sparse matrix
-    and a dense one, with numbers, sums, and conversions; anything else raises NotImplementedError.
+    Made by `sparse_coo_tensor`, `sparse_csr_tensor` and ``x.to_sparse()``. There are products of a sparse
+    matrix and a dense one, with numbers, sums, and conversions; anything else raises NotImplementedError.
 
     >>> x = tg.sparse_coo_tensor([[0, 1], [2, 0]], [3.0, 4.0], (2, 3))
     >>> x @ tg.ones(3, 1)
@@ -57,15 +58,15 @@ class SparseTensor:
 
     __slots__ = ("__weakref__", "_entries", "layout", "places")
     places: Places
-    layout: layout
+    layout: Layout
 
-    def __init__(self, places: Places, values: Tensor, layout: layout = sparse_coo) -> None:
+    def __init__(self, places: Places, values: Tensor, layout: Layout = sparse_coo) -> None:
         self.places = places
         self._entries = values
         self.layout = layout
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         return Tensor
 
     def __reduce__(self):
@@ -86,7 +87,7 @@ class SparseTensor:
         """Other values in the same places."""
         return SparseTensor(self.places, values, self.layout)
 
-    def _want(self, name: str, layout: layout) -> None:
+    def _want(self, name: str, layout: Layout) -> None:
         if self.layout is not layout:
             wanted = "coordinate" if layout is sparse_coo else "row compressed"
             raise RuntimeError(
@@ -176,7 +177,7 @@ class SparseTensor:
             rows = self.places.rows
             parts = {"crow_indices": rows.starts, "col_indices": rows.columns, "values": values}
         extras = [f"size={tuple(self.shape)}", f"nnz={self._nnz()}"]
-        if self.dtype not in (get_default_dtype(), _core.dtype_of_numpy(np.int64), _core.dtype_of_numpy(bool)):
+        if self.dtype not in (get_default_dtype(), int64, bool_):
             extras.append(f"dtype={self.dtype}")
         extras.append(f"layout={self.layout}")
         if self.grad_fn is not None:
@@ -276,7 +277,8 @@ class SparseTensor:
         if self.layout is sparse_csr:
             return self
         if self.ndim != 2 or self.dense_dim():
-            raise refuse(f"Tensor.to_sparse_csr of {self.sparse_dim()} sparse and {self.dense_dim()} dense dimensions")
+            dims = f"{self.sparse_dim()} sparse and {self.dense_dim()} dense dimensions"
+            raise refuse(f"Tensor.to_sparse_csr of {dims}")
         found = self.coalesce()
         return SparseTensor(found.places, found._entries, sparse_csr)
 
@@ -338,7 +340,9 @@ class SparseTensor:
         if is_sparse_tensor(factor) or (isinstance(factor, Tensor) and factor.ndim):
             raise refuse(f"{name} of a sparse tensor and another than a number")
         if not isinstance(factor, Tensor) and not isinstance(factor, (int, float, np.number)):
-            raise TypeError(f"{name}(): argument 'other' must be Tensor or Number, not {type(factor).__name__}")
+            raise TypeError(
+                f"{name}(): argument 'other' must be Tensor or Number, not {type(factor).__name__}"
+            )
         return self._like(op(self._entries, factor))
 
     def mul(self, other: Any) -> SparseTensor:
@@ -428,12 +432,12 @@ def _refusing(name: str) -> Callable[..., Any]:
 
 
 OPERATORS = (
-    "add radd sub rsub rtruediv floordiv rfloordiv mod rmod pow rpow and rand or ror xor rxor invert abs lt le gt ge "
-    "getitem setitem iter contains int float index complex iadd isub imul itruediv"
+    "add radd sub rsub rtruediv floordiv rfloordiv mod rmod pow rpow and rand or ror xor rxor invert abs "
+    "lt le gt ge getitem setitem iter contains int float index complex iadd isub imul itruediv"
 ).split()
 for _name in OPERATORS:
     setattr(SparseTensor, f"__{_name}__", _refusing(f"Tensor.__{_name}__"))
-SparseTensor.__eq__ = lambda self, other: (  # type: ignore[method-assign, assignment]
+SparseTensor.__eq__ = lambda self, other: (  # type: ignore[method-assign]
     _refusing("Tensor.__eq__")() if isinstance(other, Tensor) else NotImplemented
 )
 
