@@ -101,7 +101,7 @@ PER_LEVEL = sorted(set(glob(f"{KERNELS}/*.c")) - set(ONCE))
 NARROW = (
     "attention_f64", "channels", "conv_f64", "copies", "distances", "indices", "lines", "losses", "map_other",
     "moving", "point_losses", "pooling", "recurrent_f64", "reduce", "reduce_other", "resampling", "rows_f64",
-    "scan", "sorting", "step", "systems",
+    "scan", "sorting", "sparse", "step", "systems",
 )  # fmt: skip
 UP_TO_V3 = [f"{KERNELS}/{name}.c" for name in NARROW]
 

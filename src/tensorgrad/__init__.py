@@ -25,6 +25,8 @@ from tensorgrad.core.device import (
     layout,
     memory_format,
     preserve_format,
+    sparse_coo,
+    sparse_csr,
     strided,
 )
 from tensorgrad.core.interop import from_dlpack, to_dlpack
@@ -63,7 +65,7 @@ _LAZY = {
             "distributed", "distributions", "doctor", "func", "futures", "hub", "io", "jit", "linalg",
             "multiprocessing", "nn",
             "optim", "overrides", "plain", "porting", "profiler", "random", "serialization",
-            "special", "testing", "types", "utils",
+            "sparse", "special", "testing", "types", "utils",
         )  # fmt: skip
     },
     "_dynamo": "tensorgrad.compiler",

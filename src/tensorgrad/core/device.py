@@ -1,4 +1,4 @@
-"""Devices and layouts, of which there is one each: the CPU, strided."""
+"""Devices, of which there is one, the CPU, and layouts."""
 
 from __future__ import annotations
 
@@ -62,13 +62,16 @@ class device:
 
 
 class layout:
-    """How a tensor lies in memory: always ``strided``."""
+    """How a tensor lies in memory: ``strided``, but for sparse ones."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __repr__(self) -> str:
         return f"tensorgrad.{self.name}"
+
+    def __reduce__(self):
+        return self.name  # there is one of each
 
 
 class memory_format(layout):
@@ -77,6 +80,8 @@ class memory_format(layout):
 
 CPU = device("cpu")
 strided = layout("strided")
+sparse_coo = layout("sparse_coo")
+sparse_csr = layout("sparse_csr")
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _core, bool_, float64, int64
 from ._core import Tensor, all_dtypes
+from .device import strided
 
 __all__ = [
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
@@ -26,7 +27,7 @@ class TensorType(type):
         return Tensor(*args, dtype=cls.dtype, device=device)
 
     def __instancecheck__(cls, value: Any) -> bool:
-        return isinstance(value, Tensor) and value.dtype is cls.dtype
+        return isinstance(value, Tensor) and value.dtype is cls.dtype and value.layout is strided
 
     def __repr__(cls) -> str:
         return f"<class 'tensorgrad.{cls.__name__}'>"

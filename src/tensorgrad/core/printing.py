@@ -149,6 +149,19 @@ def format_tensor(
     return _append(f"{name}({_numbers(array, indent)}", extras, indent) + ")"
 
 
+def format_sparse(parts: dict[str, np.ndarray], extras: list[str], *, apart: bool) -> str:
+    """The text of a sparse tensor: arrays by name, each from a line of its own, then ``extras``, which begin
+    a new line if ``apart``.
+    """
+    indent = len("tensor(")
+    shown = []
+    for name, array in parts.items():
+        start = f"{name}=tensor("
+        size = "" if array.size else f", size={tuple(array.shape)}"
+        shown.append(start + _numbers(array, indent + len(start)) + size + ")")
+    return _append("tensor(" + (",\n" + " " * indent).join(shown), extras, indent, apart) + ")"
+
+
 def _numbers(array: np.ndarray, indent: int) -> str:
     if array.size == 0:
         return "[]"
@@ -206,11 +219,12 @@ def _whole(value: float) -> str:
     return f"{value:.0f}." if math.isfinite(value) else f"{value:.0f}"
 
 
-def _append(text: str, extras: list[str], indent: int) -> str:
-    """`text` with the extras behind it, each on the same line if it fits."""
+def _append(text: str, extras: list[str], indent: int, apart: bool = False) -> str:
+    """`text` with the extras behind it, each on the same line if it fits; the first never does if `apart`."""
     column = len(text) - text.rfind("\n") + 1  # PyTorch's count, two more than the columns in use
     for extra in extras:
-        if column + len(extra) + 2 > _options.linewidth:
+        if apart or column + len(extra) + 2 > _options.linewidth:
+            apart = False
             text += ",\n" + " " * indent + extra
             column = indent + len(extra)
         else:

@@ -16,6 +16,7 @@ import tensorgrad as tg
 from tensorgrad.core import Op, Size, Tensor, _core, dtype
 from tensorgrad.nn import Module
 from tensorgrad.nn.parameter import Buffer, Parameter, is_lazy
+from tensorgrad.ops.sparse.tensors import is_sparse_tensor, refuse
 
 from .container import write_all
 from .torch_names import STORAGES, torch_name
@@ -75,6 +76,8 @@ class _Pickler(PythonsPickler):
         return NotImplemented
 
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
+        if is_sparse_tensor(obj):
+            raise refuse("save")
         if isinstance(obj, Tensor) and not is_lazy(obj) and id(obj) not in self.memo:
             self.save_tensor(obj)
         else:

@@ -73,6 +73,8 @@ def _checked(data, what):
             f"{what}: data must be a tensorgrad.Tensor, not {type(data).__name__}. "
             "Make one with tensorgrad.tensor(...)."
         )
+    if data.layout is not tg.strided:
+        raise NotImplementedError(f"{what}: there is none of a sparse tensor in tensorgrad yet")
     return data
 
 

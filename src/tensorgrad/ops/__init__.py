@@ -9,7 +9,7 @@ from typing import Any
 from tensorgrad.core import _core
 from tensorgrad.core.declare import aliases, registry
 
-ROOMS = ("elementwise", "reducing", "shapes", "indices", "matrices", "layers", "making")
+ROOMS = ("elementwise", "reducing", "shapes", "indices", "matrices", "layers", "making", "sparse")
 
 # Importing a family declares its ops: every module of a room is one, but those that begin with an underscore.
 FAMILIES = tuple(

@@ -99,7 +99,7 @@ cdef object heard_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
 
 
 cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
-    cdef Py_ssize_t count = PyVectorcall_NARGS(nargsf)
+    cdef Py_ssize_t i, count = PyVectorcall_NARGS(nargsf)
     cdef list values
     cdef object out = None
     if count > op.positional and op.variadic < 0:
@@ -111,6 +111,11 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
             found = op.hot(op, <void **>args, count)
             if found is not DECLINED:
                 return found
+    if GUESTS:
+        for i in range(count + (0 if names is NULL else len(<tuple><object>names))):
+            if type(<object>args[i]) in GUESTS:
+                return answered(op, args, count, names)
+    if names is NULL:
         if op.kind == COMPOSITE:
             if check_operands(op, args, count):
                 return call_composite(op, args, count, ())

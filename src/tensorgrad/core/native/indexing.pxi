@@ -381,3 +381,37 @@ def _add_rows(cnp.ndarray full not None, cnp.ndarray index not None, cnp.ndarray
     if wrong[0] >= 0:
         raise IndexError(f"index {wrong[1]} is out of bounds for dimension 0 with size {a.integer[0]}")
     return True
+
+
+def _by_rows(str name not None, cnp.ndarray x not None, cnp.ndarray table not None, cnp.ndarray starts not None,
+             cnp.ndarray columns not None, cnp.ndarray out not None):
+    """Runs ``csr_product`` or ``csr_sampled`` on a matrix in CSR, and tells whether there is one for these arrays, which are
+    contiguous and of shapes that fit.
+    """
+    cdef KernelArgs a
+    cdef int64_t wrong = 0
+    cdef int number = cnp.PyArray_TYPE(table)
+    cdef int code = CODE_OF_NUMPY[number] if 0 <= number < 32 else NO_DTYPE
+    cdef const Kernel *kernel = NULL if code == NO_DTYPE else find(name.encode(), code)
+    if not tg_kernels or kernel is NULL:
+        return False
+    for each in (x, table, starts, columns, out):
+        if not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>each):
+            return False
+    begin(&a, 2)
+    a.size[0] = cnp.PyArray_DIM(columns, 0)
+    a.size[1] = cnp.PyArray_DIM(table, 1)
+    a.size[2] = cnp.PyArray_DIM(starts, 0) - 1
+    a.size[3] = a.size[2] + 1
+    a.data[0] = cnp.PyArray_DATA(x)
+    a.data[1] = cnp.PyArray_DATA(table)
+    a.data[2] = cnp.PyArray_DATA(starts)
+    a.data[3] = cnp.PyArray_DATA(columns)
+    a.data[4] = cnp.PyArray_DATA(out)
+    a.data[5] = &wrong
+    a.integer[0] = cnp.PyArray_DIM(table, 0)
+    a.stride[1][0] = cnp.PyArray_STRIDE(table, 0)
+    launch(kernel, &a)
+    if wrong:
+        raise IndexError(f"{name}: an entry stands in a column or row that the matrix has not")
+    return True

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.core import Size, Tensor, _core, bfloat16, bool_, dtype, get_default_dtype, int64
-from tensorgrad.core.device import check_device, contiguous_format
+from tensorgrad.core.device import check_device, contiguous_format, strided
 from tensorgrad.core.legacy import PYTHON_TYPES
 from tensorgrad.ops import _data
 
@@ -268,6 +268,11 @@ def laid_out_as(input: Tensor, dtype: Any, device: Any, memory_format: Any = Non
 def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any, memory_format: Any):
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    if input.layout is not strided:
+        raise NotImplementedError(
+            "zeros_like, ones_like, full_like and empty_like: there is no such thing for sparse tensors in "
+            "tensorgrad yet"
+        )
     made = laid_out_as(input, dtype, device, memory_format)
     if fill is not _UNSET and made.numel():
         _core._fill(made, fill)

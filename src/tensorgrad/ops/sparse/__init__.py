@@ -1,0 +1,1 @@
+"""Sparse matrices, as graph networks use them."""
