@@ -23,7 +23,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 many_trainings = pytest.mark.skipif(
     os.environ.get("TENSORGRAD_BACKEND") == "numpy", reason="many steps, which kernels make in seconds"
 )
-LONG = {"xor_seeds", "letters_by_attention"}
+LONG = {"xor_by_hand", "xor_seeds", "letters_by_attention"}
 SCRIPTS = [
     pytest.param(path.stem, marks=many_trainings if path.stem in LONG else ())
     for path in sorted(EXAMPLES.glob("*.py"))
