@@ -5,7 +5,7 @@ import pytest
 
 import tensorgrad as tg
 
-pytest.importorskip("tensorboard")
+pytest.importorskip("tensorboard", reason="tensorboard is not installed")
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensorgrad.core.names import refusing
+
 __all__ = [
     "current_accelerator", "current_device_index", "current_stream", "device_count", "device_index",
     "is_available", "set_device_index", "set_stream", "synchronize",
@@ -30,12 +32,8 @@ def current_accelerator(check_available: bool = False) -> Any:
 
 
 def _refuses(name: str) -> Any:
-    def refuse(*args: Any, **settings: Any) -> Any:
-        raise RuntimeError(f"accelerator.{name}: there is none, tensorgrad computes on the CPU only")
-
-    refuse.__name__ = refuse.__qualname__ = name
-    refuse.__doc__ = "Raises RuntimeError: there is none."
-    return refuse
+    text = f"accelerator.{name}: there is none, tensorgrad computes on the CPU only"
+    return refusing(name, RuntimeError, text, "there is none")
 
 
 current_device_index, set_device_index = map(_refuses, ("current_device_index", "set_device_index"))

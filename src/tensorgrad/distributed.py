@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+from tensorgrad.core.names import refusing
+
 __all__ = [
     "ReduceOp", "all_gather", "all_reduce", "barrier", "broadcast", "destroy_process_group", "gather",
     "get_backend", "get_rank", "get_world_size", "group", "init_process_group", "is_available",
@@ -78,14 +80,8 @@ class group:
 
 
 def _without_group(name: str) -> Any:
-    def refuse(*args: Any, **settings: Any) -> Any:
-        raise ValueError(
-            f"{name}: Default process group has not been initialized: there is only this process"
-        )
-
-    refuse.__name__ = refuse.__qualname__ = name
-    refuse.__doc__ = "Raises ValueError, as PyTorch does where no group was made."
-    return refuse
+    text = f"{name}: Default process group has not been initialized: there is only this process"
+    return refusing(name, ValueError, text, "no group of processes was made")
 
 
 get_rank, get_world_size, get_backend = map(_without_group, ("get_rank", "get_world_size", "get_backend"))

@@ -6,6 +6,8 @@ import os
 from typing import Any
 from urllib.parse import urlparse
 
+from tensorgrad.core.names import refusing
+
 __all__ = [
     "download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir",
 ]  # fmt: skip
@@ -55,12 +57,8 @@ def load_state_dict_from_url(
 
 
 def _refuses(name: str, about: str) -> Any:
-    def refuse(*args: Any, **settings: Any) -> Any:
-        raise RuntimeError(f"hub.{name}: tensorgrad downloads nothing, and runs no code of a hub")
-
-    refuse.__name__ = refuse.__qualname__ = name
-    refuse.__doc__ = f"Raises RuntimeError: {about}."
-    return refuse
+    text = f"hub.{name}: tensorgrad downloads nothing, and runs no code of a hub"
+    return refusing(name, RuntimeError, text, about)
 
 
 download_url_to_file = _refuses("download_url_to_file", "nothing is downloaded")

@@ -103,6 +103,7 @@ cdef class Op:
     cdef readonly object body
     cdef readonly bint double       # its body computes floats in float64
     cdef readonly bint elementwise  # its result lies in the order of its operands
+    cdef bint old_order             # PyTorch's first releases took its factors before the operands
     cdef readonly bint writes       # its body writes into memory that it is given (`out`)
     cdef readonly object check      # what must hold of operands (binary), or of the extents to reduce
     cdef readonly Op target         # of an in-place form: the op whose result it writes

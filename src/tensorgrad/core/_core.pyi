@@ -853,6 +853,7 @@ _install: Any
 _is_plain: Any
 _is_plain_index: Any
 _judge_step: Any
+_know_memory_format: Any
 _make_function_node: Any
 _memory_of: Any
 _native_names: Any

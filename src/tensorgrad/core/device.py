@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensorgrad.core import _core
+
 
 class device:
     """Where a tensor's memory is: always the CPU.
@@ -76,6 +78,9 @@ class layout:
 
 class memory_format(layout):
     """An order of a tensor's dimensions in memory."""
+
+
+_core._know_memory_format(memory_format)
 
 
 CPU = device("cpu")

@@ -67,7 +67,7 @@ class _BareMode(_Mode):
     def __new__(cls: type[M], function: None = None) -> M: ...
 
     @overload
-    def __new__(cls, function: F) -> F: ...  # type: ignore[misc]
+    def __new__(cls, function: F) -> F: ...  # type: ignore[misc]  # no instance: what it decorates
 
     def __new__(cls, function: Any = None) -> Any:
         mode = super().__new__(cls)
@@ -135,7 +135,7 @@ class inference_mode(_Mode):
     def __new__(cls: type[M], mode: bool = True) -> M: ...
 
     @overload
-    def __new__(cls, mode: F) -> F: ...  # type: ignore[misc]
+    def __new__(cls, mode: F) -> F: ...  # type: ignore[misc]  # no instance: what it decorates
 
     def __new__(cls, mode: Any = True) -> Any:
         made = super().__new__(cls)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from os.path import commonprefix
+from typing import Any
 
 # Families of PyTorch's names that have no nearest name here, because the whole family is not in yet.
 NOT_YET = [
@@ -16,7 +17,7 @@ NOT_YET = [
     (r"float8_.*", "8-bit floats are"),
     (r"u?int(1|2|3|4|5|6|7|16|32|64)|q(u?int\w+)|quantiz.*|dequantize", "that dtype is"),
     (r"(sparse|hs|ss)(_.*|adam|embedding|mm|addmm)|to_sparse_.*", "that of sparse tensors is"),
-    (r"(export|fx|onnx|_dynamo|_inductor)", "compiling a program is"),
+    (r"(export|fx|onnx|_inductor)", "compiling a program is"),
     (r"(vmap|jvp|jacfwd|forward_ad)", "batched and forward-mode derivatives are"),
 ]
 
@@ -53,6 +54,17 @@ def missing(owner: str, name: str, names: Iterable[str]) -> AttributeError:
         if re.fullmatch(pattern, name, re.IGNORECASE):
             return AttributeError(f"{start}: {what} not in tensorgrad yet")
     return MissingName(start, owner, name, names)
+
+
+def refusing(name: str, kind: type[Exception], text: str, about: str = "") -> Callable[..., Any]:
+    """A function of that name for what is not here: called with anything, it raises the error."""
+
+    def refuse(*args: Any, **settings: Any) -> Any:
+        raise kind(text)
+
+    refuse.__name__ = refuse.__qualname__ = name
+    refuse.__doc__ = f"Raises {kind.__name__}: {about or text}."
+    return refuse
 
 
 def hint(owner: str, name: str, names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from tensorgrad.core import AllocationError as OutOfMemoryError
 from tensorgrad.core import empty_cache
 from tensorgrad.core.legacy import types_on
+from tensorgrad.core.names import refusing
 from tensorgrad.cuda import amp
 
 __all__ = [
@@ -122,19 +123,12 @@ def is_tf32_supported() -> bool:
     return False
 
 
-def _refuse(*args: Any, **settings: Any) -> Any:
-    """Raises RuntimeError: there is no such device."""
-    raise RuntimeError("there is no CUDA device here: tensorgrad computes on the CPU only")
-
-
 def _refuses(name: str) -> Any:
-    def refuse(*args: Any, **settings: Any) -> Any:
-        _refuse()
+    text = "there is no CUDA device here: tensorgrad computes on the CPU only"
+    return refusing(name, RuntimeError, text, "there is no such device")
 
-    refuse.__name__ = refuse.__qualname__ = name
-    refuse.__doc__ = "Raises RuntimeError: there is no such device."
-    return refuse
 
+_refuse = _refuses("_refuse")
 
 max_memory_allocated, max_memory_reserved = memory_allocated, memory_reserved
 max_memory_cached = memory_cached = memory_reserved

@@ -40,10 +40,23 @@ class Images(Dataset):
     targets: Any
     classes: list[str]
 
-    def __init__(self, root: Any, transform: Callable | None, target_transform: Callable | None):
+    def __init__(
+        self,
+        root: Any,
+        train: bool = True,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+        download: bool = False,
+    ):
         self.root = Path(root)
+        self.train = train
         self.transform = transform
         self.target_transform = target_transform
+        self.read(download)
+
+    def read(self, download: bool) -> None:
+        """Sets `data` and `targets` from the files."""
+        raise NotImplementedError
 
     @property
     def class_to_idx(self) -> dict[str, int]:
@@ -151,16 +164,7 @@ class MNIST(Images):
         "8 - eight", "9 - nine",
     ]  # fmt: skip
 
-    def __init__(
-        self,
-        root: Any,
-        train: bool = True,
-        transform: Callable | None = None,
-        target_transform: Callable | None = None,
-        download: bool = False,
-    ):
-        super().__init__(root, transform, target_transform)
-        self.train = train
+    def read(self, download: bool) -> None:
         images, labels = (self._find(kind, download) for kind in ("images-idx3", "labels-idx1"))
         self.data = idx(images)
         targets = idx(labels)
@@ -239,17 +243,8 @@ class CIFAR10(Images):
     labels = "labels"
     names = ("batches.meta", "label_names")
 
-    def __init__(
-        self,
-        root: Any,
-        train: bool = True,
-        transform: Callable | None = None,
-        target_transform: Callable | None = None,
-        download: bool = False,
-    ):
-        super().__init__(root, transform, target_transform)
-        self.train = train
-        paths = [self.find([self.folder, ""], [name], download) for name in self.parts[train]]
+    def read(self, download: bool) -> None:
+        paths = [self.find([self.folder, ""], [name], download) for name in self.parts[self.train]]
         meta = self.find([self.folder, ""], [self.names[0]], download)
         self.classes = self._classes(meta)
         data, self.targets = [], []

@@ -1,13 +1,13 @@
 /* Kernels that are told where to read or write by indices: elements and rows picked, put, and added up. */
 #include <string.h>
 
-#include "entries.h"
+#include "naming.h"
 #include "pool.h"
 
-/* The row that an index names, or -1. It is read once: whoever else holds the array may write there at any time. */
+/* The row that an index names, or -1. */
 ALWAYS_INLINE int64_t row_of(const void *index, int64_t at, int64_t rows, int64_t from_end)
 {
-    int64_t row = ((const volatile int64_t *)index)[at];
+    int64_t row = index_at(index, at);
     row = row < 0 && from_end && row >= -rows ? row + rows : row;
     return row < rows ? row : -1;
 }
@@ -26,19 +26,6 @@ static int64_t segments_to_gather(const KernelArgs *a)
 {
     int64_t rows = rows_gathered_at_once(a);
     return a->size[0] > rows ? divide_up(a->size[0], rows) : 1;
-}
-
-static size_t word_each(const KernelArgs *a, int64_t units)
-{
-    (void)a;
-    return (size_t)units * sizeof(int64_t);
-}
-
-ALWAYS_INLINE void join_into(int64_t *wrong, const int64_t *parts, int64_t units)
-{
-    for (int64_t u = 0; u < units; u++) {
-        wrong[0] |= parts[u];
-    }
 }
 
 static void join_wrong(const KernelArgs *a, int64_t units)
@@ -412,7 +399,7 @@ enum { ADD, MULTIPLY, LARGEST, SMALLEST, MEAN };
                     last = n - first < AHEAD ? n : first + AHEAD;                                                      \
                     PREFETCH_TO_WRITE(table + (soon ? extent * line + first : 0));                                     \
                     for (int64_t i = first; i < last; i++) {                                                           \
-                        int64_t row = ((const volatile int64_t *)index)[i];                                            \
+                        int64_t row = index_at(index, i);                                                              \
                         row += row >> 63 & (from_end ? extent : 0);                                                    \
                         if (LIKELY((uint64_t)row < (uint64_t)extent)) {                                                \
                             table[row * line] = SUM_##kind(table[row * line], in[i]);                                  \

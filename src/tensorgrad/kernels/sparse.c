@@ -2,7 +2,7 @@
    columns[] says where each stands in its row. Rows are cut into segments by the shape alone. */
 #include <string.h>
 
-#include "entries.h"
+#include "naming.h"
 #include "pool.h"
 
 #define AT_ONCE 8192        /* products of a segment, about */
@@ -19,17 +19,9 @@ static int64_t segments_of_rows(const KernelArgs *a)
     return a->size[2] > rows ? divide_up(a->size[2], rows) : 1;
 }
 
-static size_t word_of_segment(const KernelArgs *a, int64_t units)
-{
-    (void)a;
-    return (size_t)units * sizeof(int64_t);
-}
-
 static void join_words(const KernelArgs *a, int64_t units)
 {
-    for (int64_t u = 0; u < units; u++) {
-        ((int64_t *)a->data[5])[0] |= ((const int64_t *)a->workspace)[u];
-    }
+    join_into(a->data[5], a->workspace, units);
 }
 
 static const char *refuse_starts(const KernelArgs *a)
@@ -37,16 +29,10 @@ static const char *refuse_starts(const KernelArgs *a)
     return a->size[3] != a->size[2] + 1 ? "starts needs one number more than there are rows" : NULL;
 }
 
-/* An index is read once: whoever else holds the array may write there at any time. */
-ALWAYS_INLINE int64_t read_once(const void *index, int64_t at)
-{
-    return ((const volatile int64_t *)index)[at];
-}
-
 /* The entries of a row; none, and a word, where there are no such entries. */
 ALWAYS_INLINE int64_t entries_of(const KernelArgs *a, int64_t row, int64_t *first)
 {
-    int64_t start = read_once(a->data[2], row), stop = read_once(a->data[2], row + 1);
+    int64_t start = index_at(a->data[2], row), stop = index_at(a->data[2], row + 1);
     *first = start;
     return start < 0 || start > stop || stop > a->size[0] ? -1 : stop - start;
 }
@@ -77,7 +63,7 @@ ALWAYS_INLINE int64_t entries_of(const KernelArgs *a, int64_t row, int64_t *firs
             sum[i] = 0;                                                                                                \
         }                                                                                                              \
         for (int64_t e = 0; e < count; e++) {                                                                          \
-            int64_t column = read_once(a->data[3], first + e);                                                         \
+            int64_t column = index_at(a->data[3], first + e);                                                         \
             if (column < 0 || column >= a->integer[0]) {                                                               \
                 wrong = 1;                                                                                             \
                 continue;                                                                                              \
@@ -139,7 +125,7 @@ ALWAYS_INLINE int64_t entries_of(const KernelArgs *a, int64_t row, int64_t *firs
             const type *x = (const type *)a->data[0] + r * width;                                                      \
             wrong |= count < 0;                                                                                        \
             for (int64_t e = first; e < first + count; e++) {                                                          \
-                int64_t column = read_once(a->data[3], e), there = column >= 0 && column < a->integer[0];              \
+                int64_t column = index_at(a->data[3], e), there = column >= 0 && column < a->integer[0];              \
                 const type *y = (const type *)((const char *)a->data[1] + (there ? column * a->stride[1][0] : 0));     \
                 wrong |= !there;                                                                                       \
                 ((type *)a->data[4])[e] = there ? dot_##T(x, y, width) : 0;                                            \
@@ -164,7 +150,7 @@ SPARSE(f32, float)
 SPARSE(f64, double)
 
 #define BY_ROWS                                                                                                        \
-    .inputs = 4, .outputs = 2, .settings = ": rows", .units = segments_of_rows, .workspace = word_of_segment,          \
+    .inputs = 4, .outputs = 2, .settings = ": rows", .units = segments_of_rows, .workspace = word_each,                \
     .finish = join_words, .refuse = refuse_starts
 
 const Kernel LEVEL(sparse_entries)[] = {

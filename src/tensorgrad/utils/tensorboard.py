@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import datetime
+import io
 import os
 import socket
-import struct
 import time
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboard.plugins.hparams import summary_v2 as hparams
-from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from tensorgrad.core import Tensor
+
+try:
+    from PIL import Image
+    from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+    from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+    from tensorboard.plugins.hparams import summary_v2 as hparams
+    from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+except ImportError as error:
+    text = f"{error}; what SummaryWriter writes by comes with pip install 'tensorgrad-cpu[tensorboard]'"
+    raise ModuleNotFoundError(text, name=error.name) from error
 
 __all__ = ["SummaryWriter"]
 
@@ -42,17 +47,9 @@ def _number(value: Any) -> float:
 
 def _png(pixels: np.ndarray) -> bytes:
     """An image of uint8, height by width by 1, 3 or 4 channels, as a PNG file."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    height, width, channels = pixels.shape
-    kind = {1: 0, 3: 2, 4: 6}[channels]
-    rows = np.zeros((height, 1 + width * channels), np.uint8)  # each begins with its filter, none
-    rows[:, 1:] = pixels.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
-    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows.tobytes())) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + data
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def _histogram(values: Any, bins: Any, max_bins: int | None) -> HistogramProto:

@@ -31,7 +31,7 @@ cdef inline bint is_python_value(object value) noexcept:
 cdef bint is_plain_object(object value) except -1:
     kind = type(value)
     return (isinstance(value, (Tensor, dtype)) or kind is np.ndarray or (
-            isinstance(value, np.generic) and kind.__module__ == "numpy") or kind.__name__ == "memory_format")
+            isinstance(value, np.generic) and kind.__module__ == "numpy") or kind is tg_memory_format)
 
 
 cdef int check_operands(Op op, PyObject **args, Py_ssize_t count) except -1:
@@ -64,7 +64,7 @@ cdef int want_setting(Op op, object value, Py_ssize_t position) except -1:
     if type(value) is int:
         return kind == "float"
     if kind == "memory_format":
-        if value is None or type(value).__name__ == kind:
+        if value is None or type(value) is tg_memory_format:
             return 0
     elif isinstance(value, np.integer):
         return kind == "float"
@@ -92,16 +92,25 @@ cdef int want_operand(Op op, object value, Py_ssize_t position) except -1:
     return 0
 
 
-cdef tuple GUESTS = ()          # types that are no tensors, and answer ops themselves
+cdef object tg_memory_format = None     # the class, which is Python's
+
+
+def _know_memory_format(kind not None):
+    """Says which class's instances are memory formats."""
+    global tg_memory_format
+    tg_memory_format = kind
+
+
+cdef object tg_guest = None             # a type whose instances are no tensors, and answer ops themselves
 cdef object tg_answer = None
 
 
-def _admit(tuple kinds not None, answer not None):
-    """Has ``answer(op, arguments, keywords)`` run, and not the op, where an instance of one of these types is among a call's
-    arguments: none of them ever reaches a body or a kernel.
+def _admit(kind not None, answer not None):
+    """Has ``answer(op, arguments, keywords)`` run, and not the op, where an instance of this type is among a call's arguments:
+    none ever reaches a body or a kernel.
     """
-    global GUESTS, tg_answer
-    GUESTS = kinds
+    global tg_guest, tg_answer
+    tg_guest = kind
     tg_answer = answer
 
 

@@ -29,7 +29,8 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     cdef Py_ssize_t i, count = PyVectorcall_NARGS(nargsf)
     cdef list values
     cdef object out = None
-    if count > op.positional and op.variadic < 0:
+    cdef PyObject *result
+    if op.old_order and count > op.positional:
         found = call_in_old_order(op, args, count, names)
         if found is not DECLINED:
             return found
@@ -38,19 +39,19 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
             found = op.hot(op, <void **>args, count)
             if found is not DECLINED:
                 return found
-    if GUESTS:
-        for i in range(count + (0 if names is NULL else len(<tuple><object>names))):
-            if type(<object>args[i]) in GUESTS:
-                return answered(op, args, count, names)
+    for i in range(count + (0 if names is NULL else len(<tuple><object>names))):
+        if type(<object>args[i]) is tg_guest:
+            return answered(op, args, count, names)
     if names is NULL:
         if op.kind == COMPOSITE:
             if check_operands(op, args, count):
                 return call_composite(op, args, count, ())
-            try:
-                return of_its_own(PyObject_Vectorcall(op.body, args, nargsf, names))
-            except (MemoryError, ValueError) as error:
-                refuse_memory(op, error)
-                raise
+            result = PyObject_Vectorcall(op.body, args, nargsf, names)
+            if result is NULL:
+                return failed(op)
+            found = <object>result
+            Py_XDECREF(result)
+            return of_its_own(found)
     if op.switched and (names is not NULL or count > len(op.params)):
         found = call_switched(op, args, count, None if names is NULL else <tuple><object>names)
         if found is not DECLINED:
@@ -72,6 +73,15 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     if out is not None:
         return write_outs(op, out, found)
     return found
+
+
+cdef object failed(Op op):
+    """Raises what a body has raised; a block try around each call would take a tenth of a small one's time."""
+    try:
+        return tg_as_raised()
+    except (MemoryError, ValueError) as error:
+        refuse_memory(op, error)
+        raise
 
 
 cdef object hot_bound(Op op, list values):
@@ -120,12 +130,10 @@ cdef dict OLD_FACTORS = {
 
 cdef object call_in_old_order(Op op, PyObject **args, Py_ssize_t count, PyObject *names):
     """A call with factors among its operands: x.addmm(beta, alpha, a, b), or addmm(beta, x, alpha, a, b)."""
-    cdef tuple words = <tuple>OLD_FACTORS.get(op.__name__.removesuffix("_"))
+    cdef tuple words = <tuple>OLD_FACTORS[op.__name__.removesuffix("_")]
     cdef tuple given = () if names is NULL else <tuple><object>names
     cdef list operands = [], factors = []
     cdef Py_ssize_t i
-    if words is None:
-        return DECLINED
     for i in range(count):
         value = <object>args[i]
         if isinstance(value, Tensor):

@@ -64,10 +64,12 @@ cdef extern from *:
         PyType_Modified(type);
         return done;
     }
+    static PyObject *tg_as_raised(void) { return NULL; }
     """
+    object tg_as_raised()           # raises again what a call that gave NULL has raised
     void tg_op_type(PyTypeObject *cls, Py_ssize_t offset)
     int tg_type_set(PyTypeObject *cls, object attribute, object value) except -1
-    object PyObject_Vectorcall(object function, PyObject **arguments, size_t count, PyObject *keywords)
+    PyObject *PyObject_Vectorcall(object function, PyObject **arguments, size_t count, PyObject *keywords)
     Py_ssize_t PyVectorcall_NARGS(size_t nargsf)
 
 ctypedef object (*vectorcall_fn)(object op, PyObject **args, size_t nargsf, PyObject *names)
@@ -133,6 +135,7 @@ cdef class Op:
         self.switched = switched
         self.double = double
         self.writes = writes
+        self.old_order = name.removesuffix("_") in OLD_FACTORS
         self.elementwise = elementwise or self.kind == UNARY or self.kind == BINARY
         self.params = params
         self.defaults = defaults

@@ -25,16 +25,21 @@ find_scalar_kernels()
 cdef Tensor map_one(const Kernel *fn, Tensor x, int out_code, KernelArgs *a, bint alone):
     """Runs a one-operand kernel whose scalars are set. Not ``alone``: one of them is an operand in PyTorch."""
     cdef Tensor out
+    if x.contiguous != IN_ORDER:
+        return map_strided(fn, x, out_code, a, alone)
+    out = new_like(x, out_code)
+    flat_args1(a, x, out)
+    launch(fn, a)
+    return out
+
+
+cdef Tensor map_strided(const Kernel *fn, Tensor x, int out_code, KernelArgs *a, bint alone):
     cdef PyObject *operands[1]
-    if x.contiguous == IN_ORDER:
-        out = new_like(x, out_code)
+    operands[0] = <PyObject *>x
+    cdef Tensor out = new_result(operands, 1, x.nd, shape_of(x), out_code, alone)
+    if not map_args(a, operands, 1, out):
+        x = copied_to(x, out)
         flat_args1(a, x, out)
-    else:
-        operands[0] = <PyObject *>x
-        out = new_result(operands, 1, x.nd, shape_of(x), out_code, alone)
-        if not map_args(a, operands, 1, out):
-            x = copied_to(x, out)
-            flat_args1(a, x, out)
     launch(fn, a)
     return out
 

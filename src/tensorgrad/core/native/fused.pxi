@@ -198,10 +198,11 @@ cdef object hot_cross_entropy(Op op, void **args, Py_ssize_t count):
     if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
         return DECLINED
     given = <Tensor><PyObject *>args[0]
-    x = contiguous_of(given)
     y = <Tensor><PyObject *>args[1]
-    if (not tg_kernels or op.kernels[x.code] is NULL or y.code != I64
-            or x.nd != 2 or y.nd != 1 or not x.count
+    if not tg_kernels or op.kernels[given.code] is NULL or y.code != I64 or given.nd != 2:
+        return DECLINED
+    x = contiguous_of(given)
+    if (op.kernels[x.code] is NULL or x.nd != 2 or y.nd != 1 or not x.count
             or shape_of(x)[0] != y.count or not x.contiguous or not y.contiguous):
         return DECLINED
     mean = asks_mean(op, args, count, &ignore)

@@ -142,8 +142,10 @@ cdef object hot_batch_norm(Op op, void **args, Py_ssize_t count):
             type(momentum) not in (float, int) or type(eps) not in (float, int)):
         return DECLINED
     given = <Tensor><PyObject *>args[0]
+    if not tg_kernels or op.kernels[given.code] is NULL:
+        return DECLINED
     x = contiguous_of(given)
-    if not tg_kernels or op.kernels[x.code] is NULL or x.nd < 2 or x.count == 0 or not x.contiguous or eps < 0 or (
+    if op.kernels[x.code] is NULL or x.nd < 2 or x.count == 0 or not x.contiguous or eps < 0 or (
             training and (eps == 0 or x.count == shape_of(x)[1])):
         return DECLINED
     if <object><PyObject *>args[1] is not None:

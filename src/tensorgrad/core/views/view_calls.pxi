@@ -151,11 +151,10 @@ cdef object hot_clone(Op op, void **args, Py_ssize_t count):
     if x is None or count > 2:
         return DECLINED
     if count == 2 and <object><PyObject *>args[1] is not None:
-        word = getattr(<object><PyObject *>args[1], "name", None)
-        if word is None:
-            raise TypeError(f"clone(): argument 'memory_format' must be a memory_format, not "
-                            f"{type(<object><PyObject *>args[1]).__name__}")
-        if word == "contiguous_format":
+        word = <object><PyObject *>args[1]
+        if type(word) is not tg_memory_format:
+            raise TypeError(f"clone(): argument 'memory_format' must be memory_format, not {type(word).__name__}")
+        if word.name == "contiguous_format":
             return recorded_copy(x, clone_raw(x))
     return recorded_copy(x, clone_as(x))
 

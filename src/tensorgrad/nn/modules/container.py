@@ -265,7 +265,7 @@ class ModuleDict(Module):
     def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
 
-    def __contains__(self, key: Tensor) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._modules
 
     def clear(self) -> None:
@@ -393,7 +393,7 @@ class ParameterDict(Module):
     def __reversed__(self):
         return reversed(self._keys)
 
-    def __contains__(self, key: Tensor) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._keys
 
     def copy(self) -> ParameterDict:

@@ -65,31 +65,32 @@ def _product(input, other):
     return np.matmul(input, other)
 
 
-def _check_matmul(input, other):
+def _check_matmul(input, other, name="matmul"):
+    """Raises unless these arrays or tensors have a product."""
     if input.ndim == 0 or other.ndim == 0:
         raise RuntimeError(
-            f"both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D"
+            f"both arguments to {name} need to be at least 1D, but they are {input.ndim}D and {other.ndim}D"
         )
     if input.dtype != other.dtype:
         raise RuntimeError(
-            f"matmul: expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}; "
+            f"{name}: expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}; "
             "convert one with .to(dtype)"
         )
-    if input.dtype == np.bool_:
-        raise NotImplementedError("matmul: not implemented for bool; convert with .to(dtype)")
+    if input.dtype in (bool_, np.bool_):
+        raise NotImplementedError(f"{name}: not implemented for bool; convert with .to(dtype)")
     inner = other.shape[-2] if other.ndim > 1 else other.shape[0]
     if input.shape[-1] != inner:
         hint = ""
         if other.ndim > 1 and other.shape[-1] == input.shape[-1]:
             hint = f" Did you mean {tuple(input.shape)} @ {tuple(other.shape)}.mT?"
         raise RuntimeError(
-            f"matmul: mat1 and mat2 shapes cannot be multiplied ({tuple(input.shape)} @ "
+            f"{name}: mat1 and mat2 shapes cannot be multiplied ({tuple(input.shape)} @ "
             f"{tuple(other.shape)}): the inner sizes {input.shape[-1]} and {inner} differ.{hint}"
         )
     for a, b in zip(input.shape[-3::-1], other.shape[-3::-1], strict=False):
         if a != b and a != 1 and b != 1:
             raise RuntimeError(
-                f"matmul: the stacks {tuple(input.shape[:-2])} and {tuple(other.shape[:-2])} of "
+                f"{name}: the stacks {tuple(input.shape[:-2])} and {tuple(other.shape[:-2])} of "
                 f"{tuple(input.shape)} @ {tuple(other.shape)} do not broadcast together"
             )
 

@@ -454,17 +454,7 @@ def _check(name: str, input: Any, other: Any) -> None:
             raise TypeError(f"{name}(): the factors must be Tensors, not {type(value).__name__}")
         if is_sparse_tensor(value) and (value.ndim != 2 or value.dense_dim()):
             raise refuse(f"{name} of a sparse tensor that is no matrix of numbers")
-    if input.dtype is not other.dtype:
-        raise RuntimeError(
-            f"{name}: expected m1 and m2 to have the same dtype, but got: {input.dtype} != {other.dtype}; "
-            "convert one with .to(dtype)"
-        )
-    if other.dtype.name == "bool":
-        raise NotImplementedError(f"{name}: not implemented for bool; convert with .to(dtype)")
-    if input.ndim and other.ndim and input.shape[-1] != other.shape[-2 if other.ndim > 1 else 0]:
-        raise RuntimeError(
-            f"{name}: mat1 and mat2 shapes cannot be multiplied ({tuple(input.shape)} @ {tuple(other.shape)})"
-        )
+    products._check_matmul(input, other, name)
 
 
 def _times(sparse: SparseTensor, dense: Tensor) -> Tensor:
@@ -546,4 +536,4 @@ def answer(op: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     return ANSWERS[name](*args, **kwargs)
 
 
-_core._admit((SparseTensor,), answer)
+_core._admit(SparseTensor, answer)
