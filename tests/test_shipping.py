@@ -94,7 +94,7 @@ def test_the_check_list_knows_what_a_release_lacks(tmp_path):
 
     faults = list(release_check.faults_of_source("v0.0.0"))
     assert any(fault.startswith("the tag is v0.0.0") for fault in faults)
-    assert not any("README.md" in fault or "pyproject.toml" in fault for fault in faults)
+    assert not any(fault.startswith(("README.md", "pyproject.toml")) for fault in faults)
     (tmp_path / "stray.txt").touch()
     faults = list(release_check.faults_of_files(tmp_path))
     wheels = [fault for fault in faults if ": 0 wheels for cp3" in fault]
