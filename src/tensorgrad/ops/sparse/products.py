@@ -20,10 +20,6 @@ def _example() -> Rows:
     return Rows(np.array([0, 0, 2, 2, 2]), np.array([3, 0, 1, 1, 3]), (3, 4))
 
 
-def _whole(dense: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(dense)
-
-
 @primitive(
     vjp=dict(
         values=lambda g, dense, rows: _csr_sampled(g, dense, rows),
@@ -35,7 +31,7 @@ def _whole(dense: np.ndarray) -> np.ndarray:
 )
 def _csr_product(values, dense, rows):
     """A sparse matrix times a dense one: the sum of ``values[e] * dense[columns[e]]`` of each row."""
-    values, dense = _whole(values), _whole(dense)
+    values, dense = np.ascontiguousarray(values), np.ascontiguousarray(dense)
     out = np.zeros((rows.shape[0], dense.shape[1]), dense.dtype)
     if _core._by_rows("csr_product", values, dense, rows.starts, rows.columns, out):
         return out
@@ -56,7 +52,7 @@ def _csr_product(values, dense, rows):
 )
 def _csr_sampled(left, right, rows):
     """The elements of ``left @ right.mT`` where a sparse matrix has entries."""
-    left, right = _whole(left), _whole(right)
+    left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)
     out = np.zeros(rows.columns.size, left.dtype)
     if _core._by_rows("csr_sampled", left, right, rows.starts, rows.columns, out):
         return out
