@@ -67,7 +67,10 @@ def doc_of(value: Any) -> str:
         return vars(value).get("__doc__") or ""
     if isinstance(value, property):
         return value.__doc__ or ""
-    return inspect.getdoc(value) or inspect.getdoc(type(value)) or ""
+    if callable(value):
+        return inspect.getdoc(value) or ""
+    shown = repr(value)  # of an object that is no function: itself, and what its kind says
+    return ("" if " at 0x" in shown else f"``{shown}``\n\n") + (inspect.getdoc(value) or "")
 
 
 def notes(op: Op) -> str:
