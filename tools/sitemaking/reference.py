@@ -28,7 +28,8 @@ REST = "Types, modes and settings"
 ABOUT_REST = "What tensors are made of, and what holds for a thread or for the whole program."
 # Titles of parts whose module has a short name.
 TITLES = {
-    "_core": "Types of the core", "core": "Types of the core", "modes": "Modes", "legacy": "Older names",
+    "_core": "Basic types", "amp": "Mixed precision", "device": "Devices and layouts",
+    "limits": "Limits of dtypes", "interop": "Other libraries", "legacy": "Older names",
     "_module": "Modules", "rnn": "Recurrent layers", "conv": "Convolutions", "loss": "Losses",
     "_schedules": "Schedules", "_cycles": "Cycles", "unnamed": "As `torch` has them",
 }  # fmt: skip
@@ -63,6 +64,11 @@ def doc_of(value: Any) -> str:
         return f"The dtype of {'truth values' if value == tg.bool else kind}, {8 * value.itemsize} bits each."
     if isinstance(value, (int, float, str)) or value is None:
         return f"``{value!r}``"
+    home = defined_in(value)
+    if callable(value) and home in ("typing", "types"):
+        return f"``{value!r}``"
+    if callable(value) and not home.startswith(("tensorgrad", "builtins")):
+        return f"Python's own, of ``{home}``."
     if isinstance(value, type):
         return vars(value).get("__doc__") or ""
     if isinstance(value, property):
@@ -70,7 +76,8 @@ def doc_of(value: Any) -> str:
     if callable(value):
         return inspect.getdoc(value) or ""
     shown = repr(value)  # of an object that is no function: itself, and what its kind says
-    return ("" if " at 0x" in shown else f"``{shown}``\n\n") + (inspect.getdoc(value) or "")
+    kind = (inspect.getdoc(value) or "").split("\n\n")[0]
+    return kind if " at 0x" in shown else f"``{shown}``\n\n{kind}"
 
 
 def notes(op: Op) -> str:
@@ -120,7 +127,8 @@ def members(entry: Entry) -> Iterator[str]:
                     head += f"   :{type(value).__name__}:\n"
             else:
                 continue
-            yield f"{head}\n{indented(rst(function.__doc__))}\n"
+            doc = re.sub(r"^\w+\(.*\)\n--\n\n", "", function.__doc__)  # as compiled code writes signatures
+            yield f"{head}\n{indented(rst(doc))}\n"
 
 
 def body(entry: Entry) -> str:
@@ -128,10 +136,8 @@ def body(entry: Entry) -> str:
     value = entry.value
     if entry.home is not None:
         return f"{first_sentence(doc_of(target_of(value)))}\n\nSee {link(entry.home)}."
-    if not defined_in(value).startswith(("tensorgrad", "builtins")) and callable(value):
-        return f"Python's own, of ``{defined_in(value)}``."
     parts = [rst(doc_of(value))]
-    if isinstance(value, type):
+    if isinstance(value, type) and defined_in(value).startswith("tensorgrad"):
         bases = [homes()[id(b)] for b in value.__bases__ for b in b.__mro__[:2] if id(b) in homes()]
         if bases:
             parts.insert(0, f"A kind of {', '.join(map(link, dict.fromkeys(bases)))}.")
@@ -191,11 +197,17 @@ def listed(found: list[Entry], module: str, cut: bool) -> str:
     values = {name: getattr(place_of(module), name) for entry in found for name in entry.names}
     if not cut:
         return names_of(found) + "".join(told(entry, values) for entry in found)
+    if module == "tensorgrad.Tensor":
+        own, ops = ([e for e in found if (e.home is None) is mine] for mine in (True, False))
+        return "".join(
+            heading(title, "-") + names_of(those) + "".join(told(entry, values) for entry in those)
+            for title, those in (("Attributes and methods of its own", own), ("Ops as methods", ops))
+        )
     parts: dict[str, list[Entry]] = {}
     for entry in found:
         parts.setdefault(part_of(entry), []).append(entry)
     titled: dict[str, list[str]] = {}
-    for part in sorted(parts, key=lambda part: (not part.startswith("tensorgrad."), title_of(part))):
+    for part in sorted(parts, key=lambda part: (part[:15] != "tensorgrad.core", title_of(part))):
         own = part.startswith("tensorgrad.") and part != module and len(parts[part]) > 1
         title = title_of(part) if own else "Others"
         text = titled.setdefault(title, [])
@@ -239,8 +251,7 @@ def pages() -> tuple[Pages, str]:
         text = rst(doc_of(place)) + "\n\n"
         cut = len(found) > MANY
         if module == "tensorgrad.Tensor":  # the class itself stands among the types
-            text = "The type itself is :py:class:`tensorgrad.Tensor`; ops are told of as functions.\n\n"
-            cut = False
+            text = "The type itself is :py:class:`tensorgrad.Tensor`.\n\n"
         made[file_of(module)] = page(module, found, module, text, cut)
         rows.append((file_of(module), module, count, first_sentence(doc_of(place)) + "\n"))
     return made, index(rows)
@@ -257,7 +268,9 @@ def index(rows: list[tuple[str, str, int, str]]) -> str:
         text = re.sub(r":\w+:|`(`?)|\\\\", "", " ".join(about.split()))
         lines.append(f"| [{title}]({file.removeprefix('reference/')}.rst) | {count} | {text} |\n")
     lines.append("\n```{toctree}\n:hidden:\n\n")
-    lines += [f"{title} </{file}>\n" for file, title, _, _ in rows]
+    for file, title, _, _ in rows:
+        room, _, name = title.rpartition(": ")
+        lines.append(f"{name.capitalize() if room else name.removeprefix('tensorgrad.')} </{file}>\n")
     return "".join([*lines, "```\n"])
 
 
