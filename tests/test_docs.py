@@ -89,6 +89,11 @@ def test_a_wrong_example_would_be_noticed():
         run("wrong", ">>> tg.tensor(1) + 1\ntensor(3)\n")
 
 
+def test_the_readme_runs_by_itself():
+    failed, count = doctest.testfile(str(ROOT / "README.md"), module_relative=False, encoding="utf-8")
+    assert failed == 0 and count > 20
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/home.md", "docs/index.md", "docs/doctor.md", *GUIDE])
 def test_python_on_the_page_runs(page):
     parts = (ROOT / page).read_text(encoding="utf-8").split("```")[1::2]
