@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from importlib import import_module
 from types import ModuleType
 
 import pytest
-from sitemaking import names, pages, reference, text
+from sitemaking import figures, names, pages, reference, text
 
 import tensorgrad as tg
 
@@ -112,6 +113,22 @@ def test_links_of_pages_lead_to_pages():
     ]:
         assert pages.on_the_site(to, home, "guide/performance", made) == expected
     assert made == {}
+
+
+def test_figures_become_tables(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "FILE", tmp_path / "benchmarks.json")
+    assert figures.all_tables() == figures.training_steps() == ""
+    ratios = {"numpy": {"median": 2.5, "low": 1.0, "high": 123.4}}
+    row = {"group": figures.TRAINING, "name": "a step", "seconds": {"kernels": 1.5e-5}}
+    failed = {"group": "Others", "name": "a call", "seconds": {}, "ratios": {}, "error": "it failed"}
+    facts = {"date": "2026-01-02T03:04:05", "machine": "m", "level": "v3", "threads": 1, "rounds": 9}
+    rows = [{**row, "ratios": ratios, "error": None}, failed]
+    found = {**facts, "torch": None, "rows": rows, "means": {"numpy": 2.5}}
+    figures.FILE.write_text(json.dumps(found), encoding="utf-8")
+    expected = "|  | µs | NumPy path |\n| --- | --: | --: |\n| a step | 15.0 | 2.50 (1.00-123) |\n"
+    assert figures.training_steps().startswith(expected)
+    assert "2026-01-02" in figures.all_tables() and "## Others" in figures.all_tables()
+    assert "a call" not in figures.all_tables()
 
 
 @pytest.mark.parametrize("name", pages.GUIDE)

@@ -14,7 +14,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from sitemaking import pages, reference
+from sitemaking import figures, pages, reference
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "site"
@@ -23,7 +23,10 @@ FOLDER = ROOT / "build" / "site"
 def gather(source: Path) -> None:
     """Puts all pages together, as sources."""
     made, listed = reference.pages()
-    below = {"index": pages.contents(), "reference/index": listed, "benchmarks": pages.measured()}
+    below = {
+        "index": f"{figures.training_steps()}\n{pages.contents()}", "reference/index": listed,
+        "benchmarks": figures.all_tables(),
+    }  # fmt: skip
     pages.write(source, below)
     for name, text in made.items():
         pages.put(source / f"{name}.rst", text)

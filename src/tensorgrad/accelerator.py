@@ -22,12 +22,20 @@ def is_available() -> bool:
 
 
 def device_count() -> int:
-    """0."""
+    """0.
+
+    >>> tg.accelerator.device_count()
+    0
+    """
     return 0
 
 
 def current_accelerator(check_available: bool = False) -> Any:
-    """None."""
+    """None.
+
+    >>> tg.accelerator.current_accelerator() is None
+    True
+    """
     return None
 
 

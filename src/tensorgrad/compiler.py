@@ -37,7 +37,11 @@ def disable(fn: Callable | None = None, recursive: bool = True, **settings: Any)
 
 
 def allow_in_graph(fn: Any) -> Any:
-    """The function itself."""
+    """The function itself.
+
+    >>> tg.compiler.allow_in_graph(abs) is abs
+    True
+    """
     return fn
 
 
@@ -51,13 +55,23 @@ def is_compiling() -> bool:
 
 
 def is_dynamo_compiling() -> bool:
-    """False."""
+    """False.
+
+    >>> tg.compiler.is_dynamo_compiling()
+    False
+    """
     return False
 
 
 def reset() -> None:
-    """Does nothing: nothing was compiled."""
+    """Does nothing: nothing was compiled.
+
+    >>> tg.compiler.reset()
+    """
 
 
 def cudagraph_mark_step_begin() -> None:
-    """Does nothing."""
+    """Does nothing.
+
+    >>> tg.compiler.cudagraph_mark_step_begin()
+    """

@@ -26,7 +26,11 @@ def is_available() -> bool:
 
 
 def is_initialized() -> bool:
-    """False."""
+    """False.
+
+    >>> tg.distributed.is_initialized()
+    False
+    """
     return False
 
 

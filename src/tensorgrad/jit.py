@@ -36,7 +36,12 @@ def trace(func: Any, example_inputs: Any = None, *args: Any, **settings: Any) ->
 
 
 def trace_module(mod: Any, inputs: Any, *args: Any, **settings: Any) -> Any:
-    """The module itself."""
+    """The module itself.
+
+    >>> layer = nn.Linear(2, 1)
+    >>> tg.jit.trace_module(layer, {"forward": tg.ones(1, 2)}) is layer
+    True
+    """
     return mod
 
 
@@ -53,32 +58,58 @@ def ignore(drop: Any = False, **settings: Any) -> Any:
 
 
 def unused(fn: Any) -> Any:
-    """The function itself."""
+    """The function itself.
+
+    >>> tg.jit.unused(abs) is abs
+    True
+    """
     return fn
 
 
 def export(fn: Callable) -> Callable:
-    """The function itself."""
+    """The function itself.
+
+    >>> tg.jit.export(abs) is abs
+    True
+    """
     return fn
 
 
 def script_method(fn: Callable) -> Callable:
-    """The function itself."""
+    """The function itself.
+
+    >>> tg.jit.script_method(abs) is abs
+    True
+    """
     return fn
 
 
 def script_if_tracing(fn: Callable) -> Callable:
-    """The function itself."""
+    """The function itself.
+
+    >>> tg.jit.script_if_tracing(abs) is abs
+    True
+    """
     return fn
 
 
 def freeze(mod: Any, *args: Any, **settings: Any) -> Any:
-    """The module itself."""
+    """The module itself.
+
+    >>> layer = nn.Linear(2, 1)
+    >>> tg.jit.freeze(layer) is layer
+    True
+    """
     return mod
 
 
 def optimize_for_inference(mod: Any, other_methods: Any = None) -> Any:
-    """The module itself."""
+    """The module itself.
+
+    >>> layer = nn.Linear(2, 1)
+    >>> tg.jit.optimize_for_inference(layer) is layer
+    True
+    """
     return mod
 
 
@@ -101,5 +132,9 @@ def is_scripting() -> bool:
 
 
 def is_tracing() -> bool:
-    """False."""
+    """False.
+
+    >>> tg.jit.is_tracing()
+    False
+    """
     return False

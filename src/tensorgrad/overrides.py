@@ -32,12 +32,20 @@ def has_torch_function(relevant_args: Iterable[Any]) -> bool:
 
 
 def has_torch_function_unary(obj: Any) -> bool:
-    """False."""
+    """False.
+
+    >>> tg.overrides.has_torch_function_unary(tg.ones(1))
+    False
+    """
     return False
 
 
 def has_torch_function_variadic(*args: Any) -> bool:
-    """False."""
+    """False.
+
+    >>> tg.overrides.has_torch_function_variadic(tg.ones(1), tg.ones(1))
+    False
+    """
     return False
 
 

@@ -203,7 +203,12 @@ _give_operators()
 
 
 def call(op: Op, *args: Any, **kwargs: Any) -> Any:
-    """Runs an op, and leaves a node if one of its tensors needs a gradient that a formula gives."""
+    """Runs an op, and leaves a node if one of its tensors needs a gradient that a formula gives.
+
+    >>> from tensorgrad import plain
+    >>> plain.call(tg.mul, plain.tensor(2.0), 3.0)
+    tensor(6.)
+    """
     if op.kind_name == "composite":                 # written in ops, which leave nodes of theirs
         return in_plain(op.definition)(*args, **kwargs)
     if op.kind_name == "inplace":
@@ -273,7 +278,12 @@ def computed(op: Op, values: dict[str, Any]) -> Any:
 
 
 def array_of(value: Any, dtype: Any = None) -> Any:
-    """The array of a tensor or a list of tensors, in a dtype on request, which makes one of a number too."""
+    """The array of a tensor or a list of tensors, in a dtype on request, which makes one of a number too.
+
+    >>> from tensorgrad import plain
+    >>> plain.array_of(plain.tensor([1.0, 2.0]))
+    array([1., 2.], dtype=float32)
+    """
     if isinstance(value, Tensor):
         value = value.array
     elif isinstance(value, (list, tuple)) and any(isinstance(each, Tensor) for each in value):
@@ -282,13 +292,23 @@ def array_of(value: Any, dtype: Any = None) -> Any:
 
 
 def dims(dim: Any, ndim: int) -> tuple[int, ...]:
-    """The dimensions that a reduction is over, counted from the front."""
+    """The dimensions that a reduction is over, counted from the front.
+
+    >>> from tensorgrad import plain
+    >>> plain.dims(-1, 3), plain.dims(None, 2)
+    ((2,), (0, 1))
+    """
     several = dim if isinstance(dim, (tuple, list)) else () if dim is None else (dim,)
     return tuple(sorted(int(d) % ndim for d in several or range(ndim))) if ndim else ()
 
 
 def sum_to(g: Tensor, shape: Any) -> Tensor:
-    """A gradient summed over what a broadcast from ``shape`` had spread."""
+    """A gradient summed over what a broadcast from ``shape`` had spread.
+
+    >>> from tensorgrad import plain
+    >>> plain.sum_to(plain.tensor([[1.0, 2.0], [3.0, 4.0]]), (2,))
+    tensor([4., 6.])
+    """
     shape, lead = tuple(shape), g.ndim - len(shape)
     if tuple(g.shape) == shape:
         return g
@@ -297,7 +317,12 @@ def sum_to(g: Tensor, shape: Any) -> Tensor:
 
 
 def view_at(x: Tensor, parts: tuple) -> Tensor:
-    """``x[parts]``, where they are ints, slices, None and Ellipsis."""
+    """``x[parts]``, where they are ints, slices, None and Ellipsis.
+
+    >>> from tensorgrad import plain
+    >>> plain.view_at(plain.tensor([1.0, 2.0, 3.0]), (slice(1, None),))
+    tensor([2., 3.])
+    """
     used = sum(part is not None and part is not Ellipsis for part in parts)
     if used > x.ndim:
         raise IndexError(f"too many indices for tensor of dimension {x.ndim}")
@@ -324,7 +349,12 @@ WRITERS = frozenset(
 
 
 def writes(name: str) -> bool:
-    """Whether what has that name works in place."""
+    """Whether what has that name works in place.
+
+    >>> from tensorgrad import plain
+    >>> plain.writes("add_"), plain.writes("add")
+    (True, False)
+    """
     return (name.endswith("_") and not name.endswith("__")) or name in WRITERS
 
 
@@ -376,7 +406,14 @@ def backward(root: Tensor, gradient: Tensor | None = None, create_graph: bool = 
 
 
 def uses_below(root: Node | None) -> dict[Node, int]:
-    """For every node that ``root`` comes from: how many inputs came from it."""
+    """For every node that ``root`` comes from: how many inputs came from it.
+
+    >>> from tensorgrad import plain
+    >>> x = plain.tensor(2.0, requires_grad=True)
+    >>> y = x * x
+    >>> [(node, uses) for node, uses in plain.uses_below((y + y).grad_fn).items()]
+    [(<MulBackward0>, 2)]
+    """
     counts: dict[Node, int] = {}
     left = [root] if root else []
     while left:
@@ -402,7 +439,12 @@ def deliver(source: Tensor, g: Tensor, arrived: dict[Node, list[Tensor | None]])
 
 
 def added(sum: Tensor | None, g: Tensor) -> Tensor:
-    """The sum of a gradient and what arrived before, if something did."""
+    """The sum of a gradient and what arrived before, if something did.
+
+    >>> from tensorgrad import plain
+    >>> plain.added(None, plain.tensor(1.0)), plain.added(plain.tensor(1.0), plain.tensor(2.0))
+    (tensor(1.), tensor(3.))
+    """
     return g if sum is None else call(registry["add"], sum, g)
 
 

@@ -6,7 +6,6 @@ a page leads to that page, one to any other file to the repository.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -142,33 +141,6 @@ def contents() -> str:
             lines = "\n".join(f"{SHORT[page]} </{page}>" if page in SHORT else f"/{page}" for page in pages)
             made.append(f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n")
     return "\n".join(made)
-
-
-def measured(path: Path = ROOT / "docs" / "benchmarks.json") -> str:
-    """The tables of what `python -m tensorgrad bench --json` has measured."""
-    if not path.exists():
-        return ""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    others = list(found["means"])
-    titles = {"numpy": "NumPy path", "torch": f"PyTorch {found['torch']}"}
-    lines = [
-        f"Measured {found['date'][:10]} on {found['machine']}, CPU level {found['level']}; threads: "
-        f"{found['threads']}, rounds: {found['rounds']}, NumPy {found['numpy']}, Python {found['python']}.\n"
-    ]
-    group = None
-    for row in found["rows"]:
-        if row["group"] != group:
-            group = row["group"]
-            head = " | ".join(["", "µs", *(titles[other] for other in others)])
-            lines.append(f"\n### {group.capitalize()}\n\n|{head} |\n|---|{'--:|' * (1 + len(others))}")
-        cells = [ratio_of(row["ratios"].get(other)) for other in others]
-        own = min(row["seconds"].values()) if not row["ratios"] else row["seconds"]["kernels"]
-        lines.append(f"| {row['name']} | {own * 1e6:.3g} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def ratio_of(found: dict[str, float] | None) -> str:
-    return f"{found['median']:.2f} ({found['low']:.2f} to {found['high']:.2f})" if found else ""
 
 
 def put(path: Path, text: str) -> None:

@@ -442,7 +442,11 @@ class _Capsule:
 
 
 def to_dlpack(tensor: Tensor) -> Any:
-    """A DLPack capsule of the tensor's memory, for ``from_dlpack`` of any library."""
+    """A DLPack capsule of the tensor's memory, for ``from_dlpack`` of any library.
+
+    >>> tg.from_dlpack(tg.to_dlpack(tg.ones(2)))
+    tensor([1., 1.])
+    """
     return tensor.__dlpack__()
 
 

@@ -107,7 +107,11 @@ def is_autocast_enabled(device_type: str | None = None) -> bool:
 
 
 def is_autocast_cpu_enabled() -> bool:
-    """False."""
+    """False.
+
+    >>> tg.is_autocast_cpu_enabled()
+    False
+    """
     return False
 
 
@@ -121,7 +125,10 @@ def get_num_interop_threads() -> int:
 
 
 def set_num_interop_threads(num_threads: int) -> None:
-    """Changes nothing. Raises RuntimeError for a number that is not positive."""
+    """Changes nothing. Raises RuntimeError for a number that is not positive.
+
+    >>> tg.set_num_interop_threads(1)
+    """
     if not isinstance(num_threads, int) or num_threads < 1:
         raise RuntimeError(f"set_num_interop_threads expects a positive integer, not {num_threads!r}")
 

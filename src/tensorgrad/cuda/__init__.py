@@ -39,30 +39,52 @@ def is_available() -> bool:
 
 
 def is_initialized() -> bool:
-    """False."""
+    """False.
+
+    >>> tg.cuda.is_initialized()
+    False
+    """
     return False
 
 
 def device_count() -> int:
-    """0."""
+    """0.
+
+    >>> tg.cuda.device_count()
+    0
+    """
     return 0
 
 
 def is_bf16_supported(including_emulation: bool = True) -> bool:
-    """False: there is no device that could."""
+    """False: there is no device that could.
+
+    >>> tg.cuda.is_bf16_supported()
+    False
+    """
     return False
 
 
 def manual_seed(seed: int) -> None:
-    """Does nothing, as in PyTorch where there is no such device."""
+    """Does nothing, as in PyTorch where there is no such device.
+
+    >>> tg.cuda.manual_seed(0)
+    """
 
 
 def manual_seed_all(seed: int) -> None:
-    """Does nothing, as in PyTorch where there is no such device."""
+    """Does nothing, as in PyTorch where there is no such device.
+
+    >>> tg.cuda.manual_seed_all(0)
+    """
 
 
 def memory_allocated(device: Any = None) -> int:
-    """0: what tensors hold here is told by `tensorgrad.memory_allocated`."""
+    """0: what tensors hold here is told by `tensorgrad.memory_allocated`.
+
+    >>> tg.cuda.max_memory_allocated()
+    0
+    """
     return 0
 
 
@@ -90,7 +112,11 @@ def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
 
 
 def get_arch_list() -> list[str]:
-    """An empty list."""
+    """An empty list.
+
+    >>> tg.cuda.get_arch_list()
+    []
+    """
     return []
 
 

@@ -28,6 +28,14 @@ class Table(TensorDataset):
     `number_names` and `category_names` name the columns, `target_name` the target. `words` has the words of
     each column by its name, in order; `classes` those of the target, numbered from 0, or None for a target
     of numbers.
+
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "trains.csv")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("delay,weather,late\\n3.5,snow,no\\n10,sun,yes\\n")
+    >>> table = tg.datasets.csv(path, target="late")
+    >>> table.number_names, table.category_names, table.classes
+    (['delay'], ['weather'], ['no', 'yes'])
     """
 
     def __init__(

@@ -43,7 +43,10 @@ def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def check_backward_validity(inputs: Iterable[Any]) -> None:
-    """Warns if no tensor requires a gradient."""
+    """Warns if no tensor requires a gradient.
+
+    >>> tg.utils.checkpoint.check_backward_validity([tg.ones(1, requires_grad=True)])
+    """
     if not any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
         warnings.warn("None of the inputs requires a gradient: there will be none", stacklevel=3)
 

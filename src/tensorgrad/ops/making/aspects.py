@@ -149,7 +149,11 @@ def resize(self: Any, *sizes: Any) -> Tensor:
 
 
 def resize_as(self: Any, tensor: Tensor) -> Tensor:
-    """``reshape_as`` by an old name, which warns."""
+    """``reshape_as`` by an old name, which warns.
+
+    >>> tg.ones(4).resize_as(tg.ones(2, 2)).shape
+    tensorgrad.Size([2, 2])
+    """
     want_tensors("resize_as", self=self, tensor=tensor)
     warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
     return shaping.reshape(self, tuple(tensor.shape))
@@ -167,12 +171,21 @@ def is_set_to(self: Any, tensor: Tensor) -> bool:
 
 
 def is_pinned(self: Any, device: Any = None) -> bool:
-    """False: memory of the CPU needs no pinning."""
+    """False: memory of the CPU needs no pinning.
+
+    >>> tg.ones(2).is_pinned()
+    False
+    """
     return False
 
 
 def to_dense(self: Any, dtype: Any = None, *, masked_grad: Any = None) -> Tensor:
-    """The tensor itself, which is dense, or in another dtype."""
+    """The tensor itself, which is dense, or in another dtype.
+
+    >>> tg.eye(2).to_sparse().to_dense()
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     return self if dtype is None else self.to(dtype)
 
 

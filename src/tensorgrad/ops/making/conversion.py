@@ -218,17 +218,29 @@ def fill_diagonal_(self: Any, fill_value: Any, wrap: builtins.bool = False) -> T
 
 
 def share_memory_(self: Any) -> Tensor:
-    """The tensor itself: tensors are not moved to shared memory."""
+    """The tensor itself: tensors are not moved to shared memory.
+
+    >>> tg.ones(2).share_memory_().is_shared()
+    False
+    """
     return self
 
 
 def is_shared(self: Any) -> bool:
-    """False: tensors are not in shared memory."""
+    """False: tensors are not in shared memory.
+
+    >>> tg.ones(2).is_shared()
+    False
+    """
     return False
 
 
 def is_same_size(self: Any, other: Any) -> bool:
-    """Whether both have the same shape."""
+    """Whether both have the same shape.
+
+    >>> tg.ones(2).is_same_size(tg.zeros(2))
+    True
+    """
     want_tensors("is_same_size", self=self, other=other)
     return self.shape == other.shape
 

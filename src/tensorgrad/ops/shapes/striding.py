@@ -173,7 +173,11 @@ def resize_(self: Any, *sizes: Any, size: Any = None, memory_format: Any = None)
 
 
 def resize_as_(self: Any, the_template: Any, memory_format: Any = None) -> Tensor:
-    """``resize_`` to the shape of another tensor."""
+    """``resize_`` to the shape of another tensor.
+
+    >>> tg.ones(4).resize_as_(tg.ones(2, 2)).shape
+    tensorgrad.Size([2, 2])
+    """
     want_tensors("resize_as_", self=self, the_template=the_template)
     return _core._resize(self, tuple(the_template.shape))
 
@@ -185,6 +189,10 @@ def set_(
     becomes empty.
 
     With a ``size``, that of it which begins ``storage_offset`` elements after the first of ``source``.
+
+    >>> x = tg.ones(2)
+    >>> x.set_(tg.zeros(3))
+    tensor([0., 0., 0.])
     """
     if isinstance(source, UntypedStorage):
         source = source._whole.view(self.dtype)

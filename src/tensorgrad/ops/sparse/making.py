@@ -191,7 +191,11 @@ def to_sparse(self: Any, sparse_dim: Any = None, *, layout: layout | None = None
 
 
 def to_sparse_coo(self: Any) -> Any:
-    """``to_sparse`` without arguments."""
+    """``to_sparse`` without arguments.
+
+    >>> tg.eye(2).to_sparse_coo().layout
+    tensorgrad.sparse_coo
+    """
     return to_sparse(self)
 
 
@@ -207,12 +211,20 @@ def to_sparse_csr(self: Any, dense_dim: Any = None) -> Any:
 
 
 def sparse_dim(self: Any) -> int:
-    """How many dimensions are sparse: of a dense tensor none."""
+    """How many dimensions are sparse: of a dense tensor none.
+
+    >>> tg.eye(2).to_sparse().sparse_dim()
+    2
+    """
     return 0
 
 
 def dense_dim(self: Any) -> int:
-    """How many dimensions are dense: of a dense tensor all."""
+    """How many dimensions are dense: of a dense tensor all.
+
+    >>> tg.eye(2).to_sparse().dense_dim()
+    0
+    """
     return self.ndim
 
 
