@@ -17,7 +17,7 @@ from tensorgrad.core.printing import get_printoptions, set_printoptions
 
 ROOT = Path(__file__).parents[1]
 GUIDE = sorted(f"docs/guide/{path.name}" for path in (ROOT / "docs/guide").glob("*.md"))
-LEAST = 740  # docstrings with examples; raise it as the package grows, so that none goes missing unseen
+LEAST = 1290  # docstrings with examples; raise it as the package grows, so that none goes missing unseen
 
 
 def modules():
