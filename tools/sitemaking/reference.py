@@ -71,7 +71,7 @@ def doc_of(value: Any) -> str:
         return f"Python's own, of ``{home}``."
     if isinstance(value, type):
         return vars(value).get("__doc__") or ""
-    if isinstance(value, property):
+    if isinstance(value, property) or inspect.isdatadescriptor(value):
         return value.__doc__ or ""
     if callable(value):
         return inspect.getdoc(value) or ""
