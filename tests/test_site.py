@@ -55,6 +55,8 @@ def test_no_public_module_is_left_out(entries):
 def test_every_entry_says_something(entries):
     silent = [entry.address for entry in entries if entry.home is None and not reference.doc_of(entry.value)]
     assert silent == []
+    made = "".join(reference.pages()[0].values())
+    assert str(pages.ROOT) not in made and not re.search(r" at 0x|<(module|function|attribute) ", made)
 
 
 def test_what_stands_at_several_addresses_is_told_of_once(entries):

@@ -73,7 +73,7 @@ def doc_of(value: Any) -> str:
         return vars(value).get("__doc__") or ""
     if isinstance(value, property) or inspect.isdatadescriptor(value):
         return value.__doc__ or ""
-    if callable(value):
+    if callable(value) or isinstance(value, ModuleType):
         return inspect.getdoc(value) or ""
     shown = repr(value)  # of an object that is no function: itself, and what its kind says
     kind = (inspect.getdoc(value) or "").split("\n\n")[0]
@@ -136,16 +136,18 @@ def body(entry: Entry) -> str:
     value = entry.value
     if entry.home is not None:
         return f"{first_sentence(doc_of(target_of(value)))}\n\nSee {link(entry.home)}."
-    parts = [rst(doc_of(value))]
+    found = rst(doc_of(value))
+    about = [elsewhere(entry)]
+    inner: list[str] = []
     if isinstance(value, type) and defined_in(value).startswith("tensorgrad"):
         bases = [homes()[id(b)] for b in value.__bases__ for b in b.__mro__[:2] if id(b) in homes()]
         if bases:
-            parts.insert(0, f"A kind of {', '.join(map(link, dict.fromkeys(bases)))}.")
+            about.insert(0, f"A kind of {', '.join(map(link, dict.fromkeys(bases)))}.")
         if value is not tg.Tensor:
-            parts += members(entry)
-    about = notes(value) if isinstance(value, Op) and target_of(value) is value else ""
-    parts.append(f"{about} {elsewhere(entry)}".strip())
-    return "\n\n".join(filter(None, parts))
+            inner += members(entry)
+    if isinstance(value, Op) and target_of(value) is value:
+        about.insert(0, notes(value))
+    return "\n\n".join(filter(None, [found, " ".join(filter(None, about)), *inner]))
 
 
 def told(entry: Entry, values: dict[str, Any]) -> str:
