@@ -52,7 +52,9 @@ def all_tables() -> str:
     found = read()
     groups = dict.fromkeys(row["group"] for row in found["rows"])
     tables = "\n".join(f"## {group}\n\n{table(found, group)}" for group in groups)
-    return head(found, "--json docs/benchmarks.json") + tables if groups else ""
+    if not groups:
+        return "`python -m tensorgrad bench --json docs/benchmarks.json` puts its figures here.\n"
+    return head(found, "--json docs/benchmarks.json") + tables
 
 
 def training_steps() -> str:

@@ -76,7 +76,8 @@ def doc_of(value: Any) -> str:
     if callable(value) or isinstance(value, ModuleType):
         return inspect.getdoc(value) or ""
     shown = repr(value)  # of an object that is no function: itself, and what its kind says
-    kind = (inspect.getdoc(value) or "").split("\n\n")[0]
+    own = type(value).__module__.startswith("tensorgrad")
+    kind = (inspect.getdoc(value) or "").split("\n\n")[0] if own else ""
     return kind if " at 0x" in shown else f"``{shown}``\n\n{kind}"
 
 

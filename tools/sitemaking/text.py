@@ -13,7 +13,9 @@ ARGUMENT = re.compile(r"(?P<name>[\w*][\w*, ]*): (?P<text>.*)", re.DOTALL)
 
 
 def marked(text: str) -> str:
-    """Prose in which stars, bars and trailing underscores mean themselves."""
+    """Prose in which stars, bars and trailing underscores mean themselves. Bold text may have names in it,
+    which reStructuredText can't say: it becomes plain."""
+    text = re.sub(r"(?<![\w*])\*\*(?=\w)(.+?)\*\*(?!\w)", r"\1", text, flags=re.DOTALL)
     parts = SET.split(text)
     for i in range(0, len(parts), 2):
         parts[i] = re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", parts[i])
