@@ -135,6 +135,8 @@ class MixtureSameFamilyConstraint(Constraint):
 
 
 class _Real(Constraint):
+    """Any number but NaN."""
+
     def check(self, value: Tensor) -> Tensor:
         return value == value
 
@@ -208,6 +210,8 @@ def _whole(x: Tensor) -> Any:
 
 
 class _Boolean(Constraint):
+    """0 or 1."""
+
     is_discrete = True
 
     def check(self, value: Tensor) -> Tensor:
@@ -237,6 +241,8 @@ class _IntegerGreaterThan(_GreaterThan):
 
 
 class _OneHot(Constraint):
+    """Vectors with one 1, and zeros else."""
+
     is_discrete = True
     event_dim = 1
 
@@ -245,6 +251,8 @@ class _OneHot(Constraint):
 
 
 class _Simplex(Constraint):
+    """Vectors of numbers from 0 on that add up to 1."""
+
     event_dim = 1
 
     def check(self, value: Tensor) -> Tensor:
@@ -273,11 +281,15 @@ class _OfMatrices(Constraint):
 
 
 class _LowerTriangular(_OfMatrices):
+    """Matrices with zeros above the diagonal."""
+
     def check(self, value: Tensor) -> Tensor:
         return (value.tril() == value).flatten(-2).all(-1)
 
 
 class _LowerCholesky(_LowerTriangular):
+    """Lower triangular matrices whose diagonal is positive."""
+
     def check(self, value: Tensor) -> Tensor:
         return super().check(value) & (value.diagonal(0, -2, -1) > 0).all(-1)
 
@@ -291,23 +303,31 @@ class _CorrCholesky(_LowerCholesky):
 
 
 class _Square(_OfMatrices):
+    """Matrices with as many rows as columns."""
+
     def check(self, value: Tensor) -> Tensor:
         return tg.full(value.shape[:-2], value.shape[-2] == value.shape[-1])
 
 
 class _Symmetric(_Square):
+    """Matrices that are their own transpose."""
+
     def check(self, value: Tensor) -> Tensor:
         square = super().check(value)
         return tg.isclose(value, value.mT, atol=1e-6).flatten(-2).all(-1) if square.all() else square
 
 
 class _PositiveSemidefinite(_Symmetric):
+    """Symmetric matrices without a negative eigenvalue."""
+
     def check(self, value: Tensor) -> Tensor:
         symmetric = super().check(value)
         return (tg.linalg.eigvalsh(value.detach()) >= 0).all(-1) if symmetric.all() else symmetric
 
 
 class _PositiveDefinite(_Symmetric):
+    """Symmetric matrices that have a Cholesky root."""
+
     def check(self, value: Tensor) -> Tensor:
         symmetric = super().check(value)
         return tg.linalg.cholesky_ex(value.detach()).info == 0 if symmetric.all() else symmetric
