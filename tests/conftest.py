@@ -40,7 +40,9 @@ def backend(request):
 @pytest.fixture(scope="session")
 def site():
     """The folder of the site's pages, made anew where something changed."""
-    if not all(map(find_spec, ("sphinx", "myst_parser", "furo", "latex2mathml"))):
+    import make_site
+
+    if not all(map(find_spec, make_site.NEEDED)):
         pytest.skip("the site needs the packages of the extra docs")
     folder = ROOT / "build" / f"site{os.environ.get('PYTEST_XDIST_WORKER', '')}"
     command = [sys.executable, ROOT / "tools" / "make_site.py", "--folder", folder]

@@ -12,12 +12,14 @@ import argparse
 import shutil
 import sys
 import webbrowser
+from importlib.util import find_spec
 from pathlib import Path
 
 from sitemaking import figures, pages, reference
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "site"
+NEEDED = ("sphinx", "myst_parser", "furo", "latex2mathml", "tensorboard")
 
 
 def gather(source: Path) -> None:
@@ -39,6 +41,9 @@ def gather(source: Path) -> None:
 
 def build(folder: Path) -> Path:
     """Makes the site in a folder, and gives that of its pages."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise SystemExit(f"{', '.join(missing)}: missing; pip install 'tensorgrad-cpu[docs]' brings all")
     from sphinx.cmd.build import build_main
 
     source, html = folder / "source", folder / "html"

@@ -6,20 +6,24 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 import tensorgrad as tg
 from tensorgrad.core import Op
 
+# A module that needs a package which need not be there; the site does.
+TENSORBOARD = "utils.tensorboard" if find_spec("tensorboard") else ""
+
 # Of a name that stands at several addresses the first one tells it, the others point there.
 MODULES = [
     f"tensorgrad.{name}".rstrip(".")
-    for name in """
+    for name in f"""
     . Tensor nn nn.functional nn.init nn.attention nn.parameter nn.parallel nn.utils nn.utils.parametrize
     nn.utils.parametrizations nn.utils.prune nn.utils.rnn nn.utils.stateless
     optim optim.lr_scheduler optim.swa_utils autograd autograd.functional autograd.graph func
-    utils.data utils.checkpoint utils.hooks utils.tensorboard data datasets io serialization
+    utils.data utils.checkpoint utils.hooks {TENSORBOARD} data datasets io serialization
     random linalg special sparse distributions distributions.constraints distributions.transforms
     doctor inside plain profiler testing porting jit compiler amp backends cuda cuda.amp accelerator
     distributed multiprocessing futures hub overrides types
@@ -124,7 +128,7 @@ def modules_of_the_package() -> Iterator[str]:
         name = module.name.removeprefix("tensorgrad.")
         if any(part.startswith("_") for part in name.split(".")) or f"{name}.".startswith(INSIDES):
             continue
-        if module.name == "tensorgrad.utils.tensorboard":
-            continue  # needs a package that need not be there
+        if name == "utils.tensorboard" and not TENSORBOARD:
+            continue
         if hasattr(import_module(module.name), "__all__"):
             yield module.name
