@@ -59,7 +59,7 @@ def test_table_has_rows_ratios_and_means_in_80_columns(quick):
     lines = quick[0].splitlines()
     assert max(map(len, lines)) <= 80
     assert [line[:22].strip() for line in lines if "sigmoid" in line] == NAMES
-    assert lines[0].startswith(f"tensorgrad {tg.__version__} ") and "2 rounds" in lines[0]
+    assert lines[0].startswith(f"tensorgrad {tg.__version__} ") and "2 rounds" in " ".join(lines[:2])
     assert lines[-1].startswith("geometric mean ")
 
 

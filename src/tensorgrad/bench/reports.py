@@ -79,7 +79,8 @@ class Report:
     def heading(self) -> str:
         """What stands above the rows."""
         titles = "".join(f" {TITLES[name]:>{CELL}}" for name in self.others)
-        return "\n".join([*textwrap.wrap(self._told(), 80), *LEGEND, "", f"{'':{NAME}}{'kernels µs':>{OWN}}{titles}"])
+        head = f"{'':{NAME}}{'kernels µs':>{OWN}}{titles}"
+        return "\n".join([*textwrap.wrap(self._told(), 80), *LEGEND, "", head])
 
     def _told(self) -> str:
         torch = f", PyTorch {self.facts['torch']}" if self.facts["torch"] else ""
