@@ -22,7 +22,7 @@ ORDER = [
     | {"compiler", "distributed", "futures", "multiprocessing", "overrides", "sparse", "types"},
     {"nn"},
     {"optim", "data", "distributions", "hub", "io", "jit", "serialization", "utils", "testing"},
-    {"datasets", "demo", "doctor", "inside", "plain", "porting", "profiler", "__main__"},
+    {"bench", "datasets", "demo", "doctor", "inside", "plain", "porting", "profiler", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # core/text.py installs the functions of Python that the compiled core calls, one of which is declared in ops.
