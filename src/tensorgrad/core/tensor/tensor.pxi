@@ -478,12 +478,12 @@ cdef class Tensor:
 
     def __matmul__(self, other):
         if not isinstance(other, Tensor):
-            return NotImplemented
+            return operator_taken_over(OP_MATMUL, self, other)
         return OP_MATMUL(self, other) if LISTENING[0] else matmul(OP_MATMUL, self, <Tensor>other)
 
     def __rmatmul__(self, other):
         if not isinstance(other, Tensor):
-            return NotImplemented
+            return operator_taken_over(OP_MATMUL, other, self)
         return OP_MATMUL(other, self) if LISTENING[0] else matmul(OP_MATMUL, <Tensor>other, self)
 
     def __floordiv__(self, other):
