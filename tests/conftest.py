@@ -1,8 +1,16 @@
 """Shared by all tests: each starts from the same state and leaves no setting behind."""
 
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 
 import tensorgrad as tg
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_report_header():
@@ -27,3 +35,15 @@ def backend(request):
     """For what has to hold with kernels and on the NumPy path alike."""
     with tg.backend(request.param):
         yield request.param
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The folder of the site's pages, made anew where something changed."""
+    if not all(map(find_spec, ("sphinx", "myst_parser", "furo", "latex2mathml"))):
+        pytest.skip("the site needs the packages of the extra docs")
+    folder = ROOT / "build" / f"site{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+    command = [sys.executable, ROOT / "tools" / "make_site.py", "--folder", folder]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-4000:]
+    return folder / "html"

@@ -16,6 +16,7 @@ import tensorgrad.nn.functional as F
 from tensorgrad.core.printing import get_printoptions, set_printoptions
 
 ROOT = Path(__file__).parents[1]
+GUIDE = sorted(f"docs/guide/{path.name}" for path in (ROOT / "docs/guide").glob("*.md"))
 LEAST = 740  # docstrings with examples; raise it as the package grows, so that none goes missing unseen
 
 
@@ -88,7 +89,7 @@ def test_a_wrong_example_would_be_noticed():
         run("wrong", ">>> tg.tensor(1) + 1\ntensor(3)\n")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/doctor.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/home.md", "docs/index.md", "docs/doctor.md", *GUIDE])
 def test_python_on_the_page_runs(page):
     parts = (ROOT / page).read_text(encoding="utf-8").split("```")[1::2]
     examples = [part.removeprefix("python\n") for part in parts if part.startswith("python\n>>>")]

@@ -1,10 +1,10 @@
-"""Writes the type stubs and the reference page from the declarations.
+"""Writes the type stubs from the declarations.
 
     python tools/stubs.py            writes them into the source tree
     python tools/stubs.py --check    fails if a file is not what it would write
 
 What is written: the stubs of the compiled core, of the package, and of the modules whose names are made when
-they are imported, and `docs/reference.md`. What an op gives is read off its sample calls.
+they are imported. What an op gives is read off its sample calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import tensorgrad as tg
 from tensorgrad import ops
 from tensorgrad.core import Op, Tensor, _core
-from tensorgrad.core.declare import registry, signature_of
+from tensorgrad.core.declare import signature_of
 from tensorgrad.testing.samples import materialize
 
 PACKAGE = "tensorgrad"
@@ -430,54 +430,11 @@ def layers_stub(place: str) -> str:
     return "".join(lines)
 
 
-def reference() -> str:
-    """Every public op: signature, text, and which paths it has."""
-    lines = [
-        "<!-- Written by tools/stubs.py from the declarations; edit those, not this file. -->\n# Reference "
-        "of the ops\n\n"
-    ]
-    families: dict[str, list[tuple[str, Op]]] = {}
-    for name, op in registry.items():
-        if name.startswith("_") or op.kind_name == "inplace" or not (op.facts.places or op.facts.method):
-            continue
-        families.setdefault(op.facts.family, []).append((name, op))
-    count = sum(map(len, families.values()))
-    lines.append(
-        f"{count} ops in {len(families)} families. *kernel*: compiled loops for these dtypes; *hot*: called "
-        "from C.\n"
-    )
-    for family, members in sorted(families.items()):
-        lines.append(f"\n## {family}\n")
-        for name, op in sorted(members, key=lambda pair: pair[0]):
-            where = [p.replace("tensorgrad", "tg", 1) for p in op.facts.places] + (
-                ["Tensor"] if op.facts.method else []
-            )
-            lines.append(f"\n### {name}{signature_of(op)}\n\n")
-            notes = ["in " + ", ".join(where), op.kind_name]
-            if op.kernel_dtypes:
-                notes.append("kernel for " + ", ".join(d.name for d in op.kernel_dtypes))
-            elif op.has_hot_path:
-                notes.append("hot")
-            if not op.differentiable:
-                notes.append("no gradient")
-            if op.facts.inplace:
-                notes.append(f"in place: `{name}_`")
-            lines.append("; ".join(notes) + ".\n\n")
-            lines.append(
-                inspect.cleandoc(op.__doc__ or "")
-                .replace("\n>>> ", "\n    >>> ")
-                .replace("\n... ", "\n    ... ")
-                + "\n"
-            )
-    return "".join(lines)
-
-
 FILES: dict[str, Callable[[], str]] = {
     "src/tensorgrad/core/_core.pyi": core_stub,
     "src/tensorgrad/__init__.pyi": package_stub,
     **{f"src/{p.replace('.', '/')}.pyi": functools.partial(module_stub, p) for p in FUNCTIONS},
     **{f"src/{p.replace('.', '/')}/__init__.pyi": functools.partial(layers_stub, p) for p in LAYERS},
-    "docs/reference.md": reference,
 }
 
 

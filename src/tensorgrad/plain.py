@@ -34,7 +34,13 @@ listen: Callable[[str], Any] | None = None  # is told, in words, of every op tha
 
 
 class Node:
-    """One op that was recorded: what it got, what came out, and where its inputs came from."""
+    """One op that was recorded: what it got, what came out, and where its inputs came from.
+
+    >>> from tensorgrad import plain
+    >>> x = plain.tensor(2.0, requires_grad=True)
+    >>> (x * x).grad_fn.inputs
+    [tensor(2., requires_grad=True), tensor(2., requires_grad=True)]
+    """
 
     def __init__(self, op: Op, values: dict[str, Any], inputs: list, outputs: list[np.ndarray]) -> None:
         self.op = op
@@ -89,7 +95,12 @@ class Node:
 
 
 class Tensor:
-    """An array, and where it came from."""
+    """An array, and where it came from.
+
+    >>> from tensorgrad import plain
+    >>> plain.Tensor([1.0, 2.0]) * 2
+    tensor([2., 4.], dtype=tensorgrad.float64)
+    """
 
     __hash__ = object.__hash__
 
@@ -318,6 +329,7 @@ def writes(name: str) -> bool:
 
 
 def refuse_writing(*args: Any, **kwargs: Any) -> Any:
+    """Raises NotImplementedError, in the place of ops that write."""
     raise NotImplementedError("a plain tensor is a value, which nothing is written into")
 
 
@@ -328,6 +340,11 @@ def backward(root: Tensor, gradient: Tensor | None = None, create_graph: bool = 
     """Walks the tape from ``root`` to the leaves. A node's turn comes when the gradients of all that was made
     of it have arrived. With ``create_graph`` what the formulas compute is recorded, and can be differentiated
     in turn.
+
+    >>> from tensorgrad import plain
+    >>> x = plain.tensor(2.0, requires_grad=True)
+    >>> plain.backward(x * x); x.grad
+    tensor(4.)
     """
     if not root.requires_grad:
         raise RuntimeError("this tensor does not require grad and does not have a grad_fn")
@@ -385,6 +402,7 @@ def deliver(source: Tensor, g: Tensor, arrived: dict[Node, list[Tensor | None]])
 
 
 def added(sum: Tensor | None, g: Tensor) -> Tensor:
+    """The sum of a gradient and what arrived before, if something did."""
     return g if sum is None else call(registry["add"], sum, g)
 
 
@@ -446,14 +464,26 @@ def by_compiled(function: Callable) -> Callable:
 
 
 def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of the same numbers; Python's floats become the default float."""
+    """A tensor of the same numbers; Python's floats become the default float.
+
+    >>> from tensorgrad import plain
+    >>> plain.tensor([1.0, 2.0]).array.dtype
+    dtype('float32')
+    """
     import tensorgrad
 
     return Tensor(tensorgrad.tensor(compiled(data), dtype=dtype).numpy(), requires_grad)
 
 
 class SGD:
-    """Plain gradient descent: every step takes ``lr`` times the gradient off."""
+    """Plain gradient descent: every step takes ``lr`` times the gradient off.
+
+    >>> from tensorgrad import plain
+    >>> x = plain.tensor(2.0, requires_grad=True)
+    >>> optimizer = plain.SGD([x], lr=0.1)
+    >>> (x * x).backward(); optimizer.step(); x
+    tensor(1.6000, requires_grad=True)
+    """
 
     def __init__(self, params: Any, lr: float) -> None:
         self.params, self.lr = list(params), lr

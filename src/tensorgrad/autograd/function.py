@@ -13,7 +13,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class FunctionCtx:
-    """What one call of a Function keeps for its backward."""
+    """What one call of a Function keeps for its backward.
+
+    >>> class Square(tg.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...     @staticmethod
+    ...     def backward(ctx, gradient):
+    ...         x, = ctx.saved_tensors
+    ...         return 2 * x * gradient
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> Square.apply(x).backward(); x.grad
+    tensor(6.)
+    """
 
     _title: str                 # what errors call the function
     materialize_grads = True

@@ -16,6 +16,9 @@ __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 class GradcheckError(RuntimeError):
     """A gradient that differs from what finite differences say; the text names the input, the element, the op
     and by how much.
+
+    >>> issubclass(tg.autograd.GradcheckError, RuntimeError)
+    True
     """
 
 

@@ -11,7 +11,12 @@ __all__ = ["GradientEdge", "Node", "get_gradient_edge", "increment_version", "re
 
 
 class GradientEdge(tuple):
-    """A node and the number of its output: where a tensor's gradient arrives."""
+    """A node and the number of its output: where a tensor's gradient arrives.
+
+    >>> edge = tg.autograd.graph.get_gradient_edge(tg.ones(2, requires_grad=True).exp())
+    >>> edge.node.name(), edge.output_nr
+    ('ExpBackward0', 0)
+    """
 
     node = property(lambda self: self[0])
     output_nr = property(lambda self: self[1])
@@ -33,7 +38,12 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
 
 
 def increment_version(tensor: Tensor | Sequence[Tensor]) -> None:
-    """Tells the tape that the memory of ``tensor`` was written by other means."""
+    """Tells the tape that the memory of ``tensor`` was written by other means.
+
+    >>> x = tg.ones(2)
+    >>> tg.autograd.graph.increment_version(x); x._version
+    1
+    """
     from tensorgrad.core import _core
 
     for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
@@ -59,6 +69,11 @@ class _Handles:
 def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable, *, mode: str = "all") -> _Handles:
     """Calls ``fn`` with the gradients of all ``tensors`` once they are known (mode "all"), or with the first
     of them ("any").
+
+    >>> a, b = (tg.ones(1, requires_grad=True) for _ in range(2))
+    >>> handle = tg.autograd.graph.register_multi_grad_hook([a, b], print)
+    >>> (a * 2 + b * 3).backward()
+    (tensor([2.]), tensor([3.]))
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")

@@ -64,7 +64,11 @@ class device:
 
 
 class layout:
-    """How a tensor lies in memory: ``strided``, but for sparse ones."""
+    """How a tensor lies in memory: ``strided``, but for sparse ones.
+
+    >>> tg.ones(2).layout
+    tensorgrad.strided
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -77,7 +81,11 @@ class layout:
 
 
 class memory_format(layout):
-    """An order of a tensor's dimensions in memory."""
+    """An order of a tensor's dimensions in memory, which is taken where PyTorch takes it.
+
+    >>> tg.channels_last
+    tensorgrad.channels_last
+    """
 
 
 _core._know_memory_format(memory_format)

@@ -55,7 +55,11 @@ def are_deterministic_algorithms_enabled() -> bool:
 
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
-    """What `use_deterministic_algorithms` was last told to only warn of; False at first."""
+    """What `use_deterministic_algorithms` was last told to only warn of; False at first.
+
+    >>> tg.is_deterministic_algorithms_warn_only_enabled()
+    False
+    """
     return _chosen["warn_only"]
 
 

@@ -24,6 +24,13 @@ Index = TypeVar("Index", covariant=True)
 class Sampler(Generic[Index]):
     """Gives the numbers of samples, one pass after the other: a subclass has `__iter__`, and mostly
     `__len__`.
+
+    >>> class Backwards(tg.utils.data.Sampler):
+    ...     def __iter__(self):
+    ...         return iter([2, 1, 0])
+    >>> rows = tg.utils.data.TensorDataset(tg.arange(3))
+    >>> [x.item() for x, in tg.utils.data.DataLoader(rows, sampler=Backwards())]
+    [2, 1, 0]
     """
 
     def __iter__(self) -> Iterator[Index]:

@@ -36,6 +36,14 @@ class Dataset(Generic[Sample]):
     """Samples by number: a subclass gives `__getitem__`, and mostly `__len__`.
 
     `__getitems__(indices)`, if there is one, gives a list of samples at once.
+
+    >>> class Squares(tg.utils.data.Dataset):
+    ...     def __len__(self):
+    ...         return 3
+    ...     def __getitem__(self, i):
+    ...         return i * i
+    >>> list(tg.utils.data.DataLoader(Squares(), batch_size=3))
+    [tensor([0, 1, 4])]
     """
 
     def __getitem__(self, index: Any) -> Sample:
@@ -46,7 +54,14 @@ class Dataset(Generic[Sample]):
 
 
 class IterableDataset(Dataset[Sample], Iterable[Sample]):
-    """Samples one after the other: a subclass gives `__iter__`."""
+    """Samples one after the other: a subclass gives `__iter__`.
+
+    >>> class Countdown(tg.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter([3, 2, 1])
+    >>> list(tg.utils.data.DataLoader(Countdown(), batch_size=2))
+    [tensor([3, 2]), tensor([1])]
+    """
 
     def __add__(self, other: Any) -> Any:
         return ChainDataset([self, other])

@@ -71,11 +71,11 @@ def csv(
         path: the file.
         target: the column that is to be guessed, by name or by number.
         categorical: the columns of words, also such as have numbers for names; unless given, those in which
-        a cell
-            is no number.
+            a cell is no number.
         numeric: the columns of numbers; unless given, the others.
         like: a table from another file, whose columns and words this one gets: how the rows to test on are
-        read. header: whether the first line has the names; without it they are "0", "1" ...
+            read.
+        header: whether the first line has the names; without it they are "0", "1" ...
         delimiter: what stands between cells.
         missing: cells that stand for nothing.
         encoding: of the file.

@@ -24,6 +24,12 @@ class Constraint:
 
     A subclass gives `check`: whether it holds, for each of the batch. What a condition is made of are its
     attributes, which its text shows.
+
+    >>> class Even(tg.distributions.constraints.Constraint):
+    ...     def check(self, value):
+    ...         return value % 2 == 0
+    >>> Even().check(tg.arange(3))
+    tensor([ True, False,  True])
     """
 
     is_discrete = False
@@ -38,7 +44,11 @@ class Constraint:
 
 
 class _Dependent(Constraint):
-    """A condition that depends on other values, and so can't be checked by itself."""
+    """A condition that depends on other values, and so can't be checked by itself.
+
+    >>> tg.distributions.constraints.is_dependent(tg.distributions.constraints.dependent)
+    True
+    """
 
     def __init__(self, *, is_discrete: bool = False, event_dim: int = 0) -> None:
         self.is_discrete, self.event_dim = is_discrete, event_dim
@@ -73,12 +83,21 @@ class dependent_property(property, _Dependent):
 
 
 def is_dependent(constraint: Any) -> bool:
-    """Whether a condition depends on other values."""
+    """Whether a condition depends on other values.
+
+    >>> tg.distributions.constraints.is_dependent(tg.distributions.constraints.positive)
+    False
+    """
     return isinstance(constraint, _Dependent)
 
 
 class _IndependentConstraint(Constraint):
-    """A condition on all elements of the last `reinterpreted_batch_ndims` dimensions."""
+    """A condition on all elements of the last `reinterpreted_batch_ndims` dimensions.
+
+    >>> constraints = tg.distributions.constraints
+    >>> constraints.independent(constraints.positive, 1).check(tg.tensor([[1.0, 2.0], [1.0, -2.0]]))
+    tensor([ True, False])
+    """
 
     def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int) -> None:
         self.base_constraint, self.reinterpreted_batch_ndims = base_constraint, reinterpreted_batch_ndims
@@ -103,7 +122,12 @@ class _IndependentConstraint(Constraint):
 
 
 class MixtureSameFamilyConstraint(Constraint):
-    """What every component of a mixture admits."""
+    """What every component of a mixture admits.
+
+    >>> constraints = tg.distributions.constraints
+    >>> constraints.MixtureSameFamilyConstraint(constraints.positive).check(tg.tensor([1.0, -1.0]))
+    tensor([ True, False])
+    """
 
     def __init__(self, base_constraint: Constraint) -> None:
         self.base_constraint = base_constraint
@@ -126,6 +150,12 @@ class _Real(Constraint):
 
 
 class _GreaterThan(Constraint):
+    """Above a bound, which does not belong to it.
+
+    >>> tg.distributions.constraints.greater_than(0).check(tg.tensor([0.0, 1.0]))
+    tensor([False,  True])
+    """
+
     def __init__(self, lower_bound: Any) -> None:
         self.lower_bound = lower_bound
 
@@ -134,11 +164,23 @@ class _GreaterThan(Constraint):
 
 
 class _GreaterThanEq(_GreaterThan):
+    """From a bound on, which belongs to it.
+
+    >>> tg.distributions.constraints.greater_than_eq(0).check(tg.tensor([0.0, -1.0]))
+    tensor([ True, False])
+    """
+
     def check(self, value: Tensor) -> Tensor:
         return value >= self.lower_bound
 
 
 class _LessThan(Constraint):
+    """Below a bound, which does not belong to it.
+
+    >>> tg.distributions.constraints.less_than(0).check(tg.tensor([0.0, -1.0]))
+    tensor([False,  True])
+    """
+
     def __init__(self, upper_bound: Any) -> None:
         self.upper_bound = upper_bound
 
@@ -147,7 +189,11 @@ class _LessThan(Constraint):
 
 
 class _Interval(Constraint):
-    """Between two ends, which belong to it."""
+    """Between two ends, which belong to it.
+
+    >>> tg.distributions.constraints.interval(0, 1).check(tg.tensor([0.0, 1.0, 1.5]))
+    tensor([ True,  True, False])
+    """
 
     def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
         self.lower_bound, self.upper_bound = lower_bound, upper_bound
@@ -157,7 +203,11 @@ class _Interval(Constraint):
 
 
 class _HalfOpenInterval(_Interval):
-    """Between two ends, of which the lower belongs to it."""
+    """Between two ends, of which the lower belongs to it.
+
+    >>> tg.distributions.constraints.half_open_interval(0, 1).check(tg.tensor([0.0, 1.0]))
+    tensor([ True, False])
+    """
 
     def check(self, value: Tensor) -> Tensor:
         return (value >= self.lower_bound) & (value < self.upper_bound)
@@ -175,7 +225,11 @@ class _Boolean(Constraint):
 
 
 class _IntegerInterval(_Interval):
-    """Whole numbers between two ends, which belong to them."""
+    """Whole numbers between two ends, which belong to them.
+
+    >>> tg.distributions.constraints.integer_interval(0, 2).check(tg.tensor([0.0, 0.5, 2.0]))
+    tensor([ True, False,  True])
+    """
 
     is_discrete = True
 
@@ -208,7 +262,11 @@ class _Simplex(Constraint):
 
 
 class _Multinomial(Constraint):
-    """Counts that add up to at most a bound."""
+    """Counts that add up to at most a bound.
+
+    >>> tg.distributions.constraints.multinomial(3).check(tg.tensor([[1.0, 2.0], [2.0, 2.0]]))
+    tensor([ True, False])
+    """
 
     is_discrete = True
     event_dim = 1
@@ -266,7 +324,12 @@ class _PositiveDefinite(_Symmetric):
 
 
 class _Stack(Constraint):
-    """One condition for each index of a dimension."""
+    """One condition for each index of a dimension.
+
+    >>> constraints = tg.distributions.constraints
+    >>> constraints.stack([constraints.positive, constraints.real]).check(tg.tensor([-1.0, -1.0]))
+    tensor([False,  True])
+    """
 
     def __init__(self, cseq: Sequence[Constraint], dim: int = 0) -> None:
         self.cseq, self.dim = list(cseq), dim
@@ -285,7 +348,12 @@ class _Stack(Constraint):
 
 
 class _Cat(Constraint):
-    """One condition for each stretch, of `lengths`, of a dimension."""
+    """One condition for each stretch, of `lengths`, of a dimension.
+
+    >>> constraints = tg.distributions.constraints
+    >>> constraints.cat([constraints.positive, constraints.real]).check(tg.tensor([-1.0, -1.0]))
+    tensor([False,  True])
+    """
 
     def __init__(
         self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None

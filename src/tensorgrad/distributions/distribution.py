@@ -44,6 +44,10 @@ class Distribution:
     A subclass says what its parameters must be (`arg_constraints`), and what its values are (`support`). Both
     are checked, with ValueError, unless `validate_args` is False or `set_default_validate_args(False)` was
     called.
+
+    >>> normal = tg.distributions.Normal(tg.zeros(3), 1.0)
+    >>> isinstance(normal, tg.distributions.Distribution), normal.batch_shape, normal.event_shape
+    (True, tensorgrad.Size([3]), tensorgrad.Size([]))
     """
 
     has_rsample = False

@@ -19,6 +19,11 @@ class Transform:
     A subclass gives `_call`, `_inverse` and `log_abs_det_jacobian(x, y)`, its `domain` and `codomain`, and
     says with `bijective` whether it maps one to one, with `sign` whether it rises (1) or falls (-1). With
     `cache_size=1` the last pair is remembered, so that turning `y` back gives the very `x` it came from.
+
+    >>> exp = tg.distributions.transforms.ExpTransform()
+    >>> x = tg.tensor(2.0)
+    >>> exp.inv(exp(x)), exp.log_abs_det_jacobian(x, exp(x))
+    (tensor(2.), tensor(2.))
     """
 
     bijective = False

@@ -20,6 +20,10 @@ class Report:
 
     `findings` are sorted, errors first; `ok` says that there is no error among them. `str` gives the text
     for a terminal.
+
+    >>> report = tg.doctor.Report()
+    >>> report.ok, report.findings
+    (True, [])
     """
 
     def __init__(self, log: Log | None = None, script: str | None = None) -> None:

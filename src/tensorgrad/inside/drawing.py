@@ -141,7 +141,12 @@ LINE, CHARACTER, BOLD, MARGIN = 15, 6.4, 7.6, 16        # of the type, 12 px
 
 
 class Drawing:
-    """A graph as boxes and arrows; a notebook shows it."""
+    """A graph as boxes and arrows; a notebook shows it.
+
+    >>> drawing = tg.draw(tg.ones(1, requires_grad=True) * 2)
+    >>> drawing._repr_svg_().startswith("<svg")
+    True
+    """
 
     def __init__(self, boxes: list[Box], edges: list[tuple[int, int]]) -> None:
         self.boxes, self.edges = boxes, edges

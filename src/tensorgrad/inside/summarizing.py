@@ -34,7 +34,12 @@ class Row:
 
 
 class Summary:
-    """What `summary` found: ``rows``, and the totals ``parameters``, ``trainable`` and ``multiply_adds``."""
+    """What `summary` found: ``rows``, and the totals ``parameters``, ``trainable`` and ``multiply_adds``.
+
+    >>> summary = tg.summary(nn.Linear(2, 1), tg.ones(1, 2))
+    >>> summary.parameters, summary.trainable, summary.multiply_adds
+    (3, 3, 2)
+    """
 
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows

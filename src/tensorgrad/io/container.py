@@ -41,7 +41,13 @@ STARTS = {  # of files of other kinds
 
 
 class LoadError(RuntimeError, pickle.UnpicklingError):
-    """A file that is not what it should be; the text names the file and what is wrong with it."""
+    """A file that is not what it should be; the text names the file and what is wrong with it.
+
+    >>> import io
+    >>> tg.load(io.BytesIO(b"no such format"))
+    Traceback (most recent call last):
+    tensorgrad.io.container.LoadError: load: BytesIO can't be read: ...
+    """
 
 
 class Entry(NamedTuple):

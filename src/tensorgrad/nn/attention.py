@@ -15,7 +15,11 @@ __all__ = ["SDPBackend", "sdpa_kernel"]
 
 
 class SDPBackend(Enum):
-    """PyTorch's names of implementations of attention."""
+    """PyTorch's names of implementations of attention.
+
+    >>> tg.nn.attention.SDPBackend.MATH.name
+    'MATH'
+    """
 
     ERROR = -1
     MATH = 0

@@ -64,13 +64,23 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
-    """Fills with numbers evenly from `[a, b)`."""
+    """Fills with numbers evenly from `[a, b)`.
+
+    >>> w = nn.init.uniform_(tg.empty(1000), 2.0, 3.0)
+    >>> bool(((2 <= w) & (w < 3)).all())
+    True
+    """
     with tg.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
-    """Fills with numbers from a normal distribution."""
+    """Fills with numbers from a normal distribution.
+
+    >>> w = nn.init.normal_(tg.empty(100, 100), mean=1.0, std=0.1)
+    >>> round(w.mean().item(), 2), round(w.std().item(), 2)
+    (1.0, 0.1)
+    """
     with tg.no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
@@ -87,6 +97,10 @@ def trunc_normal_(
 
     Where `[a, b]` holds less than three tenths of the distribution, numbers even in `[a, b]` are accepted
     with the density's probability instead.
+
+    >>> w = nn.init.trunc_normal_(tg.empty(1000), a=-1.0, b=1.0)
+    >>> bool((w.abs() <= 1).all())
+    True
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
@@ -124,24 +138,41 @@ def trunc_normal_(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fills with one number."""
+    """Fills with one number.
+
+    >>> nn.init.constant_(tg.empty(2), 0.5)
+    tensor([0.5000, 0.5000])
+    """
     with tg.no_grad():
         return tensor.fill_(val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fills with 1."""
+    """Fills with 1.
+
+    >>> nn.init.ones_(tg.empty(2))
+    tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fills with 0."""
+    """Fills with 0.
+
+    >>> nn.init.zeros_(tg.empty(2))
+    tensor([0., 0.])
+    """
     with tg.no_grad():
         return tensor.zero_()
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """Makes a matrix the identity: ones on the diagonal, else zeros."""
+    """Makes a matrix the identity: ones on the diagonal, else zeros.
+
+    >>> nn.init.eye_(tg.empty(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with tg.no_grad():
@@ -152,7 +183,11 @@ def eye_(tensor: Tensor) -> Tensor:
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Makes a convolution's kernel pass its input channels on unchanged, in each of `groups` groups."""
+    """Makes a convolution's kernel pass its input channels on unchanged, in each of `groups` groups.
+
+    >>> nn.init.dirac_(tg.empty(1, 1, 3))
+    tensor([[[0., 1., 0.]]])
+    """
     if tensor.ndim not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
     if tensor.shape[0] % groups != 0:
@@ -183,7 +218,12 @@ def _calculate_correct_fan(tensor, mode):
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
-    """Fills evenly from `[-a, a)`, `a = gain * sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio, 2010)."""
+    """Fills evenly from `[-a, a)`, `a = gain * sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio, 2010).
+
+    >>> w = nn.init.xavier_uniform_(tg.empty(300, 300))
+    >>> round(w.abs().max().item(), 2)
+    0.1
+    """
     bound = math.sqrt(3.0) * _xavier_std(tensor, gain)
     return uniform_(tensor, -bound, bound, generator)
 
@@ -191,6 +231,10 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Fills from a normal distribution of deviation `gain * sqrt(2 / (fan_in + fan_out))` (Glorot and
     Bengio, 2010).
+
+    >>> w = nn.init.xavier_normal_(tg.empty(300, 500))
+    >>> round(w.std().item(), 2)
+    0.05
     """
     return normal_(tensor, 0.0, _xavier_std(tensor, gain), generator)
 
@@ -208,6 +252,10 @@ def kaiming_uniform_(
 ) -> Tensor:
     """Fills evenly from `[-b, b)`, `b = gain * sqrt(3 / fan)`; `a` is leaky_relu's slope (He and others,
     2015).
+
+    >>> w = nn.init.kaiming_uniform_(tg.empty(256, 600))
+    >>> round(w.abs().max().item(), 2)
+    0.1
     """
     if _is_empty(tensor):
         return tensor
@@ -224,6 +272,10 @@ def kaiming_normal_(
 ) -> Tensor:
     """Fills from a normal distribution of deviation `gain / sqrt(fan)`; `a` is leaky_relu's slope (He
     and others, 2015).
+
+    >>> w = nn.init.kaiming_normal_(tg.empty(256, 200))
+    >>> round(w.std().item(), 2)
+    0.1
     """
     if _is_empty(tensor):
         return tensor
@@ -245,6 +297,11 @@ def _kaiming_std(tensor, a, mode, nonlinearity):
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
     """Makes the rows (or columns, whichever are fewer) orthogonal and of length `gain`; dimensions past
     the first count as one.
+
+    >>> w = nn.init.orthogonal_(tg.empty(2, 3))
+    >>> (w @ w.T).round(decimals=3).abs()
+    tensor([[1., 0.],
+            [0., 1.]])
     """
     if tensor.ndim < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
@@ -263,6 +320,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
     """Fills a matrix from a normal distribution, then puts a share of `sparsity` zeros into each column
     (Martens, 2010).
+
+    >>> w = nn.init.sparse_(tg.empty(10, 3), sparsity=0.5)
+    >>> (w == 0).sum(0)
+    tensor([5, 5, 5])
     """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")

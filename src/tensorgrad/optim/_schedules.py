@@ -41,6 +41,14 @@ class LRScheduler:
     It is the base class of all schedules. A subclass gives `get_lr()`, the list of the groups' next rates.
     `last_epoch` counts the steps; `base_lrs` are the rates that the groups had at first. Making a scheduler
     already sets the first rate.
+
+    >>> class Halving(tg.optim.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [rate / 2 ** self.last_epoch for rate in self.base_lrs]
+    >>> optimizer = tg.optim.SGD([tg.ones(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = Halving(optimizer)
+    >>> optimizer.step(); scheduler.step(); scheduler.get_last_lr()
+    [0.5]
     """
 
     _get_lr_called_within_step = False

@@ -34,7 +34,11 @@ def _checked(decay: float) -> float:
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Callable:
-    """The function that gives ``decay * averaged + (1 - decay) * current``, for `AveragedModel`."""
+    """The function that gives ``decay * averaged + (1 - decay) * current``, for `AveragedModel`.
+
+    >>> tg.optim.swa_utils.get_ema_avg_fn(0.9)(tg.tensor(1.0), tg.tensor(2.0), 5)
+    tensor(1.1000)
+    """
     _checked(decay)
 
     @no_grad()
@@ -45,7 +49,11 @@ def get_ema_avg_fn(decay: float = 0.999) -> Callable:
 
 
 def get_swa_avg_fn() -> Callable:
-    """The function that gives the mean of all that was averaged, for `AveragedModel`."""
+    """The function that gives the mean of all that was averaged, for `AveragedModel`.
+
+    >>> tg.optim.swa_utils.get_swa_avg_fn()(tg.tensor(1.0), tg.tensor(4.0), 2)
+    tensor(2.)
+    """
 
     @no_grad()
     def swa_update(averaged_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
@@ -55,7 +63,12 @@ def get_swa_avg_fn() -> Callable:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable:
-    """The function that moves lists of averages in place to ``decay * averaged + (1 - decay) * current``."""
+    """The function that moves lists of averages in place to ``decay * averaged + (1 - decay) * current``.
+
+    >>> mean = tg.tensor(1.0)
+    >>> tg.optim.swa_utils.get_ema_multi_avg_fn(0.9)([mean], [tg.tensor(2.0)], 5); mean
+    tensor(1.1000)
+    """
     _checked(decay)
 
     @no_grad()
@@ -70,7 +83,12 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable:
 
 
 def get_swa_multi_avg_fn() -> Callable:
-    """The function that moves lists of averages in place to the mean of all that was averaged."""
+    """The function that moves lists of averages in place to the mean of all that was averaged.
+
+    >>> mean = tg.tensor(1.0)
+    >>> tg.optim.swa_utils.get_swa_multi_avg_fn()([mean], [tg.tensor(4.0)], 2); mean
+    tensor(2.)
+    """
 
     @no_grad()
     def swa_update(
@@ -148,6 +166,10 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
     """Computes the running means and variances of a model's batch norms anew, from one pass over the data.
 
     Of batches that are lists or tuples the first part goes into the model.
+
+    >>> norm = nn.BatchNorm1d(1)
+    >>> tg.optim.swa_utils.update_bn([tg.tensor([[1.0], [3.0]])], norm); norm.running_mean
+    tensor([2.])
     """
     norms = [m for m in model.modules() if isinstance(m, _NormBase)]
     momenta = [m.momentum for m in norms]

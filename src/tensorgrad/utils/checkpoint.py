@@ -25,11 +25,20 @@ __all__ = [
 
 
 class CheckpointError(RuntimeError):
-    """A checkpointed function uses what it may not, or computed something else in backward than before."""
+    """A checkpointed function uses what it may not, or computed something else in backward than before.
+
+    >>> issubclass(tg.utils.checkpoint.CheckpointError, RuntimeError)
+    True
+    """
 
 
 def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The tensors off their graphs, requiring gradients as they did, and everything else as it is."""
+    """The tensors off their graphs, requiring gradients as they did, and everything else as it is.
+
+    >>> x, text = tg.utils.checkpoint.detach_variable((tg.ones(1, requires_grad=True) * 2, "as it is"))
+    >>> x.is_leaf, x.requires_grad, text
+    (True, True, 'as it is')
+    """
     if not isinstance(inputs, tuple):
         raise RuntimeError(f"detach_variable takes a tuple, not {type(inputs).__name__}")
     return tuple(x.detach().requires_grad_(x.requires_grad) if isinstance(x, Tensor) else x for x in inputs)
@@ -42,7 +51,13 @@ def check_backward_validity(inputs: Iterable[Any]) -> None:
 
 
 def noop_context_fn() -> tuple[AbstractContextManager, AbstractContextManager]:
-    """Two contexts that do nothing."""
+    """Two contexts that do nothing.
+
+    >>> forward, backward = tg.utils.checkpoint.noop_context_fn()
+    >>> with forward, backward:
+    ...     print("nothing changes")
+    nothing changes
+    """
     return nullcontext(), nullcontext()
 
 

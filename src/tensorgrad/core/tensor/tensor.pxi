@@ -251,7 +251,7 @@ cdef class Tensor:
     is_quantized = False
     is_meta = False
     is_mps = False
-    names = property(lambda self: (None,) * self.nd)
+    names = property(lambda self: (None,) * self.nd, doc="None for each dimension: dimensions have no names.")
     name = None
 
     # ---- values out

@@ -18,7 +18,11 @@ LOUD = ("error", "warning")
 
 @dataclass
 class Finding:
-    """Something that was found: what (`code`, `message`, `evidence`), where, why it hurts, what to do."""
+    """Something that was found: what (`code`, `message`, `evidence`), where, why it hurts, what to do.
+
+    >>> tg.doctor.Finding("lr-zero", "the rate is 0").severity
+    'error'
+    """
 
     code: str
     message: str

@@ -79,6 +79,9 @@ class SELU(_InPlace):
 
     :math:`\lambda (\max(0, x) + \min(0, \alpha (e^x - 1)))`, :math:`\lambda` = 1.0507…, :math:`\alpha` =
     1.6733…
+
+    >>> nn.SELU()(tg.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -86,14 +89,22 @@ class SELU(_InPlace):
 
 
 class SiLU(_InPlace):
-    r"""The input times its sigmoid: :math:`x \sigma(x)`, also known as swish."""
+    r"""The input times its sigmoid: :math:`x \sigma(x)`, also known as swish.
+
+    >>> nn.SiLU()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.silu(input, self.inplace)
 
 
 class Mish(_InPlace):
-    r""":math:`x \tanh(\ln(1 + e^x))` (Misra, 2019)."""
+    r""":math:`x \tanh(\ln(1 + e^x))` (Misra, 2019).
+
+    >>> nn.Mish()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.3034,  1.9440])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.mish(input, self.inplace)
@@ -202,14 +213,22 @@ class _Alpha(Module):
 
 
 class ELU(_Alpha):
-    r"""The input where it is positive, else :math:`\alpha (e^x - 1)`."""
+    r"""The input where it is positive, else :math:`\alpha (e^x - 1)`.
+
+    >>> nn.ELU()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.elu(input, self.alpha, self.inplace)
 
 
 class CELU(_Alpha):
-    r"""The input where it is positive, else :math:`\alpha (e^{x / \alpha} - 1)`, which has no bend at 0."""
+    r"""The input where it is positive, else :math:`\alpha (e^{x / \alpha} - 1)`, which has no bend at 0.
+
+    >>> nn.CELU(2.0)(tg.tensor([-1.0, 2.0]))
+    tensor([-0.7869,  2.0000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.celu(input, self.alpha, self.inplace)
@@ -218,6 +237,9 @@ class CELU(_Alpha):
 class RReLU(Module):
     """A leaky ReLU whose slope is drawn for each element from `[lower, upper)` in training, and is their
     mean otherwise.
+
+    >>> nn.RReLU().eval()(tg.tensor([-24.0, 2.0]))
+    tensor([-5.5000,  2.0000])
     """
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
@@ -283,6 +305,9 @@ class PReLU(Module):
 class GELU(Module):
     r"""The input times the chance that a normal number is below it: :math:`x \Phi(x)`; "tanh"
     approximates it.
+
+    >>> nn.GELU()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
     """
 
     def __init__(self, approximate: str = "none") -> None:
@@ -326,7 +351,11 @@ class Tanh(_Plain):
 
 
 class LogSigmoid(_Plain):
-    r"""The logarithm of the sigmoid, safe far below 0: :math:`-\ln(1 + e^{-x})`."""
+    r"""The logarithm of the sigmoid, safe far below 0: :math:`-\ln(1 + e^{-x})`.
+
+    >>> nn.LogSigmoid()(tg.tensor([-1.0, 2.0]))
+    tensor([-1.3133, -0.1269])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.logsigmoid(input)
@@ -344,7 +373,11 @@ class Softsign(_Plain):
 
 
 class Tanhshrink(_Plain):
-    r""":math:`x - \tanh(x)`."""
+    r""":math:`x - \tanh(x)`.
+
+    >>> nn.Tanhshrink()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.2384,  1.0360])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.tanhshrink(input)
@@ -353,6 +386,9 @@ class Tanhshrink(_Plain):
 class Softplus(Module):
     r"""A smooth ramp: :math:`\ln(1 + e^{\beta x}) / \beta`, and the input itself where :math:`\beta x`
     passes `threshold`.
+
+    >>> nn.Softplus()(tg.tensor([-1.0, 0.0, 30.0]))
+    tensor([ 0.3133,  0.6931, 30.0000])
     """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
@@ -430,7 +466,11 @@ class Softmin(_AlongDim):
 
 
 class LogSoftmax(_AlongDim):
-    """The logarithm of the softmax, computed without overflow."""
+    """The logarithm of the softmax, computed without overflow.
+
+    >>> nn.LogSoftmax(dim=1)(tg.zeros(1, 4))
+    tensor([[-1.3863, -1.3863, -1.3863, -1.3863]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)

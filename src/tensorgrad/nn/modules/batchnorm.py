@@ -170,14 +170,23 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """`BatchNorm1d` for images: input `(N, C, H, W)`, output the same."""
+    """`BatchNorm1d` for images: input `(N, C, H, W)`, output the same.
+
+    >>> y = nn.BatchNorm2d(2)(tg.arange(16.0).reshape(2, 2, 2, 2))
+    >>> y.shape, y.mean((0, 2, 3)).round()
+    (tensorgrad.Size([2, 2, 2, 2]), tensor([0., 0.], grad_fn=<RoundBackward0>))
+    """
 
     def _check_input_dim(self, input: Tensor) -> None:
         _refuse(input, 4, 4)
 
 
 class BatchNorm3d(_BatchNorm):
-    """`BatchNorm1d` for volumes: input `(N, C, D, H, W)`, output the same."""
+    """`BatchNorm1d` for volumes: input `(N, C, D, H, W)`, output the same.
+
+    >>> nn.BatchNorm3d(2)(tg.ones(3, 2, 4, 4, 4)).shape
+    tensorgrad.Size([3, 2, 4, 4, 4])
+    """
 
     def _check_input_dim(self, input: Tensor) -> None:
         _refuse(input, 5, 5)
@@ -245,12 +254,22 @@ class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
 
 
 class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
-    """A `BatchNorm2d` that takes `num_features` from its first input."""
+    """A `BatchNorm2d` that takes `num_features` from its first input.
+
+    >>> layer = nn.LazyBatchNorm2d()
+    >>> layer(tg.ones(1, 3, 4, 4)).shape, layer.num_features
+    (tensorgrad.Size([1, 3, 4, 4]), 3)
+    """
 
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
-    """A `BatchNorm3d` that takes `num_features` from its first input."""
+    """A `BatchNorm3d` that takes `num_features` from its first input.
+
+    >>> layer = nn.LazyBatchNorm3d()
+    >>> layer(tg.ones(1, 3, 2, 2, 2)).shape, layer.num_features
+    (tensorgrad.Size([1, 3, 2, 2, 2]), 3)
+    """
 
     cls_to_become = BatchNorm3d

@@ -86,7 +86,11 @@ def _insert(line, index, module):
 
 
 class Container(Module):
-    """Modules by name, and nothing else: an old name for what `Module` does by itself."""
+    """Modules by name, and nothing else: an old name for what `Module` does by itself.
+
+    >>> list(nn.Container(first=nn.ReLU(), second=nn.Tanh())._modules)
+    ['first', 'second']
+    """
 
     def __init__(self, **modules: Module) -> None:
         super().__init__()

@@ -397,30 +397,55 @@ class LazyConv1d(_LazyConv, Conv1d):
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    """A `Conv2d` that takes `in_channels` from its first input."""
+    """A `Conv2d` that takes `in_channels` from its first input.
+
+    >>> layer = nn.LazyConv2d(8, 3)
+    >>> layer(tg.ones(1, 3, 28, 28)).shape, layer.in_channels
+    (tensorgrad.Size([1, 8, 26, 26]), 3)
+    """
 
     cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyConv, Conv3d):
-    """A `Conv3d` that takes `in_channels` from its first input."""
+    """A `Conv3d` that takes `in_channels` from its first input.
+
+    >>> layer = nn.LazyConv3d(8, 3)
+    >>> layer(tg.ones(1, 3, 5, 5, 5)).shape, layer.in_channels
+    (tensorgrad.Size([1, 8, 3, 3, 3]), 3)
+    """
 
     cls_to_become = Conv3d
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
-    """A `ConvTranspose1d` that takes `in_channels` from its first input."""
+    """A `ConvTranspose1d` that takes `in_channels` from its first input.
+
+    >>> layer = nn.LazyConvTranspose1d(8, 3)
+    >>> layer(tg.ones(1, 4, 10)).shape, layer.in_channels
+    (tensorgrad.Size([1, 8, 12]), 4)
+    """
 
     cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
-    """A `ConvTranspose2d` that takes `in_channels` from its first input."""
+    """A `ConvTranspose2d` that takes `in_channels` from its first input.
+
+    >>> layer = nn.LazyConvTranspose2d(8, 3)
+    >>> layer(tg.ones(1, 4, 5, 5)).shape, layer.in_channels
+    (tensorgrad.Size([1, 8, 7, 7]), 4)
+    """
 
     cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
-    """A `ConvTranspose3d` that takes `in_channels` from its first input."""
+    """A `ConvTranspose3d` that takes `in_channels` from its first input.
+
+    >>> layer = nn.LazyConvTranspose3d(8, 3)
+    >>> layer(tg.ones(1, 4, 3, 3, 3)).shape, layer.in_channels
+    (tensorgrad.Size([1, 8, 5, 5, 5]), 4)
+    """
 
     cls_to_become = ConvTranspose3d

@@ -34,35 +34,58 @@ class Dropout(_DropoutNd):
 
 
 class Dropout1d(_DropoutNd):
-    """Dropout of whole channels of an input `(N, C, L)` or `(C, L)`."""
+    """Dropout of whole channels of an input `(N, C, L)` or `(C, L)`.
+
+    >>> y = nn.Dropout1d(0.5)(tg.ones(1, 6, 3))
+    >>> bool((y == y[..., :1]).all())
+    True
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
 class Dropout2d(_DropoutNd):
-    """Dropout of whole channels of an input `(N, C, H, W)` or `(N, C, L)`."""
+    """Dropout of whole channels of an input `(N, C, H, W)` or `(N, C, L)`.
+
+    >>> y = nn.Dropout2d(0.5)(tg.ones(1, 6, 3, 3))
+    >>> bool((y == y[..., :1, :1]).all())
+    True
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
 class Dropout3d(_DropoutNd):
-    """Dropout of whole channels of an input `(N, C, D, H, W)` or `(C, D, H, W)`."""
+    """Dropout of whole channels of an input `(N, C, D, H, W)` or `(C, D, H, W)`.
+
+    >>> nn.Dropout3d(0.5).eval()(tg.ones(1, 2, 3, 3, 3)).mean()
+    tensor(1.)
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
 class AlphaDropout(_DropoutNd):
-    """Dropout to the value that SELU tends to, keeping mean and variance (Klambauer and others, 2017)."""
+    """Dropout to the value that SELU tends to, keeping mean and variance (Klambauer and others, 2017).
+
+    >>> nn.AlphaDropout(0.5)(tg.zeros(2, 100)).unique().numel()
+    2
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.alpha_dropout(input, self.p, self.training)
 
 
 class FeatureAlphaDropout(_DropoutNd):
-    """`AlphaDropout` of whole channels."""
+    """`AlphaDropout` of whole channels.
+
+    >>> y = nn.FeatureAlphaDropout(0.5)(tg.ones(1, 6, 3, 3))
+    >>> bool((y == y[..., :1, :1]).all())
+    True
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.feature_alpha_dropout(input, self.p, self.training)

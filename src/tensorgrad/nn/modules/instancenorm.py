@@ -76,13 +76,22 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """`InstanceNorm1d` for images: input `(N, C, H, W)` or `(C, H, W)`, output the same."""
+    """`InstanceNorm1d` for images: input `(N, C, H, W)` or `(C, H, W)`, output the same.
+
+    >>> y = nn.InstanceNorm2d(2)(tg.arange(16.0).reshape(2, 2, 2, 2))
+    >>> y.shape, y.mean().round()
+    (tensorgrad.Size([2, 2, 2, 2]), tensor(0.))
+    """
 
     dimensions = 2
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """`InstanceNorm1d` for volumes: input `(N, C, D, H, W)` or `(C, D, H, W)`, output the same."""
+    """`InstanceNorm1d` for volumes: input `(N, C, D, H, W)` or `(C, D, H, W)`, output the same.
+
+    >>> nn.InstanceNorm3d(2)(tg.ones(3, 2, 4, 4, 4)).shape
+    tensorgrad.Size([3, 2, 4, 4, 4])
+    """
 
     dimensions = 3
 
@@ -99,12 +108,22 @@ class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
 
 
 class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
-    """A `InstanceNorm2d` that takes `num_features` from its first input."""
+    """A `InstanceNorm2d` that takes `num_features` from its first input.
+
+    >>> layer = nn.LazyInstanceNorm2d()
+    >>> layer(tg.ones(1, 3, 4, 4)).shape, layer.num_features
+    (tensorgrad.Size([1, 3, 4, 4]), 3)
+    """
 
     cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
-    """A `InstanceNorm3d` that takes `num_features` from its first input."""
+    """A `InstanceNorm3d` that takes `num_features` from its first input.
+
+    >>> layer = nn.LazyInstanceNorm3d()
+    >>> layer(tg.ones(1, 3, 2, 2, 2)).shape, layer.num_features
+    (tensorgrad.Size([1, 3, 2, 2, 2]), 3)
+    """
 
     cls_to_become = InstanceNorm3d

@@ -145,7 +145,11 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """PyTorch's old name of NLLLoss for images."""
+    """PyTorch's old name of NLLLoss for images.
+
+    >>> nn.NLLLoss2d()(tg.zeros(1, 3, 2, 2).log_softmax(1), tg.zeros(1, 2, 2, dtype=tg.int64))
+    tensor(1.0986)
+    """
 
 
 class CrossEntropyLoss(_WeightedLoss):

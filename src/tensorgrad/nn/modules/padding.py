@@ -69,13 +69,21 @@ class ConstantPad1d(_ConstantPadNd):
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """The input with `value` put around the last two dimensions."""
+    """The input with `value` put around the last two dimensions.
+
+    >>> nn.ConstantPad2d((1, 1, 0, 0), 7.0)(tg.zeros(1, 1, 1, 2))
+    tensor([[[[7., 0., 0., 7.]]]])
+    """
 
     dimensions = 2
 
 
 class ConstantPad3d(_ConstantPadNd):
-    """The input with `value` put around the last three dimensions."""
+    """The input with `value` put around the last three dimensions.
+
+    >>> nn.ConstantPad3d(1, 7.0)(tg.ones(1, 1, 2, 2, 2)).shape
+    tensorgrad.Size([1, 1, 4, 4, 4])
+    """
 
     dimensions = 3
 
@@ -99,11 +107,19 @@ class ZeroPad1d(_ZeroPadNd, ConstantPad1d):
 
 
 class ZeroPad2d(_ZeroPadNd, ConstantPad2d):
-    """The input with zeros put around the last two dimensions."""
+    """The input with zeros put around the last two dimensions.
+
+    >>> nn.ZeroPad2d((1, 1, 0, 0))(tg.ones(1, 1, 1, 2))
+    tensor([[[[0., 1., 1., 0.]]]])
+    """
 
 
 class ZeroPad3d(_ZeroPadNd, ConstantPad3d):
-    """The input with zeros put around the last three dimensions."""
+    """The input with zeros put around the last three dimensions.
+
+    >>> nn.ZeroPad3d(1)(tg.ones(1, 1, 2, 2, 2)).sum()
+    tensor(8.)
+    """
 
 
 class _ReflectionPadNd(_Pad):
@@ -121,13 +137,21 @@ class ReflectionPad1d(_ReflectionPadNd):
 
 
 class ReflectionPad2d(_ReflectionPadNd):
-    """The input continued past its four edges as in mirrors standing on the last elements."""
+    """The input continued past its four edges as in mirrors standing on the last elements.
+
+    >>> nn.ReflectionPad2d((1, 1, 0, 0))(tg.arange(3.0).reshape(1, 1, 1, 3))
+    tensor([[[[1., 0., 1., 2., 1.]]]])
+    """
 
     dimensions = 2
 
 
 class ReflectionPad3d(_ReflectionPadNd):
-    """The input continued past its six faces as in mirrors standing on the last elements."""
+    """The input continued past its six faces as in mirrors standing on the last elements.
+
+    >>> nn.ReflectionPad3d(1)(tg.ones(1, 1, 2, 2, 2)).shape
+    tensorgrad.Size([1, 1, 4, 4, 4])
+    """
 
     dimensions = 3
 
@@ -147,13 +171,21 @@ class ReplicationPad1d(_ReplicationPadNd):
 
 
 class ReplicationPad2d(_ReplicationPadNd):
-    """The input with the elements at its four edges repeated."""
+    """The input with the elements at its four edges repeated.
+
+    >>> nn.ReplicationPad2d((1, 1, 0, 0))(tg.arange(3.0).reshape(1, 1, 1, 3))
+    tensor([[[[0., 0., 1., 2., 2.]]]])
+    """
 
     dimensions = 2
 
 
 class ReplicationPad3d(_ReplicationPadNd):
-    """The input with the elements at its six faces repeated."""
+    """The input with the elements at its six faces repeated.
+
+    >>> nn.ReplicationPad3d(1)(tg.ones(1, 1, 2, 2, 2)).shape
+    tensorgrad.Size([1, 1, 4, 4, 4])
+    """
 
     dimensions = 3
 
@@ -180,12 +212,20 @@ class CircularPad1d(_CircularPadNd):
 
 
 class CircularPad2d(_CircularPadNd):
-    """The input continued past its four edges by what stands at the opposite edge."""
+    """The input continued past its four edges by what stands at the opposite edge.
+
+    >>> nn.CircularPad2d((1, 1, 0, 0))(tg.arange(3.0).reshape(1, 1, 1, 3))
+    tensor([[[[2., 0., 1., 2., 0.]]]])
+    """
 
     dimensions = 2
 
 
 class CircularPad3d(_CircularPadNd):
-    """The input continued past its six faces by what stands at the opposite face."""
+    """The input continued past its six faces by what stands at the opposite face.
+
+    >>> nn.CircularPad3d(1)(tg.ones(1, 1, 2, 2, 2)).shape
+    tensorgrad.Size([1, 1, 4, 4, 4])
+    """
 
     dimensions = 3

@@ -86,14 +86,22 @@ class MaxPool1d(_MaxPoolNd):
 
 
 class MaxPool2d(_MaxPoolNd):
-    """`MaxPool1d` for images `(N, C, H, W)` or `(C, H, W)`."""
+    """`MaxPool1d` for images `(N, C, H, W)` or `(C, H, W)`.
+
+    >>> nn.MaxPool2d(2)(tg.arange(8.0).reshape(1, 2, 4))
+    tensor([[[5., 7.]]])
+    """
 
     dimensions = 2
     function = staticmethod(F.max_pool2d)
 
 
 class MaxPool3d(_MaxPoolNd):
-    """`MaxPool1d` for volumes `(N, C, D, H, W)` or `(C, D, H, W)`."""
+    """`MaxPool1d` for volumes `(N, C, D, H, W)` or `(C, D, H, W)`.
+
+    >>> nn.MaxPool3d(2)(tg.ones(1, 2, 4, 4, 4)).shape
+    tensorgrad.Size([1, 2, 2, 2, 2])
+    """
 
     dimensions = 3
     function = staticmethod(F.max_pool3d)
@@ -129,14 +137,25 @@ class MaxUnpool1d(_MaxUnpoolNd):
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
-    """What `MaxPool2d` gave with its indices put back where it stood, and zeros elsewhere."""
+    """What `MaxPool2d` gave with its indices put back where it stood, and zeros elsewhere.
+
+    >>> values, places = nn.MaxPool2d(2, return_indices=True)(tg.arange(4.0).reshape(1, 2, 2))
+    >>> nn.MaxUnpool2d(2)(values, places)
+    tensor([[[0., 0.],
+             [0., 3.]]])
+    """
 
     dimensions = 2
     function = staticmethod(F.max_unpool2d)
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """What `MaxPool3d` gave with its indices put back where it stood, and zeros elsewhere."""
+    """What `MaxPool3d` gave with its indices put back where it stood, and zeros elsewhere.
+
+    >>> values, places = nn.MaxPool3d(2, return_indices=True)(tg.ones(1, 2, 2, 2))
+    >>> nn.MaxUnpool3d(2)(values, places).sum()
+    tensor(1.)
+    """
 
     dimensions = 3
     function = staticmethod(F.max_unpool3d)
@@ -208,14 +227,22 @@ class _DividedAvgPoolNd(_AvgPoolNd):
 
 
 class AvgPool2d(_DividedAvgPoolNd):
-    """`AvgPool1d` for images `(N, C, H, W)` or `(C, H, W)`."""
+    """`AvgPool1d` for images `(N, C, H, W)` or `(C, H, W)`.
+
+    >>> nn.AvgPool2d(2)(tg.arange(8.0).reshape(1, 2, 4))
+    tensor([[[2.5000, 4.5000]]])
+    """
 
     dimensions = 2
     function = staticmethod(F.avg_pool2d)
 
 
 class AvgPool3d(_DividedAvgPoolNd):
-    """`AvgPool1d` for volumes `(N, C, D, H, W)` or `(C, D, H, W)`."""
+    """`AvgPool1d` for volumes `(N, C, D, H, W)` or `(C, D, H, W)`.
+
+    >>> nn.AvgPool3d(2)(tg.ones(1, 2, 4, 4, 4)).shape
+    tensorgrad.Size([1, 2, 2, 2, 2])
+    """
 
     dimensions = 3
     function = staticmethod(F.avg_pool3d)
@@ -263,7 +290,11 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
 
 
 class FractionalMaxPool3d(_FractionalMaxPoolNd):
-    """`FractionalMaxPool2d` for volumes `(N, C, D, H, W)` or `(C, D, H, W)`."""
+    """`FractionalMaxPool2d` for volumes `(N, C, D, H, W)` or `(C, D, H, W)`.
+
+    >>> nn.FractionalMaxPool3d(2, output_size=3)(tg.ones(1, 2, 6, 6, 6)).shape
+    tensorgrad.Size([1, 2, 3, 3, 3])
+    """
 
     dimensions = 3
     function = staticmethod(F.fractional_max_pool3d)
@@ -313,14 +344,22 @@ class LPPool1d(_LPPoolNd):
 
 
 class LPPool2d(_LPPoolNd):
-    """`LPPool1d` for images `(N, C, H, W)` or `(C, H, W)`."""
+    """`LPPool1d` for images `(N, C, H, W)` or `(C, H, W)`.
+
+    >>> nn.LPPool2d(2, 2)(tg.ones(1, 2, 2))
+    tensor([[[2.]]])
+    """
 
     dimensions = 2
     function = staticmethod(F.lp_pool2d)
 
 
 class LPPool3d(_LPPoolNd):
-    """`LPPool1d` for volumes `(N, C, D, H, W)` or `(C, D, H, W)`."""
+    """`LPPool1d` for volumes `(N, C, D, H, W)` or `(C, D, H, W)`.
+
+    >>> nn.LPPool3d(1, 2)(tg.ones(1, 2, 2, 2))
+    tensor([[[[8.]]]])
+    """
 
     dimensions = 3
     function = staticmethod(F.lp_pool3d)
@@ -359,14 +398,22 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """`AdaptiveMaxPool1d` for inputs `(N, C, H, W)` or `(C, H, W)`; None keeps a dimension."""
+    """`AdaptiveMaxPool1d` for inputs `(N, C, H, W)` or `(C, H, W)`; None keeps a dimension.
+
+    >>> nn.AdaptiveMaxPool2d((1, 2))(tg.arange(8.0).reshape(1, 2, 4))
+    tensor([[[5., 7.]]])
+    """
 
     dimensions = 2
     function = staticmethod(F.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """`AdaptiveMaxPool1d` for inputs `(N, C, D, H, W)` or `(C, D, H, W)`; None keeps a dimension."""
+    """`AdaptiveMaxPool1d` for inputs `(N, C, D, H, W)` or `(C, D, H, W)`; None keeps a dimension.
+
+    >>> nn.AdaptiveMaxPool3d(1)(tg.ones(1, 2, 4, 4, 4)).shape
+    tensorgrad.Size([1, 2, 1, 1, 1])
+    """
 
     dimensions = 3
     function = staticmethod(F.adaptive_max_pool3d)
@@ -384,14 +431,22 @@ class AdaptiveAvgPool1d(_AdaptivePoolNd):
 
 
 class AdaptiveAvgPool2d(_AdaptivePoolNd):
-    """`AdaptiveAvgPool1d` for inputs `(N, C, H, W)` or `(C, H, W)`; None keeps a dimension."""
+    """`AdaptiveAvgPool1d` for inputs `(N, C, H, W)` or `(C, H, W)`; None keeps a dimension.
+
+    >>> nn.AdaptiveAvgPool2d((1, 2))(tg.arange(8.0).reshape(1, 2, 4))
+    tensor([[[2.5000, 4.5000]]])
+    """
 
     dimensions = 2
     function = staticmethod(F.adaptive_avg_pool2d)
 
 
 class AdaptiveAvgPool3d(_AdaptivePoolNd):
-    """`AdaptiveAvgPool1d` for inputs `(N, C, D, H, W)` or `(C, D, H, W)`; None keeps a dimension."""
+    """`AdaptiveAvgPool1d` for inputs `(N, C, D, H, W)` or `(C, D, H, W)`; None keeps a dimension.
+
+    >>> nn.AdaptiveAvgPool3d(1)(tg.ones(1, 2, 4, 4, 4)).shape
+    tensorgrad.Size([1, 2, 1, 1, 1])
+    """
 
     dimensions = 3
     function = staticmethod(F.adaptive_avg_pool3d)

@@ -34,7 +34,11 @@ def _uniform(module: Module, hidden_size: int) -> None:
 
 
 class RNNBase(Module):
-    """What recurrent layers have in common: their parameters, and how they are called."""
+    """What recurrent layers have in common: their parameters, and how they are called.
+
+    >>> isinstance(nn.LSTM(3, 4), nn.RNNBase), nn.RNNBase("GRU", 3, 4).hidden_size
+    (True, 4)
+    """
 
     def __init__(
         self,
@@ -361,7 +365,11 @@ class GRU(RNNBase):
 
 
 class RNNCellBase(Module):
-    """What the cells have in common: their parameters, and how they are called."""
+    """What the cells have in common: their parameters, and how they are called.
+
+    >>> isinstance(nn.GRUCell(3, 4), nn.RNNCellBase)
+    True
+    """
 
     states = 1
 

@@ -47,7 +47,13 @@ def get_total_norm(
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
-    """Scales the gradients by `max_norm / total_norm` if that is below 1."""
+    """Scales the gradients by `max_norm / total_norm` if that is below 1.
+
+    >>> w = tg.zeros(2, requires_grad=True)
+    >>> w.grad = tg.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grads_with_norm_([w], 1.0, tg.tensor(5.0)); w.grad
+    tensor([0.6000, 0.8000])
+    """
     _core._shorten_gradients(_core._gradients_of(parameters), float(max_norm), total_norm)
 
 
@@ -83,7 +89,13 @@ def clip_grad_norm(
     error_if_nonfinite: bool = False,
     foreach: Any = None,
 ) -> Tensor:
-    """The old name of `clip_grad_norm_`."""
+    """The old name of `clip_grad_norm_`.
+
+    >>> w = tg.zeros(2, requires_grad=True)
+    >>> w.grad = tg.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grad_norm([w], 1.0)
+    tensor(5.)
+    """
     warnings.warn("nn.utils.clip_grad_norm is now called clip_grad_norm_", FutureWarning, stacklevel=2)
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
 

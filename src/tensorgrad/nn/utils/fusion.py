@@ -27,7 +27,13 @@ def _fused(layer: Any, norm: Any, *where: bool) -> Any:
 
 
 def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
-    """A convolution (with `transpose` a transposed one) that gives what `bn(conv(x))` gives in evaluation."""
+    """A convolution (with `transpose` a transposed one) that gives what `bn(conv(x))` gives in evaluation.
+
+    >>> conv, norm = nn.Conv2d(3, 8, 3).eval(), nn.BatchNorm2d(8).eval()
+    >>> x = tg.rand(1, 3, 5, 5)
+    >>> tg.allclose(nn.utils.fuse_conv_bn_eval(conv, norm)(x), norm(conv(x)), atol=1e-6)
+    True
+    """
     return _fused(conv, bn, transpose)
 
 
@@ -41,7 +47,14 @@ def fuse_conv_bn_weights(
     bn_b: Tensor | None,
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
-    """The weight and the offset of `fuse_conv_bn_eval`."""
+    """The weight and the offset of `fuse_conv_bn_eval`.
+
+    >>> one = tg.ones(2)
+    >>> weight, bias = nn.utils.fuse_conv_bn_weights(tg.ones(2, 1, 1), None, one, one * 4, 0.0, one, one)
+    >>> weight.flatten(), bias
+    (tensor([0.5000, 0.5000]), Parameter containing:
+    tensor([0.5000, 0.5000]))
+    """
     offset = tg.zeros_like(bn_rm) if conv_b is None else conv_b
     with tg.no_grad():
         factor = tg.rsqrt(bn_rv + bn_eps)
@@ -82,5 +95,12 @@ def fuse_linear_bn_weights(
     bn_w: Tensor,
     bn_b: Tensor,
 ) -> tuple[Parameter, Parameter]:
-    """The weight and the offset of `fuse_linear_bn_eval`."""
+    """The weight and the offset of `fuse_linear_bn_eval`.
+
+    >>> one = tg.ones(2)
+    >>> weight, bias = nn.utils.fuse_linear_bn_weights(tg.ones(2, 1), one, one, one * 4, 0.0, one, one)
+    >>> weight.flatten(), bias
+    (tensor([0.5000, 0.5000]), Parameter containing:
+    tensor([1., 1.]))
+    """
     return fuse_conv_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)

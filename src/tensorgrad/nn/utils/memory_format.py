@@ -26,6 +26,11 @@ def convert_conv2d_weight_memory_format(module: Module, memory_format: Any) -> M
 
 
 def convert_conv3d_weight_memory_format(module: Module, memory_format: Any) -> Module:
-    """The module as it is: kernels read weights in one order, whatever memory format is asked for."""
+    """The module as it is: kernels read weights in one order, whatever memory format is asked for.
+
+    >>> layer = nn.Conv3d(1, 1, 3)
+    >>> nn.utils.convert_conv3d_weight_memory_format(layer, tg.channels_last_3d) is layer
+    True
+    """
     _refuse_other("convert_conv3d_weight_memory_format", memory_format)
     return module

@@ -81,6 +81,10 @@ class ParametrizationList(ModuleList):
     from: `original`, or `original0`, `original1`, … where the first module takes several.
 
     Calling it computes the tensor. Made by `register_parametrization`.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+    >>> [name for name, _ in layer.parametrizations.weight.named_parameters()]
+    ['original0', 'original1']
     """
 
     original: Tensor
@@ -297,6 +301,11 @@ def transfer_parametrizations_and_params(
 ) -> Module:
     """Gives a module the parametrizations of another, or of one of its tensors, with the tensors that they
     compute from, which both have then; gives back `to_module`.
+
+    >>> first = nn.utils.parametrizations.orthogonal(nn.Linear(2, 2))
+    >>> second = nn.utils.parametrize.transfer_parametrizations_and_params(first, nn.Linear(2, 2))
+    >>> nn.utils.parametrize.is_parametrized(second, "weight")
+    True
     """
     if not is_parametrized(from_module):
         return to_module

@@ -39,6 +39,18 @@ class BasePruningMethod(ABC):
     what stayed so far, and by `PRUNING_TYPE` what it looks at when something was pruned already:
     "unstructured" at the elements that are left, "structured" at the slices along `dim` that are, "global" at
     everything.
+
+    >>> class EveryOther(nn.utils.prune.BasePruningMethod):
+    ...     PRUNING_TYPE = "unstructured"
+    ...     def compute_mask(self, t, default_mask):
+    ...         mask = default_mask.clone()
+    ...         mask.view(-1)[1::2] = 0
+    ...         return mask
+    >>> layer = nn.Linear(2, 2)
+    >>> _ = EveryOther.apply(layer, "weight")
+    >>> layer.weight_mask
+    tensor([[1., 0.],
+            [1., 0.]])
     """
 
     PRUNING_TYPE: ClassVar[str]
@@ -128,7 +140,14 @@ def _hooks_on(module: Module, name: str | None = None) -> dict[int, BasePruningM
 
 
 class PruningContainer(BasePruningMethod):
-    """Pruning methods that were applied to a tensor one after the other."""
+    """Pruning methods that were applied to a tensor one after the other.
+
+    >>> layer = nn.Linear(4, 1)
+    >>> for amount in (1, 2):
+    ...     _ = nn.utils.prune.l1_unstructured(layer, "weight", amount)
+    >>> layer.weight_mask.sum()
+    tensor(1.)
+    """
 
     def __init__(self, *methods: BasePruningMethod) -> None:
         self._pruning_methods: tuple[BasePruningMethod, ...] = ()
@@ -185,7 +204,11 @@ def _left(method: BasePruningMethod, mask: Tensor) -> Any:
 
 
 class Identity(BasePruningMethod):
-    """Prunes nothing, and so prepares a tensor for a mask."""
+    """Prunes nothing, and so prepares a tensor for a mask.
+
+    >>> nn.utils.prune.Identity().prune(tg.tensor([5.0, 6.0]))
+    tensor([5., 6.])
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -231,14 +254,22 @@ class _Unstructured(_Amount):
 
 
 class RandomUnstructured(_Unstructured):
-    """Prunes elements at random: `amount` of them, or that share."""
+    """Prunes elements at random: `amount` of them, or that share.
+
+    >>> nn.utils.prune.RandomUnstructured(amount=0.5).prune(tg.ones(8)).sum()
+    tensor(4.)
+    """
 
     def _chosen(self, t, count):
         return tg.rand_like(t).reshape(-1).topk(count).indices
 
 
 class L1Unstructured(_Unstructured):
-    """Prunes the elements that are nearest to 0: `amount` of them, or that share."""
+    """Prunes the elements that are nearest to 0: `amount` of them, or that share.
+
+    >>> nn.utils.prune.L1Unstructured(amount=1).prune(tg.tensor([-5.0, 1.0, 6.0]))
+    tensor([-5.,  0.,  6.])
+    """
 
     def _chosen(self, t, count):
         return t.detach().abs().reshape(-1).topk(count, largest=False).indices
@@ -272,7 +303,11 @@ class _Structured(_Amount):
 
 
 class RandomStructured(_Structured):
-    """Prunes slices along `dim` at random: `amount` of them, or that share."""
+    """Prunes slices along `dim` at random: `amount` of them, or that share.
+
+    >>> nn.utils.prune.RandomStructured(amount=1, dim=0).prune(tg.ones(3, 2)).sum()
+    tensor(4.)
+    """
 
     def _kept(self, t, count):
         chance = tg.rand(t.shape[self.dim])
@@ -280,7 +315,12 @@ class RandomStructured(_Structured):
 
 
 class LnStructured(_Structured):
-    """Prunes the slices along `dim` whose `n`-norm is the least: `amount` of them, or that share."""
+    """Prunes the slices along `dim` whose `n`-norm is the least: `amount` of them, or that share.
+
+    >>> nn.utils.prune.LnStructured(amount=1, n=2, dim=0).prune(tg.tensor([[1.0, 1.0], [0.5, 2.0]]))
+    tensor([[0.0000, 0.0000],
+            [0.5000, 2.0000]])
+    """
 
     def __init__(self, amount: int | float, n: Any, dim: int = -1) -> None:
         super().__init__(amount, dim)
@@ -296,7 +336,11 @@ class LnStructured(_Structured):
 
 
 class CustomFromMask(BasePruningMethod):
-    """Prunes what a given mask hides."""
+    """Prunes what a given mask hides.
+
+    >>> nn.utils.prune.CustomFromMask(tg.tensor([1.0, 0.0])).prune(tg.tensor([5.0, 6.0]))
+    tensor([5., 0.])
+    """
 
     PRUNING_TYPE = "global"
 

@@ -116,5 +116,10 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
-    """Undoes `spectral_norm`; the weight keeps its values. ValueError if there is none on that weight."""
+    """Undoes `spectral_norm`; the weight keeps its values. ValueError if there is none on that weight.
+
+    >>> layer = nn.utils.remove_spectral_norm(nn.utils.spectral_norm(nn.Linear(2, 2)))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['bias', 'weight']
+    """
     return take_out(module, SpectralNorm, name)

@@ -20,7 +20,13 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """`tensorgrad.func.functional_call` by its old name."""
+    """`tensorgrad.func.functional_call` by its old name.
+
+    >>> layer = nn.Linear(2, 1)
+    >>> values = {"weight": tg.ones(1, 2), "bias": tg.zeros(1)}
+    >>> nn.utils.stateless.functional_call(layer, values, tg.ones(1, 2))
+    tensor([[2.]])
+    """
     warnings.warn(
         "nn.utils.stateless.functional_call is now called func.functional_call", FutureWarning, stacklevel=2
     )

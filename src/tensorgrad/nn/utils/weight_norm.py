@@ -82,5 +82,10 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
-    """Undoes `weight_norm`; the weight keeps its values. ValueError if there is none on that weight."""
+    """Undoes `weight_norm`; the weight keeps its values. ValueError if there is none on that weight.
+
+    >>> layer = nn.utils.remove_weight_norm(nn.utils.weight_norm(nn.Linear(2, 2)))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['bias', 'weight']
+    """
     return take_out(module, WeightNorm, name)
