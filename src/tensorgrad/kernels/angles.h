@@ -25,11 +25,11 @@ typedef struct Angle {
     int32_t quadrant;
 } Angle;
 
-INLINE_MATH Angle angle_of(float r, float low, int32_t quadrant)
+INLINE_MATH Angle angle_of(float x, float r, float low, int32_t quadrant)
 {
     Angle angle;
     float z = r * r;
-    angle.sin = z == 0.0f ? r : r + (r * z * sin_core(z) + low);       /* the sum would take the sign from -0 */
+    angle.sin = z == 0.0f ? x : r + (r * z * sin_core(z) + low);       /* the sums would take the sign from -0 */
     angle.cos = 1.0f - 0.5f * z + z * z * cos_core(z);
     angle.quadrant = quadrant;
     return angle;
@@ -53,7 +53,7 @@ INLINE_MATH Angle reduce_near(float x)
     float r = (float)wide;
     float low = (float)(wide - r);
 #endif
-    return angle_of(r, low, bits_of(shifted));
+    return angle_of(x, r, low, bits_of(shifted));
 }
 
 INLINE_MATH Angle reduce_angle(float x)
@@ -62,7 +62,7 @@ INLINE_MATH Angle reduce_angle(float x)
     double n = wide * 0.63661977236758134308 + 0x1.8p52 - 0x1.8p52;
     float r = (float)(wide - n * 1.57079632673412561417e+00 - n * 6.07710050650619224932e-11);
     /* Sines of more, and of NaN, are made elsewhere. */
-    Angle far = angle_of(r, 0.0f, n < 0x1p31f && n > -0x1p31f ? (int32_t)n : 0);
+    Angle far = angle_of(x, r, 0.0f, n < 0x1p31f && n > -0x1p31f ? (int32_t)n : 0);
     Angle near = reduce_near(x);
     int is_near = abs32(x) <= NEAR_ANGLE;
     Angle angle = {is_near ? near.sin : far.sin, is_near ? near.cos : far.cos, is_near ? near.quadrant : far.quadrant};
