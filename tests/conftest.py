@@ -18,7 +18,7 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(config, items):
-    """On the NumPy path what runs on both paths anyway, or calls kernels by name, is left to the other run."""
+    """On the NumPy path what tries both anyway, or calls kernels by name, is left to the other run."""
     if os.environ.get("TENSORGRAD_BACKEND") == "numpy":
         done = [t for t in items if "backend" in t.fixturenames or t.path.name.startswith("test_kernels")]
         config.hook.pytest_deselected(items=done)
