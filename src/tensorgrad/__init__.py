@@ -63,7 +63,7 @@ _LAZY = {
         for name in (
             "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "data", "datasets",
             "distributed", "distributions", "doctor", "func", "futures", "hub", "io", "jit", "linalg",
-            "multiprocessing", "nn",
+            "multiprocessing", "nn", "onnx",
             "optim", "overrides", "plain", "porting", "profiler", "random", "serialization",
             "sparse", "special", "testing", "types", "utils",
         )  # fmt: skip
