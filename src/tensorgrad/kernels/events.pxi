@@ -134,8 +134,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def listen(listener, bint calls=False):
-    """From now on calls `listener(event)` at the end of every event, in the thread that it happened in. With `calls`, events of ops
-    tell in `event.call` what they were called on, and what they gave.
+    """From now on calls `listener(event)` at the end of every event, in the thread that it happened in. With `calls`, events of
+    ops tell in `event.call` what they were called on, and what they gave.
     """
     global LISTENING, LISTENERS
     LISTENERS += (listener,)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .exporting import TrainingMode, export
-from .graph import ExportError
+from .graph import OnnxExporterError
 
-__all__ = ["ExportError", "TrainingMode", "export"]
+__all__ = ["OnnxExporterError", "TrainingMode", "export"]

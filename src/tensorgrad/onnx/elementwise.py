@@ -13,7 +13,8 @@ from .graph import WRITERS, Graph, writes
 # Ops that ONNX has under another spelling.
 SAME = {
     "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "exp": "Exp", "log": "Log", "sqrt": "Sqrt",
-    "abs": "Abs", "neg": "Neg", "floor": "Floor", "ceil": "Ceil", "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin",
+    "abs": "Abs", "neg": "Neg", "floor": "Floor", "ceil": "Ceil", "sin": "Sin", "cos": "Cos", "tan": "Tan",
+    "asin": "Asin",
     "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "asinh": "Asinh", "acosh": "Acosh",
     "atanh": "Atanh", "erf": "Erf", "sign": "Sign", "reciprocal": "Reciprocal", "hardswish": "HardSwish",
     "softsign": "Softsign",
@@ -41,8 +42,13 @@ def isnan(g: Graph, input: Tensor, **rest: Any) -> str:
     return g.node("IsNaN", input)
 
 
-@writes("contiguous", "clone", "alias", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
-        "feature_alpha_dropout", "view_as_real", "positive")  # fmt: skip
+@writes("isinf")
+def isinf(g: Graph, input: Tensor, **rest: Any) -> str:
+    return g.node("IsInf", input)
+
+
+@writes("contiguous", "clone", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
+        "feature_alpha_dropout", "positive")  # fmt: skip
 def unchanged(g: Graph, input: Tensor, p: float = 0.0, training: bool = False, **rest: Any) -> str:
     if training and p:
         g.refuse("draws random numbers; export with training=TrainingMode.EVAL")
@@ -151,6 +157,17 @@ def clamp_max(g: Graph, input: Tensor, max: Any) -> str:
     return clamp(g, input, None, max)
 
 
+@writes("tanhshrink")
+def tanhshrink(g: Graph, input: Tensor) -> str:
+    return g.node("Sub", input, g.node("Tanh", input))
+
+
+@writes("threshold")
+def threshold(g: Graph, input: Tensor, threshold: float, value: float) -> str:
+    is_above = g.node("Greater", input, g.constant(threshold, input.dtype))
+    return g.node("Where", is_above, input, g.constant(value, input.dtype))
+
+
 @writes("prelu")
 def prelu(g: Graph, input: Tensor, weight: Tensor) -> str:
     slope = g.name(weight)
@@ -245,9 +262,43 @@ def power(g: Graph, input: Any, exponent: Any) -> str:
     return g.node("Pow", *operands(g, input, exponent, dtype_of(g)))
 
 
+@writes("exp2")
+def exp2(g: Graph, input: Tensor, **rest: Any) -> str:
+    return power(g, 2, input)
+
+
+@writes("lerp")
+def lerp(g: Graph, input: Tensor, end: Tensor, weight: Any) -> str:
+    step = g.node("Mul", g.node("Sub", end, input), g.name(weight, dtype_of(g)))
+    return g.node("Add", input, step)
+
+
+def _of_three(kind: str) -> Any:
+    def write(g: Graph, input: Tensor, tensor1: Tensor, tensor2: Tensor, value: float = 1) -> str:
+        found = g.node(kind, *(g.name(each, dtype_of(g)) for each in (tensor1, tensor2)))
+        if value != 1:
+            found = g.node("Mul", found, g.constant(value, dtype_of(g)))
+        return g.node("Add", g.name(input, dtype_of(g)), found)
+
+    return write
+
+
+WRITERS["addcmul"], WRITERS["addcdiv"] = _of_three("Mul"), _of_three("Div")
+
+
 @writes("square")
 def square(g: Graph, input: Tensor) -> str:
     return g.node("Mul", input, input)
+
+
+@writes("trunc")
+def truncated(g: Graph, input: Tensor) -> str:
+    return g.node("Mul", g.node("Sign", input), g.node("Floor", g.node("Abs", input)))
+
+
+@writes("erfc")
+def erfc(g: Graph, input: Tensor) -> str:
+    return g.node("Sub", g.constant(1, dtype_of(g)), g.node("Erf", g.name(input, dtype_of(g))))
 
 
 @writes("rsqrt")

@@ -17,7 +17,7 @@ from tensorgrad.io.files import _writing
 from tensorgrad.nn import Module
 
 from . import layers, recurrent, reductions, shapes  # noqa: F401 - each declares its writers
-from .graph import NUMBERS, ExportError, Graph
+from .graph import NUMBERS, Graph, OnnxExporterError
 from .recording import record, tensors_in
 
 FIRST, LAST, DEFAULT = 17, 20, 17  # opsets
@@ -65,8 +65,9 @@ def export(
     `dynamic_axes` names for an input or output the axes whose length may differ: `{"x": {0: "batch"}}` or
     `{"x": [0]}`. Parameters and buffers have the names of `state_dict`.
 
-    `opset_version` is 17 to 20. The file is written whole or not at all. ExportError, a RuntimeError, names
-    the op that can't be written and the module that called it. ModuleNotFoundError says what to install.
+    `opset_version` is 17 to 20. The file is written whole or not at all. OnnxExporterError, a RuntimeError,
+    names the op that can't be written and the module that called it. ModuleNotFoundError says what to
+    install.
 
     Source: https://onnx.ai/onnx/operators.
 
@@ -128,7 +129,7 @@ def _graph(
         calls, result = record(model, lambda: model(*given, **words))
     outputs = list(tensors_in(result))
     if not outputs:
-        raise ExportError("onnx.export: the model gave no tensor")
+        raise OnnxExporterError("onnx.export: the model gave no tensor")
     ends = _names("output", outputs, output_names)
     graph.taken.update(ends)
     for call in calls:
@@ -146,6 +147,8 @@ def _compare(
     others = {}
     for tensor, name in zip(tensors_in([given, words]), names):
         other = tensor.detach().flip(tuple(range(tensor.ndim))) if tensor.ndim else tensor.detach().clone()
+        if tensor.is_floating_point():  # near the given ones, so that functions are defined there too
+            other = 0.9 * tg.lerp(other, tensor.detach(), 0.25)
         for axis in axes.get(name, ()):
             if -tensor.ndim <= axis < tensor.ndim and tensor.shape[axis]:
                 other = tg.cat([other, other.narrow(axis, 0, 1)], axis)
@@ -161,8 +164,8 @@ def _compare(
             return
         said = f"gives another graph, first in {apart}"
     warnings.warn(
-        f"onnx.export: a pass on other numbers, with the dynamic axes one longer, {said}. The file is right for "
-        "what is like the arguments; numbers and sizes that Python reads are constants in it",
+        f"onnx.export: a pass on other numbers, with the dynamic axes one longer, {said}. The file is right "
+        "for what is like the arguments; numbers and sizes that Python reads are constants in it",
         UserWarning,
         stacklevel=3,
     )

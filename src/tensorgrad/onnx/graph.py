@@ -25,7 +25,7 @@ NUMBERS = {
 }  # fmt: skip
 
 
-class ExportError(RuntimeError):
+class OnnxExporterError(RuntimeError):
     """Something of the model that ONNX, or this export, can't say."""
 
 
@@ -89,6 +89,10 @@ class Graph:
     def depends(self, tensor: Tensor) -> bool:
         """Whether a tensor was seen to depend on an input."""
         return id(tensor) in self.values or _place(tensor) in self.places
+
+    def touches(self, tensor: Tensor) -> bool:
+        """Whether a tensor depends on an input, or shares memory with what does."""
+        return self.depends(tensor) or tensor.untyped_storage().data_ptr() in self.blocks
 
     def name(self, value: Any, like: dtype | None = None) -> str:
         """The value's name: of a tensor, or of a number of a dtype; with `like` a tensor is cast to it."""
@@ -157,7 +161,7 @@ class Graph:
         return self.call is not None and self.call.in_place and self.call.result is tensor
 
     def refuse(self, what: str) -> Any:
-        raise ExportError(f"onnx.export: {self.where()} {what}")
+        raise OnnxExporterError(f"onnx.export: {self.where()} {what}")
 
     def where(self) -> str:
         """The call that is being written."""
@@ -171,8 +175,7 @@ class Graph:
             if (mine.kind, mine.inputs, mine.attributes) != (its.kind, its.inputs, its.attributes):
                 return mine.where
             for name in mine.inputs:
-                a, b = self.constants.get(name), other.constants.get(name)
-                if (a is None) != (b is None) or (a is not None and a.tobytes() != b.tobytes()):
+                if _bytes(self.constants.get(name)) != _bytes(other.constants.get(name)):
                     return mine.where
         return None if len(self.nodes) == len(other.nodes) else "its length"
 
@@ -180,7 +183,7 @@ class Graph:
 
     def write(self, call: Call) -> None:
         """The nodes of a call: its writer's, or else those of the calls that it made."""
-        if not any(self.depends(tensor) for tensor in tensors_in(list(call.arguments.values()))):
+        if not any(self.touches(tensor) for tensor in tensors_in(list(call.arguments.values()))):
             return  # a constant
         before, result = (self.call, self.result), list(tensors_in(call.result))
         self.call, self.result = call, call.result
@@ -194,7 +197,7 @@ class Graph:
         else:
             del self.nodes[here:]
             if call.name == "__setitem__":
-                self.refuse("writes a part of a tensor in place, for which there is no rule: use where() or cat()")
+                self.refuse("writes a part of a tensor, for which there is no rule: use where() or cat()")
             if call.in_place:
                 self.refuse("writes in place, and there is no rule for the op")
             for each in call.inner:
@@ -202,6 +205,10 @@ class Graph:
             if not all(self.depends(tensor) for tensor in result):
                 self.refuse("has no rule that writes it as ONNX")
         self.call, self.result = before
+
+
+def _bytes(array: np.ndarray | None) -> tuple | None:
+    return None if array is None else (array.dtype, array.shape, array.tobytes())
 
 
 def _place(tensor: Tensor) -> tuple:

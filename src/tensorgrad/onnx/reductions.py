@@ -127,6 +127,11 @@ def topk(g: Graph, input: Tensor, k: int, dim: int, largest: bool, sorted: bool)
     return g.node("TopK", input, [k], outputs=2, axis=axis, largest=int(largest), sorted=int(sorted))
 
 
+@writes("argsort")
+def argsort(g: Graph, input: Tensor, dim: int, descending: bool, stable: bool) -> str:
+    return sort(g, input, dim, descending, stable)[1]
+
+
 @writes("sort")
 def sort(g: Graph, input: Tensor, dim: int, descending: bool, stable: bool) -> list[str]:
     axis = dim % max(input.ndim, 1)

@@ -1,5 +1,5 @@
-"""Shapes, parts and joints. A size of the recorded pass is written as 0 or -1 where that says the same, so that
-an axis may have another length when the graph runs.
+"""Shapes, parts and joints. A size of the recorded pass is written as 0 or -1 where that says the same, so
+that an axis may have another length when the graph runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .graph import WRITERS, Graph, writes
 END = 2**63 - 1  # of a slice that goes to the end
 
 
-@writes("reshape", "view", "flatten", "unflatten", "view_as", "reshape_as", "ravel", "_unsafe_view")
+@writes("reshape", "view", "flatten", "unflatten", "view_as", "reshape_as", "ravel")
 def reshaped(g: Graph, input: Tensor, *settings: Any, **rest: Any) -> str:
     """To the shape of the result: the sizes before the first that changes are kept, that one follows from the
     rest."""
