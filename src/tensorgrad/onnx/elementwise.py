@@ -162,6 +162,13 @@ def tanhshrink(g: Graph, input: Tensor) -> str:
     return g.node("Sub", input, g.node("Tanh", input))
 
 
+@writes("hardshrink", "softshrink")
+def shrunk(g: Graph, input: Tensor, lambd: float) -> str:
+    assert g.call is not None
+    bias = float(lambd) if g.call.name == "softshrink" else 0.0
+    return g.node("Shrink", input, lambd=float(lambd), bias=bias)
+
+
 @writes("threshold")
 def threshold(g: Graph, input: Tensor, threshold: float, value: float) -> str:
     is_above = g.node("Greater", input, g.constant(threshold, input.dtype))
@@ -200,8 +207,16 @@ for _names, _kind in ((("softmax", "_softmax"), "Softmax"), (("log_softmax", "_l
 
 
 def operands(g: Graph, input: Any, other: Any, common: dtype | None = None) -> tuple[str, str]:
+    """Both in a common dtype. A constant that repeats along axes has size 1 where the other has more."""
     common = common or tg.result_type(input, other)
-    return g.name(input, common), g.name(other, common)
+    return _operand(g, input, other, common), _operand(g, other, input, common)
+
+
+def _operand(g: Graph, value: Any, beside: Any, common: dtype) -> str:
+    if isinstance(beside, Tensor) and isinstance(value, Tensor) and beside.shape == g.result.shape:
+        if (found := g.spread(value)) is not None:
+            return found[0] if value.dtype is common else g.cast(found[0], common)
+    return g.name(value, common)
 
 
 def _arithmetic(kind: str) -> Any:

@@ -63,7 +63,8 @@ def export(
     rest. A second pass, on other numbers and with dynamic axes one longer, warns where it differs.
     `do_constant_folding` changes nothing: what depends on no argument is a constant.
     `dynamic_axes` names for an input or output the axes whose length may differ: `{"x": {0: "batch"}}` or
-    `{"x": [0]}`. Parameters and buffers have the names of `state_dict`.
+    `{"x": [0]}`. Parameters and buffers have the names of `state_dict`,
+    but for those from which a constant was computed.
 
     `opset_version` is 17 to 20. The file is written whole or not at all. OnnxExporterError, a RuntimeError,
     names the op that can't be written and the module that called it. ModuleNotFoundError says what to

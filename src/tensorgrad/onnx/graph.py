@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,8 +10,9 @@ import numpy as np
 
 import tensorgrad as tg
 from tensorgrad.core import Tensor, dtype
+from tensorgrad.core.declare import registry
 
-from .recording import Call, tensors_in
+from .recording import Call, record, tensors_in
 
 # An op's node or nodes: gets the graph and the op's arguments, and gives the name of each result, in order;
 # None says that it can't, and the calls that the op made itself are written in its place.
@@ -55,6 +57,7 @@ class Graph:
     def __init__(self, named: dict[str, Tensor], opset: int) -> None:
         self.opset = opset
         self.named = {id(tensor): name for name, tensor in named.items()}
+        self.parameters = set(self.named)
         self.nodes: list[Node] = []
         self.constants: dict[str, np.ndarray] = {}
         self.numbers: dict[tuple, str] = {}
@@ -101,18 +104,25 @@ class Graph:
         if not isinstance(value, Tensor):
             return self.constant(value, like)
         name = self.values.get(id(value)) or self.places.get(_place(value))
-        now = value._version if self.call is None else self.call.versions.get(id(value), value._version)
-        if name is not None and now != self.versions[name] and not self.writing_into(value):
+        if name is not None and self.version(value) != self.versions[name] and not self.writing_into(value):
             self.refuse("reads a tensor that was written in place in a way that was not seen, or in part")
         if name is None:
-            if now != value._version:
-                self.refuse("reads a constant that was written in place later")
+            self.settled(value)
             if value.untyped_storage().data_ptr() in self.blocks:
                 self.refuse("reads memory of a tensor in a way that was not seen; write it with an op")
             if like is not None and value.dtype is not like and not value.ndim:
                 return self.constant(value.item(), like)
             name = self._constant_of(value)
         return name if like is None or value.dtype is like else self.cast(name, like)
+
+    def version(self, tensor: Tensor) -> int:
+        """That of a tensor when the call in hand had ended."""
+        return tensor._version if self.call is None else self.call.versions.get(id(tensor), tensor._version)
+
+    def settled(self, constant: Tensor) -> None:
+        """Refuses a constant that has other numbers now than when it was read."""
+        if self.version(constant) != constant._version:
+            self.refuse("reads a constant that was written in place later")
 
     def _constant_of(self, tensor: Tensor) -> str:
         known = self.named.get(id(tensor))
@@ -124,6 +134,22 @@ class Graph:
         self.named[id(tensor)] = name
         self.kept.append(tensor)
         return name
+
+    def spread(self, value: Any) -> tuple[str, list[int]] | None:
+        """Of a constant that was computed: the name of the part that says it all, of size 1 in the axes along
+        which it repeats, and these axes; None of anything else. A batch's zeros so fit one of any length."""
+        if not isinstance(value, Tensor) or self.touches(value) or not value.numel():
+            return None
+        if id(value) in self.parameters or value.dtype is tg.bfloat16:
+            return None
+        self.settled(value)
+        array = value.detach().numpy()
+        axes: list[int] = []
+        for axis, size in enumerate(array.shape):
+            one = array.take([0], axis)
+            if size > 1 and (array == one).all():
+                array, axes = one, [*axes, axis]
+        return (self.constant(array, value.dtype), axes) if axes else None
 
     def constant(self, value: Any, like: dtype | None = None) -> str:
         """The name of numbers, of int64 where no dtype is said."""
@@ -145,6 +171,22 @@ class Graph:
         kept = {key: value for key, value in attributes.items() if value is not None}
         self.nodes.append(Node(kind, names, made, kept, self.where()))
         return made[0] if outputs == 1 else made
+
+    def _write_body(self, call: Call, result: list[Tensor]) -> None:
+        """What C answered at once, as the ops in which it is declared."""
+        op = registry.get(call.name)
+        if op is None or op.kind_name != "composite":
+            return
+        bound = inspect.signature(op.body).bind_partial()
+        bound.arguments.update(call.arguments)
+        calls, found = record(None, lambda: op.body(*bound.args, **bound.kwargs))
+        for each in calls:
+            each.module = call.module
+            self.write(each)
+        for tensor, made in zip(result, tensors_in(found), strict=True):
+            self.call = call
+            if self.depends(made):
+                self.bind(tensor, self.name(made), call.versions[id(tensor)])
 
     def finish(self, tensor: Tensor, name: str) -> None:
         """Makes a tensor an output of that name."""
@@ -200,6 +242,8 @@ class Graph:
                 self.refuse("writes a part of a tensor, for which there is no rule: use where() or cat()")
             if call.in_place:
                 self.refuse("writes in place, and there is no rule for the op")
+            if not call.inner:
+                self._write_body(call, result)
             for each in call.inner:
                 self.write(each)
             if not all(self.depends(tensor) for tensor in result):

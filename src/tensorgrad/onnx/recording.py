@@ -39,8 +39,8 @@ def tensors_in(values: Any) -> Iterator[Tensor]:
             yield from tensors_in(each)
 
 
-def record(model: Module, run: Callable[[], Any]) -> tuple[list[Call], Any]:
-    """The outermost calls of a run in this thread, in order, and what it gave."""
+def record(model: Module | None, run: Callable[[], Any]) -> tuple[list[Call], Any]:
+    """The outermost calls of a run, in order, with the modules of the model that made them; what it gave."""
     found: list[tuple[int, Call]] = []  # when each began, and the call
     path: list[str] = []
 
@@ -97,10 +97,10 @@ def _is_variadic(signature: inspect.Signature) -> bool:
 
 
 @contextlib.contextmanager
-def _paths(model: Module, path: list[str]) -> Iterator[None]:
+def _paths(model: Module | None, path: list[str]) -> Iterator[None]:
     """Keeps in `path` the names of the modules that are running, the innermost last."""
     handles = []
-    for name, module in model.named_modules():
+    for name, module in [] if model is None else model.named_modules():
         title = f"{name} ({type(module).__name__})" if name else type(module).__name__
 
         def enter(module: Module, args: Any, title: str = title) -> None:

@@ -94,7 +94,63 @@ def stacked(g: Graph, kind: str, tensors: list[Tensor]) -> str:
 
 def start(g: Graph, state: Tensor, first: int, ways: int, alone: bool) -> str | None:
     """The states that a layer begins with; None for zeros, of which there may be as many as the batch has."""
-    if not g.depends(state) and not state.any():
+    if is_zero(g, state):
         return None
     name = g.node("Slice", state, [first], [first + ways], [0])
     return g.node("Unsqueeze", name, [1]) if alone else name
+
+
+# ---------------------------------------------------------------------------- cells
+
+
+def gates_of(
+    g: Graph, count: int, input: Any, weight: Tensor, bias: Tensor | None, zero: bool = False
+) -> list[str]:
+    """The rows of each gate in a product of a cell, which of zeros is the bias."""
+    units = weight.shape[0] // count
+    if zero:
+        whole = g.constant([0] * weight.shape[0], weight.dtype) if bias is None else g.name(bias)
+    else:
+        whole = g.node("Gemm", input, weight, bias, transB=1)
+    return g.node("Split", whole, [units] * count, outputs=count, axis=-1) if count > 1 else [whole]
+
+
+def is_zero(g: Graph, state: Tensor) -> bool:
+    return not g.touches(state) and not state.any()
+
+
+@writes("lstm_cell")
+def lstm_cell(g: Graph, input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any) -> Any:
+    if input.ndim != 2:
+        return None
+    hidden, cell = hx
+    of_input = gates_of(g, 4, input, w_ih, b_ih)
+    of_state = gates_of(g, 4, hidden, w_hh, b_hh, is_zero(g, hidden))
+    sums = [g.node("Add", a, b) for a, b in zip(of_input, of_state)]
+    enters, forgets, shows = (g.node("Sigmoid", sums[i]) for i in (0, 1, 3))
+    new = g.node("Mul", enters, g.node("Tanh", sums[2]))
+    if not is_zero(g, cell):
+        new = g.node("Add", g.node("Mul", forgets, cell), new)
+    return [g.node("Mul", shows, g.node("Tanh", new)), new]
+
+
+@writes("gru_cell")
+def gru_cell(g: Graph, input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any) -> Any:
+    if input.ndim != 2:
+        return None
+    zero = is_zero(g, hx)
+    of_input = gates_of(g, 3, input, w_ih, b_ih)
+    of_state = gates_of(g, 3, hx, w_hh, b_hh, zero)
+    resets, keeps = (g.node("Sigmoid", g.node("Add", of_input[i], of_state[i])) for i in (0, 1))
+    new = g.node("Tanh", g.node("Add", of_input[2], g.node("Mul", resets, of_state[2])))
+    found = g.node("Mul", g.node("Sub", g.constant(1, input.dtype), keeps), new)
+    return found if zero else g.node("Add", found, g.node("Mul", keeps, hx))
+
+
+@writes("rnn_tanh_cell", "rnn_relu_cell")
+def rnn_cell(g: Graph, input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any) -> Any:
+    if input.ndim != 2:
+        return None
+    assert g.call is not None
+    (a,), (b,) = gates_of(g, 1, input, w_ih, b_ih), gates_of(g, 1, hx, w_hh, b_hh, is_zero(g, hx))
+    return g.node("Tanh" if g.call.name == "rnn_tanh_cell" else "Relu", g.node("Add", a, b))

@@ -99,8 +99,16 @@ def variance(g: Graph, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, co
 
 
 @writes("std")
-def deviation(g: Graph, *settings: Any, **named: Any) -> str:
-    return g.node("Sqrt", variance(g, *settings, **named))
+def deviation(g: Graph, **named: Any) -> str:
+    return g.node("Sqrt", variance(g, **named))
+
+
+@writes("var_mean", "std_mean")
+def with_mean(g: Graph, input: Tensor, dim: Any, keepdim: bool, **named: Any) -> list[str]:
+    assert g.call is not None
+    measure = variance if g.call.name == "var_mean" else deviation
+    spread = measure(g, input=input, dim=dim, keepdim=keepdim, **named)
+    return [spread, reduce(g, "ReduceMean", input, axes_of(input, dim), keepdim)]
 
 
 @writes("norm", "vector_norm")

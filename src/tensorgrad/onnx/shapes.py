@@ -98,8 +98,27 @@ def repeated(g: Graph, input: Tensor, repeats: Sequence[int]) -> str:
 
 @writes("cat")
 def joined(g: Graph, tensors: Sequence[Tensor], dim: int = 0) -> str:
-    parts = [g.name(each, dtype_of(g)) for each in tensors if each.shape != (0,)]
-    return g.node("Concat", *parts, axis=dim % g.result.ndim)
+    axis = dim % g.result.ndim
+    seen = next((each for each in tensors if g.depends(each)), tensors[0])
+    parts = [_part(g, each, seen, axis) for each in tensors if each.shape != (0,)]
+    return g.node("Concat", *parts, axis=axis)
+
+
+def _part(g: Graph, part: Tensor, seen: Tensor, axis: int) -> str:
+    """A part to join. A constant that repeats along other axes has the sizes there of one that is none."""
+    found = g.spread(part)
+    if found is None or found[1] == [axis]:
+        return g.name(part, dtype_of(g))
+    name, axes = found
+    sizes = g.shape(seen)
+    shape = [
+        g.node("Gather", sizes, [each], axis=0)
+        if each in axes and each != axis
+        else g.constant([part.shape[each]])
+        for each in range(part.ndim)
+    ]
+    spread = g.node("Expand", name, g.node("Concat", *shape, axis=0))
+    return spread if part.dtype is dtype_of(g) else g.cast(spread, dtype_of(g))
 
 
 @writes("stack")
@@ -204,14 +223,59 @@ def embedded(g: Graph, input: Tensor, weight: Tensor, *settings: Any, **rest: An
 @writes("pad")
 def padded(g: Graph, input: Tensor, pad: Sequence[int], mode: str, value: Any) -> str | None:
     kinds = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
-    if mode not in kinds:
-        return None
+    if mode == "circular":
+        return _around(g, input, pad)
     count = len(pad) // 2
     before, after = [0] * input.ndim, [0] * input.ndim
     for i in range(count):
         before[-1 - i], after[-1 - i] = int(pad[2 * i]), int(pad[2 * i + 1])
     fill = g.constant(value or 0, input.dtype) if mode == "constant" else None
     return g.node("Pad", input, before + after, fill, mode=kinds[mode])
+
+
+def _around(g: Graph, input: Tensor, pad: Sequence[int]) -> str:
+    out = g.name(input)
+    for i in range(len(pad) // 2):
+        axis, (before, after) = input.ndim - 1 - i, pad[2 * i : 2 * i + 2]
+        ahead = [sliced(g, out, axis, -before, None)] if before else []
+        behind = [sliced(g, out, axis, 0, after)] if after else []
+        if ahead or behind:
+            out = g.node("Concat", *ahead, out, *behind, axis=axis)
+    return out
+
+
+@writes("roll")
+def rolled(g: Graph, input: Tensor, shifts: Any, dims: Any = ()) -> str | None:
+    if dims == ():
+        return None
+    out = g.name(input)
+    both = [each if isinstance(each, (tuple, list)) else [each] for each in (shifts, dims)]
+    for shift, dim in zip(*both):
+        axis = dim % input.ndim
+        if cut := shift % input.shape[axis]:
+            out = g.node("Concat", sliced(g, out, axis, -cut, None), sliced(g, out, axis, 0, -cut), axis=axis)
+    return out
+
+
+@writes("one_hot")
+def one_hot(g: Graph, tensor: Tensor, num_classes: int) -> str:
+    return g.node("OneHot", tensor, g.constant(g.result.shape[-1]), [0, 1], axis=-1)
+
+
+@writes("scatter")
+def scattered(
+    g: Graph, input: Tensor, dim: int, index: Tensor, src: Any = None, value: Any = None, reduce: Any = None
+) -> str | None:
+    if reduce is not None:
+        return None
+    source = src if value is None else value
+    if isinstance(source, Tensor):
+        if source.shape != index.shape:
+            return None
+        updates = g.name(source, dtype_of(g))
+    else:
+        updates = g.node("Expand", g.constant(source, dtype_of(g)), g.shape(index))
+    return g.node("ScatterElements", input, g.name(index, tg.int64), updates, axis=dim % input.ndim)
 
 
 def _triangle(upper: int) -> Any:
