@@ -67,7 +67,7 @@ _LAZY = {
         for name in (
             "accelerator", "amp", "autograd", "backends", "compiler", "cpu", "cuda", "data", "datasets",
             "distributed", "distributions", "doctor", "func", "futures", "hub", "io", "jit", "linalg",
-            "multiprocessing", "nn",
+            "multiprocessing", "nn", "onnx",
             "optim", "overrides", "plain", "porting", "profiler", "random", "serialization",
             "sparse", "special", "testing", "torch_version", "types", "utils",
         )  # fmt: skip

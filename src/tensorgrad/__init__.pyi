@@ -26,6 +26,7 @@ from tensorgrad import jit as jit
 from tensorgrad import linalg as linalg
 from tensorgrad import multiprocessing as multiprocessing
 from tensorgrad import nn as nn
+from tensorgrad import onnx as onnx
 from tensorgrad import ops as ops
 from tensorgrad import optim as optim
 from tensorgrad import overrides as overrides

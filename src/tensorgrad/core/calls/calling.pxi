@@ -16,7 +16,7 @@ cdef object heard_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     try:
         result = call_op(op, args, nargsf, names)
         if event is not None:
-            describe(event, given, result)
+            describe(event, given, result, words)
     finally:
         end_trap(trap)
         end_write(event)
