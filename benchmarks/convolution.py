@@ -1,17 +1,22 @@
-"""Times convolutions and both their gradients against PyTorch's, taking turns in one process.
+"""Times convolutions, and the gradients to input and weight each by itself, against PyTorch's. It takes the
+options of `python -m tensorgrad bench`:
 
     python benchmarks/convolution.py                 one thread
     python benchmarks/convolution.py --threads 2
     python benchmarks/convolution.py --only depthwise
-
-A row gives microseconds and PyTorch's time over ours (above 1 we are faster), the median of the rounds:
-forward, to the input, to the weight.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
+from functools import partial
+
 import numpy as np
-from racing import Works, options_of, race_all
+
+from tensorgrad.__main__ import bench_options
+from tensorgrad.bench.commands import command
+from tensorgrad.bench.racing import Row, Work
 
 # images, channels, height, width (1: one dimension), filters, kernel, stride, padding, dilation, groups
 SHAPES = {
@@ -40,33 +45,42 @@ SHAPES = {
 }
 
 
-def works(lib, shape: tuple[int, ...]) -> Works:
-    """Forward, to the input, to the weight."""
+WAYS = {"forward": None, "to the input": 0, "to the weight": 1}
+
+
+def convolution(shape: tuple[int, ...], wanted: int | None, lib) -> Work:
+    """The convolution, or the gradient of the wanted operand alone."""
     images, channels, height, width, filters, kernel, *settings, groups = shape
     flat = height == 1
     random = np.random.default_rng(0)
     size, taps = ((width,), (kernel,)) if flat else ((height, width), (kernel, kernel))
-    arrays = [
-        random.standard_normal(each).astype("f4")
+    operands = [
+        lib.tensor(random.standard_normal(each).astype("f4"))
         for each in ((images, channels, *size), (filters, channels // groups, *taps))
     ]
     convolve = lib.conv1d if flat else lib.conv2d
-    plain = [lib.tensor(each) for each in arrays]
-    found: Works = [lambda: convolve(*plain, None, *settings, groups)]
-    for which in (0, 1):
-        operands = [lib.tensor(each) for each in arrays]
-        leaf = operands[which].requires_grad_()
-        out = convolve(*operands, None, *settings, groups)
-        gradient = lib.ones_like(out.detach())
+    if wanted is None:
+        return lambda: convolve(*operands, None, *settings, groups)
+    leaf = operands[wanted].requires_grad_()
+    out = convolve(*operands, None, *settings, groups)
+    gradient = lib.ones_like(out.detach())
 
-        def back(out=out, leaf=leaf, gradient=gradient):
-            leaf.grad = None
-            out.backward(gradient, retain_graph=True)
+    def back():
+        leaf.grad = None
+        out.backward(gradient, retain_graph=True)
+        return leaf.grad
 
-        found.append(back)
-    return found
+    return back
+
+
+def rows() -> list[Row]:
+    return [
+        Row(name, way, partial(convolution, shape, wanted))
+        for name, shape in SHAPES.items()
+        for way, wanted in WAYS.items()
+    ]
 
 
 if __name__ == "__main__":
-    rows = [(name, (shape,)) for name, shape in SHAPES.items()]
-    race_all(options_of(__doc__).parse_args(), rows, works, 26)
+    options = bench_options(argparse.ArgumentParser(description=__doc__.splitlines()[0])).parse_args()
+    sys.exit(command(rows(), options, ("torch",)))

@@ -10,7 +10,7 @@ theirs: below 1 we are ahead. TENSORGRAD_CPU=v2 or v3 in the environment measure
 
 import argparse
 import os
-import time
+from functools import partial
 
 # OpenBLAS picks its kernels by these, and slower ones than this CPU's if they are set.
 for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
@@ -21,6 +21,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402 - after the environment that it reads
 
 from tensorgrad import _kernels, float32  # noqa: E402 - as above
+from tensorgrad.bench.racing import timed, timed_in_turns  # noqa: E402 - as above
 
 try:
     import torch
@@ -30,6 +31,7 @@ try:
 except ImportError:
     torch = None
 
+ROUNDS = 9
 SIZES = {"64x256": (64, 256), "4M": (4096, 1024)}
 PRODUCTS = [(4, 2, 2), (32, 64, 32), (64, 256, 10), (64, 784, 128), (256, 256, 256), (128, 784, 512)]
 
@@ -59,19 +61,14 @@ def repeated(function, repeat):
 
 
 def compare(label, ours, others, repeat, seconds):
-    """Takes turns until the time is up, and prints the row."""
+    """Takes turns for so many rounds as fill the time, and prints the row."""
     sides = {
         "ours": ours,
         **{name: repeated(function, repeat) for name, function in others.items() if function},
     }
-    best = dict.fromkeys(sides, float("inf"))
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until or float("inf") in best.values():
-        for name, run in sides.items():
-            for _ in range(3):
-                start = time.perf_counter()
-                run()
-                best[name] = min(best[name], time.perf_counter() - start)
+    timers = {name: partial(timed, run) for name, run in sides.items()}
+    took = timed_in_turns(timers, ROUNDS, seconds / ROUNDS)
+    best = {name: min(times) for name, times in took.items()}
     mine = best.pop("ours")
     row = f"{label:28} {mine / repeat * 1e6:10.2f}"
     for name, value in best.items():
@@ -211,7 +208,7 @@ def main():
     parser.add_argument(
         "--only", default="", help="names, separated by commas; a row is taken if it begins with one"
     )
-    parser.add_argument("--seconds", type=float, default=0.3, help="how long each row takes")
+    parser.add_argument("--seconds", type=float, default=0.3, help="how long each side of a row takes")
     options = parser.parse_args()
     wanted = tuple(options.only.split(","))
     print(f"CPU level {_kernels.level()}; microseconds, and ours / theirs")

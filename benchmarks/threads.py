@@ -18,9 +18,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import tensorgrad as tg
 import tensorgrad.nn.functional as F
+from tensorgrad.bench.racing import Ratio, ratio_of, timed, timed_in_turns
 
 COUNTS = {"4k": 4096, "16k": 16384, "64k": 65536, "256k": 2**18, "1M": 2**20, "4M": 2**22}
 PRODUCTS = [(32, 64, 32), (64, 128, 128), (64, 784, 128), (256, 256, 256), (512, 512, 512)]
@@ -44,13 +46,6 @@ def rows() -> dict[str, Callable[[], object]]:
     return found
 
 
-def back_to_back(work: Callable[[], object], count: int) -> float:
-    start = time.perf_counter()
-    for _ in range(count):
-        work()
-    return (time.perf_counter() - start) / count
-
-
 def rested(work: Callable[[], object], count: int) -> float:
     took = []
     for _ in range(min(count, 10)):
@@ -61,20 +56,19 @@ def rested(work: Callable[[], object], count: int) -> float:
     return statistics.median(took)
 
 
-def race(work: Callable, measure: Callable, threads: int, rounds: int) -> tuple[float, list[float]]:
-    """Median seconds on one thread, and the ratios of each round, sorted."""
-    count = max(1, int(0.02 / max(back_to_back(work, 3), 1e-7)))
-    alone, ratios = [], []
-    for _ in range(rounds):
-        tg.set_num_threads(1)
-        alone.append(measure(work, count))
-        tg.set_num_threads(threads)
-        ratios.append(measure(work, count) / alone[-1])
-    return statistics.median(alone), sorted(ratios)
+def race(work: Callable, measure: Callable, threads: int, rounds: int) -> tuple[float, Ratio]:
+    """Median seconds on one thread, and what several take by it."""
+
+    def on(number: int, count: int) -> float:
+        tg.set_num_threads(number)
+        return measure(work, count)
+
+    took = timed_in_turns({"one": partial(on, 1), "several": partial(on, threads)}, rounds, 0.02)
+    return statistics.median(took["one"]), ratio_of(took["several"], took["one"])
 
 
-def shown(ratios: list[float]) -> str:
-    return f"{statistics.median(ratios):5.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+def shown(ratio: Ratio) -> str:
+    return f"{ratio.median:5.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
 
 
 def main() -> None:
@@ -90,9 +84,9 @@ def main() -> None:
         print(f"{given.threads} threads\n{'':<22}{'one, us':>10}   {'back to back':<22}after a rest")
         for name, work in rows().items():
             if name.startswith(given.only):
-                alone, ratios = race(work, back_to_back, given.threads, given.rounds)
+                alone, at_once = race(work, timed, given.threads, given.rounds)
                 _, after = race(work, rested, given.threads, given.rounds)
-                print(f"{name:<22}{alone * 1e6:>10.1f}   {shown(ratios):<22}{shown(after)}", flush=True)
+                print(f"{name:<22}{alone * 1e6:>10.1f}   {shown(at_once):<22}{shown(after)}", flush=True)
     finally:
         if neighbour:
             neighbour.kill()

@@ -373,3 +373,36 @@ def test_every_kernel_is_some_ops_and_writes_what_it_says():
     launched = {(event.name, event.dtype) for event in counted.events if event.kind == "kernel"}
     square = {(f"cast_{dtype.short}", dtype.code) for dtype in tg.core.all_dtypes}  # from each to itself
     assert set(_kernels.names()) - launched == square
+
+
+def test_calls_are_told_to_who_asks_for_them():
+    x, y = tg.ones(2, 3), tg.ones(3)
+    heard = []
+
+    def hear(event):
+        if event.kind == "op":
+            heard.append((event.name, event.call))
+
+    _kernels.listen(hear)
+    x + y
+    _kernels.unlisten(hear)
+    assert heard == [("add", None)]
+    heard.clear()
+    _kernels.listen(hear, calls=True)
+    try:
+        total = x.sum(dim=1, keepdim=True)
+        x += y
+        first, second = x
+        item = x[0]
+    finally:
+        _kernels.unlisten(hear)
+    (_, by_word), (_, in_place), (_, unbound), (_, indexed) = heard
+    assert [name for name, _ in heard] == ["sum", "add_", "unbind", "__getitem__"]
+    assert by_word[0][0] is x and by_word[0][1:] == (1, True) and by_word[1] == ("dim", "keepdim")
+    assert by_word[2] is total and in_place[2] is x and in_place[0][1] is y
+    assert unbound[2][0] is first and unbound[2][1] is second and indexed[2] is item
+    heard.clear()
+    _kernels.listen(hear)
+    x * y
+    _kernels.unlisten(hear)
+    assert heard == [("mul", None)]

@@ -136,7 +136,6 @@ def layouts(x):
     }
 
 
-@pytest.mark.skipif(tg.get_backend() == "numpy", reason="BLAS sums otherwise where operands lie otherwise")
 @types
 @pytest.mark.parametrize("layout", ["projected", "length first", "columns", "stepped", "backwards"])
 @pytest.mark.parametrize("seen", ["all", "causal", "bias"])

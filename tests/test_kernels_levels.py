@@ -24,7 +24,6 @@ def python(level, *arguments):
 
 @pytest.mark.skipif(_kernels.level() == "baseline", reason="one level here")
 @pytest.mark.skipif(bool(os.environ.get("TENSORGRAD_CPU")), reason="a level is already asked for")
-@pytest.mark.skipif(os.environ.get("TENSORGRAD_BACKEND") == "numpy", reason="the tests of kernels, run there")
 @pytest.mark.parametrize("level", ["v2", "v3"])
 def test_an_older_level_passes_the_same_tests(level):
     if ORDER.index(level) >= ORDER.index(_kernels.level()):

@@ -236,7 +236,6 @@ SERVED = {
 }  # fmt: skip
 
 
-@pytest.mark.skipif(tg.get_backend() == "numpy", reason="counts launches of kernels")
 @pytest.mark.parametrize("name", SERVED)
 def test_a_loss_with_its_defaults_is_one_kernel(name):
     x = tg.rand(4, 3)

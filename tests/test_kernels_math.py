@@ -293,20 +293,61 @@ def test_an_element_does_not_depend_on_its_neighbours_or_its_place(name, dtype):
     np.testing.assert_array_equal(run_map(name, [x[::-1]], np.empty_like(x), (2.5,))[::-1], whole)
 
 
-FAR = {"sin": 3e8, "cos": 3e8, "tan": 3e8, "sinc": 3e8, "lgamma": -2.5, "digamma": -2.5}
+# name: numbers that go another way, in the formula or to C's own function, and how far the others go
+FAR = {
+    "sin": ([3e8, 1e5, -4096.1], 4096),
+    "cos": ([3e8, 1e5, -4096.1], 4096),
+    "tan": ([3e8, 1e5, -4096.1], 4096),
+    "sinc": ([3e8], 12),
+    "lgamma": ([-2.5], 12),
+    "digamma": ([-2.5], 12),
+    "exp": ([87.5, -90.0, 1e9, -np.inf], 87),
+    "log": ([1e-40, 0.0, np.inf], 1e30),
+    "log2": ([1e-40, 0.0, np.inf], 1e30),
+    "log10": ([1e-40, 0.0, np.inf], 1e30),
+    "erf": ([8.75, -np.inf], 8.5),
+    "ndtr": ([12.75, -15.0, np.inf], 12.5),
+    "gelu": ([12.75, -15.0, np.inf], 12.5),
+    "erfinv": ([0.998, -1.0], 0.9965),
+}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
 @pytest.mark.parametrize("name", FAR)
 def test_an_element_does_not_depend_on_neighbours_that_go_another_way(name, dtype):
-    x = np.random.default_rng(0).uniform(0.1, 12, 97).astype(dtype)
+    others, largest = FAR[name]
+    x = np.random.default_rng(0).uniform(min(0.1, largest / 9), largest, 1999).astype(dtype)
     whole = run_map(name, [x], np.empty_like(x))
-    mixed = x.copy()
-    mixed[5::7] = FAR[name]
-    found = run_map(name, [mixed], np.empty_like(x))
-    np.testing.assert_array_equal(found[mixed == x], whole[mixed == x])
-    alone = run_map(name, [np.full(16, FAR[name], dtype)], np.empty(16, dtype))
-    assert (found[mixed != x] == alone[0]).all()
+    for far in others:
+        mixed = x.copy()
+        mixed[5::700] = far
+        for found in (run_map(name, [mixed], np.empty_like(x)), run_map(name, [mixed], mixed)):
+            np.testing.assert_array_equal(np.delete(found, np.s_[5::700]), np.delete(whole, np.s_[5::700]))
+            alone = run_map(name, [np.full(16, far, dtype)], np.empty(16, dtype))
+            assert (found[5::700] == alone[0]).all()
+
+
+@pytest.mark.parametrize("written_over", [None, 0, 1])
+@pytest.mark.parametrize("name", ["gelu_backward", "sin_backward", "cos_backward"])
+def test_a_slope_does_not_depend_on_neighbours_that_go_another_way(name, written_over):
+    rng = np.random.default_rng(0)
+    g, v = (rng.standard_normal(1999).astype(np.float32) for _ in range(2))
+    whole = run_map(name, [g, v], np.empty_like(g))
+    v[5::700] = 5e4
+    operands = [g.copy(), v.copy()]
+    found = run_map(name, operands, np.empty_like(g) if written_over is None else operands[written_over])
+    np.testing.assert_array_equal(np.delete(found, np.s_[5::700]), np.delete(whole, np.s_[5::700]))
+    alone = run_map(name, [g[5::700], v[5::700]], np.empty_like(g[5::700]))
+    np.testing.assert_array_equal(found[5::700], alone)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_angles_near_the_zeros_of_their_sines_are_right(name):
+    x = (np.arange(1, 20_000) * (np.pi / 2)).astype(np.float32)
+    x = np.concatenate([x, np.nextafter(x, np.float32(0)), np.nextafter(x, np.float32(1e9))])
+    reference = {"sin": np.sin, "cos": np.cos, "tan": np.tan}[name]
+    error = ulps(run_map(name, [x], np.empty_like(x)), reference(x.astype(np.float64)))
+    assert error.max() <= (3.5 if name == "tan" else 1.6)
 
 
 def remainder(x, y):

@@ -21,8 +21,8 @@ ORDER = [
     {"autograd", "func", "linalg", "special", "random", "accelerator", "amp", "backends", "cuda"}
     | {"compiler", "distributed", "futures", "multiprocessing", "overrides", "sparse", "types"},
     {"nn"},
-    {"optim", "data", "distributions", "hub", "io", "jit", "serialization", "utils", "testing"},
-    {"datasets", "demo", "doctor", "inside", "plain", "porting", "profiler", "__main__"},
+    {"optim", "data", "distributions", "hub", "io", "jit", "onnx", "serialization", "utils", "testing"},
+    {"bench", "datasets", "demo", "doctor", "inside", "plain", "porting", "profiler", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # core/text.py installs the functions of Python that the compiled core calls, one of which is declared in ops.

@@ -275,7 +275,7 @@ def test_several_answers_are_printed_in_lines():
         (lambda: tg.complex64, "complex numbers are not in"),
         (lambda: tg.float8_e5m2, "8-bit floats are not in"),
         (lambda: tg.export, "not in tensorgrad yet"),
-        (lambda: tg.onnx, "not in tensorgrad yet"),
+        (lambda: tg.fx, "not in tensorgrad yet"),
         (lambda: nn.Liner, "nearest name that it has is 'Linear'"),
     ],
 )  # fmt: skip

@@ -22,10 +22,14 @@ from tensorgrad.core.device import (
     channels_last_3d,
     contiguous_format,
     device,
+    jagged,
     layout,
     memory_format,
     preserve_format,
+    sparse_bsc,
+    sparse_bsr,
     sparse_coo,
+    sparse_csc,
     sparse_csr,
     strided,
 )
@@ -61,13 +65,14 @@ _LAZY = {
     **{
         name: f"tensorgrad.{name}"
         for name in (
-            "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "data", "datasets",
+            "accelerator", "amp", "autograd", "backends", "compiler", "cpu", "cuda", "data", "datasets",
             "distributed", "distributions", "doctor", "func", "futures", "hub", "io", "jit", "linalg",
-            "multiprocessing", "nn",
+            "multiprocessing", "nn", "onnx",
             "optim", "overrides", "plain", "porting", "profiler", "random", "serialization",
-            "sparse", "special", "testing", "types", "utils",
+            "sparse", "special", "testing", "torch_version", "types", "utils",
         )  # fmt: skip
     },
+    "_assert": "tensorgrad.core.settings:_assert",
     "_dynamo": "tensorgrad.compiler",
     "save": "tensorgrad.io:save",
     "load": "tensorgrad.io:load",
@@ -78,6 +83,9 @@ _LAZY = {
     "compile": "tensorgrad.compiler:compile",
     **{name: f"tensorgrad.inside:{name}" for name in ("draw", "explain", "summary")},
     "default_generator": "tensorgrad.random:default_generator",
+    "vmap": "tensorgrad.func:vmap",
+    "Future": "tensorgrad.futures:Future",
+    **{name: f"tensorgrad.jit:{name}" for name in ("ScriptFunction", "ScriptModule")},
 }
 
 
@@ -90,6 +98,12 @@ def __getattr__(name: str) -> _Any:
             value = getattr(value, attribute)
         globals()[name] = value
         return value
+    if name.startswith("_foreach_"):
+        from tensorgrad.ops.lists import foreach
+
+        value = foreach(name.removeprefix("_foreach_"))
+        if value is not None:
+            return value
     raise _missing("module 'tensorgrad'", name, __dir__())
 
 

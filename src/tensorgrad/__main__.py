@@ -1,4 +1,6 @@
-"""`python -m tensorgrad`: two demos, a score for a saved network, PyTorch programs, and what is installed."""
+"""`python -m tensorgrad`: demos, a score for a saved network, PyTorch programs, the doctor,
+benchmarks, and what is installed.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +65,24 @@ def doctor(args: argparse.Namespace) -> int:
     if args.html is not None:
         report.write_html(args.html)
     return 0 if report.ok else 3
+
+
+def bench_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Adds the options that all benchmarks take."""
+    add = parser.add_argument
+    add("--only", default="", metavar="PATTERN", help="rows with this in group or name; it may have * and ?")
+    add("--quick", action="store_true", help="3 short rounds; fails if the kernels lost their lead")
+    add("--threads", type=at_least_one, default=1, metavar="N", help="of each library (1)")
+    add("--rounds", type=at_least_one, metavar="N", help="of which medians are taken (9)")
+    add("--json", type=writable_path, metavar="FILE", help="write the figures into a file")
+    add("--html", type=writable_path, metavar="FILE", help="write a page with bars")
+    return parser
+
+
+def bench(args: argparse.Namespace) -> int:
+    from tensorgrad.bench import commands
+
+    return commands.command(commands.rows(), args)
 
 
 def info(args: argparse.Namespace) -> None:
@@ -140,6 +160,11 @@ def parser() -> argparse.ArgumentParser:
     watched.add_argument("script", metavar="SCRIPT", help="the script, run unchanged")
     watched.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="its own arguments")
     watched.set_defaults(run=doctor)
+
+    text = "time calls and training steps: kernels, NumPy path and, where it is installed, PyTorch"
+    told = "Exit codes: 0 done, 1 a row failed or the kernels lost their lead, 2 wrong usage."
+    timing = commands.add_parser("bench", help=text, description=text.capitalize() + ".", epilog=told)
+    bench_options(timing).set_defaults(run=bench)
 
     text = "print versions, CPU level, threads and backend"
     facts = commands.add_parser("info", help=text, description=text.capitalize() + ".", epilog=EPILOG)

@@ -59,6 +59,7 @@ cdef extern from "kernel.h" nogil:
 cdef enum:              # bits of the word that a launch tests
     LISTENED = 1        # somebody listens to events
     TRAPPED = 2         # the core looks out for numbers that are not finite
+    RECORDED = 4        # events of ops keep what they were called on and gave
 
 cdef class Operand:
     cdef readonly size_t address
@@ -80,6 +81,7 @@ cdef class Event:
     cdef public tuple outputs           # what is written, in place too
     cdef readonly tuple shapes          # of an op: those of its tensors
     cdef readonly long long nbytes      # and the bytes of these and of its result
+    cdef public tuple call              # where it was asked for: the arguments, the words of the last of them, the result
 
 cdef list operands_of(const Kernel *kernel)
 cdef tuple settings_of(const Kernel *kernel)

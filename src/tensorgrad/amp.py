@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-__all__ = ["GradScaler", "autocast"]
+__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,3 +105,30 @@ class GradScaler:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Does nothing."""
+
+
+def is_autocast_available(device_type: str) -> bool:
+    """False: mixed precision is not in yet.
+
+    >>> tg.amp.is_autocast_available("cpu")
+    False
+    """
+    return False
+
+
+def custom_fwd(fwd: Callable | None = None, *, device_type: str = "cuda", cast_inputs: Any = None) -> Callable:
+    """The forward of a Function as it is: there is no mixed precision that it would have to be kept out of.
+
+    >>> tg.amp.custom_fwd(abs, device_type="cuda") is abs
+    True
+    """
+    return (lambda given: given) if fwd is None else fwd
+
+
+def custom_bwd(bwd: Callable | None = None, *, device_type: str = "cuda") -> Callable:
+    """The backward of a Function as it is.
+
+    >>> tg.amp.custom_bwd(abs, device_type="cuda") is abs
+    True
+    """
+    return (lambda given: given) if bwd is None else bwd

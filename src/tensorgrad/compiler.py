@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 __all__ = [
-    "allow_in_graph", "compile", "cudagraph_mark_step_begin", "disable", "is_compiling",
-    "is_dynamo_compiling", "reset",
+    "OptimizedModule", "allow_in_graph", "assume_constant_result", "compile", "cudagraph_mark_step_begin",
+    "disable", "disallow_in_graph", "graph_break", "is_compiling", "is_dynamo_compiling", "is_exporting",
+    "list_backends", "mark_dynamic", "mark_static", "maybe_mark_dynamic", "reset", "set_stance",
+    "substitute_in_graph",
 ]  # fmt: skip
 
 
@@ -43,6 +45,64 @@ def allow_in_graph(fn: Any) -> Any:
     True
     """
     return fn
+
+
+disallow_in_graph = assume_constant_result = allow_in_graph
+
+
+def substitute_in_graph(original_fn: Any, **settings: Any) -> Callable:
+    """A decorator that gives the function itself."""
+    return allow_in_graph
+
+
+class set_stance:
+    """A context, or a decorator, in which nothing changes.
+
+    >>> with tg.compiler.set_stance("force_eager"):
+    ...     tg.compiler.is_compiling()
+    False
+    """
+
+    def __init__(self, stance: str = "default", **settings: Any) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+    def __call__(self, function: Any) -> Any:
+        return function
+
+
+class OptimizedModule:
+    """What PyTorch compiles a module to: no module here is one."""
+
+
+def list_backends(exclude_tags: Any = ()) -> list[str]:
+    """None: an empty list."""
+    return []
+
+
+def graph_break(msg: str = "") -> None:
+    """Does nothing."""
+
+
+def mark_dynamic(t: Any, index: Any, **settings: Any) -> None:
+    """Does nothing: every size is read anew."""
+
+
+def mark_static(t: Any, index: Any = None) -> None:
+    """Does nothing."""
+
+
+maybe_mark_dynamic = mark_dynamic
+
+
+def is_exporting() -> bool:
+    """False."""
+    return False
 
 
 def is_compiling() -> bool:

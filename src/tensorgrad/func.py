@@ -1,5 +1,5 @@
-"""torch.func, as far as it needs no batching: modules called with other parameters, gradients as functions of
-functions.
+"""torch.func: modules called with other parameters, gradients as functions of functions, and calls for each
+part of a batch, one after the other.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ from tensorgrad.core import Tensor, enable_grad, is_grad_enabled
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.ops.making.creation import zeros_like
 from tensorgrad.ops.shapes.joining import stack
+from tensorgrad.random import get_rng_state, set_rng_state
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacrev", "vjp"]
+__all__ = [
+    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "stack_module_state",
+    "vjp", "vmap",
+]  # fmt: skip
 
 
 def _owner(module: Any, name: str) -> tuple[dict[str, Any], str]:
@@ -316,6 +320,181 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
             return run.like_inputs(run.left(run.gradients(outputs, weights, again, True)))
 
     return (run.left(found), product, run.left(aux)) if has_aux else (run.left(found), product)
+
+
+def jacfwd(
+    func: Callable,
+    argnums: int | tuple[int, ...] = 0,
+    has_aux: bool = False,
+    *,
+    randomness: str = "error",
+) -> Callable:
+    """A function that gives the Jacobian of ``func`` with respect to some arguments, by its rows as `jacrev`.
+
+    >>> tg.func.jacfwd(lambda x: x * 2)(tg.ones(2))
+    tensor([[2., 0.],
+            [0., 2.]])
+    """
+    return jacrev(func, argnums, has_aux=has_aux)
+
+
+def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False) -> tuple:
+    """What ``func`` gives, and the product of its Jacobian with ``tangents``, shaped as ``primals``: the
+    derivative of a product with the vectors on the other side.
+
+    >>> tg.func.jvp(lambda x: x ** 2, (tg.tensor([1.0, 3.0]),), (tg.ones(2),))
+    (tensor([1., 9.]), tensor([2., 6.]))
+    """
+    if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
+        raise RuntimeError(f"jvp: primals and tangents must be tuples, not {type(primals)} and {type(tangents)}")
+    vectors = _flat(tangents)
+    if [v.shape for v in vectors] != [x.shape for x in _flat(primals)]:
+        raise RuntimeError("jvp: primals and tangents must be nests of tensors of the same shapes")
+    run = _Transform("jvp", primals, tuple(range(len(primals))))
+    with enable_grad():
+        found, aux = run.call(func, {}, has_aux)
+        outputs = _flat(found)
+        live = any(map(run.lives, outputs)) or (run.recorded and any(v.requires_grad for v in vectors))
+        weights = [zeros_like(o).requires_grad_() for o in outputs]
+        pulled = run.gradients(outputs, weights, True, True)
+        used = [(p, v) for p, v in zip(pulled, vectors, strict=True) if p.requires_grad]
+        products = (
+            _gradients([p for p, _ in used], weights, [v for _, v in used], create_graph=live, allow_unused=True)
+            if used
+            else [None] * len(weights)
+        )
+        each = iter(zeros_like(o) if p is None else p for o, p in zip(outputs, products, strict=True))
+        answer = _mapped(lambda _: next(each), found)
+        if not live:
+            answer = _mapped(lambda t: t.detach(), answer)
+        given, aux = run.left(found), run.left(aux)
+    return (given, answer, aux) if has_aux else (given, answer)
+
+
+def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The parameters and the buffers of modules of one kind, each stacked along a new first dimension.
+
+    >>> params, buffers = tg.func.stack_module_state([nn.Linear(2, 1), nn.Linear(2, 1)])
+    >>> params["weight"].shape, buffers
+    (tensorgrad.Size([2, 1, 2]), {})
+    """
+    models = list(models)
+    if not models:
+        raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
+    if len({model.training for model in models}) > 1:
+        raise RuntimeError("stack_module_state: Expected all models to have the same training/eval mode.")
+    if len({type(model) for model in models}) > 1:
+        raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
+
+    def stacked(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        found = {}
+        for name, first in states[0].items():
+            tensor = stack([state[name] for state in states]).detach()
+            found[name] = tensor.requires_grad_(first.requires_grad)
+        return found
+
+    return (
+        stacked([dict(model.named_parameters()) for model in models]),
+        stacked([dict(model.named_buffers()) for model in models]),
+    )
+
+
+def vmap(
+    func: Callable,
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
+) -> Callable:
+    """A function that calls ``func`` for each part of its arguments along a dimension, and stacks what it
+    gives.
+
+    ``in_dims`` is a dimension, None for an argument that all calls get whole, or a nest of them as the
+    arguments are; keyword arguments go by dimension 0. ``out_dims`` says where the new dimension of each
+    result stands. Random numbers differ from call to call, or with ``randomness="same"`` do not;
+    ``chunk_size`` is PyTorch's and changes nothing. The calls come one after the other, so an op for many at
+    once is quicker where there is one.
+
+    >>> tg.func.vmap(tg.dot)(tg.ones(2, 3), tg.ones(2, 3))
+    tensor([3., 3.])
+    """
+    if randomness not in ("error", "different", "same"):
+        raise RuntimeError(f"vmap: randomness must be 'error', 'different' or 'same', not {randomness!r}")
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not isinstance(in_dims, (int, tuple, list)):
+            raise ValueError(f"vmap: in_dims must be an int or a nest of them, not {type(in_dims)}")
+        dims = (in_dims,) * len(args) if isinstance(in_dims, int) else tuple(in_dims)
+        if len(dims) != len(args):
+            raise ValueError(f"vmap: in_dims has {len(dims)} entries, and there are {len(args)} inputs")
+        sizes: list[int] = []
+        parts = [_split(x, dim, sizes) for x, dim in zip(args, dims, strict=True)]
+        named = {word: _split(x, 0, sizes) for word, x in kwargs.items()}
+        if not sizes:
+            raise ValueError("vmap: no argument is mapped over: there is no tensor with a dimension in in_dims")
+        if len({*sizes}) > 1:
+            raise ValueError(f"vmap: the mapped dimensions must be of one size, not {sizes}")
+        if not sizes[0]:
+            raise RuntimeError("vmap: a dimension of size 0 has no part to call the function with")
+        results = []
+        state = get_rng_state() if randomness == "same" else None
+        for i in range(sizes[0]):
+            if state is not None:
+                set_rng_state(state)
+            results.append(func(*(_part(p, i) for p in parts), **{w: _part(p, i) for w, p in named.items()}))
+        return _stacked(results, out_dims)
+
+    return wrapper
+
+
+class _Parts(tuple):
+    """What one tensor is to each of the calls."""
+
+
+def _split(x: Any, dim: Any, sizes: list[int]) -> Any:
+    """A nest with its tensors in parts along ``dim``, itself a dimension or a nest of them."""
+    if dim is None:
+        return x
+    if isinstance(x, Tensor):
+        if not isinstance(dim, int):
+            raise ValueError(f"vmap: in_dims has {dim!r} for a tensor, not a dimension or None")
+        if not -x.ndim <= dim < x.ndim:
+            raise ValueError(f"vmap: in_dim {dim} is none of a tensor of {x.ndim} dimensions")
+        sizes.append(x.shape[dim])
+        return _Parts(x.unbind(dim))
+    if isinstance(x, dict):
+        return {key: _split(v, dim[key] if isinstance(dim, dict) else dim, sizes) for key, v in x.items()}
+    if isinstance(x, (list, tuple)):
+        each = dim if isinstance(dim, (list, tuple)) else (dim,) * len(x)
+        values = [_split(v, d, sizes) for v, d in zip(x, each, strict=True)]
+        return type(x)(*values) if hasattr(x, "_fields") else type(x)(values)
+    raise ValueError(f"vmap: in_dim {dim!r} for what is no tensor, but {type(x)}: it wants None there")
+
+
+def _part(x: Any, i: int) -> Any:
+    if isinstance(x, _Parts):
+        return x[i]
+    if isinstance(x, dict):
+        return {key: _part(v, i) for key, v in x.items()}
+    if isinstance(x, (list, tuple)):
+        values = [_part(v, i) for v in x]
+        return type(x)(*values) if hasattr(x, "_fields") else type(x)(values)
+    return x
+
+
+def _stacked(results: list, dim: Any) -> Any:
+    """The calls' results as one, with the calls along ``dim``, a dimension or a nest of them."""
+    first = results[0]
+    if isinstance(first, Tensor):
+        return first if dim is None else stack(results, dim)
+    if isinstance(first, dict):
+        return {key: _stacked([r[key] for r in results], dim) for key in first}
+    if isinstance(first, (list, tuple)):
+        dims = dim if isinstance(dim, (list, tuple)) else (dim,) * len(first)
+        values = [_stacked([r[n] for r in results], d) for n, d in enumerate(dims)]
+        return type(first)(*values) if hasattr(first, "_fields") else type(first)(values)
+    raise ValueError(f"vmap: the function must give tensors or nests of them, not {type(first)}")
 
 
 if not TYPE_CHECKING:  # to type checkers a name that is not there is an error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 from urllib.parse import urlparse
 
@@ -12,6 +13,7 @@ __all__ = [
     "download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir",
 ]  # fmt: skip
 
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # the start of a file's hash in its name
 _chosen: str | None = None
 
 
@@ -22,10 +24,13 @@ def get_dir() -> str:
     >>> tg.hub.get_dir().endswith("hub")
     True
     """
-    if _chosen is not None:
-        return _chosen
+    return _chosen if _chosen is not None else os.path.join(_get_torch_home(), "hub")
+
+
+def _get_torch_home() -> str:
+    """The folder of all that PyTorch keeps in the user's cache."""
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "torch")
-    return os.path.join(os.path.expanduser(os.environ.get("TORCH_HOME", cache)), "hub")
+    return os.path.expanduser(os.environ.get("TORCH_HOME", cache))
 
 
 def set_dir(d: str | os.PathLike) -> None:

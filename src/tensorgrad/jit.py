@@ -1,19 +1,24 @@
 """torch.jit's wrappers, which hand back what they are given: a program is not compiled, and runs as it is.
 
-What would have to give something else (`load`, `save`, `fork`) is not here.
+What would have to give something else (`load`, `save`, `fork`) raises NotImplementedError.
 """
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
-from tensorgrad.nn import Module as ScriptModule
+from tensorgrad.core.names import refusing
+from tensorgrad.nn import Module
 
 __all__ = [
-    "Final", "ScriptModule", "annotate", "export", "freeze", "ignore", "is_scripting", "is_tracing",
-    "optimize_for_inference", "script", "script_if_tracing", "script_method", "trace", "trace_module",
-    "unused",
+    "Attribute", "Error", "Final", "RecursiveScriptModule", "ScriptFunction", "ScriptModule",
+    "ScriptWarning", "TopLevelTracedModule", "TracerWarning", "annotate", "enable_onednn_fusion", "export",
+    "fork", "freeze", "fuser", "ignore", "interface", "is_scripting", "is_tracing", "isinstance", "load",
+    "optimize_for_inference", "optimized_execution", "save", "script", "script_if_tracing", "script_method",
+    "set_fusion_strategy", "trace", "trace_module", "unused", "wait",
 ]  # fmt: skip
 
 
@@ -138,3 +143,86 @@ def is_tracing() -> bool:
     False
     """
     return False
+
+
+def isinstance(obj: Any, target_type: Any) -> bool:
+    """Python's own `isinstance`, of the type without what stands in brackets.
+
+    >>> tg.jit.isinstance([1], list[int])
+    True
+    """
+    kinds = target_type if builtins.isinstance(target_type, tuple) else (target_type,)
+    return builtins.isinstance(obj, tuple(getattr(kind, "__origin__", kind) for kind in kinds))
+
+
+def interface(obj: Any) -> Any:
+    """The class itself."""
+    return obj
+
+
+_overload = _overload_method = interface
+
+
+def optimized_execution(should_optimize: bool) -> AbstractContextManager:
+    """A `with` block in which nothing changes."""
+    return nullcontext()
+
+
+fuser = optimized_execution
+
+
+def enable_onednn_fusion(enabled: bool) -> None:
+    """Does nothing."""
+
+
+def set_fusion_strategy(strategy: list[tuple[str, int]]) -> None:
+    """Does nothing."""
+
+
+class Attribute:
+    """A value with the type that it is of: gives the value.
+
+    >>> tg.jit.Attribute(3, int)
+    3
+    """
+
+    def __new__(cls, value: Any, type: Any) -> Any:
+        return value
+
+
+class ScriptModule(Module):
+    """The base class of modules that say themselves what PyTorch compiles: a Module, and no other is one.
+
+    >>> isinstance(tg.jit.script(nn.ReLU()), tg.jit.ScriptModule)
+    False
+    """
+
+
+class RecursiveScriptModule(ScriptModule):
+    """What PyTorch compiles a module to: no module here is one."""
+
+
+class TopLevelTracedModule(RecursiveScriptModule):
+    """What PyTorch traces a module to: no module here is one."""
+
+
+class ScriptFunction:
+    """What PyTorch compiles a function to: no function here is one."""
+
+
+class ScriptWarning(Warning):
+    """PyTorch's warning of something that its compiler leaves out."""
+
+
+class TracerWarning(Warning):
+    """PyTorch's warning of something that a trace does not see."""
+
+
+class Error(RuntimeError):
+    """PyTorch's error in a compiled program."""
+
+
+_WHY = "compiled programs are not in tensorgrad yet"
+load, save, fork, wait = (
+    refusing(name, NotImplementedError, f"jit.{name}: {_WHY}", _WHY) for name in ("load", "save", "fork", "wait")
+)

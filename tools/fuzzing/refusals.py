@@ -31,6 +31,10 @@ REFUSALS = [
         lambda s: s.only_refused_here("more than one element of the written-to tensor refers to a single"),
     ),
     Excuse(
+        "`logsumexp` along no dimension",
+        lambda s: s.calls("logsumexp") and s.refused("doesn't match the broadcast shape"),
+    ),
+    Excuse(
         "so more programs run backward that PyTorch stops",
         lambda s: (
             s.refused("has been modified by an inplace operation")

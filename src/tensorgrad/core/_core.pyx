@@ -50,6 +50,7 @@ from tensorgrad._kernels cimport (
     KERNEL_DIMS,
     KERNEL_OPERANDS,
     LISTENED,
+    RECORDED,
     TRAPPED,
     U8,
     Dtype,

@@ -74,7 +74,7 @@ class layout:
         self.name = name
 
     def __repr__(self) -> str:
-        return f"tensorgrad.{self.name}"
+        return f"{_core._library()}.{self.name}"
 
     def __reduce__(self):
         return self.name  # there is one of each
@@ -95,6 +95,7 @@ CPU = device("cpu")
 strided = layout("strided")
 sparse_coo = layout("sparse_coo")
 sparse_csr = layout("sparse_csr")
+sparse_csc, sparse_bsr, sparse_bsc, jagged = map(layout, ("sparse_csc", "sparse_bsr", "sparse_bsc", "jagged"))
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")

@@ -30,7 +30,7 @@ class TensorType(type):
         return isinstance(value, Tensor) and value.dtype is cls.dtype and value.layout is strided
 
     def __repr__(cls) -> str:
-        return f"<class 'tensorgrad.{cls.__name__}'>"
+        return f"<class '{_core._library()}.{cls.__name__}'>"
 
 
 def _named(name: str, dtype: _core.dtype) -> TensorType:

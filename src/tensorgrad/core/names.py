@@ -17,8 +17,8 @@ NOT_YET = [
     (r"float8_.*", "8-bit floats are"),
     (r"u?int(1|2|3|4|5|6|7|16|32|64)|q(u?int\w+)|quantiz.*|dequantize", "that dtype is"),
     (r"(sparse|hs|ss)(_.*|adam|embedding|mm|addmm)|to_sparse_.*", "that of sparse tensors is"),
-    (r"(export|fx|onnx|_inductor)", "compiling a program is"),
-    (r"(vmap|jvp|jacfwd|forward_ad)", "batched and forward-mode derivatives are"),
+    (r"(export|fx|_inductor)", "compiling a program is"),
+    (r"(forward_ad|linearize)", "forward-mode derivatives are"),
 ]
 
 # Where a name may be that is looked for somewhere else, the likeliest first.

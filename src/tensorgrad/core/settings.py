@@ -20,6 +20,11 @@ __all__ = [
 _chosen: dict[str, Any] = {"deterministic": False, "warn_only": False, "precision": "highest"}
 
 
+def _assert(condition: Any, message: str) -> None:
+    """Python's `assert`, by PyTorch's name for programs that it traces."""
+    assert condition, message
+
+
 def set_deterministic(d: bool) -> None:
     """`use_deterministic_algorithms` by the name that it had in PyTorch 1.7.
 

@@ -33,6 +33,9 @@ class _Storage:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.tolist()})"
 
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes()
+
     @property
     def device(self) -> Any:
         return self._whole.device

@@ -74,7 +74,7 @@ def _range(value: Any) -> str:
         return f"{value:g}"
     numbers = _core._array_of(value)
     finite = numbers[np.isfinite(numbers)]
-    kind = f"{str(value.dtype).removeprefix('tensorgrad.')}{list(value.shape)}"
+    kind = f"{value.dtype.name}{list(value.shape)}"
     extent = f", from {finite.min():g} to {finite.max():g}" if finite.size else ""
     bad = numbers.size - finite.size
     return f"{kind}{extent}, {f'{bad} of {numbers.size} not finite' if bad else 'all finite'}"

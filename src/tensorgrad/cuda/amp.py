@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from tensorgrad import amp
+from tensorgrad.amp import custom_bwd, custom_fwd
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
@@ -34,21 +34,3 @@ class GradScaler(amp.GradScaler):
         growth_interval: int = 2000, enabled: bool = True,
     ) -> None:  # fmt: skip
         super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
-
-
-def custom_fwd(fwd: Callable | None = None, *, cast_inputs: Any = None) -> Callable:
-    """The forward of a Function as it is: there is no mixed precision that it would have to be kept out of.
-
-    >>> tg.cuda.amp.custom_fwd(abs) is abs
-    True
-    """
-    return (lambda given: given) if fwd is None else fwd
-
-
-def custom_bwd(bwd: Callable) -> Callable:
-    """The backward of a Function as it is.
-
-    >>> tg.cuda.amp.custom_bwd(abs) is abs
-    True
-    """
-    return bwd

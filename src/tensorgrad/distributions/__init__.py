@@ -6,7 +6,7 @@ Draws are those of PyTorch for the same seed.
 from typing import TYPE_CHECKING
 
 from tensorgrad.core.names import missing as _missing
-from tensorgrad.distributions import constraint_registry, constraints, crossed, transforms  # noqa: F401
+from tensorgrad.distributions import constraint_registry, constraints, crossed, transforms, utils  # noqa: F401
 from tensorgrad.distributions.constraint_registry import biject_to, transform_to
 from tensorgrad.distributions.continuous import (
     Cauchy,
@@ -26,7 +26,7 @@ from tensorgrad.distributions.discrete import (
     OneHotCategorical,
     Poisson,
 )
-from tensorgrad.distributions.distribution import Distribution, Independent
+from tensorgrad.distributions.distribution import Distribution, ExponentialFamily, Independent
 from tensorgrad.distributions.divergence import kl_divergence, register_kl
 from tensorgrad.distributions.gammas import (
     Beta,
@@ -69,6 +69,7 @@ __all__ = [
     "Dirichlet",
     "Distribution",
     "Exponential",
+    "ExponentialFamily",
     "FisherSnedecor",
     "Gamma",
     "GeneralizedPareto",

@@ -189,6 +189,37 @@ class Distribution:
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
+class ExponentialFamily(Distribution):
+    """Distributions of one's own with density `exp(t(x) · θ - F(θ) + k(x))`: a subclass gives `_natural_params`
+    (θ), `_log_normalizer` (F) and `_mean_carrier_measure` (the mean of k), and has its `entropy` of them.
+
+    >>> issubclass(tg.distributions.ExponentialFamily, tg.distributions.Distribution)
+    True
+    """
+
+    @property
+    def _natural_params(self) -> tuple[Tensor, ...]:
+        raise NotImplementedError
+
+    def _log_normalizer(self, *natural_params: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    @property
+    def _mean_carrier_measure(self) -> Any:
+        raise NotImplementedError
+
+    def entropy(self) -> Tensor:
+        """`F(θ) - θ · F'(θ)`, less the mean of k (Nielsen and Nock, 2010)."""
+        with tg.enable_grad():
+            params = [p.detach().requires_grad_() for p in self._natural_params]
+            normalizer = self._log_normalizer(*params)
+            slopes = tg.autograd.grad(normalizer.sum(), params, create_graph=True)
+        found = normalizer - self._mean_carrier_measure
+        for param, slope in zip(params, slopes, strict=True):
+            found = found - summed(param * slope, param.ndim - len(self._batch_shape))
+        return found
+
+
 BOTH = ("probs", "logits")
 
 
@@ -196,6 +227,25 @@ def clamp_probs(probs: Tensor) -> Tensor:
     """Probabilities kept from being 0 or 1."""
     eps = tg.finfo(probs.dtype).eps
     return probs.clamp(eps, 1 - eps)
+
+
+def logits_to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:
+    """Probabilities of logits: their softmax along the last dimension, or their sigmoid.
+
+    >>> tg.distributions.utils.logits_to_probs(tg.zeros(2))
+    tensor([0.5000, 0.5000])
+    """
+    return logits.sigmoid() if is_binary else logits.softmax(-1)
+
+
+def probs_to_logits(probs: Tensor, is_binary: bool = False) -> Tensor:
+    """Logits of probabilities, which are kept off 0 and 1.
+
+    >>> tg.distributions.utils.probs_to_logits(tg.tensor(0.5), is_binary=True)
+    tensor(0.)
+    """
+    probs = clamp_probs(probs)
+    return probs.log() - (-probs).log1p() if is_binary else probs.log()
 
 
 class ByProbability(Distribution):
@@ -216,12 +266,11 @@ class ByProbability(Distribution):
 
     @lazy_property
     def logits(self) -> Tensor:
-        probs = clamp_probs(self.probs)
-        return probs.log() - (-probs).log1p() if self.binary else probs.log()
+        return probs_to_logits(self.probs, self.binary)
 
     @lazy_property
     def probs(self) -> Tensor:
-        return self.logits.sigmoid() if self.binary else self.logits.softmax(-1)
+        return logits_to_probs(self.logits, self.binary)
 
     def _parameters(self):
         found = super()._parameters()

@@ -12,40 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tensorgrad.doctor.rules import Finding
+from tensorgrad.inside.pages import page, table
 
 if TYPE_CHECKING:
     from tensorgrad.doctor.reports import Report
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 200, 62, 26
 POINTS = 300  # of a curve; more would only be drawn on top of each other
-STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #8c959f; --mark: #fff1c2;
-  --curve: #0550ae;  --error: #b42318; --warning: #8a5a00; --info: #0550ae; --soft: #f3f5f7 }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #12161b; --line: #7d8590;
-  --mark: #4a3b00;
-  --curve: #79c0ff; --error: #ff938a; --warning: #e3b341; --info: #79c0ff; --soft: #1c222a } }
-* { box-sizing: border-box }
-body { margin: 0 auto; max-width: 62rem; padding: 1rem; color: var(--ink); background: var(--paper);
-  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
-h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2rem } h3 { font-size: 1rem; margin: 0 }
-a { color: var(--curve) } :focus-visible { outline: 3px solid var(--curve); outline-offset: 2px }
-.skip { position: absolute; left: -99rem }
-.skip:focus { left: 1rem; top: 1rem; background: var(--paper); padding: .5rem }
-article { border-left: 5px solid var(--line); background: var(--soft); padding: .7rem 1rem; margin: .8rem 0 }
-article.error { border-color: var(--error) } article.warning { border-color: var(--warning) }
-article.info { border-color: var(--info) }
-.error .kind { color: var(--error) } .warning .kind { color: var(--warning) }
-.info .kind { color: var(--info) }
-.wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
-th:first-child { text-align: left } figure { margin: 1rem 0 } figcaption { font-weight: 600 }
-svg { width: 100%; height: auto; max-width: 40rem; display: block }
-svg text { fill: var(--ink); font-size: 12px }
-.axis { stroke: var(--line); stroke-width: 1 } .curve { fill: none; stroke: var(--curve); stroke-width: 1.8 }
-pre { margin: 0; font: .85rem/1.5 ui-monospace, monospace } pre ol { margin: 0; padding-left: 3.5rem }
-pre li { white-space: pre-wrap; padding-left: .5rem }
-mark { background: var(--mark); color: inherit; display: block }
-"""
 
 
 def page_of(report: Report) -> str:
@@ -54,24 +27,17 @@ def page_of(report: Report) -> str:
     counts = [sum(each.severity == kind for each in report.findings) for kind in ("error", "warning", "info")]
     summary = f"{_many(counts[0], 'error')}, {_many(counts[1], 'warning')}, {_many(counts[2], 'remark')}"
     log = report.log
-    parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(title)}: {summary}</title><style>{STYLE}</style></head><body>",
-        '<a class="skip" href="#findings">To the findings</a>',
-        f"<header><h1>What the doctor saw of {escape(title)}</h1>",
-        f"<p>{summary}. {log.steps} steps, {log.walks} backward passes, {log.looks} steps looked at "
-        "closely.</p></header>",
-        '<main><section aria-labelledby="findings"><h2 id="findings" tabindex="-1">Findings</h2>',
-        f"{_findings(report)}</section>",
-        f'<section aria-labelledby="loss"><h2 id="loss">Loss</h2>{_losses(report)}</section>',
-        f'<section aria-labelledby="layers"><h2 id="layers">Layers</h2>{_table(report)}',
-        f"{_layers(report)}</section>",
-        f'<section aria-labelledby="source"><h2 id="source">Source</h2>{_sources(report)}',
-        "</section></main></body></html>",
-    ]
-    return "\n".join(parts) + "\n"
+    return page(
+        f"{title}: {summary}",
+        f"What the doctor saw of {title}",
+        f"{summary}. {log.steps} steps, {log.walks} backward passes, {log.looks} steps looked at closely.",
+        [
+            ("findings", "Findings", _findings(report)),
+            ("loss", "Loss", _losses(report)),
+            ("layers", "Layers", _table(report) + _layers(report)),
+            ("source", "Source", _sources(report)),
+        ],
+    )
 
 
 def _many(count: int, what: str) -> str:
@@ -159,20 +125,13 @@ def _table(report: Report) -> str:
     rows = report.rows()
     if not rows:
         return "<p>No layer was seen to learn.</p>"
-    head = "".join(f'<th scope="col">{title}</th>' for _, title in TITLES)
-    body = "".join(
-        f'<tr><th scope="row">{escape(row["layer"])}</th>'
-        + "".join(f"<td>{_cell(row.get(key), key)}</td>" for key, _ in TITLES)
-        + "</tr>"
-        for row in rows
+    about = (
+        "The middle of all looks: mean, spread and rank of what came out, share of units asleep, norm of the "
+        "gradient, its signal to noise, size of a step by the size of the weights."
     )
-    return (
-        '<p id="figures">The middle of all looks: mean, spread and rank of what came out, share of units '
-        "asleep, norm of the gradient, its signal to noise, size of a step by the size of the weights.</p>"
-        '<div class="wide" tabindex="0" role="region" aria-label="Figures by layer">'
-        f'<table aria-describedby="figures"><thead><tr><th scope="col">layer</th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    cells = ([row["layer"], *(_cell(row.get(key), key) for key, _ in TITLES)] for row in rows)
+    titles = ["layer", *(title for _, title in TITLES)]
+    return table("figures", "Figures by layer", about, titles, cells)
 
 
 def _cell(value: Any, key: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from tensorgrad.doctor.places import source_line
 from tensorgrad.doctor.recording import Log
 from tensorgrad.doctor.rules import Finding, diagnose
+from tensorgrad.io.files import write_text
 
 
 class Report:
@@ -41,16 +42,13 @@ class Report:
 
     def write_json(self, path: str | os.PathLike) -> None:
         """Writes the findings into a file."""
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(_plain(self.as_dict()), file, indent=1, allow_nan=False)
-            file.write("\n")
+        write_text(path, json.dumps(_plain(self.as_dict()), indent=1, allow_nan=False) + "\n")
 
     def write_html(self, path: str | os.PathLike) -> None:
         """Writes a page to look at, which needs no network."""
         from tensorgrad.doctor.page import page_of
 
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(page_of(self))
+        write_text(path, page_of(self))
 
     def rows(self) -> list[dict[str, Any]]:
         """Figures by layer: mean and spread of what came out, share asleep, norm of the gradient, size of a

@@ -181,6 +181,12 @@ def _write(file: BinaryIO, start: bytes, saved: list[Saved]) -> None:
             write_all(file, np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
 
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file, whole or not at all."""
+    with _replacing(os.fspath(path)) as file:
+        write_all(file, text.encode())
+
+
 @contextmanager
 def _replacing(path: str | bytes) -> Iterator[BinaryIO]:
     """A file to write that takes the place of `path` when the block ends well, and is gone when not."""

@@ -2,6 +2,7 @@
 #ifndef TENSORGRAD_ACTIVATIONS_H
 #define TENSORGRAD_ACTIVATIONS_H
 
+#include "angles.h"
 #include "vmath.h"
 
 /* ---- the normal distribution -------------------------------------------------------------------------------------- */
@@ -23,11 +24,33 @@ INLINE_MATH float erfcx_core(float a)
     return t * (p * q + 1.021582715f);
 }
 
-/* exp(-share a^2), share 1/2 or 1, down to e^-104. Rounding a^2 would cost 50 ULP: 12 of its bits are squared exactly. */
+/* What rounding a * a to `square` lost, but for its last bits. */
+INLINE_MATH float square_rest(float a, float square)
+{
+#ifdef FP_FAST_FMAF
+    return fmaf(a, a, -square);
+#else
+    float high = of_bits(bits_of(a) & (int32_t)0xfffff000);
+    return (high * high - square) + (a - high) * (a + high);
+#endif
+}
+
+/* exp(-share a^2), share 1/2 or 1, down to e^-104. Rounding a^2 alone would cost 50 ULP. */
 INLINE_MATH float exp_of_square(float a, float share)
 {
-    float high = of_bits(bits_of(a) & (int32_t)0xfffff000);
-    return exp_join_negative(exp_parts(-share * high * high, -share * (a - high) * (a + high)));
+    float square = a * a;
+    return exp_join_negative(exp_parts(-share * square, -share * square_rest(a, square)));
+}
+
+/* The same bits where the result is no denormal. */
+INLINE_MATH float exp_of_square_near(float a, float share)
+{
+    float square = a * a;
+    float x = -share * square;
+    float shifted = x * 1.44269504f + ROUNDER;
+    float n = shifted - ROUNDER;
+    float r = x - n * LN2_HIGH - n * LN2_LOW + -share * square_rest(a, square);
+    return exp_join_near(exp_core(r) * r * r + r, shifted);
 }
 
 /* erfc(a) for a >= 0. */
@@ -44,8 +67,8 @@ INLINE_MATH float erfc32(float x)
     return x < 0.0f ? 2.0f - tail : tail;
 }
 
-/* Up to 0.93 by erf(x) / x - 1, of z = x^2. 1.5 ULP. */
-INLINE_MATH float erf32(float x)
+/* Of x and erfc(|x|). Up to 0.93 by erf(x) / x - 1, of z = x^2. 1.5 ULP. */
+INLINE_MATH float erf_of(float x, float tail)
 {
     float a = abs32(x);
     float z = a * a;
@@ -55,7 +78,21 @@ INLINE_MATH float erf32(float x)
     p = p * z + 0.1128180279f;
     p = p * z - 0.3761249432f;
     p = p * z + 0.12837915f;
-    return with_sign(a < 0.93f ? a * p + a : 1.0f - erfc_of_positive(a), x);
+    return with_sign(a < 0.93f ? a * p + a : 1.0f - tail, x);
+}
+
+INLINE_MATH float erf32(float x)
+{
+    return erf_of(x, erfc_of_positive(abs32(x)));
+}
+
+/* The same for |x| <= ERF_NEAR. */
+#define ERF_NEAR 0x41080000u    /* 8.5 */
+
+INLINE_MATH float erf_near32(float x)
+{
+    float a = abs32(x);
+    return erf_of(x, exp_of_square_near(a, 1.0f) * erfcx_core(a));
 }
 
 /* 2 / sqrt(pi) exp(-x^2). */
@@ -64,19 +101,37 @@ INLINE_MATH float erf_slope32(float x)
     return 1.12837917f * exp_of_square(at_most32(abs32(x), UNKNOWN(float, 10.2f)), 1.0f);
 }
 
-/* The normal distribution at x: its function, and its density without 1 / sqrt(2 pi). */
+/* The normal distribution at x, of a = |x|: twice what lies beyond a, and its density without 1 / sqrt(2 pi). */
 typedef struct Normal {
-    float below, bell;
+    float beyond, bell;
 } Normal;
+
+INLINE_MATH Normal normal_of(float a, float bell)
+{
+    Normal normal = {bell * erfcx_core(a * 0.707106781f), bell};
+    return normal;
+}
 
 INLINE_MATH Normal normal32(float x)
 {
-    Normal normal;
     float a = at_most32(abs32(x), UNKNOWN(float, 14.4f));
-    normal.bell = exp_of_square(a, 0.5f);
-    float tail = 0.5f * normal.bell * erfcx_core(a * 0.707106781f);
-    normal.below = x < 0.0f ? tail : 1.0f - tail;
-    return normal;
+    return normal_of(a, exp_of_square(a, 0.5f));
+}
+
+/* The same for |x| <= NORMAL_NEAR. */
+#define NORMAL_NEAR 0x41480000u     /* 12.5 */
+
+INLINE_MATH Normal normal_near32(float x)
+{
+    float a = abs32(x);
+    return normal_of(a, exp_of_square_near(a, 0.5f));
+}
+
+/* Its function: what lies below x. */
+INLINE_MATH float below32(float x, Normal normal)
+{
+    float tail = 0.5f * normal.beyond;
+    return x < 0.0f ? tail : 1.0f - tail;
 }
 
 INLINE_MATH float ndtr_slope32(float x)
@@ -85,10 +140,8 @@ INLINE_MATH float ndtr_slope32(float x)
 }
 
 /* The number whose erf is x: x times a polynomial, up to -log(1 - x^2) = w = 5 of that, then of its root. 3 ULP. */
-INLINE_MATH float erfinv32(float x)
+INLINE_MATH float erfinv_core(float w)
 {
-    float a = abs32(x);
-    float w = -log32((1.0f - a) * (1.0f + a));
     float v = w - 2.5f;
     float near = -8.790486819e-09f;
     near = near * v + 2.323394019e-08f;
@@ -99,8 +152,23 @@ INLINE_MATH float erfinv32(float x)
     near = near * v - 0.001252741884f;
     near = near * v - 0.004177386858f;
     near = near * v + 0.2466402861f;
-    near = near * v + 1.501409359f;
-    v = sqrtf(w) - 3.0f;
+    return near * v + 1.501409359f;
+}
+
+/* erfinv32 for |x| <= ERFINV_NEAR. */
+#define ERFINV_NEAR 0x3f7f1aa0u     /* 0.9965 */
+
+INLINE_MATH float erfinv_near32(float x)
+{
+    float a = abs32(x);
+    return x * erfinv_core(-log_of_parts(log_parts_near((1.0f - a) * (1.0f + a))));
+}
+
+INLINE_MATH float erfinv32(float x)
+{
+    float a = abs32(x);
+    float w = -log32((1.0f - a) * (1.0f + a));
+    float v = sqrtf(w) - 3.0f;
     float far = 0.000122281471f;
     far = far * v - 0.0003156189864f;
     far = far * v - 6.554845888e-05f;
@@ -111,7 +179,7 @@ INLINE_MATH float erfinv32(float x)
     far = far * v + 0.00944555193f;
     far = far * v + 1.001675015f;
     far = far * v + 2.832976797f;
-    float y = x * (w < 5.0f ? near : far);
+    float y = x * (w < 5.0f ? erfinv_core(w) : far);
     y = a == 1.0f ? with_sign(INF32, x) : y;
     return a > 1.0f ? NAN32 : y;
 }
@@ -135,16 +203,26 @@ INLINE_MATH float sinc32(float x)
 /* ---- activations -------------------------------------------------------------------------------------------------- */
 
 /* x times the share of the normal distribution below x. 6 ULP, on the negative side too, but for denormal results. */
+INLINE_MATH float gelu_of(float x, Normal normal)
+{
+    return at_least32(x, UNKNOWN(float, -0.0f)) - 0.5f * abs32(x) * normal.beyond;
+}
+
 INLINE_MATH float gelu32(float x)
 {
-    return x * normal32(x).below;
+    float y = gelu_of(x, normal32(x));
+    return x > 12.5f ? x : y;       /* infinity too */
+}
+
+INLINE_MATH float gelu_slope_of(float x, Normal normal)
+{
+    return below32(x, normal) + x * 0.398942280f * normal.bell;
 }
 
 INLINE_MATH float gelu_slope32(float x)
 {
-    Normal normal = normal32(x);
-    float within = with_sign(at_most32(abs32(x), UNKNOWN(float, 14.4f)), x);      /* so that an infinity gives its limit */
-    return normal.below + within * 0.398942280f * normal.bell;
+    /* So that an infinity gives its limit. */
+    return gelu_slope_of(with_sign(at_most32(abs32(x), UNKNOWN(float, 14.4f)), x), normal32(x));
 }
 
 #define real float

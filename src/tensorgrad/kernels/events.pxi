@@ -2,6 +2,7 @@
 
 cdef int LISTENING = 0
 cdef tuple LISTENERS = ()
+cdef list RECORDERS = []                # those of them that want to see calls
 cdef dict INNERMOST = {}                # by thread: the event that has begun last and not ended
 
 
@@ -132,17 +133,24 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=INNERMOST.clear)
 
 
-def listen(listener):
-    """From now on calls `listener(event)` at the end of every event, in the thread that it happened in."""
+def listen(listener, bint calls=False):
+    """From now on calls `listener(event)` at the end of every event, in the thread that it happened in. With `calls`, events of
+    ops tell in `event.call` what they were called on, and what they gave.
+    """
     global LISTENING, LISTENERS
     LISTENERS += (listener,)
-    LISTENING |= LISTENED
+    if calls:
+        RECORDERS.append(listener)
+    LISTENING |= LISTENED | (RECORDED if RECORDERS else 0)
 
 
 def unlisten(listener):
     """Ends what `listen` began. Nothing, when it was not listening."""
     global LISTENING, LISTENERS
     LISTENERS = tuple([each for each in LISTENERS if each is not listener])
+    RECORDERS[:] = [each for each in RECORDERS if each is not listener]
+    if not RECORDERS:
+        LISTENING &= ~RECORDED
     if not LISTENERS:
         LISTENING &= ~LISTENED
         INNERMOST.clear()

@@ -94,8 +94,8 @@ typedef double real;
 /* Sines reduce their argument by so many bits of pi, which holds up to a limit; so does a quotient whose rest is asked for.
    Larger ones are done by C's own functions; that there are some in a granule is found out in the vector loop, at the cost
    of one maximum. So negative numbers are for the gamma functions, which reflect them. */
-#define SPAN_OR_FAR(name, T, type, operands, x, y, is_far, expression, far)                             \
-    static void span_##name##_##T(void *const *data, int64_t count, const double *scalar)               \
+#define LOOP_OR_FAR(function, T, type, operands, x, y, is_far, expression, far)                         \
+    static void function(void *const *data, int64_t count, const double *scalar)               \
     {                                                                                                   \
         type *out = data[operands - 1];                                                                 \
         (void)scalar;                                                                                   \
@@ -119,13 +119,95 @@ typedef double real;
             }                                                                                           \
             memcpy(out + first, result, sizeof result);                                                 \
         }                                                                                               \
-    }                                                                                                   \
+    }
+
+#define SPAN_OR_FAR(name, T, type, operands, x, y, is_far, expression, far)                             \
+    LOOP_OR_FAR(span_##name##_##T, T, type, operands, x, y, is_far, expression, far)                    \
     static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
         static const Span span = {span_##name##_##T, operands, GRANULE_##T,                             \
                                   {sizeof(type), sizeof(type), sizeof(type)}};                          \
         LEVEL(walk)(a, &span, from, to);                                                                \
     }
+
+#if ELEMENT_BYTES == 4
+/* Most numbers lie where a formula is shorter: neither too large, nor denormal, nor without end. A chunk that turns out to hold
+   others is done again in the long form, which gives all others the same bits. How far a number lies is told by its bits. */
+#define magnitude(x) ((uint32_t)bits_of(x) & 0x7fffffffu)
+#define from_least_normal(x) ((uint32_t)bits_of(x) - 0x00800000u)
+
+typedef struct NearForm {
+    uint32_t (*near)(void *const *data, int64_t count);     /* gives how far the farthest lies */
+    uint32_t limit;
+    span_fn any;
+    int operands;
+} NearForm;
+
+static NEVER_INLINE void near_or_any(const NearForm *form, void *const *data, int64_t count, const double *scalar)
+{
+    enum { CHUNK = 512 };
+    float kept[2][CHUNK];
+    const int last = form->operands - 1;
+    for (int64_t first = 0; first < count; first += CHUNK) {
+        const int64_t n = count - first < CHUNK ? count - first : CHUNK;
+        void *at[3];
+        at[last] = (float *)data[last] + first;
+        for (int k = 0; k < last; k++) {
+            at[k] = (float *)data[k] + first;
+            if (data[k] == data[last]) {        /* which the short form writes over */
+                at[k] = memcpy(kept[k], at[k], (size_t)n * sizeof(float));
+            }
+        }
+        if (form->near(at, n) > form->limit) {
+            form->any(at, n, scalar);
+        }
+    }
+}
+
+/* Of `x` and `y`, the second of which is measured; of one operand both are it. */
+#define SPAN_OF_FORMS(name, of, x, y, measure, most, expression)                                        \
+    static uint32_t near_##name(void *const *data, int64_t count)                                       \
+    {                                                                                                   \
+        uint32_t farthest = 0;                                                                          \
+        INDEPENDENT                                                                                     \
+        for (int64_t i = 0; i < (count & -(int64_t)GRANULE_real); i++) {                                \
+            const float x = ((const float *)data[0])[i];                                                \
+            const float y = ((const float *)data[of - 2])[i];                                           \
+            farthest = measure(y) > farthest ? measure(y) : farthest;                                   \
+            (void)x;                                                                                    \
+            ((float *)data[of - 1])[i] = expression;                                                    \
+        }                                                                                               \
+        return farthest;                                                                                \
+    }                                                                                                   \
+    static void span_##name##_real(void *const *data, int64_t count, const double *scalar)              \
+    {                                                                                                   \
+        static const NearForm form = {near_##name, most, any_##name, of};                               \
+        near_or_any(&form, data, count, scalar);                                                        \
+    }                                                                                                   \
+    static void kernel_##name##_real(const KernelArgs *a, int64_t from, int64_t to)                     \
+    {                                                                                                   \
+        static const Span span = {span_##name##_real, of, GRANULE_real, {4, 4, 4}};                     \
+        LEVEL(walk)(a, &span, from, to);                                                                \
+    }
+
+#define NEAR1(name, cost, measure, most, short, single, wide)                                           \
+    LOOP_OF_1(any_##name, real, GRANULE_real, x, single)                                                \
+    SPAN_OF_FORMS(name, 2, unused, x, measure, most, short)
+#define NEAR_SLOPE(name, cost, measure, most, short, single, wide)                                      \
+    LOOP_OF_2(any_##name, real, real, GRANULE_real, g, v, i, i, single)                                 \
+    SPAN_OF_FORMS(name, 3, g, v, measure, most, short)
+#define ANGLE1(name, cost, short, single, wide, far, far_wide)                                          \
+    LOOP_OR_FAR(any_##name, real, real, 2, unused, x, IS_FAR_ANGLE(x), single, far)                     \
+    SPAN_OF_FORMS(name, 2, unused, x, magnitude, NEAR_ANGLE_BITS, short)
+#define ANGLE_SLOPE(name, cost, short, single, wide, far, far_wide)                                     \
+    LOOP_OR_FAR(any_##name, real, real, 3, g, v, IS_FAR_ANGLE(v), single, far)                          \
+    SPAN_OF_FORMS(name, 3, g, v, magnitude, NEAR_ANGLE_BITS, short)
+#else       /* of float64 the long form alone */
+#define NEAR1(name, cost, measure, most, short, single, wide) SPAN_OF_1(name, real, real, GRANULE_real, x, wide)
+#define NEAR_SLOPE(name, cost, measure, most, short, single, wide) SPAN_OF_2(name, real, real, real, GRANULE_real, g, v, wide)
+#define ANGLE1(name, cost, short, single, wide, far, far_wide) FAR1(name, cost, single, wide, far, far_wide)
+#define ANGLE_SLOPE(name, cost, short, single, wide, far, far_wide) FAR_SLOPE(name, cost, single, wide, far, far_wide)
+#endif
 
 #if ELEMENT_BYTES == 8
 #include "sums.h"
@@ -196,9 +278,9 @@ static const double NEAR_ENOUGH[KERNEL_SCALARS] = {1e-10};
 #define QUOTIENT2(name, cost, single, wide, far, far_wide)                                              \
     SPAN_OR_FAR(name, real, real, 3, x, y, CHOSEN(is_far_quotient, is_far_quotient64)(x, y), CHOSEN(single, wide), CHOSEN(far, far_wide))
 #define SLOPE_SET(name, cost, settings, single, wide) SPAN_OF_2(name, real, real, real, GRANULE_real, g, v, CHOSEN(single, wide))
-#define ANGLE1(name, cost, single, wide, far, far_wide)                                                 \
+#define FAR1(name, cost, single, wide, far, far_wide)                                                   \
     SPAN_OR_FAR(name, real, real, 2, unused, x, IS_FAR_ANGLE(x), CHOSEN(single, wide), CHOSEN(far, far_wide))
-#define ANGLE_SLOPE(name, cost, single, wide, far, far_wide)                                            \
+#define FAR_SLOPE(name, cost, single, wide, far, far_wide)                                              \
     SPAN_OR_FAR(name, real, real, 3, g, v, IS_FAR_ANGLE(v), CHOSEN(single, wide), CHOSEN(far, far_wide))
 #include "point.h"
 
@@ -448,7 +530,11 @@ DROPOUT(real, real)
 #define SLOPE_SET(name, cost, settings, single, wide) REAL_LINE(name, 2, cost, settings, OF_SLOPE)
 #define ARITHMETIC2(name, cost, single, wide) REAL_LINE(name, 2, cost, NULL, OF_TWO)
 #define QUOTIENT2(name, cost, single, wide, far, far_wide) REAL_LINE(name, 2, cost, NULL, OF_TWO)
-#define ANGLE1(name, cost, single, wide, far, far_wide) REAL_LINE(name, 1, cost, NULL, OF_ONE)
-#define ANGLE_SLOPE(name, cost, single, wide, far, far_wide) REAL_LINE(name, 2, cost, NULL, OF_SLOPE)
+#define NEAR1(name, cost, measure, most, short, single, wide) REAL_LINE(name, 1, cost, NULL, OF_ONE)
+#define NEAR_SLOPE(name, cost, measure, most, short, single, wide) REAL_LINE(name, 2, cost, NULL, OF_SLOPE)
+#define FAR1(name, cost, single, wide, far, far_wide) REAL_LINE(name, 1, cost, NULL, OF_ONE)
+#define FAR_SLOPE(name, cost, single, wide, far, far_wide) REAL_LINE(name, 2, cost, NULL, OF_SLOPE)
+#define ANGLE1(name, cost, short, single, wide, far, far_wide) REAL_LINE(name, 1, cost, NULL, OF_ONE)
+#define ANGLE_SLOPE(name, cost, short, single, wide, far, far_wide) REAL_LINE(name, 2, cost, NULL, OF_SLOPE)
 
 #endif

@@ -2,12 +2,14 @@
  * map.h and its two files read this several times. Of formulas with settings (.._SET), which are s0 and s1 in them, their names come third.
  *
  * POINT1(name, cost, single, wide)           of x
- * ANGLE1(name, cost, single, wide, ...)      of x; then the same two for arguments past TRIGONOMETRY_LIMIT, of float64 its own
+ * NEAR1(name, cost, measure, most, short, single, wide)    of x; float32 shorter up to a distance, told by its bits (map.h)
+ * FAR1(name, cost, single, wide, ...)        of x; then the same two for arguments past TRIGONOMETRY_LIMIT, of float64 its own
+ * ANGLE1(name, cost, short, single, wide, ...) the same, float32 shorter up to NEAR_ANGLE
  * POINT2(name, cost, single, wide)           of x and y
  * ARITHMETIC2(name, cost, single, wide)      of x and y, one of which may be a single number: loops of their own for that
  * QUOTIENT2(name, cost, single, wide, ...)   of x and y; then the same two where the quotient is large or there is none
  * SLOPE(name, cost, single, wide)            backward: of the gradient g and the value v that the tape saved (input or output)
- * ANGLE_SLOPE(name, cost, single, wide, ...) the same, with two more as above
+ * NEAR_SLOPE, FAR_SLOPE, ANGLE_SLOPE         the same, as above
  * WIDE1, WIDE2, WIDE_SLOPE(name, cost, wide) in double for both types: float32 comes and goes through a buffer, and has in s0
  *     how near a result has to be
  * WIDE_OR_FAR1, .._SLOPE(name, cost, is_far, wide, far) the same, with `far` for those which are so
@@ -28,16 +30,16 @@ POINT1(square, LIGHT, x * x, x * x)
 POINT1(sqrt, LIGHT, sqrtf(x), sqrt(x))
 POINT1(rsqrt, LIGHT, 1.0f / sqrtf(x), 1.0 / sqrt(x))
 POINT1(reciprocal, LIGHT, 1.0f / x, 1.0 / x)
-POINT1(exp, HEAVY, exp32(x), exp64(x))
+NEAR1(exp, HEAVY, magnitude, EXP_NEAR, exp_near32(x), exp32(x), exp64(x))
 POINT1(exp2, HEAVY, exp2_32(x), exp2_64(x))
 POINT1(expm1, HEAVY, expm1_32(x), expm1_64(x))
-POINT1(log, HEAVY, log32(x), log64(x))
+NEAR1(log, HEAVY, from_least_normal, LOG_NEAR, log_of_parts(log_parts_near(x)), log32(x), log64(x))
 POINT1(log1p, HEAVY, log1p_32(x), log1p_64(x))
-POINT1(log2, HEAVY, log2_32(x), log2_64(x))
-POINT1(log10, HEAVY, log10_32(x), log10_64(x))
-ANGLE1(sin, HEAVY, sin32(x), sin64(x), sinf(x), sin(x))
-ANGLE1(cos, HEAVY, cos32(x), cos64(x), cosf(x), cos(x))
-ANGLE1(tan, HEAVY, tan32(x), tan64(x), tanf(x), tan(x))
+NEAR1(log2, HEAVY, from_least_normal, LOG_NEAR, log2_of_parts(log_parts_near(x)), log2_32(x), log2_64(x))
+NEAR1(log10, HEAVY, from_least_normal, LOG_NEAR, log10_of_parts(log_parts_near(x)), log10_32(x), log10_64(x))
+ANGLE1(sin, HEAVY, sin_near32(x), sin32(x), sin64(x), sinf(x), sin(x))
+ANGLE1(cos, HEAVY, cos_near32(x), cos32(x), cos64(x), cosf(x), cos(x))
+ANGLE1(tan, HEAVY, tan_near32(x), tan32(x), tan64(x), tanf(x), tan(x))
 POINT1(asin, HEAVY, asin32(x), asin64(x))
 POINT1(acos, HEAVY, acos32(x), acos64(x))
 POINT1(atan, HEAVY, atan32(x), atan64(x))
@@ -47,7 +49,7 @@ POINT1(tanh, HEAVY, tanh32(x), tanh64(x))
 POINT1(asinh, HEAVY, asinh32(x), asinh64(x))
 POINT1(acosh, HEAVY, acosh32(x), acosh64(x))
 POINT1(atanh, HEAVY, atanh32(x), atanh64(x))
-POINT1(erf, HEAVY, erf32(x), erf64(x))
+NEAR1(erf, HEAVY, magnitude, ERF_NEAR, erf_near32(x), erf32(x), erf64(x))
 POINT1(erfc, HEAVY, erfc32(x), erfc64(x))
 POINT1(floor, LIGHT, floorf(x), floor(x))
 POINT1(ceil, LIGHT, ceilf(x), ceil(x))
@@ -55,10 +57,10 @@ POINT1(trunc, LIGHT, truncf(x), trunc(x))
 POINT1(round, LIGHT, rintf(x), rint(x))
 POINT1(frac, LIGHT, x - truncf(x), x - trunc(x))
 
-POINT1(erfinv, HEAVY, erfinv32(x), erfinv64(x))
-POINT1(ndtr, HEAVY, normal32(x).below, normal64(x).below)
+NEAR1(erfinv, HEAVY, magnitude, ERFINV_NEAR, erfinv_near32(x), erfinv32(x), erfinv64(x))
+NEAR1(ndtr, HEAVY, magnitude, NORMAL_NEAR, below32(x, normal_near32(x)), below32(x, normal32(x)), normal64(x).below)
 POINT1(entr, HEAVY, entr32(x), entr64(x))
-ANGLE1(sinc, HEAVY, sinc32(x), sinc64(x), sinf(x * 3.14159265f) / (x * 3.14159265f), sin(x * PI_HIGH64) / (x * PI_HIGH64))
+FAR1(sinc, HEAVY, sinc32(x), sinc64(x), sinf(x * 3.14159265f) / (x * 3.14159265f), sin(x * PI_HIGH64) / (x * PI_HIGH64))
 POINT1_SET(logit, HEAVY, "eps", logit32(x < s0 ? s0 : x > 1.0f - s0 ? 1.0f - s0 : x),
            logit64(x < s0 ? s0 : x > 1.0 - s0 ? 1.0 - s0 : x))
 WIDE1(erfcx, SLOW, erfcx64(x))
@@ -75,7 +77,7 @@ POINT1(sigmoid, HEAVY, sigmoid32(x), sigmoid64(x))
 POINT1(relu, LIGHT, x < 0.0f ? 0.0f : x, x < 0.0 ? 0.0 : x)
 POINT1(relu6, LIGHT, x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x, x < 0.0 ? 0.0 : x > 6.0 ? 6.0 : x)
 POINT1(silu, HEAVY, x * sigmoid32(x), x * sigmoid64(x))
-POINT1(gelu, HEAVY, gelu32(x), gelu64(x))
+NEAR1(gelu, HEAVY, magnitude, NORMAL_NEAR, gelu_of(x, normal_near32(x)), gelu32(x), gelu64(x))
 POINT1(gelu_tanh, HEAVY, x * sigmoid32(gelu_tanh_inner32(x)), x * sigmoid64(gelu_tanh_inner64(x)))
 POINT1(softplus_1, HEAVY, softplus32(x), softplus64(x))
 POINT1(log_sigmoid, HEAVY, log_sigmoid32(x), log_sigmoid64(x))
@@ -138,14 +140,14 @@ SLOPE(relu_backward, LIGHT, v <= 0.0f ? 0.0f : g, v <= 0.0 ? 0.0 : g)
 SLOPE(log_backward, LIGHT, g / v, g / v)
 SLOPE(abs_backward, LIGHT, g * ((float)(v > 0.0f) - (float)(v < 0.0f)), g * ((double)(v > 0.0) - (double)(v < 0.0)))
 SLOPE(square_backward, LIGHT, 2.0f * g * v, 2.0 * g * v)
-ANGLE_SLOPE(sin_backward, HEAVY, g * cos32(v), g * cos64(v), g * cosf(v), g * cos(v))
-ANGLE_SLOPE(cos_backward, HEAVY, -g * sin32(v), -g * sin64(v), -g * sinf(v), -g * sin(v))
+ANGLE_SLOPE(sin_backward, HEAVY, g * cos_near32(v), g * cos32(v), g * cos64(v), g * cosf(v), g * cos(v))
+ANGLE_SLOPE(cos_backward, HEAVY, -g * sin_near32(v), -g * sin32(v), -g * sin64(v), -g * sinf(v), -g * sin(v))
 SLOPE(erf_backward, HEAVY, g * erf_slope32(v), g * erf_slope64(v))
 SLOPE(erfc_backward, HEAVY, -g * erf_slope32(v), -g * erf_slope64(v))
 SLOPE(erfinv_backward, HEAVY, g * erfinv_slope32(v), g * erfinv_slope64(v))
 SLOPE(ndtr_backward, HEAVY, g * ndtr_slope32(v), g * ndtr_slope64(v))
 SLOPE(entr_backward, HEAVY, g * (-log32(v) - 1.0f), g * (-log64(v) - 1.0))
-ANGLE_SLOPE(sinc_backward, SLOW, (float)((double)g * sinc_slope_of((double)v)), g * sinc_slope_of(v),
+FAR_SLOPE(sinc_backward, SLOW, (float)((double)g * sinc_slope_of((double)v)), g * sinc_slope_of(v),
             (float)((double)g * sinc_slope_far((double)v)), g * sinc_slope_far(v))
 SLOPE_SET(logit_backward, LIGHT, "eps",
           ((v < s0) | (v > 1.0f - s0)) ? 0.0f : ((v < 0.0f) | (v > 1.0f)) ? NAN32 : g / (v * (1.0f - v)),
@@ -160,7 +162,7 @@ WIDE_SLOPE(i1_backward, SLOW, g * i1_slope64(v))
 WIDE_SLOPE(i0e_backward, SLOW, g * i0e_slope64(v))
 WIDE_SLOPE(i1e_backward, SLOW, g * i1e_slope64(v))
 SLOPE(silu_backward, HEAVY, g * silu_slope32(v), g * silu_slope64(v))
-SLOPE(gelu_backward, HEAVY, g * gelu_slope32(v), g * gelu_slope64(v))
+NEAR_SLOPE(gelu_backward, HEAVY, magnitude, NORMAL_NEAR, g * gelu_slope_of(v, normal_near32(v)), g * gelu_slope32(v), g * gelu_slope64(v))
 SLOPE(gelu_tanh_backward, HEAVY, g * gelu_tanh_slope32(v), g * gelu_tanh_slope64(v))
 SLOPE(log_sigmoid_backward, HEAVY, g * sigmoid32(-v), g * sigmoid64(-v))
 SLOPE(softplus_1_backward, HEAVY, v > 20.0f ? g : g * sigmoid32(v), v > 20.0 ? g : g * sigmoid64(v))
@@ -189,6 +191,10 @@ SLOPE_SET(hardtanh_backward, LIGHT, "min_val max_val", ((v <= s0) | (v >= s1)) ?
 #undef SLOPE_SET
 #undef ARITHMETIC2
 #undef QUOTIENT2
+#undef NEAR1
+#undef NEAR_SLOPE
+#undef FAR1
+#undef FAR_SLOPE
 #undef ANGLE1
 #undef ANGLE_SLOPE
 #undef WIDE1

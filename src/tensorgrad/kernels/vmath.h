@@ -40,6 +40,17 @@ INLINE_MATH float of_bits(int32_t bits)
     return x;
 }
 
+/* a * b + c, rounded once where the CPU can: said aloud where the compiler might as well have joined the sum with another product,
+   here one and there the other. */
+INLINE_MATH float multiply_add(float a, float b, float c)
+{
+#ifdef FP_FAST_FMAF
+    return fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
 /* 2^n for -126 <= n <= 127. */
 INLINE_MATH float power_of_two(int32_t n)
 {
@@ -149,6 +160,23 @@ INLINE_MATH float exp32(float x)
     return under ? 0.0f : y;
 }
 
+/* (1 + fraction) times the power of two whose exponent stands in the low bits of `shifted`: exp_join where that is no denormal. */
+INLINE_MATH float exp_join_near(float fraction, float shifted)
+{
+    return of_bits((int32_t)((uint32_t)bits_of(1.0f + fraction) + ((uint32_t)bits_of(shifted) << 23)));
+}
+
+/* exp32 for |x| <= EXP_NEAR, the same bits. */
+#define EXP_NEAR 0x42ae0000u    /* 87 */
+
+INLINE_MATH float exp_near32(float x)
+{
+    float shifted = x * 1.44269504f + ROUNDER;
+    float n = shifted - ROUNDER;
+    float r = x - n * LN2_HIGH - n * LN2_LOW;
+    return exp_join_near(exp_core(r) * r * r + r, shifted);
+}
+
 /* The same for a power from -150 to 0, at the price of one factor: the second is a constant. */
 INLINE_MATH float exp_join_negative(Exponential e)
 {
@@ -237,8 +265,7 @@ INLINE_MATH float log_core(float t)
     p = p * t + 0.2000228625f;
     p = p * t - 0.2500081041f;
     p = p * t + 0.3333331673f;
-    float square = t * t;
-    return p * t * square - 0.5f * square;
+    return (p * t - 0.5f) * (t * t);
 }
 
 /* x = 2^power (1 + t) with 1 + t as log_core wants it. */
@@ -277,28 +304,52 @@ INLINE_MATH float log_ends(float x, float y)
     return x < INF32 ? y : x;       /* infinity and NaN as they came */
 }
 
+/* log_parts of a positive number that is neither denormal nor infinite: LOG_NEAR in terms of map.h's `from_least_normal`. */
+#define LOG_NEAR 0x7effffffu
+
+INLINE_MATH Logarithm log_parts_near(float x)
+{
+    Logarithm l;
+    int32_t exponent = log_exponent(x);
+    l.t = of_bits(bits_apart(bits_of(x), (int32_t)((uint32_t)exponent << 23))) - 1.0f;
+    l.power = (float)exponent;
+    return l;
+}
+
 /* 1 ULP. */
+INLINE_MATH float log_of_parts(Logarithm l)
+{
+    return multiply_add(l.power, LN2_LOW, log_core(l.t)) + l.t + l.power * LN2_HIGH;
+}
+
 INLINE_MATH float log32(float x)
 {
-    Logarithm l = log_parts(x);
-    return log_ends(x, log_core(l.t) + l.power * LN2_LOW + l.t + l.power * LN2_HIGH);
+    return log_ends(x, log_of_parts(log_parts(x)));
 }
 
 /* 1.5 ULP. log2(e) = 1 + 0.4427: the whole part costs no rounding. */
+INLINE_MATH float log2_of_parts(Logarithm l)
+{
+    float tail = log_core(l.t);
+    return multiply_add(l.t, 0.442695041f, tail * 0.442695041f) + tail + l.t + l.power;
+}
+
 INLINE_MATH float log2_32(float x)
 {
-    Logarithm l = log_parts(x);
-    float tail = log_core(l.t);
-    return log_ends(x, tail * 0.442695041f + l.t * 0.442695041f + tail + l.t + l.power);
+    return log_ends(x, log2_of_parts(log_parts(x)));
 }
 
 /* 2 ULP. Constants in two parts, the first of few bits. */
+INLINE_MATH float log10_of_parts(Logarithm l)
+{
+    float tail = log_core(l.t);
+    float y = multiply_add(l.power, 2.48745664e-4f, (tail + l.t) * 7.00731903e-4f);
+    return y + tail * 0.43359375f + l.t * 0.43359375f + l.power * 0.30078125f;
+}
+
 INLINE_MATH float log10_32(float x)
 {
-    Logarithm l = log_parts(x);
-    float tail = log_core(l.t);
-    float y = (tail + l.t) * 7.00731903e-4f + l.power * 2.48745664e-4f;
-    return log_ends(x, y + tail * 0.43359375f + l.t * 0.43359375f + l.power * 0.30078125f);
+    return log_ends(x, log10_of_parts(log_parts(x)));
 }
 
 /* log(1 + x), the last bits kept near 0. 1.5 ULP. */
@@ -364,67 +415,7 @@ INLINE_MATH float pow32(float x, float y)
     return ((y == 0.0f) | (x == 1.0f)) ? 1.0f : result;
 }
 
-/* ---- trigonometry ------------------------------------------------------------------------------------------------- */
-
-/* Up to here the reduction below holds; map.h leaves larger arguments to C's functions. */
-#define TRIGONOMETRY_LIMIT 0x1p20f
-
-/* sin(r) / r - 1 over r^2, and cos(r) - 1 + r^2 / 2 over r^4, for |r| <= pi / 4, of z = r^2. */
-INLINE_MATH float sin_core(float z)
-{
-    return (2.717939916e-6f * z - 0.0001983929613f) * z * z + (0.008333329267f * z - 0.1666666664f);
-}
-
-INLINE_MATH float cos_core(float z)
-{
-    return (2.443484635e-5f * z - 0.001388733709f) * z + 0.04166664627f;
-}
-
-/* x = quadrant pi / 2 + r. In double: pi / 2 in two parts, the first of 33 bits, so that its product is exact. */
-typedef struct Angle {
-    float sin, cos;         /* of r */
-    int32_t quadrant;
-} Angle;
-
-INLINE_MATH Angle reduce_angle(float x)
-{
-    Angle angle;
-    double wide = x;
-    double n = wide * 0.63661977236758134308 + 0x1.8p52 - 0x1.8p52;
-    float r = (float)(wide - n * 1.57079632673412561417e+00 - n * 6.07710050650619224932e-11);
-    float z = r * r;
-    angle.sin = z == 0.0f ? r : r + r * z * sin_core(z);       /* the sum would take the sign from -0 */
-    angle.cos = 1.0f - 0.5f * z + z * z * cos_core(z);
-    angle.quadrant = n < 0x1p31f && n > -0x1p31f ? (int32_t)n : 0;   /* sin and cos of more, and of NaN, are made elsewhere */
-    return angle;
-}
-
-INLINE_MATH float flip_sign(float x, int32_t when)
-{
-    return of_bits(bits_of(x) ^ (int32_t)((uint32_t)(when != 0) << 31));
-}
-
-/* 1.6 ULP. */
-INLINE_MATH float sin32(float x)
-{
-    Angle angle = reduce_angle(x);
-    return flip_sign(angle.quadrant & 1 ? angle.cos : angle.sin, angle.quadrant & 2);
-}
-
-/* 1.6 ULP. */
-INLINE_MATH float cos32(float x)
-{
-    Angle angle = reduce_angle(x);
-    return flip_sign(angle.quadrant & 1 ? angle.sin : angle.cos, (angle.quadrant + 1) & 2);
-}
-
-/* 3.5 ULP. */
-INLINE_MATH float tan32(float x)
-{
-    Angle angle = reduce_angle(x);
-    int odd = angle.quadrant & 1;
-    return (odd ? -angle.cos : angle.sin) / (odd ? angle.sin : angle.cos);
-}
+/* ---- angles by their sines and tangents ------------------------------------------------------------------------------ */
 
 #define PI_HIGH 3.14159274f
 #define PI_LOW -8.74227766e-8f

@@ -356,3 +356,8 @@ uniform, normal, constant, eye, dirac, orthogonal, sparse = map(
 xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = map(
     _renamed, (xavier_uniform_, xavier_normal_, kaiming_uniform_, kaiming_normal_)
 )
+
+
+# By the names of PyTorch's halves without gradients, which programs import.
+_no_grad_uniform_, _no_grad_normal_, _no_grad_trunc_normal_ = uniform_, normal_, trunc_normal_
+_no_grad_fill_ = constant_

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import tensorgrad as tg
 from tensorgrad.core import RemovableHandle, Tensor, is_grad_enabled, set_grad_enabled
@@ -16,6 +17,10 @@ from tensorgrad.core import RemovableHandle, Tensor, is_grad_enabled, set_grad_e
 from ._step import Group, State, States, Stepper, _global_hooks
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
+
+
+ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+_params_t: TypeAlias = ParamsT  # by its older name
 
 
 class _Required:
@@ -446,6 +451,61 @@ def _run_hooked(optimizer: Optimizer, step: Callable, args: tuple, kwargs: dict)
         return result
     finally:
         optimizer._in_hooks = False
+
+
+def _use_grad_for_differentiable(step: Callable) -> Callable:
+    """A step in which gradients are recorded if the optimizer is differentiable, and else are not."""
+
+    @functools.wraps(step)
+    def chosen(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with set_grad_enabled(bool(self.defaults.get("differentiable"))):
+            return step(self, *args, **kwargs)
+
+    return chosen
+
+
+def _get_value(x: Any) -> Any:
+    """A number of a tensor of one element, and a number as it is."""
+    return x.item() if isinstance(x, Tensor) else x
+
+
+def _to_scalar(x: Any) -> Any:
+    """A tensor of one element as one without dimensions, and a number as it is."""
+    return x.squeeze() if isinstance(x, Tensor) and x.ndim else x
+
+
+def _dispatch_sqrt(x: Any) -> Any:
+    """The root of a tensor or a number."""
+    return x.sqrt() if isinstance(x, Tensor) else math.sqrt(x)
+
+
+def _stack_if_compiling(x: Any) -> Any:
+    """The list as it is: nothing is compiled."""
+    return x
+
+
+def _default_to_fused_or_foreach(params: Any, differentiable: bool, use_fused: bool = False) -> tuple:
+    """Neither, as PyTorch chooses for tensors of the CPU."""
+    return False, False
+
+
+def _get_scalar_dtype(is_fused: Any = None) -> Any:
+    """The dtype of counted steps."""
+    return tg.float64 if tg.get_default_dtype() == tg.float64 and not is_fused else tg.float32
+
+
+def _get_capturable_supported_devices(supports_xla: bool = True) -> list[str]:
+    """None: those of PyTorch are not here."""
+    return []
+
+
+def _disable_dynamo_if_unsupported(single_tensor_fn: Any = None) -> Callable:
+    """A decorator that gives the function itself: nothing is compiled."""
+    return lambda function: function
+
+
+def _view_as_real(params: Any, *state_and_grads: Any) -> None:
+    """Does nothing: no tensor is complex."""
 
 
 def register_optimizer_step_pre_hook(hook: Callable) -> Any:

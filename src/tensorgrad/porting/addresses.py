@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.metadata
 import multiprocessing
 import re
 import sys
@@ -13,7 +14,9 @@ from types import ModuleType
 from typing import Any
 
 import tensorgrad
+from tensorgrad.core import _core
 from tensorgrad.core.names import missing
+from tensorgrad.porting.absent import found_absent
 
 PYTORCH = "2.13.0"  # the release whose names and behaviour these are
 
@@ -26,7 +29,6 @@ ELSEWHERE = [
     (r"autograd\.profiler", "tensorgrad.profiler"),
     (r"cuda\.amp\.(autocast_mode|common|grad_scaler)", "tensorgrad.cuda.amp"),
     (r"cuda\.(memory|random)", "tensorgrad.cuda"),
-    (r"distributions\.utils", "tensorgrad.distributions.distribution"),
     (r"distributions\.(\w+)", "tensorgrad.distributions"),
     (
         r"optim\.(adadelta|adafactor|adagrad|adam|adamax|adamw|asgd|lbfgs|nadam|radam|rmsprop|rprop|sgd)",
@@ -72,8 +74,10 @@ class StandIn(ModuleType):
         self.__file__ = tensorgrad.__file__
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__config__":
             raise AttributeError(name)
+        if name in ("__config__", "ops") or (not hasattr(tensorgrad, name) and found_absent(name) is not None):
+            return importlib.import_module(f"torch.{name}")
         return getattr(tensorgrad, name)
 
     def __dir__(self) -> list[str]:
@@ -103,27 +107,71 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             found.__dict__.setdefault("__path__", [])  # else nobody would be asked for what is in it
         sys.modules[module.__name__] = found
 
+    def find_distributions(self, context: Any = None) -> list[Torch]:
+        """What `importlib.metadata` finds under the name torch."""
+        return [Torch()] if context is not None and context.name == "torch" else []
+
+
+class Torch(importlib.metadata.Distribution):
+    """The package torch to those who ask for its version: that of the PyTorch whose names these are."""
+
+    def read_text(self, filename: str) -> str | None:
+        return f"Metadata-Version: 2.1\nName: torch\nVersion: {PYTORCH}\n" if filename == "METADATA" else None
+
+    def locate_file(self, path: Any) -> Any:
+        raise FileNotFoundError(2, "torch has no files here", path)
+
+
+_sought: set[str] = set()  # addresses that are looked for among the modules that there are
+
+
+class LastFinder(Finder):
+    """Finds `tensorgrad.x`, where nothing else does, if programs may import `torch.x`."""
+
+    def find_spec(
+        self, fullname: str, path: Any, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        root, _, rest = fullname.partition(".")
+        if root != "tensorgrad" or fullname in _sought or found_absent(rest) is None:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        sys.modules[module.__name__] = importlib.import_module(f"torch{module.__name__.removeprefix('tensorgrad')}")
+
+    def find_distributions(self, context: Any = None) -> list[Torch]:
+        return []
+
 
 def counterpart(address: str) -> Any:
     """What stands under torch's address here, or None."""
+    if address.partition(".")[0] == "ops":  # PyTorch's are compiled ones by their names
+        return found_absent(address)
+    ours = f"tensorgrad.{address}"
+    _sought.add(ours)
     try:
-        return importlib.import_module(f"tensorgrad.{address}")
+        return importlib.import_module(ours)
     except ModuleNotFoundError as error:
-        if not f"tensorgrad.{address}".startswith(str(error.name)):
+        if not ours.startswith(str(error.name)):
             raise
+    finally:
+        _sought.discard(ours)
     for pattern, where in ELSEWHERE:
         if re.fullmatch(pattern, address):
             return importlib.import_module(where)
     parent, _, name = address.rpartition(".")
-    return getattr(counterpart(parent), name, None) if parent == "backends" else None
+    if parent == "backends":
+        return getattr(counterpart(parent), name, None)
+    return found_absent(address)
 
 
 def as_torch() -> ModuleType:
     """Makes `import torch` mean tensorgrad in this process, with all of its submodules that are here.
 
-    Gives the module `torch`, whose version is that of the PyTorch whose names these are. A PyTorch that is
-    installed is neither touched nor loaded; what is not here is a ModuleNotFoundError or an AttributeError
-    that says so. Processes that this one starts by `multiprocessing` have it too.
+    Gives the module `torch`, whose version is that of the PyTorch whose names these are; sizes, dtypes and
+    types of tensors print as torch's. A PyTorch that is installed is neither touched nor loaded; what is not
+    here is a ModuleNotFoundError, an AttributeError or, of modules that programs import without using them,
+    a NotImplementedError when it is called, that says so. Processes that this one starts by `multiprocessing` have it too.
 
     Errors: `RuntimeError` if PyTorch itself was imported before.
 
@@ -143,6 +191,8 @@ def as_torch() -> ModuleType:
     module.__spec__ = importlib.machinery.ModuleSpec("torch", None, is_package=True)
     sys.modules["torch"] = module
     sys.meta_path.insert(0, Finder())
+    sys.meta_path.append(LastFinder())
+    _core._call_library("torch")
     _carry_over()
     return module
 

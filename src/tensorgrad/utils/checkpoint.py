@@ -18,7 +18,9 @@ __all__ = [
     "checkpoint",
     "checkpoint_sequential",
     "detach_variable",
+    "get_device_states",
     "noop_context_fn",
+    "set_device_states",
 ]
 
 
@@ -60,6 +62,17 @@ def noop_context_fn() -> tuple[AbstractContextManager, AbstractContextManager]:
     nothing changes
     """
     return nullcontext(), nullcontext()
+
+
+def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
+    """The devices that the tensors among the arguments are on beside the CPU, and the states of their random
+    numbers: none.
+    """
+    return [], []
+
+
+def set_device_states(devices: Iterable[int], states: Iterable[Tensor], *, device_type: Any = None) -> None:
+    """Does nothing: what `get_device_states` gives is of no device."""
 
 
 def _tensors(nest: Any) -> list[Tensor]:

@@ -114,6 +114,55 @@ def _admit(kind not None, answer not None):
     tg_answer = answer
 
 
+cdef bint takes_over(object value) except -1:
+    """Whether it is no tensor, and its type answers calls of ops itself, by PyTorch's ``__torch_function__``."""
+    return not isinstance(value, Tensor) and getattr(type(value), "__torch_function__", None) is not None
+
+
+cdef bint any_takes_over(object value) except -1:
+    """Whether it does, or one in a list of tensors."""
+    if type(value) is list or type(value) is tuple:
+        for each in value:
+            if takes_over(each):
+                return True
+        return False
+    return takes_over(value)
+
+
+cdef object taken_over(Op op, PyObject **args, Py_ssize_t count, PyObject *names):
+    cdef tuple words = () if names is NULL else <tuple><object>names
+    cdef Py_ssize_t i
+    return _hand_over(op, tuple([<object>args[i] for i in range(count)]),
+                      {words[i]: <object>args[count + i] for i in range(len(words))})
+
+
+def _takes_over(value):
+    """Whether calls with this argument are its type's own affair."""
+    return any_takes_over(value)
+
+
+def _hand_over(function, tuple args, dict keywords):
+    """What the types among a call's arguments make of it, asked one after the other, a subclass before its base."""
+    cdef list kinds = []
+    for value in [*args, *keywords.values()]:
+        for each in (value if type(value) is list or type(value) is tuple else (value,)):
+            kind = type(each)
+            if takes_over(each) and kind not in kinds:
+                bases = [i for i in range(len(kinds)) if issubclass(kind, kinds[i])]
+                kinds.insert(bases[0] if bases else len(kinds), kind)
+    for kind in kinds:
+        result = kind.__torch_function__(function, tuple(kinds), args, keywords)
+        if result is not NotImplemented:
+            return result
+    raise TypeError(f"no implementation found for '{tg_library}.{getattr(function, '__name__', function)}' on types that implement "
+                    f"__torch_function__: {kinds}")
+
+
+cdef object operator_taken_over(Op op, object a, object b):
+    """An operator between a tensor and a value that it does not know."""
+    return _hand_over(op, (a, b), {}) if takes_over(a) or takes_over(b) else NotImplemented
+
+
 cdef object answered(Op op, PyObject **args, Py_ssize_t count, PyObject *names):
     cdef tuple words = () if names is NULL else <tuple><object>names
     cdef Py_ssize_t i

@@ -16,7 +16,7 @@ cdef object heard_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     try:
         result = call_op(op, args, nargsf, names)
         if event is not None:
-            describe(event, given, result)
+            describe(event, given, result, words)
     finally:
         end_trap(trap)
         end_write(event)
@@ -40,8 +40,12 @@ cdef object call_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
             if found is not DECLINED:
                 return found
     for i in range(count + (0 if names is NULL else len(<tuple><object>names))):
+        if isinstance(<object>args[i], Tensor) or is_python_value(<object>args[i]):
+            continue
         if type(<object>args[i]) is tg_guest:
             return answered(op, args, count, names)
+        if any_takes_over(<object>args[i]):
+            return taken_over(op, args, count, names)
     if names is NULL:
         if op.kind == COMPOSITE:
             if check_operands(op, args, count):

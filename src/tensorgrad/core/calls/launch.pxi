@@ -114,9 +114,13 @@ cdef list tensors_in(object values):
     return found
 
 
-cdef int describe(Event event, object given, object result) except -1:
-    """Tells an op's event the shapes of its tensors, and how many bytes they and its results are."""
+cdef int describe(Event event, object given, object result, tuple words=()) except -1:
+    """Tells an op's event the shapes of its tensors, and how many bytes they and its results are; the call too, where it is
+    asked for.
+    """
     cdef Tensor t
+    if LISTENING[0] & RECORDED:
+        event.call = tuple(given), words, result
     tensors = tensors_in(given)
     event.shapes = tuple([shape_tuple(<Tensor>each) for each in tensors])
     event.inputs, event.outputs = operands_in(given), operands_in((result,))

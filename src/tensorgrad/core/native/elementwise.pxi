@@ -233,11 +233,11 @@ cdef inline object tensor_or_number(object value):
 
 
 cdef object binary_operator(Op op, object a, object b):
-    a = tensor_or_number(a)
-    b = tensor_or_number(b)
-    if a is None or b is None:
-        return NotImplemented
-    return heard_binary(op, a, b) if LISTENING[0] else binary(op, a, b)
+    left = tensor_or_number(a)
+    right = tensor_or_number(b)
+    if left is None or right is None:
+        return operator_taken_over(op, a, b)
+    return heard_binary(op, left, right) if LISTENING[0] else binary(op, left, right)
 
 
 cdef object heard_binary(Op op, object a, object b):

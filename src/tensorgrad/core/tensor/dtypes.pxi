@@ -4,6 +4,20 @@ cdef enum:
     NO_DTYPE = 255
 
 
+cdef str tg_library = "tensorgrad"      # what dtypes, sizes and layouts say that they are of
+
+
+def _library():
+    """The library's name, as dtypes, sizes and layouts show it."""
+    return tg_library
+
+
+def _call_library(str name not None):
+    """Has them show another name, for programs that know another."""
+    global tg_library
+    tg_library = name
+
+
 cdef class dtype:
     """The type of a tensor's elements, such as ``tensorgrad.float32``."""
 
@@ -39,7 +53,7 @@ cdef class dtype:
         return False
 
     def __repr__(self):
-        return f"tensorgrad.{self.name}"
+        return f"{tg_library}.{self.name}"
 
     def __reduce__(self):
         return _dtype_of_name, (self.name,)

@@ -303,7 +303,7 @@ class Size(tuple):
         return count
 
     def __repr__(self):
-        return f"tensorgrad.Size([{', '.join(map(str, self))}])"
+        return f"{tg_library}.Size([{', '.join(map(str, self))}])"
 
     def __getitem__(self, index):
         got = tuple.__getitem__(self, index)

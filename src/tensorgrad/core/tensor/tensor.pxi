@@ -343,6 +343,8 @@ cdef class Tensor:
     def __iter__(self):
         if self.nd == 0:
             raise TypeError("iteration over a 0-d tensor")
+        if LISTENING[0]:
+            return iter(CORE_OPS["unbind"](self))
         return iter(parts_of(<Op>CORE_OPS["unbind"], self, 0, None, [None, 0]))
 
     def __contains__(self, item):
@@ -478,12 +480,12 @@ cdef class Tensor:
 
     def __matmul__(self, other):
         if not isinstance(other, Tensor):
-            return NotImplemented
+            return operator_taken_over(OP_MATMUL, self, other)
         return OP_MATMUL(self, other) if LISTENING[0] else matmul(OP_MATMUL, self, <Tensor>other)
 
     def __rmatmul__(self, other):
         if not isinstance(other, Tensor):
-            return NotImplemented
+            return operator_taken_over(OP_MATMUL, other, self)
         return OP_MATMUL(other, self) if LISTENING[0] else matmul(OP_MATMUL, <Tensor>other, self)
 
     def __floordiv__(self, other):

@@ -48,6 +48,11 @@ def _is_causal(mask, said: bool | None, sequences, batch_first: bool) -> bool:
     return mask.shape == (length, length) and bool((mask == _causal_mask(length, dtype=mask.dtype)).all())
 
 
+def _get_activation_fn(activation: str) -> Callable[[tg.Tensor], tg.Tensor]:
+    """The function relu or gelu by its name, by the one that PyTorch programs import it."""
+    return _activation(activation)
+
+
 def _activation(activation: Activation) -> Callable[[tg.Tensor], tg.Tensor]:
     if not isinstance(activation, str):
         return activation

@@ -100,7 +100,7 @@ def type_(input, dtype=None, non_blocking=False):
     'tensorgrad.FloatTensor'
     """
     if dtype is None:
-        return f"tensorgrad.{input.dtype.title}Tensor"
+        return f"{_core._library()}.{input.dtype.title}Tensor"
     return _cast(input, as_dtype(dtype))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, is_grad_enabled
+from tensorgrad.core import Tensor, _core, is_grad_enabled
 from tensorgrad.core.declare import between, case, composite, distinct, normal, primitive, reduction, truths
 from tensorgrad.ops._tools import wrap_dim, wrap_dims
 from tensorgrad.ops.elementwise import arithmetic
@@ -27,7 +27,7 @@ def named(name: str, *fields: str) -> Any:
 
     def represent(self) -> str:
         parts = ",\n".join(f"{field}={value!r}" for field, value in zip(fields, self, strict=True))
-        return f"tensorgrad.return_types.{name}(\n{parts})"
+        return f"{_core._library()}.return_types.{name}(\n{parts})"
 
     return type(
         name, (plain,), {"__slots__": (), "__repr__": represent, "__module__": "tensorgrad.return_types"}

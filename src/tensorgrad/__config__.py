@@ -1,0 +1,18 @@
+"""torch.__config__: how the library was built, in words."""
+
+from __future__ import annotations
+
+from tensorgrad.core.threads import get_num_threads
+from tensorgrad.version import __version__
+
+
+def show() -> str:
+    """The version, and how ops are computed."""
+    from tensorgrad import _kernels
+
+    return f"tensorgrad {__version__}\n  - CPU kernels of level {_kernels.level()}\n"
+
+
+def parallel_info() -> str:
+    """How many threads compute."""
+    return f"tensorgrad::get_num_threads() : {get_num_threads()}\n"

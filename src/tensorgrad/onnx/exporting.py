@@ -1,0 +1,253 @@
+"""`export`: one recorded forward pass of a module, written as a file of ONNX's."""
+
+from __future__ import annotations
+
+import enum
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+
+import tensorgrad as tg
+from tensorgrad.core import Tensor
+from tensorgrad.io.container import write_all
+from tensorgrad.io.files import _writing
+from tensorgrad.nn import Module
+
+from . import layers, recurrent, reductions, shapes  # noqa: F401 - each declares its writers
+from .graph import NUMBERS, Graph, OnnxExporterError
+from .recording import record, tensors_in
+
+FIRST, LAST, DEFAULT = 17, 20, 17  # opsets
+Axes = Mapping[str, "Mapping[int, str] | Sequence[int]"]
+
+
+class TrainingMode(enum.IntEnum):
+    """In what mode a module is exported: eval, the one that it is in, or training.
+
+    >>> tg.onnx.TrainingMode.EVAL.name
+    'EVAL'
+    """
+
+    EVAL = 0
+    PRESERVE = 1
+    TRAINING = 2
+
+
+def export(
+    model: Module,
+    args: Any,
+    f: str | os.PathLike | BinaryIO,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    export_params: bool = True,
+    verbose: bool = False,
+    training: TrainingMode = TrainingMode.EVAL,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    opset_version: int | None = None,
+    do_constant_folding: bool = True,
+    dynamic_axes: Axes | None = None,
+    keep_initializers_as_inputs: bool = False,
+    custom_opsets: Mapping[str, int] | None = None,
+    export_modules_as_functions: bool = False,
+    dynamo: bool = False,
+) -> None:
+    """Writes a module as an ONNX model, for onnxruntime and other programs that run such files.
+
+    The module runs on `args`, a tensor or a tuple of arguments, and the ops that it calls on what comes from
+    them are written. All else is a constant: numbers and branches of Python, and sizes such as `x.shape[0]`,
+    of which `reshape` keeps those in front that do not change and lets the first that does follow from the
+    rest. A second pass, on other numbers and with dynamic axes one longer, warns where it differs.
+    `do_constant_folding` changes nothing: what depends on no argument is a constant.
+    `dynamic_axes` names for an input or output the axes whose length may differ: `{"x": {0: "batch"}}` or
+    `{"x": [0]}`. Parameters and buffers have the names of `state_dict`,
+    but for those from which a constant was computed.
+
+    `opset_version` is 17 to 20. The file is written whole or not at all. OnnxExporterError, a RuntimeError,
+    names the op that can't be written and the module that called it. ModuleNotFoundError says what to
+    install.
+
+    Source: https://onnx.ai/onnx/operators.
+
+    >>> tg.onnx.export(nn.Linear(2, 1), tg.ones(3, 2), "line.onnx", dynamo=True)
+    Traceback (most recent call last):
+    ...
+    NotImplementedError: onnx.export: dynamo=True compiles a program, which is not in tensorgrad; leave it out
+    """
+    if dynamo:
+        raise NotImplementedError(
+            "onnx.export: dynamo=True compiles a program, which is not in tensorgrad; leave it out"
+        )
+    if not isinstance(model, Module):
+        raise TypeError(f"onnx.export: the model must be a Module, not {type(model).__name__}")
+    asked = {"export_params": not export_params, "custom_opsets": custom_opsets,
+             "export_modules_as_functions": export_modules_as_functions}  # fmt: skip
+    for word in (word for word, value in asked.items() if value):
+        raise NotImplementedError(f"onnx.export: only the default of {word} can be written; leave it out")
+    opset = DEFAULT if opset_version is None else opset_version
+    if not isinstance(opset, int) or not FIRST <= opset <= LAST:
+        raise ValueError(f"onnx.export: opset_version is {opset}, and {FIRST} to {LAST} can be written")
+    given = args if isinstance(args, tuple) else (args,)
+    words = dict(kwargs or {})
+    if isinstance(args, tuple) and args and isinstance(args[-1], dict) and kwargs is None:
+        given, words = args[:-1], dict(args[-1])
+    inputs = list(tensors_in([given, words]))
+    if not inputs:
+        raise ValueError("onnx.export: there is no tensor among the arguments")
+    names = _names("input", inputs, input_names)
+    onnx = _onnx()
+    was = [(module, module.training) for module in model.modules()]
+    try:
+        if training is not TrainingMode.PRESERVE:
+            model.train(training == TrainingMode.TRAINING)
+        graph, outputs, ends = _graph(model, given, words, names, output_names, opset)
+        _compare(model, given, words, names, output_names, graph, dynamic_axes or {})
+    finally:
+        for module, mode in was:
+            module.training = mode
+    axes = dynamic_axes or {}
+    proto = _message(onnx, graph, inputs, names, outputs, ends, axes, keep_initializers_as_inputs)
+    onnx.checker.check_model(proto)
+    if verbose:
+        print(onnx.printer.to_text(proto))
+    with _writing(f) as file:
+        write_all(file, proto.SerializeToString())
+
+
+def _graph(
+    model: Module, given: tuple, words: dict[str, Any], names: list[str], output_names: Sequence[str] | None,
+    opset: int,
+) -> tuple[Graph, list[Tensor], list[str]]:  # fmt: skip
+    """The graph of one pass, its outputs and their names."""
+    graph = Graph({**dict(model.named_parameters()), **dict(model.named_buffers())}, opset)
+    for tensor, name in zip(tensors_in([given, words]), names):
+        graph.taken.add(name)
+        graph.bind(tensor, name, tensor._version)
+    with tg.no_grad():
+        calls, result = record(model, lambda: model(*given, **words))
+    outputs = list(tensors_in(result))
+    if not outputs:
+        raise OnnxExporterError("onnx.export: the model gave no tensor")
+    ends = _names("output", outputs, output_names)
+    graph.taken.update(ends)
+    for call in calls:
+        graph.write(call)
+    for tensor, name in zip(outputs, ends):
+        graph.finish(tensor, name)
+    return graph, outputs, ends
+
+
+def _compare(
+    model: Module, given: tuple, words: dict[str, Any], names: list[str], output_names: Sequence[str] | None,
+    graph: Graph, axes: Axes,
+) -> None:  # fmt: skip
+    """Warns where a pass on other numbers, with dynamic axes one longer, is another graph."""
+    others = {}
+    for tensor, name in zip(tensors_in([given, words]), names):
+        other = tensor.detach().flip(tuple(range(tensor.ndim))) if tensor.ndim else tensor.detach().clone()
+        if tensor.is_floating_point():  # near the given ones, so that functions are defined there too
+            other = 0.9 * tg.lerp(other, tensor.detach(), 0.25)
+        for axis in axes.get(name, ()):
+            if -tensor.ndim <= axis < tensor.ndim and tensor.shape[axis]:
+                other = tg.cat([other, other.narrow(axis, 0, 1)], axis)
+        others[id(tensor)] = other
+    try:
+        again, _, _ = _graph(
+            model, _replaced(given, others), _replaced(words, others), names, output_names, graph.opset
+        )
+    except Exception as error:
+        said = f"raises {type(error).__name__}: {error}"
+    else:
+        if (apart := graph.differs(again)) is None:
+            return
+        said = f"gives another graph, first in {apart}"
+    warnings.warn(
+        f"onnx.export: a pass on other numbers, with the dynamic axes one longer, {said}. The file is right "
+        "for what is like the arguments; numbers and sizes that Python reads are constants in it",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _replaced(values: Any, others: dict[int, Tensor]) -> Any:
+    """The same values with other tensors."""
+    if isinstance(values, Tensor):
+        return others[id(values)]
+    if isinstance(values, dict):
+        return {key: _replaced(each, others) for key, each in values.items()}
+    if isinstance(values, (list, tuple)):
+        parts = [_replaced(each, others) for each in values]
+        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
+    return values
+
+
+def _onnx() -> Any:
+    try:
+        import onnx
+        import onnx.checker
+        import onnx.helper
+        import onnx.numpy_helper
+        import onnx.printer
+    except ModuleNotFoundError as error:
+        text = f"{error}; what onnx.export writes by comes with pip install 'tensorgrad-cpu[onnx]'"
+        raise ModuleNotFoundError(text, name=error.name) from None
+    return onnx
+
+
+def _names(start: str, tensors: list[Tensor], given: Sequence[str] | None) -> list[str]:
+    """The given names, and others for tensors that have none."""
+    given = [] if given is None else list(given)
+    if len(given) > len(tensors):
+        raise ValueError(f"onnx.export: {len(given)} {start}_names for {len(tensors)} {start}s")
+    names = given + [f"{start}_{i}" for i in range(len(given), len(tensors))]
+    if len(set(names)) < len(names):
+        raise ValueError(f"onnx.export: {start}_names has a name twice: {names}")
+    return names
+
+
+def _message(
+    onnx: Any, graph: Graph, inputs: list[Tensor], names: list[str], outputs: list[Tensor], ends: list[str],
+    axes: Axes, as_inputs: bool,
+) -> Any:  # fmt: skip
+    """The model as ONNX's message."""
+    unknown = [name for name in axes if name not in (*names, *ends)]
+    if unknown:
+        raise ValueError(f"onnx.export: dynamic_axes names {unknown[0]!r}, and there are {[*names, *ends]}")
+    helper = onnx.helper
+    read = {name for node in graph.nodes for name in node.inputs}
+    constants = {name: array for name, array in graph.constants.items() if name in read}
+    starts = [_info(helper, name, tensor, axes) for name, tensor in zip(names, inputs)]
+    if as_inputs:
+        starts += [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+            for name, array in constants.items()
+        ]
+    written = helper.make_graph(
+        [helper.make_node(each.kind, each.inputs, each.outputs, **each.attributes) for each in graph.nodes],
+        "tensorgrad",
+        starts,
+        [_info(helper, name, tensor, axes) for name, tensor in zip(ends, outputs)],
+        [onnx.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+         for name, array in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(
+        written, producer_name="tensorgrad", producer_version=tg.__version__,
+        opset_imports=[helper.make_opsetid("", graph.opset)],
+    )  # fmt: skip
+    model.ir_version = 8 if graph.opset < 19 else 9
+    return model
+
+
+def _info(helper: Any, name: str, tensor: Tensor, axes: Axes) -> Any:
+    """What a graph says of an input or output: its name, dtype and sizes, or names of these."""
+    shape: list[Any] = list(tensor.shape)
+    chosen = axes.get(name, {})
+    titles = chosen if isinstance(chosen, Mapping) else {axis: f"{name}_{axis}" for axis in chosen}
+    for axis, title in titles.items():
+        if not -len(shape) <= axis < len(shape):
+            raise ValueError(f"onnx.export: dynamic_axes names axis {axis} of {name!r} of {len(shape)} axes")
+        shape[axis] = title
+    return helper.make_tensor_value_info(name, NUMBERS[tensor.dtype], shape)

@@ -1,0 +1,147 @@
+"""Modules of PyTorch's that programs import and hardly ever need: their names are there, and refuse when called.
+
+A program may name what it takes from them, subclass it, ask whether something is an instance of it. What is
+called says that it is not in tensorgrad, in a NotImplementedError; questions that have an answer get it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import tensorgrad
+from tensorgrad.core.names import refusing
+
+
+def _no(*args: Any, **settings: Any) -> bool:
+    return False
+
+
+def _nothing(*args: Any, **settings: Any) -> None:
+    return None
+
+
+def _itself(given: Any, *args: Any, **settings: Any) -> Any:
+    return given
+
+
+def _decorator(*args: Any, **settings: Any) -> Callable:
+    return _itself
+
+
+def _zero(*args: Any, **settings: Any) -> int:
+    return 0
+
+
+_DEVICE = {
+    "is_available": _no, "is_initialized": _no, "_is_in_bad_fork": _no, "is_bf16_supported": _no,
+    "device_count": _zero, "empty_cache": _nothing, "manual_seed": _nothing, "manual_seed_all": _nothing,
+}  # fmt: skip
+_COMPILED = {
+    "_get_tracing_state": _nothing, "_log_api_usage_once": _nothing, "_has_mps": False, "_has_cuda": False,
+    "_jit_set_profiling_executor": _no, "_jit_set_profiling_mode": _no, "_jit_set_bailout_depth": _zero,
+    "_jit_override_can_fuse_on_cpu": _nothing, "_jit_override_can_fuse_on_gpu": _nothing,
+    "_jit_set_texpr_fuser_enabled": _nothing, "_jit_set_nvfuser_enabled": _no, "_debug_only_display_vmap": _no,
+    "_get_privateuse1_backend_name": lambda: "privateuseone", "_get_autograd_fallback_mode": lambda: "nothing",
+    "_disabled_torch_function_impl": None, "_LinAlgError": tensorgrad.linalg.LinAlgError, "TensorBase": tensorgrad.Tensor, "Size": tensorgrad.Size,
+    "_TensorBase": tensorgrad.Tensor, "Generator": tensorgrad.Generator, "device": tensorgrad.device,
+    "dtype": tensorgrad.dtype, "_VariableFunctions": tensorgrad, "_nn": tensorgrad.nn.functional,
+    "_linalg": tensorgrad.linalg, "_special": tensorgrad.special,
+}  # fmt: skip
+
+# Addresses as patterns: what is lacking, and the answers that there are.
+ABSENT: list[tuple[str, str, dict[str, Any]]] = [
+    (r"fft", "complex numbers are", {}),
+    (r"fx(\..*)?", "compiling a program is", {"wrap": _itself}),
+    (r"onnx(\..*)?", "compiling a program is", {"is_in_onnx_export": _no}),
+    (r"_inductor(\..*)?", "compiling a program is", {}),
+    (r"_dynamo\..*", "compiling a program is", {"is_compiling": _no}),
+    (r"(_?export|package|_higher_order_ops|utils\.mobile_optimizer)(\..*)?", "compiling a program is", {}),
+    (r"jit\._\w+|jit\.(annotations|frontend|mobile)", "compiling a program is", {}),
+    (
+        r"_jit_internal",
+        "compiling a program is",
+        {
+            "ignore": _itself, "unused": _itself, "export": _itself, "_overload": _itself, "is_scripting": _no,
+            "_overload_method": _itself, "_copy_to_script_wrapper": _itself,
+        },
+    ),
+    (r"(ao|quantization|nn\.(quantized|quantizable|qat|intrinsic))(\..*)?", "quantized types are", {}),
+    (r"nn\.attention\.(flex_attention|bias|varlen|experimental.*)", "that kind of attention is", {}),
+    (r"(nested|masked)(\..*)?", "nested and masked tensors are", {}),
+    (r"sparse\.semi_structured", "that of sparse tensors is", {}),
+    (
+        r"distributed\.(_\w+|algorithms|autograd|c10d_logger|checkpoint|constants|device_mesh|distributed_c10d|"
+        r"elastic|fsdp|launch|launcher|nn|optim|pipelining|rendezvous|rpc|run|tensor|utils)(\..*)?",
+        "training on several machines or processes is",
+        {"is_available": _no},
+    ),
+    (r"autograd\.forward_ad", "forward-mode derivatives are", {}),
+    (r"(library|ops|classes|_ops|_custom_ops?|_classes)(\..*)?", "code that was compiled for PyTorch is", {}),
+    (r"utils\.(cpp_extension|_triton)", "code that is compiled for PyTorch is", {"has_triton": _no}),
+    (r"_C(\..*)?", "code that was compiled for PyTorch is", _COMPILED),
+    (r"utils\._python_dispatch", "taking ops over is", {"is_traceable_wrapper_subclass": _no}),
+    (r"(_subclasses|_functorch|_prims|_refs|_decomp|_guards)(\..*)?", "taking ops over is", {}),
+    (r"utils\.(flop_counter|module_tracker|weak|backend_registration)", "it is", {}),
+    (r"utils\.data\.(datapipes|graph|graph_settings)(\..*)?", "data pipes are", {"functional_datapipe": _decorator}),
+    (r"_tensor_str|monitor", "it is", {}),
+    (r"(xpu|mps|mtia|hpu)(\..*)?", "that device is", _DEVICE),
+]  # fmt: skip
+
+
+def found_absent(address: str) -> ModuleType | None:
+    """The module at torch's address if it is one of these, else None."""
+    for pattern, what, answers in ABSENT:
+        if re.fullmatch(pattern, address):
+            return Absent(address, f"{what} not in tensorgrad yet", answers)
+    return None
+
+
+class Absent(ModuleType):
+    """A module of which every name is there, and nothing can be called but for its ``answers``."""
+
+    def __init__(self, address: str, why: str, answers: dict[str, Any]) -> None:
+        super().__init__(f"torch.{address}", f"Not in tensorgrad: {why}.")
+        self.__path__: list[str] = []
+        self.__dict__.update(answers)
+        self._why = why
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        if self.__name__ in ("torch.ops", "torch.classes"):  # which have a namespace for every library
+            return Absent(f"{self.__name__.removeprefix('torch.')}.{name}", self._why, {})
+        text = f"{self.__name__}.{name}: {self._why}"
+        if self.__name__.startswith("torch.ops."):
+            return Overloads(text)
+        value = _class(name, text) if name.lstrip("_")[:1].isupper() else refusing(name, NotImplementedError, text)
+        setattr(self, name, value)
+        return value
+
+
+class Overloads:
+    """An op of a library, and each of its forms: named, not called."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        raise NotImplementedError(self._text)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Overloads) and other._text == self._text
+
+
+def _class(name: str, text: str) -> type:
+    """A class of that name without instances."""
+    return type(name, (), {"__init__": refusing("__init__", NotImplementedError, text), "__doc__": text})
