@@ -8,6 +8,9 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import nn
+from tensorgrad.bench.commands import rows
+from tensorgrad.bench.racing import OURS, Ratio, Result
+from tensorgrad.bench.reports import Report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
@@ -68,3 +71,16 @@ def test_a_graph_is_a_picture(tmp_path):
     path.write_text(f"<!doctype html><title></title><body>{picture}{LOOK}</body>", encoding="utf-8")
     dom = shown(path, 1280)
     assert all(name in dom for name in ("net.0.weight", "tanh", "linear"))
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_the_benchmarks_page_fits_the_window(tmp_path, width):
+    report = Report({OURS: "1", "numpy": "1", "torch": "1"}, 1, 3)
+    for row in rows():
+        seconds = dict.fromkeys((OURS, "numpy", "torch"), 1.0)
+        report.add(Result(row, seconds, {"numpy": Ratio(123.4, 99.9, 456.7), "torch": Ratio(0.5, 0.25, 4.0)}))
+    path = tmp_path / "page.html"
+    path.write_text(report.page().replace("</body>", LOOK + "</body>"), encoding="utf-8")
+    dom = shown(path, width)
+    assert re.search(rf"<title>wide 0 of {width}</title>", dom), re.findall("<title>.*?</title>", dom)
+    assert dom.count("<rect") == 2 * len(rows())
