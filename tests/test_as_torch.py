@@ -125,7 +125,7 @@ CALLS = {
     "from torch.distributed.nn.functional import all_gather; import torch.distributed.fsdp; "
     "from torch.fx import GraphModule, wrap; assert wrap(len) is len and not isinstance(1, GraphModule); "
     "from torch.onnx import is_in_onnx_export; assert not is_in_onnx_export() and not torch.xpu.is_available(); "
-    "class Mine(torch.fx.Interpreter): pass\n"
+    "Mine = type('Mine', (torch.fx.Interpreter,), {}); "
     "from torch.utils.data.datapipes.iter import IterableWrapper; import torch.ops; torch.ops.aten.add.Tensor; "
     "assert torch._C._get_tracing_state() is None and not hasattr(torch, 'nothing')",
     "version": "from importlib.metadata import version; assert version('torch') == '2.13.0'; "
@@ -153,7 +153,7 @@ MISSING = {
     "import tensorgrad; tensorgrad.fft": "AttributeError: .*'fft': complex numbers are not in tensorgrad yet",
     "import torch; torch.fft.fft()": "NotImplementedError: torch.fft.fft: complex numbers are not in tensor",
     "from torch import fx; fx.Tracer()": "NotImplementedError: torch.fx.Tracer: compiling a program is not in",
-    "from torch.distributed import nn; nn.f()": "NotImplementedError: torch.distributed.nn.f: training on s",
+    "from torch.distributed import nn; nn.f()": "NotImplementedError: torch.distributed.nn.f: training on",
     "import torch; torch.ops.mine.f.default(1)": "NotImplementedError: torch.ops.mine.f: code that was comp",
     "import torch.jit; torch.jit.load('x')": "NotImplementedError: jit.load: compiled programs are not in",
 }

@@ -137,7 +137,9 @@ class LastFinder(Finder):
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def exec_module(self, module: ModuleType) -> None:
-        sys.modules[module.__name__] = importlib.import_module(f"torch{module.__name__.removeprefix('tensorgrad')}")
+        rest = module.__name__.partition(".")[2]
+        found = sys.modules.get(f"torch.{rest}") or found_absent(rest)
+        sys.modules[module.__name__] = sys.modules[f"torch.{rest}"] = found
 
     def find_distributions(self, context: Any = None) -> list[Torch]:
         return []
