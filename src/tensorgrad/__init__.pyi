@@ -11,6 +11,7 @@ from tensorgrad import autograd as autograd
 from tensorgrad import backends as backends
 from tensorgrad import compiler as compiler
 from tensorgrad import core as core
+from tensorgrad import cpu as cpu
 from tensorgrad import cuda as cuda
 from tensorgrad import data as data
 from tensorgrad import datasets as datasets
@@ -36,6 +37,7 @@ from tensorgrad import serialization as serialization
 from tensorgrad import sparse as sparse
 from tensorgrad import special as special
 from tensorgrad import testing as testing
+from tensorgrad import torch_version as torch_version
 from tensorgrad import types as types
 from tensorgrad import utils as utils
 from tensorgrad import version as version
@@ -93,10 +95,14 @@ from tensorgrad.core.device import (
     channels_last_3d as channels_last_3d,
     contiguous_format as contiguous_format,
     device as device,
+    jagged as jagged,
     layout as layout,
     memory_format as memory_format,
     preserve_format as preserve_format,
+    sparse_bsc as sparse_bsc,
+    sparse_bsr as sparse_bsr,
     sparse_coo as sparse_coo,
+    sparse_csc as sparse_csc,
     sparse_csr as sparse_csr,
     strided as strided,
 )
@@ -148,6 +154,12 @@ from tensorgrad.core.threads import (
     get_num_threads as get_num_threads,
     set_num_threads as set_num_threads,
 )
+from tensorgrad.func import (
+    vmap as vmap,
+)
+from tensorgrad.futures import (
+    Future as Future,
+)
 from tensorgrad.inside import (
     draw as draw,
     explain as explain,
@@ -156,6 +168,10 @@ from tensorgrad.inside import (
 from tensorgrad.io import (
     load as load,
     save as save,
+)
+from tensorgrad.jit import (
+    ScriptFunction as ScriptFunction,
+    ScriptModule as ScriptModule,
 )
 from tensorgrad.porting import (
     as_torch as as_torch,

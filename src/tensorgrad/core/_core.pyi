@@ -607,7 +607,7 @@ class Tensor:
     def rad2deg_(self) -> Tensor: ...
     def random_(self, from_: Any = None, to: Any = None, *, generator: Generator | None = None, **other: Any) -> Tensor: ...
     def ravel(self, *, out: Tensor | None = None) -> Tensor: ...
-    real = conj
+    real: Any
     def reciprocal(self, *, out: Tensor | None = None) -> Tensor: ...
     def reciprocal_(self) -> Tensor: ...
     def register_hook(self, hook: Any) -> RemovableHandle: ...
@@ -832,6 +832,7 @@ _bfloat16_as_integers: Any
 _bump_version: Any
 _by_rows: Any
 _bytes_in_use: Any
+_call_library: Any
 _copy_of_array: Any
 _count_up: Any
 _draw_from: Any
@@ -847,6 +848,7 @@ _fitting: Any
 _from_bits: Any
 _function_view: Any
 _gradients_of: Any
+_hand_over: Any
 _hold_freed: Any
 _hooks_on: Any
 _install: Any
@@ -854,6 +856,7 @@ _is_plain: Any
 _is_plain_index: Any
 _judge_step: Any
 _know_memory_format: Any
+_library: Any
 _make_function_node: Any
 _memory_of: Any
 _native_names: Any
@@ -871,6 +874,7 @@ _set_type_names: Any
 _shorten_gradients: Any
 _sources: Any
 _sum_to: Any
+_takes_over: Any
 _tensor_of: Any
 _total_norm: Any
 _without_other_threads: Any

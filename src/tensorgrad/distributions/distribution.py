@@ -68,6 +68,17 @@ class Distribution:
                     f"values:\n{value}"
                 )
 
+    def _get_checked_instance(self, cls: type, _instance: Any = None) -> Any:
+        """The instance that a subclass's own `expand` fills: the one given, else a new one, if the class has
+        the initializer that `expand` knows.
+        """
+        if _instance is None and type(self).__init__ is not cls.__init__:  # type: ignore[misc]
+            raise NotImplementedError(
+                f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ method must "
+                "also define a custom .expand() method."
+            )
+        return type(self).__new__(type(self)) if _instance is None else _instance
+
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
         """Whether distributions check their arguments when not told."""
@@ -186,8 +197,9 @@ class Distribution:
 
 
 class ExponentialFamily(Distribution):
-    """Distributions of one's own with density `exp(t(x) · θ - F(θ) + k(x))`: a subclass gives `_natural_params`
-    (θ), `_log_normalizer` (F) and `_mean_carrier_measure` (the mean of k), and has its `entropy` of them.
+    """Distributions of one's own with density `exp(t(x) · θ - F(θ) + k(x))`: a subclass gives
+    `_natural_params` (θ), `_log_normalizer` (F) and `_mean_carrier_measure` (the mean of k), and has its
+    `entropy` of them.
 
     >>> issubclass(tg.distributions.ExponentialFamily, tg.distributions.Distribution)
     True

@@ -12,8 +12,8 @@ from tensorgrad.core.declare import registry
 
 __all__ = ["foreach"]
 
-UNARY = """abs acos asin atan ceil clone cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 max
-neg reciprocal round rsqrt sigmoid sign sin sinh sqrt tan tanh trunc zero_""".split()
+UNARY = """abs acos asin atan ceil clone cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2
+max neg reciprocal round rsqrt sigmoid sign sin sinh sqrt tan tanh trunc zero_""".split()
 OTHERS = "add addcdiv addcmul clamp_max clamp_min copy_ div lerp maximum minimum mm mul norm pow sub".split()
 OF_NUMBERS = {"minimum": "clamp_max", "maximum": "clamp_min"}
 OF_TENSORS = {number: tensor for tensor, number in OF_NUMBERS.items()}

@@ -24,7 +24,9 @@ class Measurement:
     (0.4, 0.4, 0.2)
     """
 
-    def __init__(self, number_per_run: int, raw_times: list[float], label: str = "", about: Any = None) -> None:
+    def __init__(
+        self, number_per_run: int, raw_times: list[float], label: str = "", about: Any = None
+    ) -> None:
         self.number_per_run = number_per_run
         self.raw_times = raw_times
         self.title = label
@@ -57,9 +59,10 @@ class Measurement:
         unit, size = next((u for u in UNITS if self.median >= u[1]), UNITS[-1])
         runs = f"{len(self.times)} measurement{'s' if len(self.times) > 1 else ''}"
         threads = getattr(self.task_spec, "_threads", 1)
+        many = "s" if threads > 1 else ""
         return (
             f"{self.title}\n  Median: {self.median / size:.2f} {unit}\n"
-            f"  {runs}, {self.number_per_run} runs per measurement, {threads} thread{'s' if threads > 1 else ''}"
+            f"  {runs}, {self.number_per_run} runs per measurement, {threads} thread{many}"
         )
 
 
