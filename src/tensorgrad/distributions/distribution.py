@@ -72,10 +72,11 @@ class Distribution:
         """The instance that a subclass's own `expand` fills: the one given, else a new one, if the class has
         the initializer that `expand` knows.
         """
-        if _instance is None and type(self).__init__ is not cls.__init__:  # type: ignore[misc]
+        made: Any = cls.__init__
+        if _instance is None and type(self).__init__ is not made:
             raise NotImplementedError(
-                f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ method must "
-                "also define a custom .expand() method."
+                f"{type(self).__name__}, a subclass of {cls.__name__} with an __init__ of its own, must have an "
+                "expand of its own"
             )
         return type(self).__new__(type(self)) if _instance is None else _instance
 
