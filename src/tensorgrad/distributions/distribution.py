@@ -72,13 +72,13 @@ class Distribution:
         """The instance that a subclass's own `expand` fills: the one given, else a new one, if the class has
         the initializer that `expand` knows.
         """
-        made: Any = cls.__init__
-        if _instance is None and type(self).__init__ is not made:
+        mine: Any = type(self)
+        if _instance is None and mine.__init__ is not cls.__init__:  # type: ignore[misc]
             raise NotImplementedError(
-                f"{type(self).__name__}, a subclass of {cls.__name__} with an __init__ of its own, must have an "
+                f"{mine.__name__}, a subclass of {cls.__name__} with an __init__ of its own, must have an "
                 "expand of its own"
             )
-        return type(self).__new__(type(self)) if _instance is None else _instance
+        return mine.__new__(mine) if _instance is None else _instance
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
