@@ -258,6 +258,14 @@ def test_names_of_compiled_programs():
         tg._assert(False, "so")
 
 
+def test_sizes_as_layers_of_ones_own_take_them():
+    from tensorgrad.nn.modules import utils
+
+    assert utils._reverse_repeat_tuple((1, 2), 2) == (2, 2, 1, 1)
+    assert utils._list_with_default([None, 3], [5, 6, 7]) == [6, 3]
+    assert issubclass(nn.ConvTranspose2d, nn.modules.conv._ConvTransposeNd)
+
+
 def test_reductions_by_number():
     from tensorgrad.nn import _reduction
 

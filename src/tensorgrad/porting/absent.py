@@ -97,6 +97,23 @@ ABSENT: list[tuple[str, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
+DTYPES = """complex32 complex64 complex128 chalf cfloat cdouble uint16 uint32 uint64 qint8 quint8 qint32
+float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu""".split()
+
+
+class AbsentDtype:
+    """A dtype that no tensor has: it can be named, and compared with those that tensors have."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_complex = name.startswith("c")
+        self.is_floating_point = name.startswith("float")
+        self.is_signed = not name.startswith(("u", "qu"))
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
 def found_absent(address: str) -> ModuleType | None:
     """The module at torch's address if it is one of these, else None."""
     for pattern, what, answers in ABSENT:

@@ -16,7 +16,7 @@ from typing import Any
 import tensorgrad
 from tensorgrad.core import _core
 from tensorgrad.core.names import missing
-from tensorgrad.porting.absent import found_absent
+from tensorgrad.porting.absent import DTYPES, AbsentDtype, found_absent
 
 PYTORCH = "2.13.0"  # the release whose names and behaviour these are
 
@@ -76,6 +76,9 @@ class StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__config__":
             raise AttributeError(name)
+        if name in DTYPES:
+            self.__dict__[name] = AbsentDtype(name)
+            return self.__dict__[name]
         absent = name in ("__config__", "ops") or found_absent(name) is not None
         if absent and (name == "ops" or not hasattr(tensorgrad, name)):
             return importlib.import_module(f"torch.{name}")
