@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import tensorgrad
@@ -75,8 +75,13 @@ ABSENT: list[tuple[str, str, dict[str, Any]]] = [
     (r"(nested|masked)(\..*)?", "nested and masked tensors are", {}),
     (r"sparse\.semi_structured", "that of sparse tensors is", {}),
     (
+        r"distributed\.rpc(\..*)?",
+        "training on several machines or processes is",
+        {"is_available": _no, "api": SimpleNamespace(_require_initialized=_itself)},
+    ),
+    (
         r"distributed\.(_\w+|algorithms|autograd|c10d_logger|checkpoint|constants|device_mesh|distributed_c10d|"
-        r"elastic|fsdp|launch|launcher|nn|optim|pipelining|rendezvous|rpc|run|tensor|utils)(\..*)?",
+        r"elastic|fsdp|launch|launcher|nn|optim|pipelining|rendezvous|run|tensor|utils)(\..*)?",
         "training on several machines or processes is",
         {"is_available": _no},
     ),
