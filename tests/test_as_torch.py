@@ -124,14 +124,19 @@ CALLS = {
     "imported and not used": "import torch.fx, torch._C, torch.xpu, torch.utils.cpp_extension as c; "
     "from torch.distributed.nn.functional import all_gather; import torch.distributed.fsdp; "
     "from torch.fx import GraphModule, wrap; assert wrap(len) is len and not isinstance(1, GraphModule); "
-    "from torch.onnx import is_in_onnx_export; assert not is_in_onnx_export() and not torch.xpu.is_available(); "
-    "class Mine(torch.fx.Interpreter): pass\n"
-    "from torch.utils.data.datapipes.iter import IterableWrapper; import torch.ops; torch.ops.aten.add.Tensor; "
+    "from torch.onnx import is_in_onnx_export as asked; assert not asked() and not torch.xpu.is_available(); "
+    "Mine = type('Mine', (torch.fx.Interpreter,), {}); "
+    "from torch.utils.data.datapipes.iter import Mapper; import torch.ops; torch.ops.aten.add.Tensor; "
     "assert torch._C._get_tracing_state() is None and not hasattr(torch, 'nothing')",
+    "dtypes that no tensor has": "x = torch.ones(1); table = {torch.complex64: 8, torch.float32: 4, "
+    "torch.uint16: 2}; assert table[x.dtype] == 4 and x.dtype not in (torch.complex64, torch.float8_e5m2); "
+    "assert str(torch.complex64) == 'torch.complex64' and torch.complex64 is torch.complex64\n"
+    "try: x.to(torch.complex64)\nexcept TypeError: pass\nelse: assert 0",
     "version": "from importlib.metadata import version; assert version('torch') == '2.13.0'; "
     "from torch.torch_version import TorchVersion; assert TorchVersion('2.1') < '2.13'; "
     "assert 'CPU' in torch.__config__.show()",
-    "how things print": "x = torch.ones(2, 3, dtype=torch.float64); assert str(x.shape) == 'torch.Size([2, 3])'; "
+    "how things print": "x = torch.ones(2, 3, dtype=torch.float64); "
+    "assert str(x.shape) == 'torch.Size([2, 3])'; "
     "assert str(x.dtype) == 'torch.float64' and x.type() == 'torch.DoubleTensor'; "
     "assert repr(x[0]) == 'tensor([1., 1., 1.], dtype=torch.float64)' and str(x.layout) == 'torch.strided'; "
     "assert repr(x.max(0)).startswith('torch.return_types.max')",
@@ -152,8 +157,8 @@ MISSING = {
     "from torch.nn import Linearr": "ImportError: cannot import name 'Linearr'",
     "import tensorgrad; tensorgrad.fft": "AttributeError: .*'fft': complex numbers are not in tensorgrad yet",
     "import torch; torch.fft.fft()": "NotImplementedError: torch.fft.fft: complex numbers are not in tensor",
-    "from torch import fx; fx.Tracer()": "NotImplementedError: torch.fx.Tracer: compiling a program is not in",
-    "from torch.distributed import nn; nn.f()": "NotImplementedError: torch.distributed.nn.f: training on s",
+    "from torch import fx; fx.Tracer()": "NotImplementedError: torch.fx.Tracer: compiling a program is",
+    "from torch.distributed import nn; nn.f()": "NotImplementedError: torch.distributed.nn.f: training on",
     "import torch; torch.ops.mine.f.default(1)": "NotImplementedError: torch.ops.mine.f: code that was comp",
     "import torch.jit; torch.jit.load('x')": "NotImplementedError: jit.load: compiled programs are not in",
 }

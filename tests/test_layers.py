@@ -19,10 +19,12 @@ ORDER = [
     {"core"},
     {"ops"},
     {"autograd", "func", "linalg", "special", "random", "accelerator", "amp", "backends", "cuda"}
-    | {"compiler", "distributed", "futures", "multiprocessing", "overrides", "sparse", "types"},
+    | {"__config__", "compiler", "cpu", "distributed", "futures", "multiprocessing", "overrides", "sparse"}
+    | {"types"},
     {"nn"},
     {"optim", "data", "distributions", "hub", "io", "jit", "onnx", "serialization", "utils", "testing"},
-    {"bench", "datasets", "demo", "doctor", "inside", "plain", "porting", "profiler", "__main__"},
+    {"bench", "datasets", "demo", "doctor", "inside", "plain", "porting", "profiler", "torch_version"}
+    | {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # core/text.py installs the functions of Python that the compiled core calls, one of which is declared in ops.

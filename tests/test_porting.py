@@ -155,7 +155,7 @@ def test_gradients_as_functions():
     with pytest.raises(RuntimeError, match="scalar"):
         f.grad(lambda x: x)(tg.ones(2))
     with pytest.raises(AttributeError, match="not in tensorgrad yet"):
-        _ = f.vmap
+        _ = f.linearize
 
 
 # ---------------------------------------------------------------------------- averages of weights

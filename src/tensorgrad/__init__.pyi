@@ -134,6 +134,9 @@ from tensorgrad.core.printing import (
 )
 from tensorgrad.core.settings import (
     are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled,
+    get_autocast_cpu_dtype as get_autocast_cpu_dtype,
+    get_autocast_dtype as get_autocast_dtype,
+    get_autocast_gpu_dtype as get_autocast_gpu_dtype,
     get_default_device as get_default_device,
     get_float32_matmul_precision as get_float32_matmul_precision,
     get_num_interop_threads as get_num_interop_threads,

@@ -116,7 +116,9 @@ def is_autocast_available(device_type: str) -> bool:
     return False
 
 
-def custom_fwd(fwd: Callable | None = None, *, device_type: str = "cuda", cast_inputs: Any = None) -> Callable:
+def custom_fwd(
+    fwd: Callable | None = None, *, device_type: str = "cuda", cast_inputs: Any = None
+) -> Callable:
     """The forward of a Function as it is: there is no mixed precision that it would have to be kept out of.
 
     >>> tg.amp.custom_fwd(abs, device_type="cuda") is abs

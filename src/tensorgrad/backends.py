@@ -6,7 +6,7 @@ import contextlib
 import functools
 from collections.abc import Iterator
 
-__all__ = ["cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"]
+__all__ = ["cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "nnpack", "openmp", "opt_einsum", "quantized"]
 
 
 class _Library:
@@ -31,6 +31,20 @@ class _Library:
     def version(self) -> None:
         """None."""
         return None
+
+    def is_macos_or_newer(self, major: int, minor: int) -> bool:
+        """False."""
+        return False
+
+    def get_cpu_capability(self) -> str:
+        """The level of the kernels, in capitals.
+
+        >>> tg.backends.cpu.get_cpu_capability().isupper()
+        True
+        """
+        from tensorgrad import _kernels
+
+        return str(_kernels.level()).upper()
 
     def __repr__(self) -> str:
         return f"<tensorgrad.backends.{self._name}, which is not there>"
@@ -77,4 +91,6 @@ class _CUDA(_Library):
 
 cudnn = _CuDNN("cudnn", enabled=False, deterministic=False, benchmark=False, allow_tf32=False)
 cuda = _CUDA("cuda", matmul=_Library("cuda.matmul", allow_tf32=False))
-mps, mkl, mkldnn, openmp = (_Library(name) for name in ("mps", "mkl", "mkldnn", "openmp"))
+opt_einsum = _Library("opt_einsum", enabled=False, strategy=None)
+quantized = _Library("quantized", engine="none", supported_engines=["none"])
+cpu, mps, mkl, mkldnn, nnpack, openmp = map(_Library, ("cpu", "mps", "mkl", "mkldnn", "nnpack", "openmp"))

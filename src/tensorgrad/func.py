@@ -346,7 +346,9 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
     (tensor([1., 9.]), tensor([2., 6.]))
     """
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
-        raise RuntimeError(f"jvp: primals and tangents must be tuples, not {type(primals)} and {type(tangents)}")
+        raise RuntimeError(
+            f"jvp: primals and tangents must be tuples, not {type(primals)} and {type(tangents)}"
+        )
     vectors = _flat(tangents)
     if [v.shape for v in vectors] != [x.shape for x in _flat(primals)]:
         raise RuntimeError("jvp: primals and tangents must be nests of tensors of the same shapes")
@@ -358,11 +360,10 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
         weights = [zeros_like(o).requires_grad_() for o in outputs]
         pulled = run.gradients(outputs, weights, True, True)
         used = [(p, v) for p, v in zip(pulled, vectors, strict=True) if p.requires_grad]
-        products = (
-            _gradients([p for p, _ in used], weights, [v for _, v in used], create_graph=live, allow_unused=True)
-            if used
-            else [None] * len(weights)
-        )
+        products: Any = [None] * len(weights)
+        if used:
+            values, factors = zip(*used, strict=True)
+            products = _gradients(values, weights, factors, create_graph=live, allow_unused=True)
         each = iter(zeros_like(o) if p is None else p for o, p in zip(outputs, products, strict=True))
         answer = _mapped(lambda _: next(each), found)
         if not live:
@@ -432,7 +433,7 @@ def vmap(
         parts = [_split(x, dim, sizes) for x, dim in zip(args, dims, strict=True)]
         named = {word: _split(x, 0, sizes) for word, x in kwargs.items()}
         if not sizes:
-            raise ValueError("vmap: no argument is mapped over: there is no tensor with a dimension in in_dims")
+            raise ValueError("vmap: no argument is mapped over: no tensor has a dimension in in_dims")
         if len({*sizes}) > 1:
             raise ValueError(f"vmap: the mapped dimensions must be of one size, not {sizes}")
         if not sizes[0]:

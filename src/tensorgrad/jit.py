@@ -151,7 +151,7 @@ def isinstance(obj: Any, target_type: Any) -> bool:
     >>> tg.jit.isinstance([1], list[int])
     True
     """
-    kinds = target_type if builtins.isinstance(target_type, tuple) else (target_type,)
+    kinds: tuple[Any, ...] = target_type if builtins.isinstance(target_type, tuple) else (target_type,)
     return builtins.isinstance(obj, tuple(getattr(kind, "__origin__", kind) for kind in kinds))
 
 
@@ -224,5 +224,6 @@ class Error(RuntimeError):
 
 _WHY = "compiled programs are not in tensorgrad yet"
 load, save, fork, wait = (
-    refusing(name, NotImplementedError, f"jit.{name}: {_WHY}", _WHY) for name in ("load", "save", "fork", "wait")
+    refusing(name, NotImplementedError, f"jit.{name}: {_WHY}", _WHY)
+    for name in ("load", "save", "fork", "wait")
 )

@@ -106,8 +106,10 @@ class ProcessContext:
         failure is raised: `ProcessRaisedException` or `ProcessExitedException`.
         """
         alive = [process for process in self.processes if process.exitcode is None]
-        if alive:
-            connection.wait([process.sentinel for process in alive], timeout)
+        ended = connection.wait([process.sentinel for process in alive], timeout) if alive else []
+        for process in alive:
+            if process.sentinel in ended:
+                process.join()
         for index, process in enumerate(self.processes):
             if process.exitcode is not None and process.exitcode != 0:
                 self._end(grace_period)
@@ -129,9 +131,13 @@ class ProcessContext:
                 process.join()
 
     def _fail(self, index: int, process: Any) -> None:
-        if self._errors[index].poll():
+        try:
+            found = self._errors[index].recv() if self._errors[index].poll() else None
+        except EOFError:  # it ended without a word
+            found = None
+        if found is not None:
             text = f"\n\n-- Process {index} terminated with the following error:\n"
-            raise ProcessRaisedException(text + self._errors[index].recv(), index, process.pid)
+            raise ProcessRaisedException(text + found, index, process.pid)
         code = process.exitcode
         if code < 0:
             name = signal.Signals(-code).name

@@ -1,11 +1,11 @@
-"""torch.overrides' questions: no type takes over functions here; no `__torch_function__` is asked."""
+"""torch.overrides' questions: of types that are no tensors, `__torch_function__` answers calls of ops."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tensorgrad.core import Tensor
+from tensorgrad.core import Tensor, _core
 
 __all__ = [
     "handle_torch_function", "has_torch_function", "has_torch_function_unary",
@@ -23,33 +23,36 @@ def is_tensor_like(inp: Any) -> bool:
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:
-    """False.
+    """Whether the type of one of the arguments, which is no tensor, takes functions over.
 
-    >>> tg.overrides.has_torch_function((tg.ones(1),))
-    False
+    >>> class Mine:
+    ...     @classmethod
+    ...     def __torch_function__(cls, func, types, args=(), kwargs=None):
+    ...         return func.__name__
+    >>> tg.overrides.has_torch_function((tg.ones(1), Mine())), tg.add(tg.ones(1), Mine())
+    (True, 'add')
     """
-    return False
+    return any(map(_core._takes_over, relevant_args))
 
 
 def has_torch_function_unary(obj: Any) -> bool:
-    """False.
+    """Whether its type does.
 
     >>> tg.overrides.has_torch_function_unary(tg.ones(1))
     False
     """
-    return False
+    return _core._takes_over(obj)
 
 
 def has_torch_function_variadic(*args: Any) -> bool:
-    """False.
+    """Whether the type of one of the arguments does.
 
     >>> tg.overrides.has_torch_function_variadic(tg.ones(1), tg.ones(1))
     False
     """
-    return False
+    return has_torch_function(args)
 
 
 def handle_torch_function(public_api: Callable, relevant_args: Iterable, *args: Any, **kwargs: Any) -> Any:
-    """Raises TypeError, as PyTorch does where no argument takes the function over."""
-    name = getattr(public_api, "__name__", public_api)
-    raise TypeError(f"no implementation found for {name!r} on types that take over a function")
+    """What the types that take the function over make of the call. Raises TypeError if none does."""
+    return _core._hand_over(public_api, args, kwargs)

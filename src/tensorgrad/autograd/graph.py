@@ -7,7 +7,10 @@ from typing import Any
 
 from tensorgrad.core import AccumulateGrad, Node, RemovableHandle, Tensor
 
-__all__ = ["GradientEdge", "Node", "get_gradient_edge", "increment_version", "register_multi_grad_hook"]
+__all__ = [
+    "GradientEdge", "Node", "disable_saved_tensors_hooks", "get_gradient_edge", "increment_version",
+    "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks",
+]  # fmt: skip
 
 
 class GradientEdge(tuple):
@@ -100,3 +103,54 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable, *, mode: s
         return hook
 
     return _Handles([t.register_hook(hook_for(i)) for i, t in enumerate(tensors) if t.requires_grad])
+
+
+class saved_tensors_hooks:
+    """Raises NotImplementedError on entering: what the tape keeps can't be packed here; `utils.checkpoint`
+    keeps less.
+
+    >>> with tg.autograd.graph.saved_tensors_hooks(abs, abs):
+    ...     pass
+    Traceback (most recent call last):
+    NotImplementedError: saved_tensors_hooks: what is kept for backward can't be packed in tensorgrad yet...
+    """
+
+    def __init__(self, pack_hook: Callable, unpack_hook: Callable) -> None:
+        self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
+
+    def __enter__(self) -> None:
+        raise NotImplementedError(
+            "saved_tensors_hooks: what is kept for backward can't be packed in tensorgrad yet; "
+            "utils.checkpoint keeps less"
+        )
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+
+class save_on_cpu:
+    """A `with` block in which what is kept for backward is on the CPU, as it is anyway.
+
+    >>> with tg.autograd.graph.save_on_cpu(pin_memory=True):
+    ...     y = tg.ones(1, requires_grad=True).exp()
+    """
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+
+class disable_saved_tensors_hooks(save_on_cpu):
+    """A `with` block without `saved_tensors_hooks`, which are not here anyway.
+
+    >>> with tg.autograd.graph.disable_saved_tensors_hooks("not here"):
+    ...     y = tg.ones(1, requires_grad=True).exp()
+    """
+
+    def __init__(self, error_message: str) -> None:
+        pass

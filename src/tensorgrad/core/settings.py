@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import bfloat16, dtype, float16
 from .device import CPU, check_device, device
 
 __all__ = [
-    "are_deterministic_algorithms_enabled", "get_default_device", "get_float32_matmul_precision",
+    "are_deterministic_algorithms_enabled", "get_autocast_cpu_dtype", "get_autocast_dtype",
+    "get_autocast_gpu_dtype", "get_default_device", "get_float32_matmul_precision",
     "get_num_interop_threads", "is_autocast_cpu_enabled", "is_autocast_enabled",
     "is_deterministic_algorithms_warn_only_enabled", "set_default_device", "set_float32_matmul_precision",
     "set_deterministic", "set_flush_denormal", "set_num_interop_threads", "use_deterministic_algorithms",
@@ -100,6 +102,25 @@ def get_default_device() -> device:
     device(type='cpu')
     """
     return CPU
+
+
+def get_autocast_dtype(device_type: str) -> dtype:
+    """The dtype that mixed precision would have: PyTorch's for the device.
+
+    >>> tg.get_autocast_dtype("cpu")
+    tensorgrad.bfloat16
+    """
+    return bfloat16 if device_type == "cpu" else float16
+
+
+def get_autocast_cpu_dtype() -> dtype:
+    """bfloat16."""
+    return bfloat16
+
+
+def get_autocast_gpu_dtype() -> dtype:
+    """float16."""
+    return float16
 
 
 def is_autocast_enabled(device_type: str | None = None) -> bool:

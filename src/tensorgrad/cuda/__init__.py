@@ -29,6 +29,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+_initialized = False
+
+
 def is_available() -> bool:
     """False.
 

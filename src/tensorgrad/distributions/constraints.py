@@ -8,7 +8,6 @@ from typing import Any
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 
-
 __all__ = [
     "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent",
     "dependent_property", "greater_than", "greater_than_eq", "half_open_interval", "independent",

@@ -64,13 +64,25 @@ class Distribution:
         if not self._validate_args:
             return
         for name, constraint in self.arg_constraints.items():
-            value = self.__dict__.get(name)
+            value = None if constraints.is_dependent(constraint) else self.__dict__.get(name)
             if value is not None and not constraint.check(value).all():
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of "
                     f"distribution {self!r} to satisfy the constraint {constraint!r}, but found invalid "
                     f"values:\n{value}"
                 )
+
+    def _get_checked_instance(self, cls: type, _instance: Any = None) -> Any:
+        """The instance that a subclass's own `expand` fills: the one given, else a new one, if the class has
+        the initializer that `expand` knows.
+        """
+        mine: Any = type(self)
+        if _instance is None and mine.__init__ is not cls.__init__:  # type: ignore[misc]
+            raise NotImplementedError(
+                f"{mine.__name__}, a subclass of {cls.__name__} with an __init__ of its own, must have an "
+                "expand of its own"
+            )
+        return mine.__new__(mine) if _instance is None else _instance
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
@@ -190,8 +202,9 @@ class Distribution:
 
 
 class ExponentialFamily(Distribution):
-    """Distributions of one's own with density `exp(t(x) · θ - F(θ) + k(x))`: a subclass gives `_natural_params`
-    (θ), `_log_normalizer` (F) and `_mean_carrier_measure` (the mean of k), and has its `entropy` of them.
+    """Distributions of one's own with density `exp(t(x) · θ - F(θ) + k(x))`: a subclass gives
+    `_natural_params` (θ), `_log_normalizer` (F) and `_mean_carrier_measure` (the mean of k), and has its
+    `entropy` of them.
 
     >>> issubclass(tg.distributions.ExponentialFamily, tg.distributions.Distribution)
     True

@@ -12,10 +12,11 @@ from tensorgrad.core.declare import registry
 
 __all__ = ["foreach"]
 
-UNARY = """abs acos asin atan ceil clone cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 max
-neg reciprocal round rsqrt sigmoid sign sin sinh sqrt tan tanh trunc zero_""".split()
+UNARY = """abs acos asin atan ceil clone cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2
+max neg reciprocal round rsqrt sigmoid sign sin sinh sqrt tan tanh trunc zero_""".split()
 OTHERS = "add addcdiv addcmul clamp_max clamp_min copy_ div lerp maximum minimum mm mul norm pow sub".split()
-BOUNDS = {"clamp_max": "minimum", "clamp_min": "maximum"}
+OF_NUMBERS = {"minimum": "clamp_max", "maximum": "clamp_min"}
+OF_TENSORS = {number: tensor for tensor, number in OF_NUMBERS.items()}
 LISTS = (list, tuple)
 
 
@@ -60,10 +61,10 @@ def _at(value: Any, i: int) -> Any:
 def _one(name: str, args: list, settings: dict[str, Any]) -> Tensor:
     if name == "norm":
         args = [args[0], settings.pop("ord", 2)] if len(args) == 1 else args
-        return registry["linalg.vector_norm"](*args, **settings)
+        return registry["vector_norm"](*args, **settings)
     plain, end = name.removesuffix("_"), "_" if name.endswith("_") else ""
-    if plain in BOUNDS and isinstance(args[1], Tensor):
-        plain = BOUNDS[plain]
+    if plain in OF_NUMBERS or plain in OF_TENSORS:
+        plain = (OF_TENSORS if isinstance(args[1], Tensor) else OF_NUMBERS).get(plain, plain)
     if plain == "copy" or hasattr(args[0], plain + end):
         return getattr(args[0], plain + end)(*args[1:], **settings)
     if not end:

@@ -407,12 +407,12 @@ cdef class Stepper:
     cdef States states
     cdef object groups              # what __init__ gives, and what stays None where a subclass does not call it
     cdef object defaults_
-    cdef public dict _optimizer_step_pre_hooks
-    cdef public dict _optimizer_step_post_hooks
-    cdef public dict _optimizer_state_dict_pre_hooks
-    cdef public dict _optimizer_state_dict_post_hooks
-    cdef public dict _optimizer_load_state_dict_pre_hooks
-    cdef public dict _optimizer_load_state_dict_post_hooks
+    cdef public object _optimizer_step_pre_hooks        # hooks are in dicts, which may be ordered ones
+    cdef public object _optimizer_step_post_hooks
+    cdef public object _optimizer_state_dict_pre_hooks
+    cdef public object _optimizer_state_dict_post_hooks
+    cdef public object _optimizer_load_state_dict_pre_hooks
+    cdef public object _optimizer_load_state_dict_post_hooks
     cdef public bint _opt_called    # whether a step was ever made: schedulers ask
     cdef public bint _in_hooks
 

@@ -1,4 +1,5 @@
-"""Modules of PyTorch's that programs import and hardly ever need: their names are there, and refuse when called.
+"""Modules of PyTorch's that programs import and hardly ever need: their names are there, and refuse when
+called.
 
 A program may name what it takes from them, subclass it, ask whether something is an instance of it. What is
 called says that it is not in tensorgrad, in a NotImplementedError; questions that have an answer get it.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import tensorgrad
@@ -40,15 +41,16 @@ _DEVICE = {
     "device_count": _zero, "empty_cache": _nothing, "manual_seed": _nothing, "manual_seed_all": _nothing,
 }  # fmt: skip
 _COMPILED = {
-    "_get_tracing_state": _nothing, "_log_api_usage_once": _nothing, "_has_mps": False, "_has_cuda": False,
-    "_jit_set_profiling_executor": _no, "_jit_set_profiling_mode": _no, "_jit_set_bailout_depth": _zero,
-    "_jit_override_can_fuse_on_cpu": _nothing, "_jit_override_can_fuse_on_gpu": _nothing,
-    "_jit_set_texpr_fuser_enabled": _nothing, "_jit_set_nvfuser_enabled": _no, "_debug_only_display_vmap": _no,
-    "_get_privateuse1_backend_name": lambda: "privateuseone", "_get_autograd_fallback_mode": lambda: "nothing",
-    "_disabled_torch_function_impl": None, "_LinAlgError": tensorgrad.linalg.LinAlgError, "TensorBase": tensorgrad.Tensor, "Size": tensorgrad.Size,
-    "_TensorBase": tensorgrad.Tensor, "Generator": tensorgrad.Generator, "device": tensorgrad.device,
-    "dtype": tensorgrad.dtype, "_VariableFunctions": tensorgrad, "_nn": tensorgrad.nn.functional,
-    "_linalg": tensorgrad.linalg, "_special": tensorgrad.special,
+    "_disabled_torch_function_impl": None, "_get_autograd_fallback_mode": lambda: "nothing",
+    "_get_privateuse1_backend_name": lambda: "privateuseone", "_get_tracing_state": _nothing,
+    "_has_cuda": False, "_has_mps": False, "_jit_override_can_fuse_on_cpu": _nothing,
+    "_jit_override_can_fuse_on_gpu": _nothing, "_jit_set_bailout_depth": _zero,
+    "_jit_set_nvfuser_enabled": _no, "_jit_set_profiling_executor": _no, "_jit_set_profiling_mode": _no,
+    "_jit_set_texpr_fuser_enabled": _nothing, "_log_api_usage_once": _nothing,
+    "_LinAlgError": tensorgrad.linalg.LinAlgError, "_TensorBase": tensorgrad.Tensor,
+    "_VariableFunctions": tensorgrad, "_linalg": tensorgrad.linalg, "_nn": tensorgrad.nn.functional,
+    "_special": tensorgrad.special, "Generator": tensorgrad.Generator, "Size": tensorgrad.Size,
+    "TensorBase": tensorgrad.Tensor, "device": tensorgrad.device, "dtype": tensorgrad.dtype,
 }  # fmt: skip
 
 # Addresses as patterns: what is lacking, and the answers that there are.
@@ -64,8 +66,8 @@ ABSENT: list[tuple[str, str, dict[str, Any]]] = [
         r"_jit_internal",
         "compiling a program is",
         {
-            "ignore": _itself, "unused": _itself, "export": _itself, "_overload": _itself, "is_scripting": _no,
-            "_overload_method": _itself, "_copy_to_script_wrapper": _itself,
+            "_copy_to_script_wrapper": _itself, "_overload": _itself, "_overload_method": _itself,
+            "export": _itself, "ignore": _itself, "is_scripting": _no, "unused": _itself,
         },
     ),
     (r"(ao|quantization|nn\.(quantized|quantizable|qat|intrinsic))(\..*)?", "quantized types are", {}),
@@ -73,8 +75,13 @@ ABSENT: list[tuple[str, str, dict[str, Any]]] = [
     (r"(nested|masked)(\..*)?", "nested and masked tensors are", {}),
     (r"sparse\.semi_structured", "that of sparse tensors is", {}),
     (
+        r"distributed\.rpc(\..*)?",
+        "training on several machines or processes is",
+        {"is_available": _no, "api": SimpleNamespace(_require_initialized=_itself)},
+    ),
+    (
         r"distributed\.(_\w+|algorithms|autograd|c10d_logger|checkpoint|constants|device_mesh|distributed_c10d|"
-        r"elastic|fsdp|launch|launcher|nn|optim|pipelining|rendezvous|rpc|run|tensor|utils)(\..*)?",
+        r"elastic|fsdp|launch|launcher|nn|optim|pipelining|rendezvous|run|tensor|utils)(\..*)?",
         "training on several machines or processes is",
         {"is_available": _no},
     ),
@@ -85,10 +92,31 @@ ABSENT: list[tuple[str, str, dict[str, Any]]] = [
     (r"utils\._python_dispatch", "taking ops over is", {"is_traceable_wrapper_subclass": _no}),
     (r"(_subclasses|_functorch|_prims|_refs|_decomp|_guards)(\..*)?", "taking ops over is", {}),
     (r"utils\.(flop_counter|module_tracker|weak|backend_registration)", "it is", {}),
-    (r"utils\.data\.(datapipes|graph|graph_settings)(\..*)?", "data pipes are", {"functional_datapipe": _decorator}),
+    (
+        r"utils\.data\.(datapipes|graph|graph_settings)(\..*)?",
+        "data pipes are",
+        {"functional_datapipe": _decorator},
+    ),
     (r"_tensor_str|monitor", "it is", {}),
     (r"(xpu|mps|mtia|hpu)(\..*)?", "that device is", _DEVICE),
 ]  # fmt: skip
+
+
+DTYPES = """complex32 complex64 complex128 chalf cfloat cdouble uint16 uint32 uint64 qint8 quint8 qint32
+float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu""".split()
+
+
+class AbsentDtype:
+    """A dtype that no tensor has: it can be named, and compared with those that tensors have."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_complex = name.startswith("c")
+        self.is_floating_point = name.startswith("float")
+        self.is_signed = not name.startswith(("u", "qu"))
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
 
 
 def found_absent(address: str) -> ModuleType | None:
@@ -116,7 +144,8 @@ class Absent(ModuleType):
         text = f"{self.__name__}.{name}: {self._why}"
         if self.__name__.startswith("torch.ops."):
             return Overloads(text)
-        value = _class(name, text) if name.lstrip("_")[:1].isupper() else refusing(name, NotImplementedError, text)
+        kind = name.lstrip("_")[:1].isupper()
+        value: Any = _class(name, text) if kind else refusing(name, NotImplementedError, text)
         setattr(self, name, value)
         return value
 

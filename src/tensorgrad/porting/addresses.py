@@ -16,7 +16,7 @@ from typing import Any
 import tensorgrad
 from tensorgrad.core import _core
 from tensorgrad.core.names import missing
-from tensorgrad.porting.absent import found_absent
+from tensorgrad.porting.absent import DTYPES, AbsentDtype, found_absent
 
 PYTORCH = "2.13.0"  # the release whose names and behaviour these are
 
@@ -76,7 +76,11 @@ class StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__config__":
             raise AttributeError(name)
-        if name in ("__config__", "ops") or (not hasattr(tensorgrad, name) and found_absent(name) is not None):
+        if name in DTYPES:
+            self.__dict__[name] = AbsentDtype(name)
+            return self.__dict__[name]
+        absent = name in ("__config__", "ops") or found_absent(name) is not None
+        if absent and (name == "ops" or not hasattr(tensorgrad, name)):
             return importlib.import_module(f"torch.{name}")
         return getattr(tensorgrad, name)
 
@@ -116,7 +120,8 @@ class Torch(importlib.metadata.Distribution):
     """The package torch to those who ask for its version: that of the PyTorch whose names these are."""
 
     def read_text(self, filename: str) -> str | None:
-        return f"Metadata-Version: 2.1\nName: torch\nVersion: {PYTORCH}\n" if filename == "METADATA" else None
+        about = f"Metadata-Version: 2.1\nName: torch\nVersion: {PYTORCH}\n"
+        return about if filename == "METADATA" else None
 
     def locate_file(self, path: Any) -> Any:
         raise FileNotFoundError(2, "torch has no files here", path)
@@ -137,7 +142,9 @@ class LastFinder(Finder):
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def exec_module(self, module: ModuleType) -> None:
-        sys.modules[module.__name__] = importlib.import_module(f"torch{module.__name__.removeprefix('tensorgrad')}")
+        rest = module.__name__.partition(".")[2]
+        found: Any = sys.modules.get(f"torch.{rest}") or found_absent(rest)
+        sys.modules[module.__name__] = sys.modules[f"torch.{rest}"] = found
 
     def find_distributions(self, context: Any = None) -> list[Torch]:
         return []
@@ -171,7 +178,8 @@ def as_torch() -> ModuleType:
     Gives the module `torch`, whose version is that of the PyTorch whose names these are; sizes, dtypes and
     types of tensors print as torch's. A PyTorch that is installed is neither touched nor loaded; what is not
     here is a ModuleNotFoundError, an AttributeError or, of modules that programs import without using them,
-    a NotImplementedError when it is called, that says so. Processes that this one starts by `multiprocessing` have it too.
+    a NotImplementedError when it is called, that says so. Processes that this one starts by `multiprocessing`
+    have it too.
 
     Errors: `RuntimeError` if PyTorch itself was imported before.
 

@@ -9,7 +9,13 @@ from . import checkpoint, data, hooks
 __all__ = ["checkpoint", "data", "hooks"]
 
 
-if not TYPE_CHECKING:  # to type checkers a name that is not there is an error
+if TYPE_CHECKING:
+    from . import benchmark as benchmark
+else:  # to type checkers a name that is not there is an error
 
     def __getattr__(name: str):
+        if name == "benchmark":
+            import importlib
+
+            return importlib.import_module("tensorgrad.utils.benchmark")
         raise _missing("module 'tensorgrad.utils'", name, globals())

@@ -30,7 +30,8 @@ def _group_tensors_by_device_and_dtype(tensorlistlist: Any, with_indices: bool =
     of its columns: ``{(device, dtype): (lists, places)}``.
     """
     groups: dict[Any, tuple[list, list[int]]] = {}
-    for place, column in enumerate(zip(*(x or [None] * len(tensorlistlist[0]) for x in tensorlistlist), strict=True)):
+    full = [x or [None] * len(tensorlistlist[0]) for x in tensorlistlist]
+    for place, column in enumerate(zip(*full, strict=True)):
         key = (column[0].device, column[0].dtype)
         lists, places = groups.setdefault(key, ([[] for _ in tensorlistlist], []))
         for found, each in zip(lists, column, strict=True):

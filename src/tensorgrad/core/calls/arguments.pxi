@@ -154,8 +154,8 @@ def _hand_over(function, tuple args, dict keywords):
         result = kind.__torch_function__(function, tuple(kinds), args, keywords)
         if result is not NotImplemented:
             return result
-    raise TypeError(f"no implementation found for '{tg_library}.{getattr(function, '__name__', function)}' on types that implement "
-                    f"__torch_function__: {kinds}")
+    raise TypeError(f"no implementation found for '{tg_library}.{getattr(function, '__name__', function)}' on types that "
+                    f"implement __torch_function__: {kinds}")
 
 
 cdef object operator_taken_over(Op op, object a, object b):

@@ -208,7 +208,7 @@ class Conv3d(_Conv):
     convolve = staticmethod(F.conv3d)
 
 
-class _ConvTranspose(_ConvNd):
+class _ConvTransposeNd(_ConvNd):
     transposed = True
 
     def __init__(
@@ -265,7 +265,7 @@ class _ConvTranspose(_ConvNd):
         return tuple(n - a for n, a in zip(size, least, strict=True))
 
 
-class ConvTranspose1d(_ConvTranspose):
+class ConvTranspose1d(_ConvTransposeNd):
     r"""The gradient of `Conv1d` for its input, as a layer: each value puts a copy of the kernel into the
     output.
 
@@ -283,7 +283,7 @@ class ConvTranspose1d(_ConvTranspose):
     convolve = staticmethod(F.conv_transpose1d)
 
 
-class ConvTranspose2d(_ConvTranspose):
+class ConvTranspose2d(_ConvTransposeNd):
     """`ConvTranspose1d` for images.
 
     >>> nn.ConvTranspose2d(4, 2, 3, stride=2)(tg.ones(1, 4, 5, 5), output_size=(12, 12)).shape
@@ -294,7 +294,7 @@ class ConvTranspose2d(_ConvTranspose):
     convolve = staticmethod(F.conv_transpose2d)
 
 
-class ConvTranspose3d(_ConvTranspose):
+class ConvTranspose3d(_ConvTransposeNd):
     """`ConvTranspose1d` for volumes.
 
     >>> nn.ConvTranspose3d(1, 1, 2)(tg.ones(1, 1, 2, 2, 2)).shape

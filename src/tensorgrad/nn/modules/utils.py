@@ -35,6 +35,18 @@ def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: 
         metadata[name[len(prefix) :]] = metadata.pop(name)
 
 
+def _reverse_repeat_tuple(t: tuple, n: int) -> tuple:
+    """The elements from the last to the first, each that often."""
+    return tuple(x for x in reversed(t) for _ in range(n))
+
+
+def _list_with_default(out_size: list[Any], defaults: list[int]) -> list[int]:
+    """Sizes, with the last of the defaults where there is None."""
+    if isinstance(out_size, int):
+        return out_size
+    return [d if v is None else v for v, d in zip(out_size, defaults[-len(out_size) :], strict=True)]
+
+
 def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
     """A layer's keywords for new tensors (`device`, `dtype`, `memory_format`), those in its own keyword
     `factory_kwargs` among them; TypeError for others and for what is given twice.

@@ -19,7 +19,7 @@ def scatter(inputs: Any, target_gpus: Sequence[Any], dim: int = 0) -> list[Any]:
     [tensor([1., 1.]), tensor([1., 1.])]
     """
     for each in target_gpus:
-        device(each)
+        device(f"cuda:{each}" if isinstance(each, int) else each)
     return _parts(inputs, len(target_gpus), dim)
 
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from tensorgrad.core import _core
 from tensorgrad.core.declare import alias, between, binary, case, composite, distinct, normal, unary
 from tensorgrad.ops._kinds import floats_only, want_tensors
 from tensorgrad.ops.elementwise import _curves
@@ -208,7 +209,7 @@ def angle(input):
     return np.where(np.isnan(input), input, np.where(input < 0, math.pi, 0.0))
 
 
-@composite(method=True, samples=lambda: [case(normal(3), name="plain")])
+@composite(samples=lambda: [case(normal(3), name="plain")])
 def real(input):
     """The tensor itself: there are no complex dtypes.
 
@@ -220,7 +221,8 @@ def real(input):
 
 
 for _name in ("conj", "conj_physical", "resolve_conj", "resolve_neg"):
-    alias(_name, real)
+    alias(_name, real, method=True)
+_core._add_method("real", property(real.body, doc=real.__doc__))
 
 
 @unary(
