@@ -48,7 +48,7 @@ def test_no_public_module_is_left_out(entries):
             known = isinstance(value, ModuleType) or id(value) in told
             assert known or not names.stands_for_itself(value), f"{module}.{name}"
     shown = {value.__name__ for name in dir(tg) if isinstance(value := getattr(tg, name), ModuleType)}
-    inner = {f"tensorgrad.{name}" for name in ("core", "demo", "ops", "utils", "version")}
+    inner = {f"tensorgrad.{name}" for name in ("bench", "core", "demo", "ops", "utils", "version")}
     assert shown - inner <= set(names.MODULES)
 
 
