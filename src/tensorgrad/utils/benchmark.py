@@ -19,9 +19,10 @@ UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
 class Measurement:
     """The times of runs of one statement: `times` in seconds, `median`, `mean` and `iqr` of them.
 
-    >>> runs = tg.utils.benchmark.Measurement(10, [2.0, 4.0, 6.0])
+    >>> from tensorgrad.utils.benchmark import Measurement
+    >>> runs = Measurement(2, [2.0, 4.0, 6.0])
     >>> runs.median, runs.mean, runs.iqr
-    (0.4, 0.4, 0.2)
+    (2.0, 2.0, 1.0)
     """
 
     def __init__(self, number_per_run: int, raw_times: list[float], label: str = "", about: Any = None) -> None:
