@@ -128,10 +128,15 @@ def test_figures_become_tables(tmp_path, monkeypatch):
     rows = [{**row, "ratios": ratios, "error": None}, failed]
     found = {**facts, "torch": None, "rows": rows, "means": {"numpy": 2.5}}
     figures.FILE.write_text(json.dumps(found), encoding="utf-8")
-    expected = "|  | µs | NumPy path |\n| --- | --: | --: |\n| a step | 15.0 | 2.50 (1.00-123) |\n"
+    expected = "| Training steps | µs | NumPy path |\n| --- | --: | --: |\n| a step | 15.0 | 2.50 (1.00-123) |\n"
     assert figures.training_steps().startswith(expected)
     assert "2026-01-02" in figures.all_tables() and "## Others" in figures.all_tables()
     assert "a call" not in figures.all_tables()
+
+
+def test_the_readme_has_the_measured_training_steps():
+    readme = (pages.ROOT / "README.md").read_text(encoding="utf-8")
+    assert figures.table(figures.read(), figures.TRAINING) in readme
 
 
 @pytest.mark.parametrize("name", pages.GUIDE)
