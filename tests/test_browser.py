@@ -12,6 +12,9 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import nn
+from tensorgrad.bench.commands import rows
+from tensorgrad.bench.racing import OURS, Ratio, Result
+from tensorgrad.bench.reports import Report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
@@ -156,3 +159,16 @@ def test_a_faulty_page_would_be_noticed(address, tmp_path):
     title, complaints = looked_at(address, "faulty", tmp_path)
     assert re.fullmatch(r"1280 1\d\d\d 1, 400 2\d\d\d 1", title)
     assert any("none is not defined" in line for line in complaints)
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_the_benchmarks_page_fits_the_window(tmp_path, width):
+    report = Report({OURS: "1", "numpy": "1", "torch": "1"}, 1, 3)
+    for row in rows():
+        seconds = dict.fromkeys((OURS, "numpy", "torch"), 1.0)
+        report.add(Result(row, seconds, {"numpy": Ratio(123.4, 99.9, 456.7), "torch": Ratio(0.5, 0.25, 4.0)}))
+    path = tmp_path / "page.html"
+    path.write_text(report.page().replace("</body>", LOOK + "</body>"), encoding="utf-8")
+    dom = shown(path, width)
+    assert re.search(rf"<title>wide 0 of {width}</title>", dom), re.findall("<title>.*?</title>", dom)
+    assert dom.count("<rect") == 2 * len(rows())
