@@ -62,7 +62,7 @@ def fresh_state():
     tg.manual_seed(0)
     yield
     set_printoptions(**before)
-    tg.core._core._call_library("tensorgrad")  # an example of as_torch has them show torch's
+    tg.core._core._call_library("tensorgrad")  # examples call as_torch, and types print as torch's then
 
 
 def run(name, text):

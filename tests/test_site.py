@@ -48,7 +48,7 @@ def test_no_public_module_is_left_out(entries):
             known = isinstance(value, ModuleType) or id(value) in told
             assert known or not names.stands_for_itself(value), f"{module}.{name}"
     shown = {value.__name__ for name in dir(tg) if isinstance(value := getattr(tg, name), ModuleType)}
-    inner = {f"tensorgrad.{name}" for name in ("core", "demo", "ops", "utils", "version")}
+    inner = {f"tensorgrad.{name}" for name in ("bench", "core", "demo", "ops", "utils", "version")}
     assert shown - inner <= set(names.MODULES)
 
 
@@ -128,10 +128,15 @@ def test_figures_become_tables(tmp_path, monkeypatch):
     rows = [{**row, "ratios": ratios, "error": None}, failed]
     found = {**facts, "torch": None, "rows": rows, "means": {"numpy": 2.5}}
     figures.FILE.write_text(json.dumps(found), encoding="utf-8")
-    expected = "|  | µs | NumPy path |\n| --- | --: | --: |\n| a step | 15.0 | 2.50 (1.00-123) |\n"
-    assert figures.training_steps().startswith(expected)
+    head = "| Training steps | µs | NumPy path |\n| --- | --: | --: |\n"
+    assert figures.training_steps().startswith(f"{head}| a step | 15.0 | 2.50 (1.00-123) |\n")
     assert "2026-01-02" in figures.all_tables() and "## Others" in figures.all_tables()
     assert "a call" not in figures.all_tables()
+
+
+def test_the_readme_has_the_measured_training_steps():
+    readme = (pages.ROOT / "README.md").read_text(encoding="utf-8")
+    assert figures.table(figures.read(), figures.TRAINING) in readme
 
 
 @pytest.mark.parametrize("name", pages.GUIDE)

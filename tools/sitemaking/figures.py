@@ -29,7 +29,7 @@ def table(found: dict[str, Any], group: str) -> str:
     """The rows of a group: the kernels' time, and the others' by it."""
     titles = {"numpy": "NumPy path", "torch": f"PyTorch {found['torch']}".partition("+")[0]}
     others = [other for other in titles if other in found["means"]]
-    rows = [["", "µs", *(titles[other] for other in others)], ["---", *["--:"] * (1 + len(others))]]
+    rows = [[group, "µs", *(titles[other] for other in others)], ["---", *["--:"] * (1 + len(others))]]
     for row in found["rows"]:
         if row["group"] == group and not row["error"]:
             own = figure(row["seconds"]["kernels"] * 1e6)

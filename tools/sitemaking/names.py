@@ -20,13 +20,14 @@ TENSORBOARD = "utils.tensorboard" if find_spec("tensorboard") else ""
 MODULES = [
     f"tensorgrad.{name}".rstrip(".")
     for name in f"""
-    . Tensor nn nn.functional nn.init nn.attention nn.parameter nn.parallel nn.utils nn.utils.parametrize
+    . Tensor nn nn.functional nn.init nn.attention nn.parameter nn.parallel nn.parallel.scatter_gather
+    nn.utils nn.utils.parametrize
     nn.utils.parametrizations nn.utils.prune nn.utils.rnn nn.utils.stateless
     optim optim.lr_scheduler optim.swa_utils autograd autograd.functional autograd.graph func
-    utils.data utils.checkpoint utils.hooks {TENSORBOARD} data datasets io serialization
+    utils.data utils.checkpoint utils.hooks utils.benchmark {TENSORBOARD} data datasets io serialization
     random linalg special sparse distributions distributions.constraints distributions.transforms
-    doctor inside plain profiler testing porting jit compiler amp backends cuda cuda.amp accelerator
-    distributed multiprocessing futures hub overrides types
+    distributions.utils doctor inside plain profiler testing onnx porting jit compiler amp backends cpu
+    cuda cuda.amp accelerator distributed multiprocessing futures hub overrides types torch_version
     """.split()
 ]
 # Modules that are no addresses for users: the machinery, and PyTorch's older addresses of the same names.

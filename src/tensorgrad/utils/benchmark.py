@@ -19,14 +19,13 @@ UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
 class Measurement:
     """The times of runs of one statement: `times` in seconds, `median`, `mean` and `iqr` of them.
 
-    >>> runs = tg.utils.benchmark.Measurement(2, [2.0, 4.0, 6.0])
+    >>> from tensorgrad.utils.benchmark import Measurement
+    >>> runs = Measurement(2, [2.0, 4.0, 6.0])
     >>> runs.median, runs.mean, runs.iqr
     (2.0, 2.0, 1.0)
     """
 
-    def __init__(
-        self, number_per_run: int, raw_times: list[float], label: str = "", about: Any = None
-    ) -> None:
+    def __init__(self, number_per_run: int, raw_times: list[float], label: str = "", about: Any = None) -> None:
         self.number_per_run = number_per_run
         self.raw_times = raw_times
         self.title = label
@@ -59,10 +58,9 @@ class Measurement:
         unit, size = next((u for u in UNITS if self.median >= u[1]), UNITS[-1])
         runs = f"{len(self.times)} measurement{'s' if len(self.times) > 1 else ''}"
         threads = getattr(self.task_spec, "_threads", 1)
-        many = "s" if threads > 1 else ""
         return (
             f"{self.title}\n  Median: {self.median / size:.2f} {unit}\n"
-            f"  {runs}, {self.number_per_run} runs per measurement, {threads} thread{many}"
+            f"  {runs}, {self.number_per_run} runs per measurement, {threads} thread{'s' if threads > 1 else ''}"
         )
 
 
