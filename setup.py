@@ -73,8 +73,9 @@ else:
 # Recurrent layers are quicker so, by 5 to 9 %.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
 COMPACT = (
-    "attention.c", "attention_f64.c", "copies.c", "distances.c", "indices.c", "map.c", "map_other.c",
-    "moving.c", "recurrent.c", "recurrent_f64.c", "reduce_other.c", "sorting.c", "step.c",
+    "attention.c", "attention_f64.c", "copies.c", "distances.c", "euclidean.c", "indices.c", "map.c",
+    "map_other.c", "moving.c", "recurrent.c", "recurrent_f64.c", "reduce_other.c", "sorting.c", "step.c",
+    "systems.c", "systems_f64.c",
 )  # fmt: skip
 # A copy of every loop for each of its questions doubles a file that asks many, and makes it no faster.
 ONE_COPY = [] if WINDOWS or not accepts("-fno-unswitch-loops") else ["-fno-unswitch-loops"]
@@ -101,7 +102,7 @@ PER_LEVEL = sorted(set(glob(f"{KERNELS}/*.c")) - set(ONCE))
 NARROW = (
     "attention_f64", "channels", "conv_f64", "copies", "distances", "indices", "lines", "losses", "map_other",
     "moving", "point_losses", "pooling", "recurrent_f64", "reduce", "reduce_other", "resampling", "rows_f64",
-    "scan", "sorting", "sparse", "step", "systems",
+    "scan", "sorting", "sparse", "step", "systems_f64",
 )  # fmt: skip
 UP_TO_V3 = [f"{KERNELS}/{name}.c" for name in NARROW]
 

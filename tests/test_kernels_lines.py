@@ -173,7 +173,8 @@ def test_where_moves_elements_of_any_width(dtype):
 @BOTH
 @pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.5, np.inf])
 def test_cdist(p, dtype):
-    for stack, rows, others, length in ((1, 1, 1, 1), (2, 9, 70, 3), (1, 20, 64, 100), (3, 8, 5, 33)):
+    shapes = ((1, 1, 1, 1), (2, 9, 70, 3), (1, 20, 64, 100), (3, 8, 5, 33), (2, 131, 2, 1), (1, 3, 600, 40))
+    for stack, rows, others, length in shapes:
         x = sample((stack, rows, length), dtype)
         y = sample((stack, others, length), dtype, 1)
         x[0, 0] = y[0, 0]
@@ -187,8 +188,15 @@ def test_cdist(p, dtype):
         near(out.array, expected, dtype)
         assert out.array[0, 0, 0] == 0
         out.check()
+        if p == 2:
+            out = Guarded((stack, rows, others), dtype)
+            _kernels.apply("euclidean", x1=x, x2=y, out=out.array)
+            near(out.array, expected, dtype)
+            assert out.array[0, 0, 0] == 0
+            out.check()
     x = np.array([[[1.0], [np.nan]]], dtype)
     assert np.isnan(_kernels.apply("cdist", x1=x, x2=x[:, :1], p=p)[0, 1, 0]) == (p != 0)
+    assert np.isnan(_kernels.apply("euclidean", x1=x, x2=x[:, :1])[0, 1, 0])
 
 
 def test_threads_change_no_bit():

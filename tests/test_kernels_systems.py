@@ -1,4 +1,4 @@
-"""The kernels cholesky, solve_triangular, solve and inv, and arange: against NumPy, in guarded memory."""
+"""The kernels of linear systems, and arange: against NumPy, in guarded memory."""
 
 from __future__ import annotations
 
@@ -68,34 +68,63 @@ def test_a_triangular_system_reads_one_triangle(count, n, m, dtype, upper, unit)
     found.check()
 
 
+def triangles(factors):
+    """L and U of the matrix in which both lie."""
+    return np.tril(factors, -1) + np.eye(factors.shape[-1]), np.triu(factors)
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("count, n, m", SIZES)
 def test_elimination_takes_the_largest_first(count, n, m, dtype):
     x, b = matrices(count, n, dtype), sides(count, n, m, dtype)
-    used, found = Guarded(x.shape, dtype), Guarded(b.shape, dtype)
-    used.array[...], found.array[...] = x, b
-    order = _kernels.apply("solve", matrix=used.array, solution=found.array)
-    close(found.array, np.linalg.solve(x.astype("f8"), b.astype("f8")), dtype)
+    factors, pivots = Guarded(x.shape, dtype), Guarded((count, n), "i4")
+    factors.array[...] = x
+    order = np.ones(count, "i4")
+    _kernels.apply("eliminate", matrix=factors.array, pivots=pivots.array, order=order)
     assert order.tolist() == [0] * count
-    used.check()
-    found.check()
-    used.array[...] = x
-    made, order = _kernels.apply("inv", matrix=used.array)
-    close(made, np.linalg.inv(x.astype("f8")), dtype)
-    assert order.tolist() == [0] * count
+    lower, upper = triangles(factors.array.astype("f8"))
+    assert abs(lower).max(initial=0) <= 1
+    swapped = x.astype("f8")
+    for one, rows in zip(swapped, pivots.array, strict=True):
+        for k, row in enumerate(rows):
+            one[[k, row - 1]] = one[[row - 1, k]]
+    close((lower @ upper).astype(dtype), swapped, dtype)
+    for transposed in (False, True):
+        found = Guarded(b.shape, dtype)
+        found.array[...] = b
+        _kernels.apply(
+            "substitute",
+            factors=factors.array,
+            pivots=pivots.array,
+            order=order,
+            solution=found.array,
+            transposed=transposed,
+        )
+        whole = x.astype("f8").swapaxes(1, 2) if transposed else x.astype("f8")
+        close(found.array, np.linalg.solve(whole, b.astype("f8")), dtype)
+        found.check()
+    factors.check()
+    pivots.check()
 
 
-@pytest.mark.parametrize("name", ["solve", "inv"])
-def test_a_singular_matrix_has_an_order_and_its_neighbours_have_solutions(name):
-    x = np.stack([np.eye(3), np.outer([1, 2, 3], [1, 2, 4]), np.eye(3) * np.nan, np.eye(3)]).astype("f4")
-    given = dict(solution=np.ones((4, 3, 2), "f4")) if name == "solve" else {}
-    made = _kernels.apply(name, matrix=x, **given)
-    values, order = (given["solution"], made) if given else made
-    assert order.tolist() == [0, 3, 0, 0]  # NaN is no reason to call a matrix singular
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_first_of_equal_pivots_is_taken_and_a_column_of_zeros_is_passed(dtype):
+    x = np.array([[[0, 1, -2], [0, 2, 5], [0, -2, 7]]], dtype)
+    pivots, order = _kernels.apply("eliminate", matrix=x)
+    assert pivots.tolist() == [[1, 2, 3]] and order.tolist() == [1]
+    np.testing.assert_array_equal(x, [[[0, 1, -2], [0, 2, 5], [0, -1, 12]]])
+
+
+def test_a_singular_matrix_has_an_order_and_its_neighbours_have_solutions():
+    x = np.stack([np.eye(3), np.outer([1, 2, 4], [1, 2, 4]), np.eye(3) * np.nan, np.eye(3)]).astype("f4")
+    pivots, order = _kernels.apply("eliminate", matrix=x)
+    assert order.tolist() == [0, 2, 0, 0]  # NaN is no reason to call a matrix singular
+    values = np.ones((4, 3, 2), "f4")
+    _kernels.apply("substitute", factors=x, pivots=pivots, order=order, solution=values, transposed=False)
     assert np.isnan(values[1:3]).all() and not np.isnan(values[[0, 3]]).any()
 
 
-@pytest.mark.parametrize("name", ["cholesky", "solve_triangular", "solve", "inv"])
+@pytest.mark.parametrize("name", ["cholesky", "solve_triangular", "eliminate"])
 def test_any_number_of_threads_gives_the_same_bytes(name):
     x = matrices(40, 30, "f4")
     x = x @ x.swapaxes(1, 2) + np.eye(30, dtype="f4")
@@ -103,13 +132,53 @@ def test_any_number_of_threads_gives_the_same_bytes(name):
     def work():
         if name == "cholesky":
             return _kernels.apply(name, input=x)
-        if name == "inv":
-            return _kernels.apply(name, matrix=x.copy())
-        made, more = sides(40, 30, 200, "f4"), dict(upper=1, unit=0) if "_" in name else {}
-        _kernels.apply(name, matrix=x.copy(), solution=made, **more)
+        made, used = sides(40, 30, 200, "f4"), x.copy()
+        if name == "eliminate":
+            pivots, order = _kernels.apply(name, matrix=used)
+            more = dict(factors=used, pivots=pivots, order=order, transposed=False)
+            _kernels.apply("substitute", solution=made, **more)
+            return [used, pivots, order, made]
+        _kernels.apply(name, matrix=used, solution=made, upper=1, unit=0)
         return [made]
 
     same_by_any_threads(work)
+
+
+@pytest.mark.parametrize("way", ["solve", "inv", "lu_factor"])
+@pytest.mark.parametrize("n", [3, 40])
+def test_gradients_of_systems_are_those_of_numbers_next_to_them(n, way):
+    """Of both sides, at the first and the second order: on the way back the factors are used again."""
+    x = tg.tensor(matrices(2, n, "f8")[:, :, ::-1].copy(), requires_grad=True)
+    b = tg.tensor(sides(2, n, 2, "f8"), requires_grad=True)
+    weights = tg.tensor(sides(2, n, n, "f8")[:, :, ::-1].copy())
+
+    def value(x, b):
+        if way == "inv":
+            return (tg.linalg.inv(x) * weights).sum()
+        if way == "lu_factor":
+            return (tg.linalg.lu_factor(x).LU * weights).sum()
+        return (tg.linalg.solve(x, b) * weights[..., :2]).square().sum()
+
+    def slope(x, b):
+        grads = tg.autograd.grad(value(x, b), [x, b] if way == "solve" else [x], create_graph=True)
+        return sum((g * g).sum() for g in grads)
+
+    rng = np.random.default_rng(3)
+    steps = [tg.tensor(rng.uniform(-1, 1, t.shape)) for t in (x, b)]
+    for function in (value, slope):
+        grads = tg.autograd.grad(function(x, b), [x, b], allow_unused=True)
+        found = sum((g * step).sum().item() for g, step in zip(grads, steps, strict=True) if g is not None)
+        ahead, behind = ([t + s * h for t, s in zip((x, b), steps, strict=True)] for h in (1e-5, -1e-5))
+        exact = (function(*ahead).item() - function(*behind).item()) / 2e-5
+        assert abs(found - exact) < 1e-5 * max(1, abs(exact))
+
+
+def test_a_side_that_needs_no_gradient_gets_none():
+    x, b = tg.tensor(matrices(1, 5, "f8")[0]), tg.tensor(sides(1, 5, 2, "f8")[0], requires_grad=True)
+    tg.linalg.solve(x, b).sum().backward()
+    exact = np.linalg.solve(x.numpy().T, np.ones((5, 2)))
+    close(b.grad.numpy(), exact, "f8")
+    assert x.grad is None
 
 
 @pytest.mark.parametrize("n", [1, 4, 255, 257])

@@ -53,6 +53,29 @@ def test_factors_multiply_back(shape):
     near(LA.pinv(A), np.linalg.pinv(A.detach().numpy()))
 
 
+@pytest.mark.parametrize("shape", [(2, 70, 70), (90, 64), (64, 200)])
+@pytest.mark.parametrize("kind", ["plain", "graded", "deficient", "zeros"])
+def test_large_singular_values_of_float32_are_those_of_float64(shape, kind):
+    x = np.random.default_rng(0).standard_normal(shape)
+    if kind == "graded":
+        x = x * np.logspace(0, -12, shape[-1])
+    elif kind == "deficient":
+        x[..., ::2] = x[..., 1::2]
+    elif kind == "zeros":
+        x = np.zeros(shape)
+    A = tg.tensor(x.astype("f4"))
+    exact = np.linalg.svd(A.numpy().astype("f8"), compute_uv=False)
+    limit = 3e-7 * max(exact.max(), 1e-30)
+    assert np.abs(LA.svdvals(A).numpy() - exact).max() <= limit
+    for full in (False, True):
+        U, S, Vh = (t.numpy().astype("f8") for t in LA.svd(A, full_matrices=full))
+        assert np.abs(S - exact).max() <= 5 * limit
+        for square in (U.swapaxes(-1, -2) @ U, Vh @ Vh.swapaxes(-1, -2)):
+            assert np.abs(square - np.eye(square.shape[-1])).max() < 1e-5
+        k = S.shape[-1]
+        assert np.abs(U[..., :k] * S[..., None, :] @ Vh[..., :k, :] - A.numpy()).max() <= 20 * limit
+
+
 def test_factors_of_symmetric_matrices_multiply_back():
     A = definite(matrix(2, 4, 4))
     L = LA.cholesky(A)

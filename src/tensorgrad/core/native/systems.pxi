@@ -1,10 +1,10 @@
 # Linear systems by their kernels, of matrices that lie as those of a stack do.
 
 cdef enum:
-    MOST_ROWS = 256             # with more LAPACK is quicker, which works in blocks
+    MOST_ROWS = 256             # with more LAPACK is quicker, which works on several threads
     CHOLESKY = 0
     INV = 1
-    SOLVE = 2
+    LU = 2
 
 
 cdef inline bint of_matrices(Tensor A):
@@ -33,39 +33,101 @@ cdef void system_args(KernelArgs *a, Tensor A, Py_ssize_t columns) noexcept:
     a.size[2] = columns
 
 
-cdef object hot_system(Op op, void **args, Py_ssize_t count):
-    """``_cholesky(A)``, ``_inv(A)`` and ``_solve(A, B)``: what comes out, and the order of what could not be done."""
-    cdef Tensor A, B = None, matrix, out, order
+cdef tuple eliminated(Tensor matrix):
+    """The matrices' factors, which are written over them, their pivots and orders."""
+    cdef Tensor pivots = new_tensor(matrix.nd - 1, shape_of(matrix), I32)
+    cdef Tensor order = new_tensor(matrix.nd - 2, shape_of(matrix), I32)
     cdef KernelArgs a
-    cdef bint solves = op.form == SOLVE
-    if count != 1 + solves or not isinstance(<object><PyObject *>args[0], Tensor):
+    system_args(&a, matrix, 0)
+    a.ndim = 2
+    a.data[0] = matrix.at
+    a.data[1] = pivots.at
+    a.data[2] = order.at
+    launch_checked(find(b"eliminate", matrix.code), &a)
+    return matrix, pivots, order
+
+
+cdef int substitute(tuple factors, Tensor out, bint transposed) except -1:
+    """Writes the solutions over right sides."""
+    cdef Tensor matrix = <Tensor>factors[0]
+    cdef KernelArgs a
+    cdef int i
+    system_args(&a, matrix, shape_of(out)[out.nd - 1])
+    for i in range(3):
+        a.data[i] = (<Tensor?>factors[i]).at
+    a.data[3] = out.at
+    a.integer[0] = transposed
+    launch_checked(find(b"substitute", matrix.code), &a)
+    return 0
+
+
+cdef int set_identity(Tensor t) except -1:
+    cdef Py_ssize_t n = shape_of(t)[t.nd - 1], i
+    fill_raw(t, 0)
+    for i in range(t.count // n):
+        if t.code == F32:
+            (<float *>t.at)[i * n + i % n] = 1
+        else:
+            (<double *>t.at)[i * n + i % n] = 1
+    return 0
+
+
+cdef object hot_system(Op op, void **args, Py_ssize_t count):
+    """``_cholesky(A)`` and ``_inv(A)``: what comes out, and the order of what could not be done; ``_lu(A)``."""
+    cdef Tensor A, matrix, out, order
+    cdef KernelArgs a
+    if count != 1 or not isinstance(<object><PyObject *>args[0], Tensor):
         return DECLINED
     A = <Tensor><PyObject *>args[0]
-    if solves and isinstance(<object><PyObject *>args[1], Tensor):
-        B = <Tensor><PyObject *>args[1]
-    if (B is None or not are_a_system(A, B)) if solves else not of_matrices(A):
+    if not of_matrices(A) or shape_of(A)[A.nd - 1] > MOST_ROWS:
         return DECLINED
-    if shape_of(A)[A.nd - 1] > MOST_ROWS:
+    matrix = contiguous_of(A) if op.form == CHOLESKY else clone_raw(A)
+    if not of_matrices(matrix):                 # another thread has changed it meanwhile
         return DECLINED
-    if solves:
-        matrix = clone_raw(A)
-        out = clone_raw(B)
-        if not are_a_system(matrix, out):       # another thread has changed one meanwhile
-            return DECLINED
-        system_args(&a, matrix, shape_of(out)[out.nd - 1])
+    if op.form == LU:
+        outs = list(eliminated(matrix))
     else:
-        matrix = clone_raw(A) if op.form == INV else contiguous_of(A)
-        if not of_matrices(matrix):
-            return DECLINED
         out = new_like(matrix, matrix.code)
-        system_args(&a, matrix, 0)
-        a.ndim = 2
-    order = new_tensor(matrix.nd - 2, shape_of(matrix), I32)
-    a.data[0] = matrix.at
-    a.data[1] = out.at
-    a.data[2] = order.at
-    launch(op.kernels[matrix.code], &a)
-    record(op, [A, B] if solves else [A], [A, B] if solves else [A], None, [out, order])
+        if op.form == INV:
+            factors = eliminated(matrix)
+            set_identity(out)
+            substitute(factors, out, False)
+            order = <Tensor>factors[2]
+        else:
+            order = new_tensor(matrix.nd - 2, shape_of(matrix), I32)
+            system_args(&a, matrix, 0)
+            a.ndim = 2
+            a.data[0] = matrix.at
+            a.data[1] = out.at
+            a.data[2] = order.at
+            launch(op.kernels[matrix.code], &a)
+        outs = [out, order]
+    record(op, [A], [A], None, outs)
+    return tuple(outs)
+
+
+cdef object hot_solve(Op op, void **args, Py_ssize_t count):
+    """``_solve(A, B, factors)``. The tape keeps the factors, with which A's transpose is solved on the way back."""
+    cdef Tensor A, B, out
+    cdef tuple factors
+    cdef bint transposed = False
+    if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
+        return DECLINED
+    A, B = <Tensor><PyObject *>args[0], <Tensor><PyObject *>args[1]
+    if not are_a_system(A, B) or shape_of(A)[A.nd - 1] > MOST_ROWS:
+        return DECLINED
+    given = <object><PyObject *>args[2] if count > 2 else None
+    if given is None:
+        factors = eliminated(clone_raw(A))
+    else:
+        transposed = (<tuple?>given)[3]
+        factors = (<tuple>given)[:3]
+    out = clone_raw(B)
+    if not are_a_system(<Tensor?>factors[0], out):      # another thread has changed one meanwhile
+        return DECLINED
+    substitute(factors, out, transposed)
+    order = factors[2]
+    record(op, [A, B, (*factors, not transposed)], [A, B], None, [out, order])
     return out, order
 
 
@@ -90,12 +152,13 @@ cdef object hot_solve_triangular(Op op, void **args, Py_ssize_t count):
     a.integer[1] = <bint>unit
     a.data[0] = matrix.at
     a.data[1] = out.at
-    launch(op.kernels[matrix.code], &a)
+    launch_checked(op.kernels[matrix.code], &a)
     record(op, [A, B, upper, unit], [A, B], out, None)
     return out
 
 
 native("_cholesky", hot_system, NULL, CHOLESKY)
 native("_inv", hot_system, NULL, INV)
-native("_solve", hot_system, NULL, SOLVE)
+native("_lu", hot_system, NULL, LU)
+native("_solve", hot_solve, NULL, 0)
 native("_solve_triangular", hot_solve_triangular, NULL, 0)

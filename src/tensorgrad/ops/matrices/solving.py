@@ -156,9 +156,11 @@ def inv_ex(A, *, check_errors=False):
 # ---------------------------------------------------------------------------- linear systems
 
 
-def _solve_A(g_0, A, output_0):
-    grad = _solve(A.mT, g_0)[0]
-    return _core._sum_to(-matmul(grad, output_0.mT), A.shape)
+def _solve_both(g_0, A, B_shape, factors, output_0):
+    """Both gradients by one more system, whose matrix is the transpose."""
+    grad = _solve(A.mT, g_0, factors)[0]
+    left = _core._sum_to(-matmul(grad, output_0.mT), A.shape) if A.requires_grad else None
+    return left, _core._sum_to(grad, B_shape)
 
 
 def _numpy_solve(A, B):
@@ -167,7 +169,7 @@ def _numpy_solve(A, B):
 
 
 @primitive(
-    vjp=dict(A=_solve_A, B=lambda g_0, A, B: _core._sum_to(_solve(A.mT, g_0)[0], B.shape)),
+    vjp={("A", "B"): _solve_both},
     at=(),
     grad_name="LinalgSolveExBackward0",
     samples=lambda: [
@@ -175,8 +177,11 @@ def _numpy_solve(A, B):
         case(normal(2, 2, 2), normal(2, 1), name="broadcast"),
     ],
 )
-def _solve(A, B):
-    """The solutions of ``A @ X = B``, NaN where A is singular, and an int32 that is not 0 there."""
+def _solve(A, B, factors=None):
+    """The solutions of ``A @ X = B``, NaN where A is singular, and an int32 that is not 0 there.
+
+    ``factors``, which only kernels look at, are those of ``A`` or of its transpose, from the way forward.
+    """
     made, failed = by_matrix(_numpy_solve, A, B)
     return made, np.where(failed, A.shape[-1], 0).astype(np.int32)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, int64
+from tensorgrad.core import Tensor, _core, int64, is_grad_enabled
 from tensorgrad.core.declare import alias, case, composite, distinct, normal, primitive
 from tensorgrad.core.limits import finfo
 from tensorgrad.ops._kinds import want_tensors
@@ -131,11 +131,57 @@ def _svd(A, full_matrices):
     return Svd(*_finite_svd(A, full_matrices))
 
 
-def _finite_svd(A, full_matrices):
-    """NumPy's, which may never come to an end where a number is not finite: that is refused."""
+def _refuse_endless(A):
+    """LAPACK may never come to an end where a number is not finite."""
     if not np.isfinite(A).all():
         raise LinAlgError("linalg.svd: the input matrix contains non-finite values")
+
+
+MANY = 64  # rows and columns from which the eigenvectors of a product are found sooner than singular vectors
+
+
+def _product(A):
+    """Large float32 matrices, or their transposes if those are taller, in float64, and ``A.T @ A`` of them;
+    None for others.
+
+    Its eigenvalues are the squares of the singular values. Their roots are off by 1e-8 of the largest, about,
+    which is less than float32 can hold.
+    """
+    if A.dtype != np.float32 or min(A.shape[-2:]) < MANY:
+        return None, None
+    tall = (A if A.shape[-2] >= A.shape[-1] else A.swapaxes(-1, -2)).astype(np.float64)
+    return tall, tall.swapaxes(-1, -2) @ tall
+
+
+def _finite_svd(A, full_matrices):
+    """By eigenvectors of a product where no singular value is so small that what they give would not be
+    orthonormal, else LAPACK's.
+    """
+    _refuse_endless(A)
+    tall, product = _product(A) if not full_matrices or A.shape[-2] == A.shape[-1] else (None, None)
+    if product is not None:
+        squares, right = (x[..., ::-1] for x in np.linalg.eigh(product))
+        if (squares[..., -1] > 1e-8 * squares[..., 0]).all():
+            values = np.sqrt(squares)
+            left = tall @ right / values[..., None, :]
+            if A.shape[-2] < A.shape[-1]:
+                left, right = right, left
+            return tuple(x.astype(A.dtype, order="C") for x in (left, values, right.swapaxes(-1, -2)))
     return np.linalg.svd(A, full_matrices)
+
+
+@primitive(
+    nograd=("A",),
+    at=(),
+    samples=lambda: [case(normal(3, 2), name="tall"), case(normal(2, 2, 3), name="stack")],
+)
+def _svdvals(A):
+    """The singular values without the vectors that a gradient takes."""
+    _refuse_endless(A)
+    product = _product(A)[1]
+    if product is None:
+        return np.linalg.svd(A, compute_uv=False)
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(product)[..., ::-1], 0)).astype(A.dtype)
 
 
 @composite(
@@ -189,7 +235,7 @@ def svdvals(A, *, driver=None):
     """
     check_matrices("linalg.svdvals", A)
     _no_driver("linalg.svdvals", driver)
-    return _svd(A, False)[1]
+    return _svd(A, False)[1] if is_grad_enabled() and A.requires_grad else _svdvals(A)
 
 
 # ---------------------------------------------------------------------------- pseudo-inverses
