@@ -25,7 +25,9 @@ class Measurement:
     (2.0, 2.0, 1.0)
     """
 
-    def __init__(self, number_per_run: int, raw_times: list[float], label: str = "", about: Any = None) -> None:
+    def __init__(
+        self, number_per_run: int, raw_times: list[float], label: str = "", about: Any = None
+    ) -> None:
         self.number_per_run = number_per_run
         self.raw_times = raw_times
         self.title = label
@@ -60,7 +62,8 @@ class Measurement:
         threads = getattr(self.task_spec, "_threads", 1)
         return (
             f"{self.title}\n  Median: {self.median / size:.2f} {unit}\n"
-            f"  {runs}, {self.number_per_run} runs per measurement, {threads} thread{'s' if threads > 1 else ''}"
+            f"  {runs}, {self.number_per_run} runs per measurement, "
+            f"{threads} thread{'s' if threads > 1 else ''}"
         )
 
 
