@@ -464,6 +464,16 @@ def test_arguments_are_looked_at(tmp_path):
         tg.onnx.export(nn.ReLU(), (3,), tmp_path / "it.onnx")
 
 
+def test_a_module_knows_that_it_is_exported(tmp_path):
+    class Asks(nn.Module):
+        def forward(self, x):
+            return x + 1 if tg.onnx.is_in_onnx_export() else x - 1
+
+    tg.onnx.export(Asks(), kept(), tmp_path / "it.onnx")
+    assert not tg.onnx.is_in_onnx_export()
+    assert [node.op_type for node in onnx.load(tmp_path / "it.onnx").graph.node][0] == "Add"
+
+
 def test_without_the_package_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'tensorgrad-cpu\[onnx\]'"):

@@ -7,7 +7,7 @@ other by a table of writers, an op's name to a few lines that add nodes: `elemen
 
 from __future__ import annotations
 
-from .exporting import TrainingMode, export
+from .exporting import TrainingMode, export, is_in_onnx_export
 from .graph import OnnxExporterError
 
-__all__ = ["OnnxExporterError", "TrainingMode", "export"]
+__all__ = ["OnnxExporterError", "TrainingMode", "export", "is_in_onnx_export"]

@@ -22,6 +22,7 @@ from .recording import record, tensors_in
 
 FIRST, LAST, DEFAULT = 17, 20, 17  # opsets
 Axes = Mapping[str, "Mapping[int, str] | Sequence[int]"]
+_running: list[Module] = []  # the modules that are being exported
 
 
 class TrainingMode(enum.IntEnum):
@@ -100,12 +101,14 @@ def export(
     names = _names("input", inputs, input_names)
     onnx = _onnx()
     was = [(module, module.training) for module in model.modules()]
+    _running.append(model)
     try:
         if training is not TrainingMode.PRESERVE:
             model.train(training == TrainingMode.TRAINING)
         graph, outputs, ends = _graph(model, given, words, names, output_names, opset)
         _compare(model, given, words, names, output_names, graph, dynamic_axes or {})
     finally:
+        _running.pop()
         for module, mode in was:
             module.training = mode
     axes = dynamic_axes or {}
@@ -115,6 +118,15 @@ def export(
         print(onnx.printer.to_text(proto))
     with _writing(f) as file:
         write_all(file, proto.SerializeToString())
+
+
+def is_in_onnx_export() -> bool:
+    """Whether a module is being exported, of which its `forward` may ask.
+
+    >>> tg.onnx.is_in_onnx_export()
+    False
+    """
+    return bool(_running)
 
 
 def _graph(

@@ -57,7 +57,7 @@ _COMPILED = {
 ABSENT: list[tuple[str, str, dict[str, Any]]] = [
     (r"fft", "complex numbers are", {}),
     (r"fx(\..*)?", "compiling a program is", {"wrap": _itself}),
-    (r"onnx(\..*)?", "compiling a program is", {"is_in_onnx_export": _no}),
+    (r"onnx\..+", "compiling a program is", {}),
     (r"_inductor(\..*)?", "compiling a program is", {}),
     (r"_dynamo\..*", "compiling a program is", {"is_compiling": _no}),
     (r"(_?export|package|_higher_order_ops|utils\.mobile_optimizer)(\..*)?", "compiling a program is", {}),
