@@ -115,6 +115,21 @@ def test_the_first_of_equal_pivots_is_taken_and_a_column_of_zeros_is_passed(dtyp
     np.testing.assert_array_equal(x, [[[0, 1, -2], [0, 2, 5], [0, -1, 12]]])
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("n", [2, 9, 40])
+def test_no_zero_of_a_solution_is_negative(n, transposed):
+    for scale in (2, -2):
+        x = np.eye(n, dtype="f4")[None] * np.float32(scale)
+        whole, half = np.eye(n, dtype="f4")[None].copy(), np.eye(n, dtype="f4")[None].copy()
+        _kernels.apply("solve_triangular", matrix=x, solution=half, upper=transposed, unit=False)
+        pivots, order = _kernels.apply("eliminate", matrix=x)
+        more = dict(pivots=pivots, order=order, transposed=transposed)
+        _kernels.apply("substitute", factors=x, solution=whole, **more)
+        for made in (half, whole):
+            np.testing.assert_array_equal(made[0], np.eye(n) / scale)
+            assert not np.signbit(made[made == 0]).any()
+
+
 def test_a_singular_matrix_has_an_order_and_its_neighbours_have_solutions():
     x = np.stack([np.eye(3), np.outer([1, 2, 4], [1, 2, 4]), np.eye(3) * np.nan, np.eye(3)]).astype("f4")
     pivots, order = _kernels.apply("eliminate", matrix=x)

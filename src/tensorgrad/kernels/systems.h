@@ -139,12 +139,13 @@ static int64_t load_chunk(element *x, const element *from, int64_t step, const i
     return width;
 }
 
+/* Differences, as no zero comes out negative: which of them would is the compiler's choice. */
 static void store_negative(const element *x, element *to, int64_t step, const int32_t *order, int64_t n, int64_t count)
 {
     for (int64_t i = 0; i < n; i++) {
         element *row = to + (order ? order[i] : i) * step;
         for (int64_t j = 0; j < count; j++) {
-            row[j] = -x[i * CHUNK + j];
+            row[j] = 0 - x[i * CHUNK + j];
         }
     }
 }
@@ -315,7 +316,10 @@ static void substitute(const KernelArgs *a, int64_t from, int64_t to)
             solve_either(A, transposed ? 1 : n, transposed ? n : 1, second, unit, x, n, width);
         }
         for (int64_t i = 0; i < n; i++) {
-            memcpy(side + (transposed ? row[i] : i) * m, x + i * CHUNK, (size_t)count * sizeof(element));
+            element *to = side + (transposed ? row[i] : i) * m;
+            for (int64_t j = 0; j < count; j++) {
+                to[j] = x[i * CHUNK + j] + 0;
+            }
         }
     }
 }
