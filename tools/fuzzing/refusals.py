@@ -31,6 +31,21 @@ REFUSALS = [
         lambda s: s.only_refused_here("more than one element of the written-to tensor refers to a single"),
     ),
     Excuse(
+        "`avg_pool3d` takes an image smaller than its kernel",
+        lambda s: s.calls("avg_pool3d") and s.refused("smaller than kernel size"),
+    ),
+    Excuse(
+        "a mask without dimensions is for all scores",
+        lambda s: (
+            s.calls("scaled_dot_product_attention")
+            and s.refused("Dimension specified as -2 but tensor has no dimensions")
+        ),
+    ),
+    Excuse(
+        "a loss between bool and floats has its second derivative",
+        lambda s: s.calls("smooth_l1_loss", "huber_loss") and s.refused("Subtraction, the `-` operator"),
+    ),
+    Excuse(
         "`logsumexp` along no dimension",
         lambda s: s.calls("logsumexp") and s.refused("doesn't match the broadcast shape"),
     ),
