@@ -139,6 +139,29 @@ def test_a_singular_matrix_has_an_order_and_its_neighbours_have_solutions():
     assert np.isnan(values[1:3]).all() and not np.isnan(values[[0, 3]]).any()
 
 
+@pytest.mark.parametrize("pivot", [0, -3, 4, 2**31 - 1, -(2**31)])
+def test_solutions_are_nan_where_a_pivot_names_no_row(pivot):
+    pivots, order = np.array([[1, 2, 3], [1, pivot, 3]], "i4"), np.zeros(2, "i4")
+    found = Guarded((2, 3, 2), "f4")
+    found.array[...] = 1
+    factors = np.stack([np.eye(3, dtype="f4")] * 2)
+    _kernels.apply(
+        "substitute", factors=factors, pivots=pivots, order=order, solution=found.array, transposed=False
+    )
+    assert (found.array[0] == 1).all() and np.isnan(found.array[1]).all()
+    found.check()
+
+
+@pytest.mark.parametrize("wrong", ["dtype", "length", "matrix"])
+def test_factors_of_another_system_are_not_taken(wrong):
+    x, b = tg.eye(4) * 2, tg.ones(4, 3)
+    pivots = tg.arange(1, 5, dtype=tg.int64 if wrong == "dtype" else tg.int32)
+    matrix = tg.eye(3) if wrong == "matrix" else tg.eye(4)
+    factors = (matrix, pivots[:2] if wrong == "length" else pivots, tg.zeros(1, dtype=tg.int32)[0], False)
+    found = tg.ops.matrices.solving._solve(x, b, factors)[0]
+    assert (found == 0.5).all()
+
+
 @pytest.mark.parametrize("name", ["cholesky", "solve_triangular", "eliminate"])
 def test_any_number_of_threads_gives_the_same_bytes(name):
     x = matrices(40, 30, "f4")

@@ -35,22 +35,16 @@ INLINE_MATH float square_rest(float a, float square)
 #endif
 }
 
-/* exp(-share a^2), share 1/2 or 1, down to e^-104. Rounding a^2 alone would cost 50 ULP. */
-INLINE_MATH float exp_of_square(float a, float share)
+/* exp(-share a^2), share 1/2 or 1, down to e^-104, in parts. Rounding a^2 alone would cost 50 ULP. */
+INLINE_MATH Exponential square_parts(float a, float share)
 {
     float square = a * a;
-    return exp_join_negative(exp_parts(-share * square, -share * square_rest(a, square)));
+    return exp_parts(-share * square, -share * square_rest(a, square));
 }
 
-/* The same bits where the result is no denormal. */
-INLINE_MATH float exp_of_square_near(float a, float share)
+INLINE_MATH float exp_of_square(float a, float share)
 {
-    float square = a * a;
-    float x = -share * square;
-    float shifted = x * 1.44269504f + ROUNDER;
-    float n = shifted - ROUNDER;
-    float r = x - n * LN2_HIGH - n * LN2_LOW + -share * square_rest(a, square);
-    return exp_join_near(exp_core(r) * r * r + r, shifted);
+    return exp_join_negative(square_parts(a, share));
 }
 
 /* erfc(a) for a >= 0. */
@@ -92,7 +86,7 @@ INLINE_MATH float erf32(float x)
 INLINE_MATH float erf_near32(float x)
 {
     float a = abs32(x);
-    return erf_of(x, exp_of_square_near(a, 1.0f) * erfcx_core(a));
+    return erf_of(x, exp_join_near(square_parts(a, 1.0f)) * erfcx_core(a));
 }
 
 /* 2 / sqrt(pi) exp(-x^2). */
@@ -124,7 +118,7 @@ INLINE_MATH Normal normal32(float x)
 INLINE_MATH Normal normal_near32(float x)
 {
     float a = abs32(x);
-    return normal_of(a, exp_of_square_near(a, 0.5f));
+    return normal_of(a, exp_join_near(square_parts(a, 0.5f)));
 }
 
 /* Its function: what lies below x. */

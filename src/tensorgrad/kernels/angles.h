@@ -36,8 +36,7 @@ INLINE_MATH Angle angle_of(float x, float r, float low, int32_t quadrant)
 }
 
 /* Up to NEAR_ANGLE, where three parts of pi / 2 in float are enough, `low` being the third and what the second rounds off. */
-#define NEAR_ANGLE 4096.0f
-#define NEAR_ANGLE_BITS 0x45800000u
+#define NEAR_ANGLE 0x45800000u      /* 4096, by its bits */
 
 INLINE_MATH Angle reduce_near(float x)
 {
@@ -64,7 +63,7 @@ INLINE_MATH Angle reduce_angle(float x)
     /* Sines of more, and of NaN, are made elsewhere. */
     Angle far = angle_of(x, r, 0.0f, n < 0x1p31f && n > -0x1p31f ? (int32_t)n : 0);
     Angle near = reduce_near(x);
-    int is_near = abs32(x) <= NEAR_ANGLE;
+    int is_near = ((uint32_t)bits_of(x) & 0x7fffffffu) <= NEAR_ANGLE;
     Angle angle = {is_near ? near.sin : far.sin, is_near ? near.cos : far.cos, is_near ? near.quadrant : far.quadrant};
     return angle;
 }

@@ -198,10 +198,10 @@ static NEVER_INLINE void near_or_any(const NearForm *form, void *const *data, in
     SPAN_OF_FORMS(name, 3, g, v, measure, most, short)
 #define ANGLE1(name, cost, short, single, wide, far, far_wide)                                          \
     LOOP_OR_FAR(any_##name, real, real, 2, unused, x, IS_FAR_ANGLE(x), single, far)                     \
-    SPAN_OF_FORMS(name, 2, unused, x, magnitude, NEAR_ANGLE_BITS, short)
+    SPAN_OF_FORMS(name, 2, unused, x, magnitude, NEAR_ANGLE, short)
 #define ANGLE_SLOPE(name, cost, short, single, wide, far, far_wide)                                     \
     LOOP_OR_FAR(any_##name, real, real, 3, g, v, IS_FAR_ANGLE(v), single, far)                          \
-    SPAN_OF_FORMS(name, 3, g, v, magnitude, NEAR_ANGLE_BITS, short)
+    SPAN_OF_FORMS(name, 3, g, v, magnitude, NEAR_ANGLE, short)
 #else       /* of float64 the long form alone */
 #define NEAR1(name, cost, measure, most, short, single, wide) SPAN_OF_1(name, real, real, GRANULE_real, x, wide)
 #define NEAR_SLOPE(name, cost, measure, most, short, single, wide) SPAN_OF_2(name, real, real, real, GRANULE_real, g, v, wide)

@@ -281,8 +281,26 @@ static void eliminate(const KernelArgs *a, int64_t from, int64_t to)
     }
 }
 
+/* Where each row of a matrix stood before its pivots swapped them; 0 if one of them names no row. */
+static int order_of_rows(const int32_t *pivots, int64_t n, int32_t *row)
+{
+    for (int64_t i = 0; i < n; i++) {
+        row[i] = (int32_t)i;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int32_t pivot = pivots[i], kept = row[i];
+        if (pivot < 1 || pivot > n) {
+            return 0;
+        }
+        row[i] = row[pivot - 1];
+        row[pivot - 1] = kept;
+    }
+    return 1;
+}
+
 /* data = factors, pivots and orders as `eliminate` gives them, right sides that become the solutions; size = {matrices, rows,
- * right sides}; integer = whether the matrix is transposed. Solutions are NaN where the order is not 0. */
+ * right sides}; integer = whether the matrix is transposed. Solutions are NaN where the order is not 0, or
+ * a pivot names no row. */
 static void substitute(const KernelArgs *a, int64_t from, int64_t to)
 {
     int64_t n = a->size[1], m = a->size[2], chunks = divide_up(m, CHUNK);
@@ -298,17 +316,9 @@ static void substitute(const KernelArgs *a, int64_t from, int64_t to)
         const element *A = (const element *)a->data[0] + matrix * n * n;
         const int32_t *pivots = (const int32_t *)a->data[1] + matrix * n;
         element *side = (element *)a->data[3] + matrix * n * m + column;
-        if (((const int32_t *)a->data[2])[matrix]) {
+        if (((const int32_t *)a->data[2])[matrix] || !order_of_rows(pivots, n, row)) {
             fill_nan(side, n, count, m);
             continue;
-        }
-        for (int64_t i = 0; i < n; i++) {
-            row[i] = (int32_t)i;
-        }
-        for (int64_t i = 0; i < n; i++) {
-            int32_t kept = row[i];
-            row[i] = row[pivots[i] - 1];
-            row[pivots[i] - 1] = kept;
         }
         int64_t width = load_chunk(x, side, m, transposed ? NULL : row, n, count);
         for (int second = 0; second < 2; second++) {    /* each gives the negative */

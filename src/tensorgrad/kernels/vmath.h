@@ -128,6 +128,9 @@ INLINE_MATH float exp_core(float r)
     return p * r + 0.5000000193f;
 }
 
+/* Added to a number it leaves each as it is, -0 too, so that the compiler leaves the sum out. */
+#define NOTHING (-0.0f)
+
 /* What every exponential is made of: exp(x + small) = 2^power (1 + fraction), for |x| < 2^20 and |small| < 0.04. */
 typedef struct Exponential {
     float fraction;
@@ -156,14 +159,15 @@ INLINE_MATH float exp_join(Exponential e)
 INLINE_MATH float exp32(float x)
 {
     int under = x < UNKNOWN(float, -104.0f);
-    float y = exp_join(exp_parts(at_most32(under ? 0.0f : x, UNKNOWN(float, 89.0f)), 0.0f));
+    float y = exp_join(exp_parts(at_most32(under ? 0.0f : x, UNKNOWN(float, 89.0f)), NOTHING));
     return under ? 0.0f : y;
 }
 
-/* (1 + fraction) times the power of two whose exponent stands in the low bits of `shifted`: exp_join where that is no denormal. */
-INLINE_MATH float exp_join_near(float fraction, float shifted)
+/* exp_join where the result is normal. Of ROUNDER no bit stays in the exponent: added, it undoes what exp_parts took away. */
+INLINE_MATH float exp_join_near(Exponential e)
 {
-    return of_bits((int32_t)((uint32_t)bits_of(1.0f + fraction) + ((uint32_t)bits_of(shifted) << 23)));
+    uint32_t shifted = (uint32_t)e.power + (uint32_t)bits_of(ROUNDER);
+    return of_bits((int32_t)((uint32_t)bits_of(1.0f + e.fraction) + (shifted << 23)));
 }
 
 /* exp32 for |x| <= EXP_NEAR, the same bits. */
@@ -171,10 +175,7 @@ INLINE_MATH float exp_join_near(float fraction, float shifted)
 
 INLINE_MATH float exp_near32(float x)
 {
-    float shifted = x * 1.44269504f + ROUNDER;
-    float n = shifted - ROUNDER;
-    float r = x - n * LN2_HIGH - n * LN2_LOW;
-    return exp_join_near(exp_core(r) * r * r + r, shifted);
+    return exp_join_near(exp_parts(x, NOTHING));
 }
 
 /* The same for a power from -150 to 0, at the price of one factor: the second is a constant. */
@@ -187,7 +188,7 @@ INLINE_MATH float exp_join_negative(Exponential e)
 INLINE_MATH float exp_of_negative32(float x)
 {
     int under = x < UNKNOWN(float, -104.0f);
-    float y = exp_join_negative(exp_parts(under ? 0.0f : x, 0.0f));
+    float y = exp_join_negative(exp_parts(under ? 0.0f : x, NOTHING));
     return under ? 0.0f : y;
 }
 
@@ -208,7 +209,7 @@ INLINE_MATH float exp2_32(float x)
 /* e^x - 1, the last bits kept near 0. 2.2 ULP. */
 INLINE_MATH float expm1_32(float x)
 {
-    Exponential e = exp_parts(at_least32(at_most32(x, UNKNOWN(float, 89.0f)), UNKNOWN(float, -30.0f)), 0.0f);
+    Exponential e = exp_parts(at_least32(at_most32(x, UNKNOWN(float, 89.0f)), UNKNOWN(float, -30.0f)), NOTHING);
     float half = power_of_two(e.power - 1);     /* half of it first: 2^128 would overflow before the result does */
     return x == 0.0f ? x : 2.0f * (half * e.fraction + (half - 0.5f));
 }
@@ -216,7 +217,7 @@ INLINE_MATH float expm1_32(float x)
 /* tanh(x) = d / (d + 2) where d = e^2|x| - 1. 2.8 ULP. */
 INLINE_MATH float tanh32(float x)
 {
-    Exponential e = exp_parts(at_most32(2.0f * abs32(x), UNKNOWN(float, 40.0f)), 0.0f);
+    Exponential e = exp_parts(at_most32(2.0f * abs32(x), UNKNOWN(float, 40.0f)), NOTHING);
     float scale = power_of_two(e.power);
     float d = scale * e.fraction + (scale - 1.0f);
     return with_sign(d / (d + 2.0f), x);
@@ -225,7 +226,7 @@ INLINE_MATH float tanh32(float x)
 /* Half of e^|x| - 1, up to the largest finite sinh. */
 INLINE_MATH float half_expm1(float magnitude)
 {
-    Exponential e = exp_parts(at_most32(magnitude, UNKNOWN(float, 89.5f)), 0.0f);
+    Exponential e = exp_parts(at_most32(magnitude, UNKNOWN(float, 89.5f)), NOTHING);
     float quarter = power_of_two(e.power - 2);
     return 2.0f * (quarter * e.fraction + (quarter - 0.25f));
 }

@@ -116,7 +116,9 @@ def _admit(kind not None, answer not None):
 
 cdef bint takes_over(object value) except -1:
     """Whether it is no tensor, and its type answers calls of ops itself, by PyTorch's ``__torch_function__``."""
-    return not isinstance(value, Tensor) and getattr(type(value), "__torch_function__", None) is not None
+    if is_python_value(value) or isinstance(value, (Tensor, dtype)):       # a name that is not there takes long to look for
+        return False
+    return getattr(type(value), "__torch_function__", None) is not None
 
 
 cdef bint any_takes_over(object value) except -1:

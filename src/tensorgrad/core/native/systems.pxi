@@ -47,6 +47,19 @@ cdef tuple eliminated(Tensor matrix):
     return matrix, pivots, order
 
 
+cdef bint are_factors(tuple factors, Tensor out) except -1:
+    """Whether they are what ``eliminated`` gives, for as many systems as there are right sides: a call from Python may hand over
+    anything.
+    """
+    cdef Tensor matrix, pivots, order
+    if len(factors) != 3:
+        return False
+    matrix, pivots, order = factors
+    return (are_a_system(matrix, out) and matrix.contiguous and pivots.code == order.code == I32 and pivots.contiguous
+            and order.contiguous and pivots.count * shape_of(matrix)[matrix.nd - 1] == matrix.count
+            and order.count * shape_of(matrix)[matrix.nd - 1] == pivots.count)
+
+
 cdef int substitute(tuple factors, Tensor out, bint transposed) except -1:
     """Writes the solutions over right sides."""
     cdef Tensor matrix = <Tensor>factors[0]
@@ -54,7 +67,7 @@ cdef int substitute(tuple factors, Tensor out, bint transposed) except -1:
     cdef int i
     system_args(&a, matrix, shape_of(out)[out.nd - 1])
     for i in range(3):
-        a.data[i] = (<Tensor?>factors[i]).at
+        a.data[i] = (<Tensor>factors[i]).at
     a.data[3] = out.at
     a.integer[0] = transposed
     launch_checked(find(b"substitute", matrix.code), &a)
@@ -108,7 +121,7 @@ cdef object hot_system(Op op, void **args, Py_ssize_t count):
 
 cdef object hot_solve(Op op, void **args, Py_ssize_t count):
     """``_solve(A, B, factors)``. The tape keeps the factors, with which A's transpose is solved on the way back."""
-    cdef Tensor A, B, out
+    cdef Tensor A, B, matrix, out
     cdef tuple factors
     cdef bint transposed = False
     if count < 2 or not isinstance(<object><PyObject *>args[0], Tensor) or not isinstance(<object><PyObject *>args[1], Tensor):
@@ -117,14 +130,17 @@ cdef object hot_solve(Op op, void **args, Py_ssize_t count):
     if not are_a_system(A, B) or shape_of(A)[A.nd - 1] > MOST_ROWS:
         return DECLINED
     given = <object><PyObject *>args[2] if count > 2 else None
-    if given is None:
-        factors = eliminated(clone_raw(A))
-    else:
-        transposed = (<tuple?>given)[3]
-        factors = (<tuple>given)[:3]
     out = clone_raw(B)
-    if not are_a_system(<Tensor?>factors[0], out):      # another thread has changed one meanwhile
-        return DECLINED
+    if given is None:
+        matrix = clone_raw(A)
+        if not are_a_system(matrix, out):       # another thread has changed one meanwhile
+            return DECLINED
+        factors = eliminated(matrix)
+    else:
+        *parts, turned = <tuple?>given
+        factors, transposed = tuple(parts), turned
+        if not are_factors(factors, out):
+            return DECLINED
     substitute(factors, out, transposed)
     order = factors[2]
     record(op, [A, B, (*factors, not transposed)], [A, B], None, [out, order])
