@@ -175,6 +175,8 @@ def test_triangles_are_all_that_is_read():
     assert LA.solve_triangular(A, B, upper=True).tolist() == [[0], [1]]
     A[0, 0] = A[1, 1] = math.nan
     assert LA.solve_triangular(A, B, upper=True, unitriangular=True).tolist() == [[0], [1]]
+    with pytest.raises(TypeError, match="argument 'upper' must be bool, not function"):
+        LA.solve_triangular(A, B, upper=lambda x: x)
     assert not np.isfinite(LA.solve_triangular(tg.zeros(2, 2), B, upper=True).numpy()).all()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core, float32, float64
 from tensorgrad.core.declare import alias, between, case, composite, normal, primitive
-from tensorgrad.ops._kinds import want_tensors
+from tensorgrad.ops._kinds import truth, want_tensors
 from tensorgrad.ops.making import creation
 from tensorgrad.ops.matrices.products import matmul
 from tensorgrad.ops.reducing.reductions import named
@@ -303,6 +303,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     """
     check_matrices("linalg.solve_triangular", A, square=True)
     want_tensors("linalg.solve_triangular", A=A, B=B)
+    upper = truth("linalg.solve_triangular", "upper", upper)
     B = shaping._cast(B, A.dtype)
     check_matrices("linalg.solve_triangular", B, argument="B")
     inner = B.shape[-2] if left else B.shape[-1]
@@ -312,7 +313,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
             f"{'AX' if left else 'XA'} = B ({A.shape[-2]}x{A.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
         )
     if left:
-        return _solve_triangular(A, B, bool(upper), bool(unitriangular))
+        return _solve_triangular(A, B, upper, bool(unitriangular))
     return _solve_triangular(A.mT, B.mT, not upper, bool(unitriangular)).mT
 
 
