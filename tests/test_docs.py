@@ -24,8 +24,8 @@ def modules():
     """The package and all that is in it, except what runs when imported."""
     yield tg
     for found in pkgutil.walk_packages(tg.__path__, "tensorgrad."):
-        needs = found.name == "tensorgrad.utils.tensorboard" and "tensorboard"
-        if not found.name.endswith("__main__") and not (needs and find_spec(needs) is None):
+        needs = ("tensorboard", "PIL") if found.name == "tensorgrad.utils.tensorboard" else ()
+        if not found.name.endswith("__main__") and all(map(find_spec, needs)):
             yield importlib.import_module(found.name)
 
 

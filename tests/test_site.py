@@ -120,7 +120,6 @@ def test_links_of_pages_lead_to_pages():
 
 def test_figures_become_tables(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "FILE", tmp_path / "benchmarks.json")
-    assert figures.training_steps() == "" and "bench --json" in figures.all_tables()
     ratios = {"numpy": {"median": 2.5, "low": 1.0, "high": 123.4}}
     row = {"group": figures.TRAINING, "name": "a step", "seconds": {"kernels": 1.5e-5}}
     failed = {"group": "Others", "name": "a call", "seconds": {}, "ratios": {}, "error": "it failed"}

@@ -15,11 +15,11 @@ import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 
-from sitemaking import figures, pages, reference
+from sitemaking import figures, names, pages, reference
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "site"
-NEEDED = ("sphinx", "myst_parser", "furo", "latex2mathml", "tensorboard")
+NEEDED = ("sphinx", "myst_parser", "furo", "latex2mathml", *names.OF_TENSORBOARD)
 
 
 def gather(source: Path) -> None:

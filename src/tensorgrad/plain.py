@@ -411,7 +411,7 @@ def uses_below(root: Node | None) -> dict[Node, int]:
     >>> from tensorgrad import plain
     >>> x = plain.tensor(2.0, requires_grad=True)
     >>> y = x * x
-    >>> [(node, uses) for node, uses in plain.uses_below((y + y).grad_fn).items()]
+    >>> list(plain.uses_below((y + y).grad_fn).items())
     [(<MulBackward0>, 2)]
     """
     counts: dict[Node, int] = {}

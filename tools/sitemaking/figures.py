@@ -6,14 +6,15 @@ import json
 from typing import Any
 
 from sitemaking.pages import ROOT
+from tensorgrad.bench.reports import TITLES, factor, figure
 
 FILE = ROOT / "docs" / "benchmarks.json"
 TRAINING = "Training steps"
 
 
 def read() -> dict[str, Any]:
-    """What the file holds; nothing if there is none."""
-    return json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {"rows": []}
+    """What the file holds."""
+    return json.loads(FILE.read_text(encoding="utf-8"))
 
 
 def head(found: dict[str, Any], option: str) -> str:
@@ -27,24 +28,21 @@ def head(found: dict[str, Any], option: str) -> str:
 
 def table(found: dict[str, Any], group: str) -> str:
     """The rows of a group: the kernels' time, and the others' by it."""
-    titles = {"numpy": "NumPy path", "torch": f"PyTorch {found['torch']}".partition("+")[0]}
-    others = [other for other in titles if other in found["means"]]
-    rows = [[group, "µs", *(titles[other] for other in others)], ["---", *["--:"] * (1 + len(others))]]
+    others = list(found["means"])
+    versions = {"torch": f" {found['torch']}".partition("+")[0]}
+    titles = [TITLES[other] + versions.get(other, "") for other in others]
+    rows = [[group, "µs", *titles], ["---", *["--:"] * (1 + len(others))]]
     for row in found["rows"]:
         if row["group"] == group and not row["error"]:
             own = figure(row["seconds"]["kernels"] * 1e6)
-            ratios = (row["ratios"].get(other) for other in others)
-            rows.append([row["name"], own, *(ratio(found) if found else "" for found in ratios)])
+            rows.append([row["name"], own, *(ratio(row["ratios"].get(other)) for other in others)])
     return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 
-def figure(value: float) -> str:
-    """Three digits that count, without an exponent."""
-    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
-
-
-def ratio(found: dict[str, float]) -> str:
-    return f"{figure(found['median'])} ({figure(found['low'])}-{figure(found['high'])})"
+def ratio(measured: dict[str, float] | None) -> str:
+    if measured is None:
+        return ""
+    return f"{factor(measured['median'])} ({factor(measured['low'])}-{factor(measured['high'])})"
 
 
 def all_tables() -> str:
@@ -52,12 +50,10 @@ def all_tables() -> str:
     found = read()
     groups = dict.fromkeys(row["group"] for row in found["rows"])
     tables = "\n".join(f"## {group}\n\n{table(found, group)}" for group in groups)
-    if not groups:
-        return "`python -m tensorgrad bench --json docs/benchmarks.json` puts its figures here.\n"
     return head(found, "--json docs/benchmarks.json") + tables
 
 
 def training_steps() -> str:
     """The training steps alone, for the first page."""
     found = read()
-    return table(found, TRAINING) + "\n" + head(found, "--only training") if found["rows"] else ""
+    return f"{table(found, TRAINING)}\n{head(found, '--only training')}"

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
+from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any
 
 import tensorgrad as tg
 from tensorgrad.core import Op
 
-# A module that needs a package which need not be there; the site does.
-TENSORBOARD = "utils.tensorboard" if find_spec("tensorboard") else ""
+# A module that needs packages which need not be there; the site does.
+OF_TENSORBOARD = ("tensorboard", "PIL")
+TENSORBOARD = "utils.tensorboard" if all(map(find_spec, OF_TENSORBOARD)) else ""
 
 # Of a name that stands at several addresses the first one tells it, the others point there.
 MODULES = [
@@ -123,8 +125,6 @@ def entries() -> list[Entry]:
 
 def modules_of_the_package() -> Iterator[str]:
     """Every module with an `__all__` that a user may import."""
-    from pkgutil import walk_packages
-
     for module in walk_packages(tg.__path__, "tensorgrad."):
         name = module.name.removeprefix("tensorgrad.")
         if any(part.startswith("_") for part in name.split(".")) or f"{name}.".startswith(INSIDES):

@@ -41,7 +41,7 @@ SHORT = {
     "made": "The parts", "core": "The core", "ops": "The ops", "kernels": "The kernels",
     "examples": "Examples", "data": "The digits", "reference/index": "All names",
 }  # fmt: skip
-PAGES = {page: ROOT / source for pages in SECTIONS.values() for page, source in pages.items() if source}
+PAGES = {page: ROOT / source for pages in SECTIONS.values() for page, source in pages.items()}
 
 FENCE = re.compile(r"^(```.*?^```$|~~~.*?^~~~$)", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"(`[^`\n]+`)")

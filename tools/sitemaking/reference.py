@@ -172,10 +172,6 @@ def told(entry: Entry, values: dict[str, Any]) -> str:
     return f"{head}\n\n{indented(body(entry))}\n\n"
 
 
-def part_of(entry: Entry) -> str:
-    return defined_in(entry.value)
-
-
 def title_of(module: str) -> str:
     last = module.rpartition(".")[2]
     return TITLES.get(last) or last.strip("_").replace("_", " ").capitalize()
@@ -208,7 +204,7 @@ def listed(found: list[Entry], module: str, cut: bool) -> str:
         )
     parts: dict[str, list[Entry]] = {}
     for entry in found:
-        parts.setdefault(part_of(entry), []).append(entry)
+        parts.setdefault(defined_in(entry.value), []).append(entry)
     titled: dict[str, list[str]] = {}
     for part in sorted(parts, key=lambda part: (part[:15] != "tensorgrad.core", title_of(part))):
         own = part.startswith("tensorgrad.") and part != module and len(parts[part]) > 1
@@ -268,7 +264,7 @@ def index(rows: list[tuple[str, str, int, str]]) -> str:
         "{ref}`all by the alphabet <genindex>`.\n\n| address | names | what it is |\n|---|--:|---|\n"
     ]
     for file, title, count, about in rows:
-        text = re.sub(r":\w+:|`(`?)|\\\\", "", " ".join(about.split()))
+        text = re.sub(r":\w+:|`", "", " ".join(about.split()))
         lines.append(f"| [{title}]({file.removeprefix('reference/')}.rst) | {count} | {text} |\n")
     lines.append("\n```{toctree}\n:hidden:\n\n")
     for file, title, _, _ in rows:

@@ -100,7 +100,7 @@ def qualified(annotation: str, value: Any) -> str:
 
 
 def signature(value: Any, method: bool = False) -> str:
-    """How it is called, with what annotations say; nothing where Python reads no signature."""
+    """How it is called, with what annotations say; `(...)`, for a class nothing, if Python can't tell."""
     try:
         given = inspect.signature(value)
     except (TypeError, ValueError):

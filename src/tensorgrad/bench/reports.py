@@ -35,14 +35,15 @@ def figure(value: float) -> str:
 
 
 def _cell(ratio: Ratio | None) -> str:
-    """Median, low and high, to two places below 10 and none from 100."""
+    """Median, low and high."""
     if ratio is None:
         return "-"
-    low, high = (_ratio(each) for each in ratio[1:])
-    return f"{_ratio(ratio.median)} {low + '-' + high:>9}"
+    low, high = (factor(each) for each in ratio[1:])
+    return f"{factor(ratio.median)} {low + '-' + high:>9}"
 
 
-def _ratio(value: float) -> str:
+def factor(value: float) -> str:
+    """A ratio, to two places below 10 and none from 100."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
@@ -104,7 +105,7 @@ class Report:
     def summary(self) -> str:
         """What stands below the rows."""
         means = (self.mean(name) for name in self.others)
-        cells = "".join(f" {_ratio(mean) + ' ' * 10 if mean else '-':>{CELL}}" for mean in means)
+        cells = "".join(f" {factor(mean) + ' ' * 10 if mean else '-':>{CELL}}" for mean in means)
         text = f"\n{'geometric mean':{NAME + OWN}}{cells}".rstrip()
         return f"{text}\n{_count(len(self.errors), 'row')} failed" if self.errors else text
 
@@ -144,7 +145,7 @@ class Report:
         return page("tensorgrad bench", "What the kernels take, and others by them", lead, sections)
 
     def _means(self) -> str:
-        said = [f"{TITLES[name]} {_ratio(mean)}" for name in self.others if (mean := self.mean(name))]
+        said = [f"{TITLES[name]} {factor(mean)}" for name in self.others if (mean := self.mean(name))]
         failed = f"<p>{_count(len(self.errors), 'row')} failed.</p>" if self.errors else ""
         means = f"Geometric means: {', '.join(said)}." if said else "No row has a ratio."
         return f"<p>{escape(' '.join(LEGEND))} {means}</p>{failed}"
@@ -189,9 +190,9 @@ class Report:
                     f'<rect class="{kind}" x="{start:.1f}" y="{top}" width="{max(end - start, 0.5):.1f}" '
                     f'height="{BAR - 3}"/><line class="range" x1="{across(ratio.low):.1f}" y1="{middle}" '
                     f'x2="{across(ratio.high):.1f}" y2="{middle}"/>'
-                    f'<text x="{WIDTH}" y="{top + 10}" text-anchor="end">{_ratio(ratio.median)}</text>'
+                    f'<text x="{WIDTH}" y="{top + 10}" text-anchor="end">{factor(ratio.median)}</text>'
                 )
-                told.append(f"{TITLES[name]} {_ratio(ratio.median)}")
+                told.append(f"{TITLES[name]} {factor(ratio.median)}")
                 top += BAR
             said.append(f"{each.row.name}: {', '.join(told) or 'failed'}")
             top += 6 if told else BAR + 6

@@ -88,7 +88,7 @@ def _insert(line, index, module):
 class Container(Module):
     """Modules by name, and nothing else: an old name for what `Module` does by itself.
 
-    >>> list(nn.Container(first=nn.ReLU(), second=nn.Tanh())._modules)
+    >>> [name for name, _ in nn.Container(first=nn.ReLU(), second=nn.Tanh()).named_children()]
     ['first', 'second']
     """
 

@@ -49,7 +49,7 @@ def _is_causal(mask, said: bool | None, sequences, batch_first: bool) -> bool:
 
 
 def _get_activation_fn(activation: str) -> Callable[[tg.Tensor], tg.Tensor]:
-    """The function relu or gelu by its name, by the one that PyTorch programs import it."""
+    """The function relu or gelu by its name, for programs that import it from PyTorch."""
     return _activation(activation)
 
 

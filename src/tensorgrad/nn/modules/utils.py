@@ -41,7 +41,7 @@ def _reverse_repeat_tuple(t: tuple, n: int) -> tuple:
 
 
 def _list_with_default(out_size: list[Any], defaults: list[int]) -> list[int]:
-    """Sizes, with the last of the defaults where there is None."""
+    """A size as it is; of sizes those that are None taken from the last of the defaults."""
     if isinstance(out_size, int):
         return out_size
     return [d if v is None else v for v, d in zip(out_size, defaults[-len(out_size) :], strict=True)]
