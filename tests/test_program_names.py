@@ -139,8 +139,17 @@ class Shy(Doubled):
         return NotImplemented
 
 
+class Own(Shy):
+    """By a method of each, as older programs have it."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return self, types
+
+
 def test_a_type_that_takes_functions_over():
     x, mine = tg.ones(2), Doubled()
+    own = Own()
+    assert tg.add(Shy(), own) == (own, (Own, Shy))  # a subclass is asked before its base
     assert tg.add(mine, x) == ("add", 2, True, {})
     assert tg.cat([x, mine], dim=0) == ("cat", 1, True, {"dim": 0})
     assert nn.functional.linear(x, mine) == ("linear", 2, True, {})

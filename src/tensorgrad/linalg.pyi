@@ -10,6 +10,7 @@ from tensorgrad.core._random import Generator
 from tensorgrad import (
     cholesky as cholesky,
     det as det,
+    matmul as matmul,
     matrix_exp as matrix_exp,
     matrix_power as matrix_power,
     slogdet as slogdet,

@@ -144,16 +144,18 @@ def _takes_over(value):
 
 
 def _hand_over(function, tuple args, dict keywords):
-    """What the types among a call's arguments make of it, asked one after the other, a subclass before its base."""
-    cdef list kinds = []
+    """What the arguments that take over make of a call: one of each type is asked after the other, a subclass before its base."""
+    cdef list kinds = [], asked = []
     for value in [*args, *keywords.values()]:
         for each in (value if type(value) is list or type(value) is tuple else (value,)):
             kind = type(each)
             if takes_over(each) and kind not in kinds:
                 bases = [i for i in range(len(kinds)) if issubclass(kind, kinds[i])]
-                kinds.insert(bases[0] if bases else len(kinds), kind)
-    for kind in kinds:
-        result = kind.__torch_function__(function, tuple(kinds), args, keywords)
+                place = bases[0] if bases else len(kinds)
+                kinds.insert(place, kind)
+                asked.insert(place, each)
+    for each in asked:
+        result = each.__torch_function__(function, tuple(kinds), args, keywords)
         if result is not NotImplemented:
             return result
     raise TypeError(f"no implementation found for '{tg_library}.{getattr(function, '__name__', function)}' on types that "

@@ -97,6 +97,7 @@ def _check_matmul(input, other, name="matmul"):
 
 @primitive(
     vjp=dict(input=_matmul_input, other=_matmul_other),
+    at=("tensorgrad", "tensorgrad.linalg"),
     method=True,
     grad_name=_product_name,
     samples=lambda: [
