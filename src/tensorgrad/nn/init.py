@@ -360,4 +360,4 @@ xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = map(
 
 # By the names of PyTorch's halves without gradients, which programs import.
 _no_grad_uniform_, _no_grad_normal_, _no_grad_trunc_normal_ = uniform_, normal_, trunc_normal_
-_no_grad_fill_ = constant_
+_no_grad_fill_, _no_grad_zero_ = constant_, zeros_
