@@ -20,8 +20,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402 - after the environment that it reads
 
-from tensorgrad import _kernels, float32  # noqa: E402 - as above
-from tensorgrad.bench.racing import timed, timed_in_turns  # noqa: E402 - as above
+from tensorgrad import _kernels, float32  # noqa: E402 - it imports NumPy
+from tensorgrad.bench.racing import timed, timed_in_turns  # noqa: E402 - it imports NumPy
 
 try:
     import torch

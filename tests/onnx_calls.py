@@ -1,5 +1,7 @@
 """Calls of single ops for the export: what is computed, and of what."""
 
+import numpy as np
+
 import tensorgrad as tg
 import tensorgrad.nn.functional as F
 
@@ -97,6 +99,23 @@ ON_MATRIX = {
     "one of two": lambda x: x.sum() if x.shape[0] > 2 else x,
     "dict": lambda x: {"a": x + 1, "b": (x * 2, [x - 1])}, "constant": lambda x: (x + 1, tg.arange(3)),
     "itself": lambda x: x,
+    "softplus, straight early": lambda x: F.softplus(x, 1.0, 0.5),
+    "tenths // 0.1": lambda x: (x * 4).round() // 0.1, "tenths % 0.1": lambda x: (x * 4).round() % 0.1,
+    "signs of %": lambda x: (x - 1) % (x.flip(0) - 1.2),
+    "signs of //": lambda x: (x - 1) // (x.flip(0) - 1.2),
+    "x // 0": lambda x: (x - 1) // tg.zeros(6), "ints //": lambda x: ((x - 1) * 9).long() // -2,
+    "roundings of ints": lambda x: x.long().floor() + x.long().ceil() + x.long().round() + x.long().trunc(),
+    "gt in place": lambda x: x.clone().gt_(1) * x, "order of truths": lambda x: (x > 1) < (x > 0.7),
+    "where of truths": lambda x: tg.where(x > 1, x > 1.5, x > 0.7), "any of bytes": lambda x: x.byte().any(1),
+    "norm of a number": lambda x: (-x)[0, 0].norm(), "sum of a number": lambda x: x[0, 0].sum(0),
+    "var of one": lambda x: x[:1].var(0), "var of too few": lambda x: x.var(0, correction=5),
+    "var, biased": lambda x: x.var(False), "topk unsorted": lambda x: x.topk(3, 1, sorted=False),
+    "copy of what was written": lambda x: (y := x * 1).add_(1).clone() + y,
+    "data of another": lambda x: (y := x * 1).add_(setattr(y, "data", x * 5) or 1),
+    "seen by an alias": lambda x: (y := x * 1).mul_(3).add_(1) + y.detach(),
+    "rows by array": lambda x: x[np.array([2, 0])], "rows by range": lambda x: x[range(2)],
+    "addmm of nothing": lambda x: tg.addmm(tg.full((4,), tg.nan), x, x.T, beta=0),
+    "asked by Python": lambda x: x * 2 if x.type() and tg.allclose(x, x) else x,
 }  # fmt: skip
 
 ON_CUBE = {
@@ -120,6 +139,9 @@ ON_CUBE = {
     "attention": lambda x: F.scaled_dot_product_attention(x, x * 2, x, scale=0.3),
     "attention, bool mask": lambda x: F.scaled_dot_product_attention(x, x, x, tg.ones(4, 4).tril().bool()),
     "attention, float mask": lambda x: F.scaled_dot_product_attention(x, x, x, x[:, :, :4]),
+    "attention, one sees nothing": lambda x: F.scaled_dot_product_attention(
+        x, x, x, tg.ones(4, 4).tril(-1).bool()
+    ),
     "tril": lambda x: x.tril(-1), "cross": lambda x: x - x.mean(-1, keepdim=True),
 }  # fmt: skip
 
@@ -149,4 +171,11 @@ CALLS = {
     **{f"4-d {name}": (call, (2, 4, 6, 8)) for name, call in ON_IMAGES.items()},
     "conv3d": (lambda x: F.conv3d(x, tg.ones(2, 3, 2, 2, 2)), (1, 3, 4, 4, 4)),
     "avg_pool3d": (lambda x: F.avg_pool3d(x, 2), (1, 3, 4, 4, 4)),
+    # Sizes whose quotients round in float32 to where another element, or none, is.
+    "nearest of 49": (lambda x: F.interpolate(x, 7), (1, 2, 49)),
+    "nearest of 2": (lambda x: F.interpolate(x, scale_factor=1.3), (1, 2, 2)),
+    "linear of 41": (lambda x: F.interpolate(x, 1, mode="linear"), (1, 2, 41)),
+    "windows that begin in the padding": (lambda x: F.max_pool1d(x, 2, 2, 1, ceil_mode=True), (1, 2, 3)),
+    "means of them": (lambda x: F.avg_pool1d(x, 2, 2, 1, ceil_mode=True), (1, 2, 3)),
+    "linear of 10": (lambda x: F.interpolate(x, scale_factor=0.7, mode="linear"), (1, 2, 10)),
 }

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -108,7 +109,8 @@ def test_page_is_whole_and_says_what_its_bars_show(quick):
     figures = [attrs for tag, attrs in page.seen if tag == "svg"]
     assert [attrs["role"] for attrs in figures] == ["img"]
     ratio = quick[1]["rows"][0]["ratios"]["numpy"]["median"]
-    assert f"sigmoid of 4: NumPy path {ratio:.2f}"[:28] in figures[0]["aria-label"]
+    said = re.search(r"sigmoid of 4: NumPy path ([\d.]+)[,;]", figures[0]["aria-label"])
+    assert float(said[1]) == pytest.approx(ratio, rel=0.01)  # three digits of it
     bars = [attrs for tag, attrs in page.seen if tag == "rect"]
     assert len(bars) == sum(len(row["ratios"]) for row in quick[1]["rows"])
     assert "http" not in quick[2], "the page needs nothing else"
@@ -175,6 +177,13 @@ def test_wrong_usage_is_said_before_anything_runs(args, said, capsys):
     with pytest.raises(SystemExit) as ended:
         command.main(["bench", *args])
     assert ended.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_help_spells_names_as_they_are(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["bench", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Time calls and training steps: kernels, NumPy path and, where it is installed, PyTorch." in said
 
 
 def test_a_pattern_that_no_row_has_is_an_error_that_lists_the_groups(capsys):

@@ -339,6 +339,7 @@ def test_writes_that_were_not_seen_are_refused_where_they_matter(tmp_path, monke
     assert "written in place in a way that was not seen" in refused(through_view)
     assert "written in place in a way that was not seen" in refused(zeroed)
     assert "a constant that was written in place later" in refused(changed_constant)
+    assert "add in Only writes into a constant" in refused(lambda x: tg.zeros(4, 6).add_(x))
     assert "reads memory of a tensor" in refused(lambda x: tg.from_numpy(x.numpy()[1:]) * 2)
     hold(Only(lambda x: tg.from_numpy(x.numpy()) * 2), kept(), tmp_path / "same.onnx")  # all of it
 
@@ -351,7 +352,39 @@ def test_random_numbers_and_statistics_of_a_batch_are_refused(tmp_path, monkeypa
     with pytest.raises(tg.onnx.OnnxExporterError, match=r"batch_norm in BatchNorm1d takes mean and variance"):
         tg.onnx.export(nn.BatchNorm1d(6), kept(), "never.onnx", **training)
     assert "chooses by truth values" in refused(lambda x: x[x > 1])
+    assert "chooses by truth values" in refused(lambda x: x[[True, False, True, False]])
     assert "gives indices" in refused(lambda x: F.max_pool1d(x, 2, return_indices=True))
+
+
+def test_what_would_be_other_numbers_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = tg.ones(5, 3) * 9
+    assert "shortens the rows" in refused(lambda i: F.embedding(i, table, max_norm=1.0), tg.tensor([0, 1]))
+    assert "bytes of a tensor as another dtype" in refused(lambda x: x.view(tg.int32).float())
+    assert "circular pad" in refused(lambda x: F.pad(x, (-1, 2), mode="circular"), tg.rand(1, 2, 5))
+    assert "300, which tensorgrad.uint8 can't hold" in refused(lambda x: x.byte() > 300)
+    assert "not valid ONNX" in refused(lambda x: (x > 1).sort(1))
+
+    def emptied(x, layer=nn.GRU(6, 3), state=tg.ones(1, 3)):  # noqa: B008 - one for both passes
+        out, _ = layer(x, state)
+        state.zero_()
+        return out
+
+    assert "gru in Only reads a constant that was written in place later" in refused(emptied)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_tensor_that_is_given_twice_is_two_inputs(tmp_path):
+    same, other = kept(), (kept(), kept())
+    hold(Only(lambda a, b: a - 2 * b), (same, same), tmp_path / "twice.onnx", others=[other])
+    layer = nn.Linear(6, 6)
+    hold(layer, layer.weight.detach(), tmp_path / "own.onnx", others=[kept((6, 6))])
+
+
+def test_arguments_that_the_module_writes_are_as_they_were(tmp_path):
+    given = tg.ones(2, 3)
+    tg.onnx.export(Only(lambda x: x.add_(1)), given, tmp_path / "it.onnx")
+    assert (given == 1).all()
 
 
 def test_a_pass_on_other_numbers_or_sizes_warns_where_it_is_another_graph(tmp_path):
@@ -406,6 +439,8 @@ def test_names_axes_and_several_arguments(tmp_path):
     }  # fmt: skip
     assert {each.name: sizes(each) for each in graph.output} == {"c": [4, "wide"], "output_1": []}
     assert onnx.load(path).opset_import[0].version == 18 and onnx.load(path).producer_name == "tensorgrad"
+    tg.onnx.export(nn.Linear(6, 2), kept(), path, input_names=["x"], dynamic_axes={"x": {0: "batch"}})
+    assert sizes(onnx.load(path).graph.output[0]) == ["output_0_0", 2]  # seen to be another length
 
 
 def test_parameters_can_be_inputs_too(tmp_path):
@@ -447,13 +482,17 @@ def test_double_precision_goes_through(tmp_path):
         ({"opset_version": 9}, ValueError, "opset_version is 9, and 17 to 20"),
         ({"input_names": ["a", "b"]}, ValueError, "2 input_names for 1 inputs"),
         ({"output_names": ["a", "b"]}, ValueError, "2 output_names for 1 outputs"),
+        ({"input_names": ["slope"]}, ValueError, "'slope' is the name of a parameter or buffer"),
+        ({"output_names": ["slope"]}, ValueError, "'slope' is the name of a parameter or buffer"),
         ({"dynamic_axes": {"y": [0]}}, ValueError, "dynamic_axes names 'y'"),
         ({"input_names": ["x"], "dynamic_axes": {"x": [2]}}, ValueError, "axis 2 of 'x' of 2 axes"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, error, says, tmp_path):
+    model = nn.ReLU()
+    model.register_buffer("slope", tg.ones(1))
     with pytest.raises(error, match=says):
-        tg.onnx.export(nn.ReLU(), kept(), tmp_path / "it.onnx", **settings)
+        tg.onnx.export(model, kept(), tmp_path / "it.onnx", **settings)
     assert not list(tmp_path.iterdir())
 
 

@@ -112,8 +112,16 @@ def run_program(args: argparse.Namespace) -> None:
         porting.run_script(args.program, args.arguments)
 
 
+def sentence(text: str) -> str:
+    """With a capital letter in front, the others as they are, and a full stop."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def parser() -> argparse.ArgumentParser:
-    about = "tensorgrad, a small PyTorch for the CPU: demos, PyTorch programs, what is installed here."
+    about = (
+        "tensorgrad, a small PyTorch for the CPU: demos, PyTorch programs, the doctor, benchmarks, what is "
+        "installed here."
+    )
     top = argparse.ArgumentParser("python -m tensorgrad", description=about, epilog=EPILOG)
     top.add_argument("--version", action="version", version=f"tensorgrad {tg.__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -146,7 +154,7 @@ def parser() -> argparse.ArgumentParser:
     score.set_defaults(run=score_digits)
 
     text = "run a PyTorch program that nobody changed: its torch is tensorgrad"
-    program = commands.add_parser("run", help=text, description=text.capitalize() + ".", epilog=EPILOG)
+    program = commands.add_parser("run", help=text, description=sentence(text), epilog=EPILOG)
     program.add_argument("-m", dest="module", action="store_true", help="PROGRAM is the name of a module")
     program.add_argument("program", metavar="PROGRAM", help="a script, or with -m a module")
     program.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="for the program")
@@ -154,7 +162,7 @@ def parser() -> argparse.ArgumentParser:
 
     text = "run a training script and say why it does not learn"
     told = "Exit codes: 0 no error among the findings, 3 there is one, 1 and 2 as elsewhere."
-    watched = commands.add_parser("doctor", help=text, description=text.capitalize() + ".", epilog=told)
+    watched = commands.add_parser("doctor", help=text, description=sentence(text), epilog=told)
     watched.add_argument("--json", type=writable_path, metavar="FILE", help="write the findings into a file")
     watched.add_argument("--html", type=writable_path, metavar="FILE", help="write a page to look at")
     watched.add_argument("script", metavar="SCRIPT", help="the script, run unchanged")
@@ -163,11 +171,11 @@ def parser() -> argparse.ArgumentParser:
 
     text = "time calls and training steps: kernels, NumPy path and, where it is installed, PyTorch"
     told = "Exit codes: 0 done, 1 a row failed or the kernels lost their lead, 2 wrong usage."
-    timing = commands.add_parser("bench", help=text, description=text.capitalize() + ".", epilog=told)
+    timing = commands.add_parser("bench", help=text, description=sentence(text), epilog=told)
     bench_options(timing).set_defaults(run=bench)
 
     text = "print versions, CPU level, threads and backend"
-    facts = commands.add_parser("info", help=text, description=text.capitalize() + ".", epilog=EPILOG)
+    facts = commands.add_parser("info", help=text, description=sentence(text), epilog=EPILOG)
     facts.set_defaults(run=info)
     return top
 

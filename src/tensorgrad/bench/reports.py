@@ -34,10 +34,8 @@ def figure(value: float) -> str:
     return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}" if 0 < value < 100 else f"{value:.0f}"
 
 
-def _cell(ratio: Ratio | None) -> str:
+def _cell(ratio: Ratio) -> str:
     """Median, low and high."""
-    if ratio is None:
-        return "-"
     low, high = (factor(each) for each in ratio[1:])
     return f"{factor(ratio.median)} {low + '-' + high:>9}"
 

@@ -67,8 +67,9 @@ def conv_net(lib: Any) -> Work:
 def lstm(lib: Any) -> Work:
     """An LSTM of 128 units reads 32 sequences of 28 times 28 numbers, Adam."""
     nn, rng = lib.nn, np.random.default_rng(0)
+    Module: Any = nn.Module
 
-    class Reader(nn.Module):  # type: ignore[name-defined]
+    class Reader(Module):
         def __init__(self) -> None:
             super().__init__()
             self.lstm, self.head = nn.LSTM(28, 128, batch_first=True), nn.Linear(128, 10)
@@ -86,8 +87,9 @@ def gpt(lib: Any, sizes: tuple[int, ...] = (2, 128, 4, 65, 8, 32)) -> Work:
     """Blocks of a width with heads over an alphabet, batches of texts of a length, AdamW."""
     nn, functional, rng = lib.nn, lib.nn.functional, np.random.default_rng(0)
     blocks, width, heads, letters, batch, length = sizes
+    Module: Any = nn.Module
 
-    class Block(nn.Module):  # type: ignore[name-defined]
+    class Block(Module):
         def __init__(self) -> None:
             super().__init__()
             self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -101,7 +103,7 @@ def gpt(lib: Any, sizes: tuple[int, ...] = (2, 128, 4, 65, 8, 32)) -> Work:
             x = x + self.joined(seen.transpose(1, 2).reshape(batch, length, width))
             return x + self.narrow(functional.gelu(self.wide(self.between(x))))
 
-    class Gpt(nn.Module):  # type: ignore[name-defined]
+    class Gpt(Module):
         def __init__(self) -> None:
             super().__init__()
             self.letter, self.place = nn.Embedding(letters, width), nn.Embedding(length, width)

@@ -72,7 +72,7 @@ def save(
     if pickle_module is not None and pickle_module is not pickle:
         raise ValueError("save: only Python's own pickle is used; leave pickle_module out")
     if _is_for_torch(f):
-        with _writing(f) as file:
+        with writing(f) as file:
             write_archive(obj, file, pickle_protocol)
         return
     tree, saved = encode(obj)
@@ -84,7 +84,7 @@ def save(
         offset += array.nbytes
     description = json.dumps({"version": VERSION, "tree": tree}, separators=(",", ":"), allow_nan=False)
     start = table_bytes(entries, {TREE: description})
-    with _writing(f) as file:
+    with writing(f) as file:
         _write(file, start, saved)
 
 
@@ -165,7 +165,7 @@ def _is_for_torch(f: Any) -> bool:
 
 
 @contextmanager
-def _writing(f: Any) -> Iterator[BinaryIO]:
+def writing(f: Any) -> Iterator[BinaryIO]:
     """A file object as it is, or one that takes the place of a path's file."""
     if hasattr(f, "write"):
         yield cast(BinaryIO, f)

@@ -23,7 +23,8 @@ SAME = {
 
 def _same(kind: str) -> Any:
     def write(g: Graph, input: Tensor, **rest: Any) -> str:
-        return g.node(kind, g.name(input, dtype_of(g)))
+        name = g.name(input, dtype_of(g))
+        return name if kind in ("Floor", "Ceil") and is_whole(g) else g.node(kind, name)
 
     return write
 
@@ -31,6 +32,11 @@ def _same(kind: str) -> Any:
 def dtype_of(g: Graph) -> dtype:
     """That of what the op gave."""
     return g.result.dtype
+
+
+def is_whole(g: Graph) -> bool:
+    """Whether it gave integers, which need no rounding, and for which ONNX has none."""
+    return not dtype_of(g).is_floating_point
 
 
 for _name, _kind in SAME.items():
@@ -104,9 +110,11 @@ def gelu(g: Graph, input: Tensor, approximate: str) -> str:
 
 
 @writes("softplus")
-def softplus(g: Graph, input: Tensor, beta: float, **rest: Any) -> str:
+def softplus(g: Graph, input: Tensor, beta: float, threshold: float) -> str:
     factor = g.constant(beta, input.dtype)
-    return g.node("Div", g.node("Softplus", g.node("Mul", input, factor)), factor)
+    scaled = g.node("Mul", input, factor)
+    is_far = g.node("Greater", scaled, g.constant(threshold, input.dtype))
+    return g.node("Where", is_far, input, g.node("Div", g.node("Softplus", scaled), factor))
 
 
 @writes("logsigmoid")
@@ -206,9 +214,8 @@ for _names, _kind in ((("softmax", "_softmax"), "Softmax"), (("log_softmax", "_l
 # ---------------------------------------------------------------------------- arithmetic
 
 
-def operands(g: Graph, input: Any, other: Any, common: dtype | None = None) -> tuple[str, str]:
+def operands(g: Graph, input: Any, other: Any, common: dtype) -> tuple[str, str]:
     """Both in a common dtype. A constant that repeats along axes has size 1 where the other has more."""
-    common = common or tg.result_type(input, other)
     return _operand(g, input, other, common), _operand(g, other, input, common)
 
 
@@ -246,25 +253,37 @@ def div(g: Graph, input: Any, other: Any, rounding_mode: str | None = None, **re
     if rounding_mode == "floor":
         return floor_divide(g, input, other)
     found = g.node("Div", *operands(g, input, other, dtype_of(g)))
-    if rounding_mode == "trunc" and dtype_of(g).is_floating_point:
-        found = g.node("Mul", g.node("Sign", found), g.node("Floor", g.node("Abs", found)))
-    return found
+    return truncated(g, found) if rounding_mode == "trunc" else found
 
 
 @writes("floor_divide", "_div_floor")
 def floor_divide(g: Graph, input: Any, other: Any) -> str:
     a, b = operands(g, input, other, dtype_of(g))
-    if dtype_of(g).is_floating_point:
-        return g.node("Floor", g.node("Div", a, b))
-    return g.node("Div", g.node("Sub", a, g.node("Mod", a, b)), b)
+    if is_whole(g):
+        return g.node("Div", g.node("Sub", a, g.node("Mod", a, b)), b)
+    # Of the quotient that a remainder leaves: that of 1 / 0.1 rounds to 10, but 0.1 goes into 1 nine times.
+    zero, one = (g.constant(number, dtype_of(g)) for number in (0, 1))
+    rest, is_below = _rest(g, a, b)
+    whole = g.node("Round", g.node("Div", g.node("Sub", a, rest), b))
+    whole = g.node("Where", is_below, g.node("Sub", whole, one), whole)
+    return g.node("Where", g.node("Equal", b, zero), g.node("Div", a, b), whole)
+
+
+def _rest(g: Graph, a: str, b: str) -> tuple[str, str]:
+    """What a division of floats leaves, with the sign of the first, and where that is not the second's."""
+    zero = g.constant(0, dtype_of(g))
+    rest = g.node("Mod", a, b, fmod=1)
+    signs = g.node("Xor", g.node("Less", rest, zero), g.node("Less", b, zero))
+    return rest, g.node("And", g.node("Not", g.node("Equal", rest, zero)), signs)
 
 
 @writes("remainder")
 def remainder(g: Graph, input: Any, other: Any) -> str:
     a, b = operands(g, input, other, dtype_of(g))
-    if dtype_of(g).is_floating_point:
-        return g.node("Sub", a, g.node("Mul", b, g.node("Floor", g.node("Div", a, b))))
-    return g.node("Mod", a, b)
+    if is_whole(g):
+        return g.node("Mod", a, b)
+    rest, is_below = _rest(g, a, b)
+    return g.node("Where", is_below, g.node("Add", rest, b), rest)
 
 
 @writes("fmod")
@@ -307,7 +326,9 @@ def square(g: Graph, input: Tensor) -> str:
 
 
 @writes("trunc")
-def truncated(g: Graph, input: Tensor) -> str:
+def truncated(g: Graph, input: Any) -> str:
+    if is_whole(g):
+        return g.name(input)
     return g.node("Mul", g.node("Sign", input), g.node("Floor", g.node("Abs", input)))
 
 
@@ -340,7 +361,7 @@ def log_of_base(g: Graph, input: Tensor, **rest: Any) -> str:
 
 @writes("round")
 def rounded(g: Graph, input: Tensor, decimals: int = 0) -> str | None:
-    return None if decimals else g.node("Round", input)
+    return g.name(input) if is_whole(g) else None if decimals else g.node("Round", input)
 
 
 # ---------------------------------------------------------------------------- comparisons and choices
@@ -348,8 +369,12 @@ def rounded(g: Graph, input: Tensor, decimals: int = 0) -> str | None:
 
 def _comparison(kind: str, opposite: bool) -> Any:
     def write(g: Graph, input: Any, other: Any, **rest: Any) -> str:
-        found = g.node(kind, *operands(g, input, other))
-        return g.node("Not", found) if opposite else found
+        common = tg.result_type(input, other)
+        if common is tg.bool and kind != "Equal":
+            common = tg.int32  # ONNX orders numbers alone
+        found = g.node(kind, *operands(g, input, other, common))
+        found = g.node("Not", found) if opposite else found
+        return found if dtype_of(g) is tg.bool else g.cast(found, dtype_of(g))  # of one in place
 
     return write
 
@@ -383,9 +408,12 @@ def inverted(g: Graph, input: Tensor, **rest: Any) -> str | None:
 def where(g: Graph, condition: Tensor, input: Any = None, other: Any = None) -> str | None:
     if input is None or other is None:
         return None
-    return g.node("Where", g.name(condition, tg.bool), *operands(g, input, other, dtype_of(g)))
+    chosen, (a, b) = g.name(condition, tg.bool), operands(g, input, other, dtype_of(g))
+    if dtype_of(g) is tg.bool:  # for which onnxruntime has no Where
+        return g.node("Or", g.node("And", chosen, a), g.node("And", g.node("Not", chosen), b))
+    return g.node("Where", chosen, a, b)
 
 
 @writes("masked_fill")
-def masked_fill(g: Graph, input: Tensor, mask: Tensor, value: Any) -> str:
-    return g.node("Where", g.name(mask, tg.bool), *operands(g, value, input, dtype_of(g)))
+def masked_fill(g: Graph, input: Tensor, mask: Tensor, value: Any) -> str | None:
+    return where(g, mask, value, input)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.io.container import write_all
-from tensorgrad.io.files import _writing
+from tensorgrad.io.files import writing
 from tensorgrad.nn import Module
+from tensorgrad.utils._pytree import tree_map_only
 
 from . import layers, recurrent, reductions, shapes  # noqa: F401 - each declares its writers
 from .graph import NUMBERS, Graph, OnnxExporterError
@@ -22,6 +23,7 @@ from .recording import record, tensors_in
 
 FIRST, LAST, DEFAULT = 17, 20, 17  # opsets
 Axes = Mapping[str, "Mapping[int, str] | Sequence[int]"]
+Arguments = tuple[tuple, dict[str, Any]]  # by place and by name
 _running: list[Module] = []  # the modules that are being exported
 
 
@@ -64,8 +66,8 @@ def export(
     rest. A second pass, on other numbers and with dynamic axes one longer, warns where it differs.
     `do_constant_folding` changes nothing: what depends on no argument is a constant.
     `dynamic_axes` names for an input or output the axes whose length may differ: `{"x": {0: "batch"}}` or
-    `{"x": [0]}`. Parameters and buffers have the names of `state_dict`,
-    but for those from which a constant was computed.
+    `{"x": [0]}`; of an output that it does not name they are those that differ in the second pass. Parameters
+    and buffers have the names of `state_dict`, but for those from which a constant was computed.
 
     `opset_version` is 17 to 20. The file is written whole or not at all. OnnxExporterError, a RuntimeError,
     names the op that can't be written and the module that called it. ModuleNotFoundError says what to
@@ -95,28 +97,35 @@ def export(
     words = dict(kwargs or {})
     if isinstance(args, tuple) and args and isinstance(args[-1], dict) and kwargs is None:
         given, words = args[:-1], dict(args[-1])
-    inputs = list(tensors_in([given, words]))
+    # Copies, as a tensor may be given twice, be a parameter, or be written in place.
+    first: Arguments = tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), (given, words))
+    inputs = list(tensors_in(first))
     if not inputs:
         raise ValueError("onnx.export: there is no tensor among the arguments")
     names = _names("input", inputs, input_names)
-    onnx = _onnx()
+    onnx, axes = _onnx(), dynamic_axes or {}
+    others = {id(tensor): _other(tensor, axes.get(name, ())) for tensor, name in zip(inputs, names)}
+    second = tree_map_only(Tensor, lambda tensor: others[id(tensor)], first)
     was = [(module, module.training) for module in model.modules()]
     _running.append(model)
     try:
         if training is not TrainingMode.PRESERVE:
             model.train(training == TrainingMode.TRAINING)
-        graph, outputs, ends = _graph(model, given, words, names, output_names, opset)
-        _compare(model, given, words, names, output_names, graph, dynamic_axes or {})
+        graph, outputs, ends = _graph(model, first, names, output_names, opset)
+        grown = _compare(model, second, names, output_names, graph, outputs)
     finally:
         _running.pop()
         for module, mode in was:
             module.training = mode
-    axes = dynamic_axes or {}
+    axes = {**dict(zip(ends, grown)), **axes}
     proto = _message(onnx, graph, inputs, names, outputs, ends, axes, keep_initializers_as_inputs)
-    onnx.checker.check_model(proto)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise OnnxExporterError(f"onnx.export: what was written is not valid ONNX: {error}") from None
     if verbose:
         print(onnx.printer.to_text(proto))
-    with _writing(f) as file:
+    with writing(f) as file:
         write_all(file, proto.SerializeToString())
 
 
@@ -130,15 +139,17 @@ def is_in_onnx_export() -> bool:
 
 
 def _graph(
-    model: Module, given: tuple, words: dict[str, Any], names: list[str], output_names: Sequence[str] | None,
-    opset: int,
-) -> tuple[Graph, list[Tensor], list[str]]:  # fmt: skip
+    model: Module, arguments: Arguments, names: list[str], output_names: Sequence[str] | None, opset: int
+) -> tuple[Graph, list[Tensor], list[str]]:
     """The graph of one pass, its outputs and their names."""
     graph = Graph({**dict(model.named_parameters()), **dict(model.named_buffers())}, opset)
-    for tensor, name in zip(tensors_in([given, words]), names):
+    for name in graph.taken.intersection([*names, *(output_names or ())]):
+        raise ValueError(f"onnx.export: {name!r} is the name of a parameter or buffer; give another")
+    for tensor, name in zip(tensors_in(arguments), names):
         graph.taken.add(name)
         graph.bind(tensor, name, tensor._version)
     with tg.no_grad():
+        given, words = arguments
         calls, result = record(model, lambda: model(*given, **words))
     outputs = list(tensors_in(result))
     if not outputs:
@@ -152,29 +163,33 @@ def _graph(
     return graph, outputs, ends
 
 
+def _other(tensor: Tensor, axes: Iterable[int]) -> Tensor:
+    """An input with other numbers, and one longer in some axes."""
+    other = tensor.flip(tuple(range(tensor.ndim))) if tensor.ndim else tensor.clone()
+    if tensor.is_floating_point():  # near the given ones, so that functions are defined there too
+        other = 0.9 * tg.lerp(other, tensor, 0.25)
+    for axis in axes:
+        if -tensor.ndim <= axis < tensor.ndim and tensor.shape[axis]:
+            other = tg.cat([other, other.narrow(axis, 0, 1)], axis)
+    return other
+
+
 def _compare(
-    model: Module, given: tuple, words: dict[str, Any], names: list[str], output_names: Sequence[str] | None,
-    graph: Graph, axes: Axes,
-) -> None:  # fmt: skip
-    """Warns where a pass on other numbers, with dynamic axes one longer, is another graph."""
-    others = {}
-    for tensor, name in zip(tensors_in([given, words]), names):
-        other = tensor.detach().flip(tuple(range(tensor.ndim))) if tensor.ndim else tensor.detach().clone()
-        if tensor.is_floating_point():  # near the given ones, so that functions are defined there too
-            other = 0.9 * tg.lerp(other, tensor.detach(), 0.25)
-        for axis in axes.get(name, ()):
-            if -tensor.ndim <= axis < tensor.ndim and tensor.shape[axis]:
-                other = tg.cat([other, other.narrow(axis, 0, 1)], axis)
-        others[id(tensor)] = other
+    model: Module, arguments: Arguments, names: list[str], output_names: Sequence[str] | None, graph: Graph,
+    outputs: list[Tensor],
+) -> list[list[int]]:  # fmt: skip
+    """Of each output the axes that have another length in a pass on other inputs; warns where that pass is
+    another graph."""
+    grown: list[list[int]] = [[] for _ in outputs]
     try:
-        again, _, _ = _graph(
-            model, _replaced(given, others), _replaced(words, others), names, output_names, graph.opset
-        )
+        again, found, _ = _graph(model, arguments, names, output_names, graph.opset)
     except Exception as error:
         said = f"raises {type(error).__name__}: {error}"
     else:
+        for axes, a, b in zip(grown, outputs, found):
+            axes += [axis for axis, (old, new) in enumerate(zip(a.shape, b.shape)) if old != new]
         if (apart := graph.differs(again)) is None:
-            return
+            return grown
         said = f"gives another graph, first in {apart}"
     warnings.warn(
         f"onnx.export: a pass on other numbers, with the dynamic axes one longer, {said}. The file is right "
@@ -182,18 +197,7 @@ def _compare(
         UserWarning,
         stacklevel=3,
     )
-
-
-def _replaced(values: Any, others: dict[int, Tensor]) -> Any:
-    """The same values with other tensors."""
-    if isinstance(values, Tensor):
-        return others[id(values)]
-    if isinstance(values, dict):
-        return {key: _replaced(each, others) for key, each in values.items()}
-    if isinstance(values, (list, tuple)):
-        parts = [_replaced(each, others) for each in values]
-        return type(values)(*parts) if hasattr(values, "_fields") else type(values)(parts)
-    return values
+    return grown
 
 
 def _onnx() -> Any:
@@ -203,6 +207,7 @@ def _onnx() -> Any:
         import onnx.helper
         import onnx.numpy_helper
         import onnx.printer
+        import onnx.shape_inference
     except ModuleNotFoundError as error:
         text = f"{error}; what onnx.export writes by comes with pip install 'tensorgrad-cpu[onnx]'"
         raise ModuleNotFoundError(text, name=error.name) from None

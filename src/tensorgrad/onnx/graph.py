@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -61,12 +62,13 @@ class Graph:
         self.nodes: list[Node] = []
         self.constants: dict[str, np.ndarray] = {}
         self.numbers: dict[tuple, str] = {}
-        self.values: dict[int, str] = {}  # of tensors that depend on an input, by id
-        self.versions: dict[str, int] = {}  # of the tensor that a value was, when it was that
-        self.places: dict[tuple, str] = {}  # the same by where they lie, for what shares memory with them
+        # Of tensors that depend on an input: the value that each was at which version, by where they lie, as
+        # others share memory with them.
+        self.values: dict[tuple, tuple[str, int]] = {}
         self.blocks: set[int] = set()
         self.kept: list[Tensor] = []  # so that no id is another's
         self.taken: set[str] = set(named)
+        self.counts: Counter[str] = Counter()  # of the names that begin so
         self.result: Any = None
         self.call: Call | None = None
 
@@ -74,24 +76,22 @@ class Graph:
 
     def fresh(self, start: str) -> str:
         """A name that nothing has."""
-        name, count = start, 0
+        name = start
         while name in self.taken:
-            count += 1
-            name = f"{start}_{count}"
+            self.counts[start] += 1
+            name = f"{start}_{self.counts[start]}"
         self.taken.add(name)
         return name
 
     def bind(self, tensor: Tensor, name: str, version: int) -> None:
         """From now on the tensor, at that version, is that value."""
-        self.versions[name] = version
-        self.values[id(tensor)] = name
-        self.places[_place(tensor)] = name
+        self.values[_place(tensor)] = (name, version)
         self.blocks.add(tensor.untyped_storage().data_ptr())
         self.kept.append(tensor)
 
     def depends(self, tensor: Tensor) -> bool:
         """Whether a tensor was seen to depend on an input."""
-        return id(tensor) in self.values or _place(tensor) in self.places
+        return _place(tensor) in self.values
 
     def touches(self, tensor: Tensor) -> bool:
         """Whether a tensor depends on an input, or shares memory with what does."""
@@ -103,10 +103,12 @@ class Graph:
             return value
         if not isinstance(value, Tensor):
             return self.constant(value, like)
-        name = self.values.get(id(value)) or self.places.get(_place(value))
-        if name is not None and self.version(value) != self.versions[name] and not self.writing_into(value):
+        name, version = self.values.get(_place(value), (None, 0))
+        if name is not None and self.version(value) != version and not self.writing_into(value):
             self.refuse("reads a tensor that was written in place in a way that was not seen, or in part")
         if name is None:
+            if self.writing_into(value):
+                self.refuse("writes into a constant, whose numbers are lost; use the op that is not in place")
             self.settled(value)
             if value.untyped_storage().data_ptr() in self.blocks:
                 self.refuse("reads memory of a tensor in a way that was not seen; write it with an op")
@@ -153,7 +155,13 @@ class Graph:
 
     def constant(self, value: Any, like: dtype | None = None) -> str:
         """The name of numbers, of int64 where no dtype is said."""
-        array = np.asarray(value, (like or tg.int64).numpy_dtype)
+        like = tg.int64 if like is None else like
+        if like is tg.bfloat16:
+            self.refuse("has a constant of bfloat16, which NumPy has not")
+        try:
+            array = np.asarray(value, like.numpy_dtype)
+        except OverflowError:
+            self.refuse(f"has the number {value}, which {like} can't hold")
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self.numbers:
             self.numbers[key] = self.fresh("number")
@@ -228,6 +236,8 @@ class Graph:
         if not any(self.touches(tensor) for tensor in tensors_in(list(call.arguments.values()))):
             return  # a constant
         before, result = (self.call, self.result), list(tensors_in(call.result))
+        if not result and not call.in_place:
+            return  # for Python alone
         self.call, self.result = call, call.result
         writer = WRITERS.get(call.name)
         here = len(self.nodes)

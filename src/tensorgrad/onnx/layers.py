@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 import tensorgrad as tg
+import tensorgrad.nn.functional as F
 from tensorgrad.core import Tensor
 
 from .elementwise import dtype_of
@@ -38,6 +41,8 @@ def addmm(g: Graph, input: Tensor, beta: float = 1, alpha: float = 1, **named: T
     found = g.node("MatMul", a, b)
     if alpha != 1:
         found = g.node("Mul", found, g.constant(alpha, dtype_of(g)))
+    if not beta:
+        return found  # whatever the input is, not a number too
     rest = g.name(input)
     if beta != 1:
         rest = g.node("Mul", rest, g.constant(beta, dtype_of(g)))
@@ -200,10 +205,28 @@ def attention(
         scores = g.node("Where", attn_mask, scores, hidden)
     elif attn_mask is not None:
         scores = g.node("Add", scores, g.name(attn_mask, query.dtype))
-    return g.node("MatMul", g.node("Softmax", scores, axis=-1), value)
+    shares = g.node("Softmax", scores, axis=-1)
+    if attn_mask is not None:  # a query that may see nothing gets zeros
+        most = reduce(g, "ReduceMax", scores, [g.result.ndim - 1], True)
+        shares = g.node("Where", g.node("Equal", most, hidden), g.constant(0, query.dtype), shares)
+    return g.node("MatMul", shares, value)
 
 
 # ---------------------------------------------------------------------------- pools
+
+
+def windows(
+    g: Graph, input: Tensor, count: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+    ceil_mode: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """The attributes of windows. A last one that would begin in the padding is none here, and in onnxruntime,
+    but is one to ONNX's shapes: ceil_mode is written where it makes another size, and means the same."""
+    kernel, pads, dilations = each(kernel_size, count), each(padding, count), each(dilation, count)
+    strides = each(stride if stride not in (None, ()) else kernel_size, count)
+    floors = [(size + 2 * pad - step * (width - 1) - 1) // far + 1 for size, pad, step, width, far in
+              zip(input.shape[-count:], pads, dilations, kernel, strides)]  # fmt: skip
+    grown = ceil_mode and floors != list(g.result.shape[-count:])
+    return {"kernel_shape": kernel, "strides": strides, "pads": pads * 2, "ceil_mode": int(grown)}
 
 
 def _max_pool(count: int) -> Any:
@@ -214,11 +237,8 @@ def _max_pool(count: int) -> Any:
         if return_indices:
             g.refuse("gives indices, which ONNX counts in another way")
         images, alone = with_batch(g, input, count + 2)
-        found = g.node(
-            "MaxPool", images, kernel_shape=each(kernel_size, count), pads=each(padding, count) * 2,
-            strides=each(stride if stride not in (None, ()) else kernel_size, count),
-            dilations=each(dilation, count), ceil_mode=int(ceil_mode),
-        )  # fmt: skip
+        where = windows(g, input, count, kernel_size, stride, padding, dilation, ceil_mode)
+        found = g.node("MaxPool", images, dilations=each(dilation, count), **where)
         return without_batch(g, found, alone)
 
     return write
@@ -232,11 +252,8 @@ def _avg_pool(count: int) -> Any:
         if divisor_override is not None:
             g.refuse("divides by a number of its own, which ONNX has not")
         images, alone = with_batch(g, input, count + 2)
-        found = g.node(
-            "AveragePool", images, kernel_shape=each(kernel_size, count), pads=each(padding, count) * 2,
-            strides=each(stride if stride not in (None, ()) else kernel_size, count),
-            ceil_mode=int(ceil_mode), count_include_pad=int(count_include_pad),
-        )  # fmt: skip
+        where = windows(g, input, count, kernel_size, stride, padding, 1, ceil_mode)
+        found = g.node("AveragePool", images, count_include_pad=int(count_include_pad), **where)
         return without_batch(g, found, alone)
 
     return write
@@ -275,6 +292,21 @@ MODES = {
 }  # fmt: skip
 
 
+def _scale(factor: float, old: int, new: int) -> np.float32:
+    """The factor in float32, or a number beside it: times the old size it is not below the new one."""
+    scale = np.float32(factor)
+    while int(float(scale) * old) != new:
+        scale = np.nextafter(scale, np.float32(0 if int(float(scale) * old) > new else np.inf))
+    return scale
+
+
+def _nearest(old: int, new: int, factor: float | None, dtype: tg.dtype) -> np.ndarray:
+    """Along one axis, the place that each output is taken from: Resize rounds some of them to another."""
+    places = tg.arange(old, dtype=tg.float64 if dtype is tg.float64 else tg.float32)[None, None]
+    found = F.interpolate(places, new if factor is None else None, factor)
+    return found[0, 0].numpy().astype(np.int64)
+
+
 @writes("interpolate", "upsample")
 def interpolated(
     g: Graph, input: Tensor, size: Any, scale_factor: Any, mode: str, align_corners: bool | None,
@@ -283,14 +315,26 @@ def interpolated(
     if mode not in MODES or antialias:
         g.refuse(f"has mode {mode!r}{' with antialias' if antialias else ''}, which is not written")
     old, new = tuple(input.shape[2:]), tuple(g.result.shape[2:])
+    scales = sizes = None
     if scale_factor is not None and not recompute_scale_factor:
-        factors = scale_factor if isinstance(scale_factor, (tuple, list)) else [scale_factor] * len(old)
+        several = isinstance(scale_factor, (tuple, list))
+        factors = [float(factor) for factor in (scale_factor if several else [scale_factor] * len(old))]
+        scales = g.constant([1, 1, *map(_scale, factors, old, new)], tg.float32)
     else:
         factors = [b / a for a, b in zip(old, new)]
+        sizes = g.node("Concat", g.node("Slice", g.shape(input), [0], [2], [0]), list(new), axis=0)
+    if mode == "nearest":
+        sources = [_nearest(a, b, None if scales is None else factor, input.dtype)
+                   for a, b, factor in zip(old, new, factors)]  # fmt: skip
+        if not all(factor.is_integer() and (source == np.arange(b) // factor).all()
+                   for source, b, factor in zip(sources, new, factors)):  # fmt: skip
+            found = g.name(input)
+            for axis, source in enumerate(sources, 2):
+                found = g.node("Gather", found, g.constant(source), axis=axis)
+            return found
     place = "asymmetric" if mode == "nearest" else "align_corners" if align_corners else "half_pixel"
-    scales = g.constant([1.0, 1.0, *map(float, factors)], tg.float32)
     return g.node(
-        "Resize", input, None, scales, mode=MODES[mode], coordinate_transformation_mode=place,
+        "Resize", input, None, scales, sizes, mode=MODES[mode], coordinate_transformation_mode=place,
         nearest_mode="floor" if mode == "nearest" else None,
         cubic_coeff_a=-0.75 if mode == "bicubic" else None,
     )  # fmt: skip

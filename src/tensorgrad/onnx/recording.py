@@ -47,8 +47,11 @@ def record(model: Module | None, run: Callable[[], Any]) -> tuple[list[Call], An
     def hear(event: Any) -> None:
         if event.kind != "op" or event.call is None:
             return
-        inner = [call for start, call in found if start >= event.start]
-        del found[len(found) - len(inner) :]
+        first = len(found)
+        while first and found[first - 1][0] >= event.start:
+            first -= 1
+        inner = [call for _, call in found[first:]]
+        del found[first:]
         given, words, result = event.call
         name, arguments, in_place = _bound(event.name, given, words)
         versions = {id(tensor): tensor._version for tensor in tensors_in([given, result])}

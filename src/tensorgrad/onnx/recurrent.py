@@ -116,7 +116,10 @@ def gates_of(
 
 
 def is_zero(g: Graph, state: Tensor) -> bool:
-    return not g.touches(state) and not state.any()
+    if g.touches(state):
+        return False
+    g.settled(state)
+    return not state.any()
 
 
 @writes("lstm_cell")

@@ -16,9 +16,9 @@ AXES_AS_INPUT = 18  # the opset in which axes of the other reductions became an 
 
 
 def axes_of(input: Tensor, dim: Any) -> list[int]:
-    if dim is None or (isinstance(dim, (tuple, list)) and not len(dim)):
+    if dim is None or not input.ndim or (isinstance(dim, (tuple, list)) and not len(dim)):
         return list(range(input.ndim))
-    return sorted(each % max(input.ndim, 1) for each in (dim if isinstance(dim, (tuple, list)) else [dim]))
+    return sorted(each % input.ndim for each in (dim if isinstance(dim, (tuple, list)) else [dim]))
 
 
 def reduce(g: Graph, kind: str, input: Any, axes: Sequence[int], keepdim: bool) -> str:
@@ -48,7 +48,7 @@ def _extreme(kind: str, place: str, pair: str) -> Any:
     def write(g: Graph, input: Tensor, dim: Any = None, keepdim: bool = False, other: Any = None) -> Any:
         if isinstance(dim, Tensor) or other is not None:
             rest = dim if other is None else other
-            return g.node(pair, *operands(g, input, rest))
+            return g.node(pair, *operands(g, input, rest, dtype_of(g)))
         if dim is None:
             return reduce(g, kind, input, axes_of(input, None), False)
         return [
@@ -78,7 +78,7 @@ WRITERS["argmax"], WRITERS["argmin"] = _position("ArgMax"), _position("ArgMin")
 def _truth(kind: str) -> Any:
     def write(g: Graph, input: Tensor, dim: Any = None, keepdim: bool = False) -> str:
         numbers = g.cast(g.name(input, tg.bool), tg.int32)
-        return g.cast(reduce(g, kind, numbers, axes_of(input, dim), keepdim), tg.bool)
+        return g.cast(reduce(g, kind, numbers, axes_of(input, dim), keepdim), dtype_of(g))
 
     return write
 
@@ -88,13 +88,16 @@ WRITERS["any"], WRITERS["all"] = _truth("ReduceMax"), _truth("ReduceMin")
 
 @writes("var")
 def variance(g: Graph, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> str:
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
     axes = axes_of(input, dim)
     away = g.node("Sub", input, reduce(g, "ReduceMean", input, axes, True))
     found = reduce(g, "ReduceMean", g.node("Mul", away, away), axes, keepdim)
     less = correction if correction is not None else 0 if unbiased is False else 1
     if less:
         count = math.prod(input.shape[axis] for axis in axes)
-        found = g.node("Mul", found, g.constant(count / (count - less), input.dtype))
+        factor = count / (count - less) if count > less else math.inf
+        found = g.node("Mul", found, g.constant(factor, input.dtype))
     return found
 
 
@@ -118,10 +121,10 @@ def norm(g: Graph, dim: Any = None, keepdim: bool = False, dtype: Any = None, **
     kinds = {1: "ReduceL1", 2: "ReduceL2", "fro": "ReduceL2", math.inf: "ReduceMax"}
     if order not in kinds:
         return None
-    value = g.name(input, dtype_of(g))
-    if order == math.inf:
+    value, axes = g.name(input, dtype_of(g)), axes_of(input, dim)
+    if order == math.inf or not axes:
         value = g.node("Abs", value)
-    return reduce(g, kinds[order], value, axes_of(input, dim), keepdim)
+    return reduce(g, kinds[order], value, axes, keepdim)
 
 
 @writes("cumsum")
@@ -132,7 +135,7 @@ def cumsum(g: Graph, input: Tensor, dim: int, **rest: Any) -> str:
 @writes("topk")
 def topk(g: Graph, input: Tensor, k: int, dim: int, largest: bool, sorted: bool) -> list[str]:
     axis = dim % max(input.ndim, 1)
-    return g.node("TopK", input, [k], outputs=2, axis=axis, largest=int(largest), sorted=int(sorted))
+    return g.node("TopK", input, [k], outputs=2, axis=axis, largest=int(largest), sorted=1)  # ours always are
 
 
 @writes("argsort")

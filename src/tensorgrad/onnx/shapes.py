@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 
@@ -20,6 +22,8 @@ END = 2**63 - 1  # of a slice that goes to the end
 def reshaped(g: Graph, input: Tensor, *settings: Any, **rest: Any) -> str:
     """To the shape of the result: the sizes before the first that changes are kept, that one follows from the
     rest."""
+    if dtype_of(g) is not input.dtype:
+        g.refuse("reads the bytes of a tensor as another dtype")
     return g.node("Reshape", input, target(tuple(input.shape), tuple(g.result.shape)))
 
 
@@ -189,13 +193,13 @@ def item(g: Graph, input: Tensor, index: Any, value: Any = None) -> str:
             if part != slice(None):
                 out = sliced(g, out, axis, part.start, part.stop, part.step or 1)
             axis += 1
-        elif isinstance(part, (bool, Tensor)) and (isinstance(part, bool) or part.dtype is tg.bool):
-            g.refuse("chooses by truth values, so that the shape depends on the numbers")
-        elif isinstance(part, (Tensor, list)):
+        elif isinstance(part, (bool, Tensor, list, range, np.ndarray)):
+            rows = tg.as_tensor(list(part) if isinstance(part, range) else part)
+            if rows.dtype in (tg.bool, tg.uint8):
+                g.refuse("chooses by truth values, so that the shape depends on the numbers")
             listed += 1
             if listed > 1:
                 g.refuse("takes more than one tensor of indices")
-            rows = part if isinstance(part, Tensor) else tg.tensor(part)
             out = g.node("Gather", out, g.name(rows, tg.int64), axis=axis)
             axis += rows.ndim
         else:
@@ -216,7 +220,9 @@ def index_selected(g: Graph, input: Tensor, dim: int, index: Tensor, **rest: Any
 
 
 @writes("embedding")
-def embedded(g: Graph, input: Tensor, weight: Tensor, *settings: Any, **rest: Any) -> str:
+def embedded(g: Graph, input: Tensor, weight: Tensor, max_norm: float | None = None, **rest: Any) -> str:
+    if max_norm is not None:
+        g.refuse("shortens the rows that are looked up; export with max_norm=None")
     return g.node("Gather", weight, g.name(input, tg.int64), axis=0)
 
 
@@ -234,6 +240,8 @@ def padded(g: Graph, input: Tensor, pad: Sequence[int], mode: str, value: Any) -
 
 
 def _around(g: Graph, input: Tensor, pad: Sequence[int]) -> str:
+    if min(pad) < 0:
+        g.refuse("takes away by a circular pad; slice the tensor before")
     out = g.name(input)
     for i in range(len(pad) // 2):
         axis, (before, after) = input.ndim - 1 - i, pad[2 * i : 2 * i + 2]
