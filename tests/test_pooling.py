@@ -1,6 +1,8 @@
 """Pools: what the table of samples can't know."""
 
+import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -136,6 +138,30 @@ def test_what_an_average_counts():
     assert F.avg_pool1d(x, 2, 2, 1, count_include_pad=False).tolist() == [[[1.0, 1.0]]]
     assert F.avg_pool1d(x, 2, 2, 0, ceil_mode=True).tolist() == [[[1.0, 1.0]]]
     assert F.avg_pool2d(tg.ones(1, 2, 2), 2, divisor_override=8).tolist() == [[[0.5]]]
+
+
+@pytest.mark.parametrize("extents", [(1,), (3,), (4,), (2, 6), (3, 3), (1, 4)], ids=str)
+def test_pools_of_small_planes_are_their_bodies(extents):
+    """Windows as many as the plane's elements, larger than it, beside it, with every way to count."""
+    n = len(extents)
+    x = tg.randn(2, *extents)
+    average, largest = getattr(F, f"avg_pool{n}d"), getattr(F, f"max_pool{n}d")
+    ways = [*itertools.product(range(1, 5), repeat=n)]
+    tried = 0
+    for kernel, stride, padding, ceil in itertools.product(ways, [1, 3, 6], [0, 1, 2], [False, True]):
+        calls = [partial(largest, x, kernel, stride, padding, ceil_mode=ceil)]
+        calls += [partial(average, x, kernel, stride, padding, ceil, count) for count in (False, True)]
+        for call in calls:
+            try:
+                with tg.backend("numpy"):
+                    wanted = call()
+            except RuntimeError:
+                with pytest.raises(RuntimeError):
+                    call()
+                continue
+            tg.testing.assert_close(call(), wanted)
+            tried += 1
+    assert tried > 20
 
 
 def test_parts_of_a_dimension_overlap_where_they_must():

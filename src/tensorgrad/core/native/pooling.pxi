@@ -231,11 +231,20 @@ cdef int max_pool_vjp(Node node, Tensor g) except -1:
 
 # ---------------------------------------------------------------------------- means
 
+cdef bint is_whole_plane(Windows *w) noexcept:
+    """Whether there is one window, and it is the plane."""
+    cdef int i
+    for i in range(3):
+        if w.axis[i].kernel != w.axis[i].extent or w.axis[i].padding:
+            return False
+    return True
+
+
 cdef object averaged(Tensor x, Tensor data, Windows *w, int n, bint include_pad, long long divisor):
     cdef Tensor out = new_planes(data, w, n, data.code)
     cdef KernelArgs a
     cdef Node node
-    if w.outputs == 1 and w.taps == w.inputs and divisor == 0:
+    if divisor == 0 and is_whole_plane(w):
         begin(&a, 3)
         a.data[0] = data.at
         a.size[0], a.size[1], a.size[2] = w.planes, w.inputs, 1
