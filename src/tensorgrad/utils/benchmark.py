@@ -8,12 +8,19 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
+import tensorgrad
 from tensorgrad.core.threads import get_num_threads, set_num_threads
 
 __all__ = ["Compare", "Measurement", "Timer", "timer"]
 
 timer = perf_counter
 UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
+
+
+def _in_unit(seconds: float) -> tuple[float, str]:
+    """Seconds as a number of the largest unit of which they are one or more."""
+    unit, size = next((u for u in UNITS if seconds >= u[1]), UNITS[-1])
+    return seconds / size, unit
 
 
 class Measurement:
@@ -57,11 +64,11 @@ class Measurement:
         return high - low
 
     def __repr__(self) -> str:
-        unit, size = next((u for u in UNITS if self.median >= u[1]), UNITS[-1])
+        median, unit = _in_unit(self.median)
         runs = f"{len(self.times)} measurement{'s' if len(self.times) > 1 else ''}"
-        threads = getattr(self.task_spec, "_threads", 1)
+        threads = getattr(self.task_spec, "num_threads", 1)
         return (
-            f"{self.title}\n  Median: {self.median / size:.2f} {unit}\n"
+            f"{self.title}\n  Median: {median:.2f} {unit}\n"
             f"  {runs}, {self.number_per_run} runs per measurement, "
             f"{threads} thread{'s' if threads > 1 else ''}"
         )
@@ -83,17 +90,17 @@ class Timer:
     ) -> None:  # fmt: skip
         if str(getattr(language, "name", language)).lower() not in ("python", "py"):
             raise NotImplementedError(f"Timer measures Python, not {language!r}")
-        import tensorgrad
-
+        if global_setup:
+            raise ValueError("Timer: global_setup is for C++ only; give the statements as setup")
         names = {"torch": tensorgrad, **(globals or {})}
         self._timer = timeit.Timer(stmt, setup, timer, names)
-        self._threads = num_threads
+        self.num_threads = num_threads
         self.label, self.sub_label, self.description = label, sub_label, description
         self._title = ": ".join(t for t in (label or stmt, sub_label) if t)
 
     def _run(self, number: int) -> float:
         before = get_num_threads()
-        set_num_threads(self._threads)
+        set_num_threads(self.num_threads)
         try:
             return self._timer.timeit(number)
         finally:
@@ -155,10 +162,10 @@ class Compare:
     def __str__(self) -> str:
         lines = []
         for each in self._results:
-            unit, size = next((u for u in UNITS if each.median >= u[1]), UNITS[-1])
+            median, unit = _in_unit(each.median)
             described = getattr(each.task_spec, "description", None)
             title = f"{each.title}: {described}" if described else each.title
-            lines.append(f"{title}: {each.median / size:.4g} {unit}")
+            lines.append(f"{title}: {median:.4g} {unit}")
         return "\n".join(lines)
 
     def print(self) -> None:
