@@ -10,6 +10,7 @@ import signal
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Optional
 
 import numpy as np
@@ -202,7 +203,8 @@ def ends_by_signal(index, number, folder):
     if index:
         signal.signal(signal.SIGTERM, lambda *_: (Path(folder, "asked").touch(), os._exit(0)))
         Path(folder, "ready").touch()
-        time.sleep(60)
+        for _ in range(3000):  # in short sleeps: a signal just before one is answered after it
+            time.sleep(0.01)
     while not Path(folder, "ready").exists():
         time.sleep(0.01)
     os.kill(os.getpid(), number)
@@ -260,6 +262,21 @@ def test_times_of_statements():
         tg.utils.benchmark.Timer("1", language="cpp")
     with pytest.raises(ValueError, match="global_setup"):
         tg.utils.benchmark.Timer("1", global_setup="int i;")
+
+
+def test_one_slow_call_makes_no_runs_of_few_calls():
+    clock = SimpleNamespace(now=0.0, steps=iter([1.0]))
+
+    def work():
+        clock.now += next(clock.steps, 2.0**-19)
+
+    timer = tg.utils.benchmark.Timer("work()", timer=lambda: clock.now, globals={"work": work})
+    heard = []
+    run = timer.blocked_autorange(lambda *told: heard.append(told), min_run_time=0.01)
+    assert run.number_per_run == 10 and len(run.times) == 525 and heard[0] == (10, 10 * 2.0**-19)
+    clock.steps = iter([1.0])
+    run = timer.adaptive_autorange(threshold=0.0, max_run_time=0.1, callback=lambda *told: heard.append(told))
+    assert run.number_per_run == 100 and len(run.times) == 525 and len(heard) == 525 + 525
 
 
 def test_a_batch_in_parts_and_back():

@@ -112,9 +112,11 @@ class Timer:
         return Measurement(number, [self._run(number)], self._title, self)
 
     def _number(self, least: float) -> int:
-        """How many calls take that many seconds."""
+        """How many calls take that many seconds, three times in turn: one may have been disturbed, and of too
+        few calls there would be more runs than can be looked through.
+        """
         number = 1
-        while self._run(number) < least:
+        while any(self._run(number) < least for _ in range(3)):
             number *= 10 if number < 1000 else 2
         return number
 
@@ -122,8 +124,10 @@ class Timer:
         """Runs of a thousandth of `min_run_time` or more, until they have taken that many seconds."""
         number = self._number(min_run_time / 1000)
         times: list[float] = []
-        while sum(times) < min_run_time:
+        spent = 0.0
+        while spent < min_run_time:
             times.append(self._run(number))
+            spent += times[-1]
             if callback is not None:
                 callback(number, times[-1])
         return Measurement(number, times, self._title, self)
@@ -132,11 +136,15 @@ class Timer:
         self, threshold: float = 0.1, *, min_run_time: float = 0.01, max_run_time: float = 10.0,
         callback: Any = None,
     ) -> Measurement:  # fmt: skip
-        """Runs until the middle half of the times is within `threshold` of the median."""
-        number = self._number(min_run_time / 1000)
+        """Runs of a thousandth of `max_run_time` or more, until the middle half of the times is no wider than
+        `threshold` of the median.
+        """
+        number = self._number(max_run_time / 1000)
         times: list[float] = []
         while True:
             times.append(self._run(number))
+            if callback is not None:
+                callback(number, times[-1])
             found = Measurement(number, times, self._title, self)
             spent = sum(times)
             if spent >= max_run_time or (
