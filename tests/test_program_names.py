@@ -6,6 +6,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import time
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -13,6 +19,7 @@ import pytest
 import tensorgrad as tg
 from tensorgrad import func, nn
 from tensorgrad import multiprocessing as mp
+from tensorgrad.core import names
 from tensorgrad.optim import optimizer as private
 
 X = tg.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=tg.float64)
@@ -28,6 +35,9 @@ def test_vmap_maps_any_dimension_and_nest():
     assert found["a"].tolist() == [6, 15] and found["b"][0].shape == (2, 2, 3)
     assert found["b"][1].equal(X)
     assert func.vmap(lambda x, y: x + y)(X, y=X).equal(X + X)
+    assert func.vmap(lambda x: X[0] * 2, out_dims=None)(X).equal(X[0] * 2)
+    assert func.vmap(lambda x: {"a": x}, out_dims={"a": 1})(X)["a"].equal(X.T)
+    assert func.vmap(lambda x: x, out_dims=(1,))(X).equal(X.T)
     assert tg.vmap(func.vmap(lambda x: x**2))(X).equal(X**2)
 
 
@@ -63,6 +73,13 @@ def test_vmap_draws_again_or_the_same():
         (lambda: func.vmap(lambda x, n: x)(X, 3), ValueError, "no tensor"),
         (lambda: func.vmap(lambda x: 3.0)(X), ValueError, "must give tensors"),
         (lambda: func.vmap(tg.sin)(tg.ones(0)), RuntimeError, "size 0"),
+        (lambda: func.vmap(lambda x: x + tg.rand(2))(X[0]), RuntimeError, "draws random numbers"),
+        (lambda: func.vmap(lambda x: (x, x), out_dims=(0,))(X), ValueError, "out_dims .* tuple of 2"),
+        (lambda: func.vmap(lambda x: x, out_dims=(0, 0))(X), ValueError, "not a dimension or None"),
+        (lambda: func.vmap(lambda x: x, out_dims=None)(X), ValueError, "not the same in all calls"),
+        (lambda: func.vmap(lambda x: [x] * int(x[0]))(X), ValueError, "built the same"),
+        (lambda: func.vmap(lambda x: x[0], in_dims=((0,),))((X, X)), ValueError, "in_dims .* tuple of 2"),
+        (lambda: func.vmap(lambda x: x, in_dims=({"b": 0},))({"a": X}), ValueError, "for a dict of 1"),
     ],
 )
 def test_vmap_refuses(call, error, words):
@@ -82,12 +99,17 @@ def test_products_with_a_jacobian():
     assert not product[0].requires_grad
     twice = func.jvp(lambda t: func.jvp(lambda u: u**3, (t,), (tg.ones_like(t),))[1], (x,), (y,))[1]
     assert twice.tolist() == pytest.approx((6 * x * y).tolist())
+    slope = func.grad(lambda t: func.jvp(lambda u: u**2 * t, (x[1],), (y[1],))[1])(x[1])
+    assert slope.item() == 2 * 2 * 5 and not slope.requires_grad
     assert func.jvp(lambda t: (t, "aux"), (x,), (y,), has_aux=True)[2] == "aux"
     assert func.jacfwd(lambda t: t**2)(x).tolist() == [[2, 0, 0], [0, 4, 0], [0, 0, 6]]
     with pytest.raises(RuntimeError, match="same shapes"):
         func.jvp(tg.sin, (x,), (X,))
     with pytest.raises(RuntimeError, match="tuples"):
         func.jvp(tg.sin, x, x)
+    assert func.jvp(lambda t: (t, y), (x,), (x,))[1][1].tolist() == [0, 0, 0]
+    with pytest.raises(RuntimeError, match="strict=True"):
+        func.jvp(lambda t: (t, y), (x,), (x,), strict=True)
 
 
 def test_models_of_one_kind_as_one():
@@ -109,6 +131,8 @@ def test_ops_on_lists_of_tensors():
     assert [t.item() for t in tg._foreach_norm(b, 1)] == [4, 3]
     assert [t.tolist() for t in tg._foreach_maximum(a, 3)] == [[3, 4], [9]]
     assert [t.tolist() for t in tg._foreach_clamp_max(a, b)] == [[1, 2], [3]]
+    assert [t.tolist() for t in tg._foreach_clamp_max(a, scalar=2)] == [[1, 2], [2]]
+    assert [t.tolist() for t in tg._foreach_add(a, other=b, alpha=2)] == [[5, 8], [15]]
     assert [t.tolist() for t in tg._foreach_addcdiv(a, b, b, [1.0, 2.0])] == [[2, 5], [11]]
     assert [t.tolist() for t in tg._foreach_addcmul(a, b, b, tg.tensor([1.0, 0.0]))] == [[5, 8], [9]]
     assert [t.tolist() for t in tg._foreach_lerp(a, b, 0.5)] == [[1.5, 3], [6]]
@@ -121,6 +145,9 @@ def test_ops_on_lists_of_tensors():
     assert not hasattr(tg, "_foreach_nothing") and not hasattr(tg, "_foreach_clone_")
     with pytest.raises(RuntimeError, match="same number"):
         tg._foreach_add(a, b[:1])
+    with pytest.raises(RuntimeError, match="same number"):
+        tg._foreach_addcmul_(a, b, b, tg.ones(3))
+    assert first.tolist() == [0, 0]
     with pytest.raises(RuntimeError, match="at least one"):
         tg._foreach_add([], 1)
 
@@ -163,6 +190,9 @@ def test_a_type_that_takes_functions_over():
         x * object()
 
 
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
 def of_index(index, folder, fails):
     if index == fails:
         raise KeyError("mine")
@@ -174,6 +204,48 @@ def leaves(index):
     os._exit(3)
 
 
+def tells_much(index):
+    raise ValueError("much" * 100_000)
+
+
+def ends_by_signal(index, number, folder):
+    if index:
+        signal.signal(signal.SIGTERM, lambda *_: (Path(folder, "asked").touch(), os._exit(0)))
+        Path(folder, "ready").touch()
+        for _ in range(3000):  # in short sleeps: a signal just before one is answered after it
+            time.sleep(0.01)
+    while not Path(folder, "ready").exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), number)
+
+
+@forks
+def test_a_process_may_tell_more_than_a_pipe_holds():
+    with pytest.raises(mp.ProcessRaisedException, match="muchmuch"):
+        mp.start_processes(tells_much, nprocs=2, start_method="fork")
+
+
+REAL_TIME = getattr(signal, "SIGRTMIN", -1) + 1  # a signal without a name of its own, where there are such
+
+
+@forks
+@pytest.mark.parametrize(
+    "number, name",
+    [(signal.SIGTERM, "SIGTERM"), *[(REAL_TIME, f"<Unknown signal {REAL_TIME}>")] * (REAL_TIME > 0)],
+)
+def test_a_signal_ends_a_process_and_the_others_are_asked_to_end(number, name, tmp_path):
+    with pytest.raises(mp.ProcessExitedException, match=name) as ended:
+        mp.start_processes(ends_by_signal, args=(number, tmp_path), nprocs=2, start_method="fork")
+    assert (ended.value.signal_name, ended.value.error_index) == (name, 0)
+    assert (tmp_path / "asked").exists()
+
+
+def test_spawn_warns_of_another_way_to_start():
+    with pytest.warns(FutureWarning, match="not 'fork'"):
+        mp.spawn(leaves, nprocs=0, start_method="fork")
+
+
+@forks
 def test_spawned_processes(tmp_path):
     mp.spawn(of_index, args=(str(tmp_path), None), nprocs=2)
     assert [(tmp_path / str(i)).read_text() for i in range(2)] == ["0.0", "1.0"]
@@ -189,14 +261,31 @@ def test_spawned_processes(tmp_path):
 
 
 def test_times_of_statements():
-    names = {"x": tg.ones(2)}
-    timer = tg.utils.benchmark.Timer("x + y", "y = 1", globals=names, label="sum", sub_label="two")
+    known = {"x": tg.ones(2)}
+    timer = tg.utils.benchmark.Timer("x + y", "y = 1", globals=known, label="sum", sub_label="two")
     run = timer.timeit(5)
     assert run.number_per_run == 5 and len(run.times) == 1 and "sum: two" in repr(run)
     assert sum(timer.blocked_autorange(min_run_time=0.01).raw_times) >= 0.01
     assert timer.adaptive_autorange(min_run_time=0.001, max_run_time=0.1).mean > 0
     with pytest.raises(NotImplementedError, match="Python"):
         tg.utils.benchmark.Timer("1", language="cpp")
+    with pytest.raises(ValueError, match="global_setup"):
+        tg.utils.benchmark.Timer("1", global_setup="int i;")
+
+
+def test_one_slow_call_makes_no_runs_of_few_calls():
+    clock = SimpleNamespace(now=0.0, steps=iter([1.0]))
+
+    def work():
+        clock.now += next(clock.steps, 2.0**-19)
+
+    timer = tg.utils.benchmark.Timer("work()", timer=lambda: clock.now, globals={"work": work})
+    heard = []
+    run = timer.blocked_autorange(lambda *told: heard.append(told), min_run_time=0.01)
+    assert run.number_per_run == 10 and len(run.times) == 525 and heard[0] == (10, 10 * 2.0**-19)
+    clock.steps = iter([1.0])
+    run = timer.adaptive_autorange(threshold=0.0, max_run_time=0.1, callback=lambda *told: heard.append(told))
+    assert run.number_per_run == 100 and len(run.times) == 525 and len(heard) == 525 + 525
 
 
 def test_a_batch_in_parts_and_back():
@@ -207,6 +296,8 @@ def test_a_batch_in_parts_and_back():
     assert args[0][0].equal(X) and words == ({"k": 1},)
     with pytest.raises(RuntimeError, match="CPU only"):
         nn.parallel.scatter(X, [0])
+    with pytest.raises(RuntimeError, match="CPU only"):
+        nn.parallel.gather(parts, 0)
 
 
 def test_entropy_of_an_exponential_family():
@@ -259,6 +350,12 @@ def test_names_of_compiled_programs():
     layer = nn.Linear(1, 1)
     assert not isinstance(tg.jit.script(layer), tg.jit.ScriptModule)
     assert tg.jit.isinstance([1], list[int]) and not tg.jit.isinstance(1, (str, list))
+    assert not tg.jit.isinstance([1], list[str]) and tg.jit.isinstance([[1]], (list[int], list[list[int]]))
+    assert tg.jit.isinstance({"a": [1.0]}, dict[str, list[float]])
+    assert not tg.jit.isinstance({1: 2}, dict[str, int])
+    assert tg.jit.isinstance((1, "a"), tuple[int, str]) and not tg.jit.isinstance((1,), tuple[int, str])
+    assert tg.jit.isinstance((1, 2), tuple[int, ...]) and tg.jit.isinstance((), tuple[int, ...])
+    assert tg.jit.isinstance(None, int | None) and not tg.jit.isinstance("a", Optional[int])  # noqa: UP045
     for name in ("load", "save", "fork"):
         with pytest.raises(NotImplementedError, match=f"jit.{name}"):
             getattr(tg.jit, name)("x")
@@ -283,8 +380,20 @@ def test_reductions_by_number():
         assert _reduction.legacy_get_string(False, None) == "sum"
     with pytest.raises(ValueError, match="not a valid"):
         _reduction.get_enum("some")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert _reduction.legacy_get_enum(None, False, emit_warning=False) == 0
+        assert _reduction.get_enum("elementwise_mean") == 1
 
 
 def test_real_is_the_tensor_itself():
     assert X.real is not None and X.real.equal(X) and X.real.dtype is tg.float64
     assert X.conj().equal(X)
+
+
+@pytest.mark.parametrize("module", ["accelerator", "cuda", "distributed", "hub", "jit"])
+def test_what_refuses_goes_by_its_own_name(module):
+    where = getattr(tg, module)
+    code = names.refusing("", RuntimeError, "").__code__
+    made = {name: f for name in where.__all__ if getattr(f := getattr(where, name), "__code__", None) is code}
+    assert made and [*made] == [f.__name__ for f in made.values()]

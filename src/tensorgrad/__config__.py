@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from tensorgrad import _kernels
+from tensorgrad.core import get_backend
 from tensorgrad.core.threads import get_num_threads
 from tensorgrad.version import __version__
 
 
 def show() -> str:
     """The version, and how ops are computed."""
-    from tensorgrad import _kernels
-
-    return f"tensorgrad {__version__}\n  - CPU kernels of level {_kernels.level()}\n"
+    kernels = f"CPU kernels of level {_kernels.level()}"
+    return f"tensorgrad {__version__}\n  - backend {get_backend()}, {kernels}\n"
 
 
 def parallel_info() -> str:

@@ -103,6 +103,7 @@ def __getattr__(name: str) -> _Any:
 
         value = foreach(name.removeprefix("_foreach_"))
         if value is not None:
+            globals()[name] = value
             return value
     raise _missing("module 'tensorgrad'", name, __dir__())
 

@@ -5,10 +5,13 @@ part of a batch, one after the other.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tensorgrad.autograd import grad as _gradients
-from tensorgrad.core import Tensor, enable_grad, is_grad_enabled
+from tensorgrad.core import Tensor, _core, enable_grad, is_grad_enabled
 from tensorgrad.core.names import missing as _missing
 from tensorgrad.ops.making.creation import zeros_like
 from tensorgrad.ops.shapes.joining import stack
@@ -86,17 +89,30 @@ def functional_call(
             held[last] = before
 
 
-def _mapped(function: Callable, x: Any, strict: bool = True) -> Any:
-    """A nest of dicts, lists and tuples with ``function`` applied to its tensors, the only leaves it may have
-    if ``strict``.
+NESTS = (dict, list, tuple)
+
+
+def _members(nest: Any) -> Any:
+    return nest.values() if isinstance(nest, dict) else nest
+
+
+def _like(nest: Any, values: list) -> Any:
+    """A dict, list or tuple as ``nest`` is, of other values."""
+    if isinstance(nest, dict):
+        made = copy(nest)
+        made.update(zip(nest, values, strict=True))
+        return made
+    return type(nest)(*values) if hasattr(nest, "_fields") else type(nest)(values)
+
+
+def _mapped(function: Callable, x: Any, strict: bool = True, leaf: type = Tensor) -> Any:
+    """A nest of dicts, lists and tuples with ``function`` applied to its leaves, beside which it may have no
+    others if ``strict``.
     """
-    if isinstance(x, Tensor):
+    if isinstance(x, leaf):
         return function(x)
-    if isinstance(x, dict):
-        return type(x)((key, _mapped(function, value, strict)) for key, value in x.items())
-    if isinstance(x, (list, tuple)):
-        values = [_mapped(function, value, strict) for value in x]
-        return type(x)(*values) if hasattr(x, "_fields") else type(x)(values)
+    if isinstance(x, NESTS):
+        return _like(x, [_mapped(function, value, strict, leaf) for value in _members(x)])
     if strict:
         raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
     return x
@@ -331,6 +347,8 @@ def jacfwd(
 ) -> Callable:
     """A function that gives the Jacobian of ``func`` with respect to some arguments, by its rows as `jacrev`.
 
+    ``func`` is called once, and so draws random numbers once, whatever ``randomness`` is.
+
     >>> tg.func.jacfwd(lambda x: x * 2)(tg.ones(2))
     tensor([[2., 0.],
             [0., 2.]])
@@ -341,6 +359,8 @@ def jacfwd(
 def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False) -> tuple:
     """What ``func`` gives, and the product of its Jacobian with ``tangents``, shaped as ``primals``: the
     derivative of a product with the vectors on the other side.
+
+    Raises RuntimeError with ``strict`` if an output does not depend on the inputs.
 
     >>> tg.func.jvp(lambda x: x ** 2, (tg.tensor([1.0, 3.0]),), (tg.ones(2),))
     (tensor([1., 9.]), tensor([2., 6.]))
@@ -364,11 +384,14 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
         if used:
             values, factors = zip(*used, strict=True)
             products = _gradients(values, weights, factors, create_graph=live, allow_unused=True)
+        if strict and any(p is None for p in products):
+            raise RuntimeError("jvp: with strict=True every output must depend on the inputs; one does not")
         each = iter(zeros_like(o) if p is None else p for o, p in zip(outputs, products, strict=True))
         answer = _mapped(lambda _: next(each), found)
         if not live:
             answer = _mapped(lambda t: t.detach(), answer)
         given, aux = run.left(found), run.left(aux)
+        run.end()
     return (given, answer, aux) if has_aux else (given, answer)
 
 
@@ -381,11 +404,11 @@ def stack_module_state(models: Any) -> tuple[dict[str, Tensor], dict[str, Tensor
     """
     models = list(models)
     if not models:
-        raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
+        raise RuntimeError("stack_module_state: there must be at least one model")
     if len({model.training for model in models}) > 1:
-        raise RuntimeError("stack_module_state: Expected all models to have the same training/eval mode.")
+        raise RuntimeError("stack_module_state: all models must be in training mode, or none")
     if len({type(model) for model in models}) > 1:
-        raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
+        raise RuntimeError("stack_module_state: all models must be of one class")
 
     def stacked(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         found = {}
@@ -413,9 +436,10 @@ def vmap(
 
     ``in_dims`` is a dimension, None for an argument that all calls get whole, or a nest of them as the
     arguments are; keyword arguments go by dimension 0. ``out_dims`` says where the new dimension of each
-    result stands. Random numbers differ from call to call, or with ``randomness="same"`` do not;
-    ``chunk_size`` is PyTorch's and changes nothing. The calls come one after the other, so an op for many at
-    once is quicker where there is one.
+    result stands, or is None for one that is the same in all calls. Random numbers of the default generator
+    are an error, but with ``randomness="different"`` they differ from call to call, and with ``"same"`` do
+    not; ``chunk_size`` is PyTorch's and changes nothing. The calls come one after the other, so an op for
+    many at once is quicker where there is one.
 
     >>> tg.func.vmap(tg.dot)(tg.ones(2, 3), tg.ones(2, 3))
     tensor([3., 3.])
@@ -439,12 +463,19 @@ def vmap(
         if not sizes[0]:
             raise RuntimeError("vmap: a dimension of size 0 has no part to call the function with")
         results = []
-        state = get_rng_state() if randomness == "same" else None
+        state = get_rng_state()
         for i in range(sizes[0]):
-            if state is not None:
+            if randomness == "same":
                 set_rng_state(state)
-            results.append(func(*(_part(p, i) for p in parts), **{w: _part(p, i) for w, p in named.items()}))
-        return _stacked(results, out_dims)
+            results.append(func(*_part(parts, i), **_part(named, i)))
+        if randomness == "error" and get_rng_state().numpy().tobytes() != state.numpy().tobytes():
+            set_rng_state(state)
+            raise RuntimeError(
+                "vmap: the function draws random numbers; say with randomness='different' or 'same' whether "
+                "its calls draw others or the same"
+            )
+        single = isinstance(results[0], Tensor) and isinstance(out_dims, (list, tuple)) and len(out_dims) == 1
+        return _stacked(results, out_dims[0] if single else out_dims)
 
     return wrapper
 
@@ -464,37 +495,55 @@ def _split(x: Any, dim: Any, sizes: list[int]) -> Any:
             raise ValueError(f"vmap: in_dim {dim} is none of a tensor of {x.ndim} dimensions")
         sizes.append(x.shape[dim])
         return _Parts(x.unbind(dim))
-    if isinstance(x, dict):
-        return {key: _split(v, dim[key] if isinstance(dim, dict) else dim, sizes) for key, v in x.items()}
-    if isinstance(x, (list, tuple)):
-        each = dim if isinstance(dim, (list, tuple)) else (dim,) * len(x)
-        values = [_split(v, d, sizes) for v, d in zip(x, each, strict=True)]
-        return type(x)(*values) if hasattr(x, "_fields") else type(x)(values)
+    if isinstance(x, NESTS):
+        each = _dims_of(x, dim, "in_dims")
+        return _like(x, [_split(v, d, sizes) for v, d in zip(_members(x), each, strict=True)])
     raise ValueError(f"vmap: in_dim {dim!r} for what is no tensor, but {type(x)}: it wants None there")
 
 
 def _part(x: Any, i: int) -> Any:
-    if isinstance(x, _Parts):
-        return x[i]
-    if isinstance(x, dict):
-        return {key: _part(v, i) for key, v in x.items()}
-    if isinstance(x, (list, tuple)):
-        values = [_part(v, i) for v in x]
-        return type(x)(*values) if hasattr(x, "_fields") else type(x)(values)
-    return x
+    return _mapped(lambda parts: parts[i], x, strict=False, leaf=_Parts)
+
+
+def _dims_of(nest: Any, dim: Any, word: str) -> list:
+    """For each member of a nest its dimension, or nest of them."""
+    if dim is None or isinstance(dim, int):
+        return [dim] * len(nest)
+    if isinstance(nest, dict):
+        if isinstance(dim, dict) and dim.keys() == nest.keys():
+            return [dim[key] for key in nest]
+    elif isinstance(dim, (list, tuple)) and len(dim) == len(nest):
+        return list(dim)
+    kind = f"{type(nest).__name__} of {len(nest)}"
+    raise ValueError(f"vmap: {word} has {dim!r} for a {kind}, which must be built like it")
+
+
+def _keys(x: Any) -> Any:
+    """What the members of a nest are found by; None of what is no nest."""
+    return x.keys() if isinstance(x, dict) else range(len(x)) if isinstance(x, NESTS) else None
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a is b or np.array_equal(_core._array_of(a), _core._array_of(b), equal_nan=True)
 
 
 def _stacked(results: list, dim: Any) -> Any:
     """The calls' results as one, with the calls along ``dim``, a dimension or a nest of them."""
     first = results[0]
     if isinstance(first, Tensor):
-        return first if dim is None else stack(results, dim)
-    if isinstance(first, dict):
-        return {key: _stacked([r[key] for r in results], dim) for key in first}
-    if isinstance(first, (list, tuple)):
-        dims = dim if isinstance(dim, (list, tuple)) else (dim,) * len(first)
-        values = [_stacked([r[n] for r in results], d) for n, d in enumerate(dims)]
-        return type(first)(*values) if hasattr(first, "_fields") else type(first)(values)
+        if isinstance(dim, int):
+            return stack(results, dim)
+        if dim is not None:
+            raise ValueError(f"vmap: out_dims has {dim!r} for a tensor, not a dimension or None")
+        if not all(_same(first, other) for other in results[1:]):
+            raise ValueError("vmap: out_dims has None for what is not the same in all calls")
+        return first
+    if isinstance(first, NESTS):
+        if any(_keys(other) != _keys(first) for other in results):
+            raise ValueError("vmap: the function must give nests that are built the same in all calls")
+        columns = ([result[key] for result in results] for key in _keys(first))
+        dims = _dims_of(first, dim, "out_dims")
+        return _like(first, [_stacked(column, d) for column, d in zip(columns, dims, strict=True)])
     raise ValueError(f"vmap: the function must give tensors or nests of them, not {type(first)}")
 
 

@@ -6,6 +6,8 @@ What would have to give something else (`load`, `save`, `fork`) raises NotImplem
 from __future__ import annotations
 
 import builtins
+import types
+import typing
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
@@ -146,13 +148,27 @@ def is_tracing() -> bool:
 
 
 def isinstance(obj: Any, target_type: Any) -> bool:
-    """Python's own `isinstance`, of the type without what stands in brackets.
+    """Whether a value is of a type, or of one of a tuple of them: a list, tuple or dict with its members, as
+    far as the type says what they are. An empty list or dict is of all types of its kind.
 
-    >>> tg.jit.isinstance([1], list[int])
-    True
+    >>> tg.jit.isinstance([1], list[int]), tg.jit.isinstance([1], list[str])
+    (True, False)
     """
-    kinds: tuple[Any, ...] = target_type if builtins.isinstance(target_type, tuple) else (target_type,)
-    return builtins.isinstance(obj, tuple(getattr(kind, "__origin__", kind) for kind in kinds))
+    if builtins.isinstance(target_type, tuple):
+        return any(isinstance(obj, kind) for kind in target_type)
+    kind, inner = typing.get_origin(target_type), typing.get_args(target_type)
+    if kind is None:
+        return builtins.isinstance(obj, target_type)
+    if kind in (typing.Union, types.UnionType):
+        return any(isinstance(obj, each) for each in inner)
+    if not builtins.isinstance(obj, kind):
+        return False
+    if kind is dict and inner:
+        return all(isinstance(key, inner[0]) and isinstance(value, inner[1]) for key, value in obj.items())
+    if kind is tuple and inner:
+        wanted = inner[:1] * len(obj) if inner[-1] is ... else inner
+        return len(obj) == len(wanted) and all(map(isinstance, obj, wanted))
+    return kind is not list or all(isinstance(member, each) for member in obj for each in inner)
 
 
 def interface(obj: Any) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing as _own
 import signal
 import sys
+import time
 import traceback
+import warnings
 from collections.abc import Callable
 from multiprocessing import *  # noqa: F403 - the names are in its __all__
 from multiprocessing import connection
@@ -96,19 +98,26 @@ class ProcessContext:
     def __init__(self, processes: list, errors: list) -> None:
         self.processes = processes
         self._errors = errors
+        self._told: dict[int, str | None] = {}  # the tracebacks that came; None where nothing will
 
     def pids(self) -> list[int]:
         """The processes' numbers to the system."""
         return [process.pid for process in self.processes]
 
     def join(self, timeout: float | None = None, grace_period: float | None = None) -> bool:
-        """Waits until a process ends; gives whether all have. If one failed, the others are ended and its
-        failure is raised: `ProcessRaisedException` or `ProcessExitedException`.
+        """Waits for a process, at most `timeout` seconds; gives whether all have ended. If one failed, the
+        others are ended, of themselves within `grace_period` seconds or else by a signal, and its failure is
+        raised: `ProcessRaisedException` or `ProcessExitedException`.
         """
-        alive = [process for process in self.processes if process.exitcode is None]
-        ended = connection.wait([process.sentinel for process in alive], timeout) if alive else []
-        for process in alive:
-            if process.sentinel in ended:
+        alive = {index: p for index, p in enumerate(self.processes) if p.exitcode is None}
+        # What a process tells is read at once: one that tells more than a pipe holds can't end before.
+        pipes = {index: self._errors[index] for index in alive if index not in self._told}
+        waited = [*(process.sentinel for process in alive.values()), *pipes.values()]
+        ready = connection.wait(waited, timeout) if alive else []
+        for index, process in alive.items():
+            if pipes.get(index) in ready:
+                self._hear(index)
+            if process.sentinel in ready:
                 process.join()
         for index, process in enumerate(self.processes):
             if process.exitcode is not None and process.exitcode != 0:
@@ -120,27 +129,40 @@ class ProcessContext:
             process.join()
         return True
 
+    def _hear(self, index: int) -> None:
+        try:
+            self._told[index] = self._errors[index].recv()
+        except (EOFError, OSError):  # it ended without a word, or in the middle of one
+            self._told[index] = None
+
     def _end(self, grace_period: float | None) -> None:
+        if grace_period is not None:
+            self._wait(grace_period)
         for process in self.processes:
-            if process.exitcode is None and grace_period is None:
+            if process.exitcode is None:
                 process.terminate()
+        self._wait(30.0 if grace_period is None else grace_period)
         for process in self.processes:
-            process.join(grace_period)
             if process.exitcode is None:
                 process.kill()
-                process.join()
+            process.join()
+
+    def _wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        for process in self.processes:
+            process.join(max(0.0, end - time.monotonic()))
 
     def _fail(self, index: int, process: Any) -> None:
-        try:
-            found = self._errors[index].recv() if self._errors[index].poll() else None
-        except EOFError:  # it ended without a word
-            found = None
+        if index not in self._told and self._errors[index].poll():
+            self._hear(index)
+        found = self._told.get(index)
         if found is not None:
             text = f"\n\n-- Process {index} terminated with the following error:\n"
             raise ProcessRaisedException(text + found, index, process.pid)
         code = process.exitcode
         if code < 0:
-            name = signal.Signals(-code).name
+            known = -code in {*signal.Signals}  # those of real time have no names
+            name = signal.Signals(-code).name if known else f"<Unknown signal {-code}>"
             text = f"process {index} terminated with signal {name}"
             raise ProcessExitedException(text, index, process.pid, code, name)
         text = f"process {index} terminated with exit code {code}"
@@ -151,13 +173,9 @@ SpawnContext = ProcessContext
 
 
 def start_processes(
-    fn: Callable,
-    args: tuple = (),
-    nprocs: int = 1,
-    join: bool = True,
-    daemon: bool = False,
+    fn: Callable, args: tuple = (), nprocs: int = 1, join: bool = True, daemon: bool = False,
     start_method: str = "spawn",
-) -> ProcessContext | None:
+) -> ProcessContext | None:  # fmt: skip
     """Runs ``fn(i, *args)`` in `nprocs` processes, and waits for them unless `join` is False: then it gives a
     `ProcessContext`, whose ``join`` does.
 
@@ -183,17 +201,16 @@ def start_processes(
 
 
 def spawn(
-    fn: Callable,
-    args: tuple = (),
-    nprocs: int = 1,
-    join: bool = True,
-    daemon: bool = False,
+    fn: Callable, args: tuple = (), nprocs: int = 1, join: bool = True, daemon: bool = False,
     start_method: str = "spawn",
-) -> ProcessContext | None:
-    """`start_processes`, in processes that begin anew.
+) -> ProcessContext | None:  # fmt: skip
+    """`start_processes`, in processes that begin anew; warns that any other `start_method` is not taken.
 
     >>> tg.multiprocessing.spawn(print, nprocs=0)
     """
+    if start_method != "spawn":
+        text = f"spawn starts processes by 'spawn', not {start_method!r}: call start_processes for that"
+        warnings.warn(text, FutureWarning, stacklevel=2)
     return start_processes(fn, args, nprocs, join, daemon, "spawn")
 
 

@@ -54,5 +54,7 @@ def has_torch_function_variadic(*args: Any) -> bool:
 
 
 def handle_torch_function(public_api: Callable, relevant_args: Iterable, *args: Any, **kwargs: Any) -> Any:
-    """What the types that take the function over make of the call. Raises TypeError if none does."""
+    """What the types that take the function over make of the call: those of `args` and `kwargs` are asked.
+    Raises TypeError if none does.
+    """
     return _core._hand_over(public_api, args, kwargs)

@@ -1,8 +1,6 @@
 """torch.torch_version: versions that are compared by their numbers."""
 
-from tensorgrad.porting.addresses import PYTORCH
+from tensorgrad.porting.addresses import VERSION as __version__
 from tensorgrad.porting.addresses import Version as TorchVersion
 
-__all__ = ["TorchVersion"]
-
-__version__ = TorchVersion(f"{PYTORCH}+tensorgrad")
+__all__ = ["TorchVersion", "__version__"]

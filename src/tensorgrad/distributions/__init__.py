@@ -6,7 +6,13 @@ Draws are those of PyTorch for the same seed.
 from typing import TYPE_CHECKING
 
 from tensorgrad.core.names import missing as _missing
-from tensorgrad.distributions import constraint_registry, constraints, crossed, transforms, utils  # noqa: F401
+from tensorgrad.distributions import (  # noqa: F401 - modules that programs name, and crossed's formulas
+    constraint_registry,
+    constraints,
+    crossed,
+    transforms,
+    utils,
+)
 from tensorgrad.distributions.constraint_registry import biject_to, transform_to
 from tensorgrad.distributions.continuous import (
     Cauchy,
@@ -56,7 +62,7 @@ from tensorgrad.distributions.transformed import (
     TransformedDistribution,
     Weibull,
 )
-from tensorgrad.distributions.transforms import *  # noqa: F403
+from tensorgrad.distributions.transforms import *  # noqa: F403 - the names are in its __all__
 
 __all__ = [
     "Bernoulli",

@@ -72,12 +72,12 @@ class Distribution:
                     f"values:\n{value}"
                 )
 
-    def _get_checked_instance(self, cls: type, _instance: Any = None) -> Any:
+    def _get_checked_instance(self, cls: Any, _instance: Any = None) -> Any:
         """The instance that a subclass's own `expand` fills: the one given, else a new one, if the class has
         the initializer that `expand` knows.
         """
         mine: Any = type(self)
-        if _instance is None and mine.__init__ is not cls.__init__:  # type: ignore[misc]
+        if _instance is None and mine.__init__ is not cls.__init__:
             raise NotImplementedError(
                 f"{mine.__name__}, a subclass of {cls.__name__} with an __init__ of its own, must have an "
                 "expand of its own"

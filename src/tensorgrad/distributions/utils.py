@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tensorgrad.core import Tensor
 from tensorgrad.distributions.distribution import (
     broadcast_all,
@@ -11,15 +13,16 @@ from tensorgrad.distributions.distribution import (
     lazy_property,
     logits_to_probs,
     probs_to_logits,
+    summed,
 )
-from tensorgrad.distributions.distribution import summed as _sum_rightmost  # noqa: F401
 from tensorgrad.ops.making.randomness import randn
 
 __all__ = [
     "broadcast_all", "clamp_probs", "euler_constant", "lazy_property", "logits_to_probs", "probs_to_logits",
 ]  # fmt: skip
 
-euler_constant = 0.57721566490153286060
+euler_constant = np.euler_gamma
+_sum_rightmost = summed
 
 
 def _standard_normal(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:

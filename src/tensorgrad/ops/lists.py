@@ -17,6 +17,7 @@ max neg reciprocal round rsqrt sigmoid sign sin sinh sqrt tan tanh trunc zero_""
 OTHERS = "add addcdiv addcmul clamp_max clamp_min copy_ div lerp maximum minimum mm mul norm pow sub".split()
 OF_NUMBERS = {"minimum": "clamp_max", "maximum": "clamp_min"}
 OF_TENSORS = {number: tensor for tensor, number in OF_NUMBERS.items()}
+LAST = ("other", "scalar", "scalars", "exponent", "weight", "weights")  # words for the last argument
 LISTS = (list, tuple)
 
 
@@ -34,6 +35,12 @@ def foreach(name: str) -> Callable[..., Any] | None:
 
 
 def _applied(name: str, args: tuple, settings: dict[str, Any]) -> Any:
+    args = (*args, *(settings.pop(word) for word in LAST if word in settings))
+    plain = name.removesuffix("_")
+    if plain in ("addcdiv", "addcmul") and len(args) == 4:
+        *args, factors = args
+        spread = isinstance(factors, Tensor) and factors.ndim
+        settings = {**settings, "value": factors.tolist() if spread else factors}
     lists = [a for a in (*args, *settings.values()) if isinstance(a, LISTS)]
     if not lists or not lists[0]:
         raise RuntimeError(f"_foreach_{name}: the tensor list must have at least one tensor")
@@ -42,11 +49,6 @@ def _applied(name: str, args: tuple, settings: dict[str, Any]) -> Any:
         raise RuntimeError(
             f"_foreach_{name}: the lists must have the same number of elements, not {[*map(len, lists)]}"
         )
-    plain = name.removesuffix("_")
-    if plain in ("addcdiv", "addcmul") and len(args) == 4:
-        *args, factors = args
-        spread = isinstance(factors, Tensor) and factors.ndim
-        settings = {**settings, "value": factors.tolist() if spread else factors}
     found = [
         _one(name, [_at(a, i) for a in args], {word: _at(a, i) for word, a in settings.items()})
         for i in range(count)

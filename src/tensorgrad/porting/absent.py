@@ -102,10 +102,6 @@ ABSENT: list[tuple[str, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-DTYPES = """complex32 complex64 complex128 chalf cfloat cdouble uint16 uint32 uint64 qint8 quint8 qint32
-float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu""".split()
-
-
 class AbsentDtype:
     """A dtype that no tensor has: it can be named, and compared with those that tensors have."""
 
@@ -117,6 +113,15 @@ class AbsentDtype:
 
     def __repr__(self) -> str:
         return f"torch.{self.name}"
+
+
+DTYPES = {
+    name: AbsentDtype(name)
+    for name in """complex32 complex64 complex128 uint16 uint32 uint64 qint8 quint8 qint32 float8_e4m3fn
+    float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu""".split()
+}
+for _name, _short in (("complex32", "chalf"), ("complex64", "cfloat"), ("complex128", "cdouble")):
+    DTYPES[_short] = DTYPES[_name]
 
 
 def found_absent(address: str) -> ModuleType | None:

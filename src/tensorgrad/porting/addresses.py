@@ -16,7 +16,7 @@ from typing import Any
 import tensorgrad
 from tensorgrad.core import _core
 from tensorgrad.core.names import missing
-from tensorgrad.porting.absent import DTYPES, AbsentDtype, found_absent
+from tensorgrad.porting.absent import DTYPES, found_absent
 
 PYTORCH = "2.13.0"  # the release whose names and behaviour these are
 
@@ -64,25 +64,34 @@ class Version(str):
         return self._numbers() >= self._of(other)
 
 
+VERSION = Version(f"{PYTORCH}+tensorgrad")
+
+
 class StandIn(ModuleType):
     """The module `torch`: its names are tensorgrad's, but for its version."""
 
     def __init__(self) -> None:
         super().__init__("torch", tensorgrad.__doc__)
-        self.__version__ = Version(f"{PYTORCH}+tensorgrad")
+        self.__version__ = VERSION
         self.__path__: list[str] = []
         self.__file__ = tensorgrad.__file__
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__config__":
             raise AttributeError(name)
-        if name in DTYPES:
-            self.__dict__[name] = AbsentDtype(name)
-            return self.__dict__[name]
-        absent = name in ("__config__", "ops") or found_absent(name) is not None
-        if absent and (name == "ops" or not hasattr(tensorgrad, name)):
-            return importlib.import_module(f"torch.{name}")
-        return getattr(tensorgrad, name)
+        self.__dict__[name] = value = self._found(name)  # kept: coming here costs more than a small op
+        return value
+
+    def _found(self, name: str) -> Any:
+        if name != "ops":  # PyTorch's are compiled ones by their names
+            try:
+                return getattr(tensorgrad, name)
+            except AttributeError:
+                if name in DTYPES:
+                    return DTYPES[name]
+                if name != "__config__" and found_absent(name) is None:
+                    raise
+        return importlib.import_module(f"torch.{name}")
 
     def __dir__(self) -> list[str]:
         return dir(tensorgrad)
@@ -113,7 +122,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def find_distributions(self, context: Any = None) -> list[Torch]:
         """What `importlib.metadata` finds under the name torch."""
-        return [Torch()] if context is not None and context.name == "torch" else []
+        return [Torch()] if context is not None and str(context.name).lower() == "torch" else []
 
 
 class Torch(importlib.metadata.Distribution):

@@ -11,7 +11,7 @@ def _get_fused_kernels_supported_devices() -> list[str]:
 
 
 def _get_foreach_kernels_supported_devices() -> list[str]:
-    """None: on the CPU one tensor after the other is as quick."""
+    """None: here ops on lists take one tensor after the other."""
     return []
 
 

@@ -8,12 +8,19 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
+import tensorgrad
 from tensorgrad.core.threads import get_num_threads, set_num_threads
 
 __all__ = ["Compare", "Measurement", "Timer", "timer"]
 
 timer = perf_counter
 UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
+
+
+def _in_unit(seconds: float) -> tuple[float, str]:
+    """Seconds as a number of the largest unit of which they are one or more."""
+    unit, size = next((u for u in UNITS if seconds >= u[1]), UNITS[-1])
+    return seconds / size, unit
 
 
 class Measurement:
@@ -57,11 +64,11 @@ class Measurement:
         return high - low
 
     def __repr__(self) -> str:
-        unit, size = next((u for u in UNITS if self.median >= u[1]), UNITS[-1])
+        median, unit = _in_unit(self.median)
         runs = f"{len(self.times)} measurement{'s' if len(self.times) > 1 else ''}"
-        threads = getattr(self.task_spec, "_threads", 1)
+        threads = getattr(self.task_spec, "num_threads", 1)
         return (
-            f"{self.title}\n  Median: {self.median / size:.2f} {unit}\n"
+            f"{self.title}\n  Median: {median:.2f} {unit}\n"
             f"  {runs}, {self.number_per_run} runs per measurement, "
             f"{threads} thread{'s' if threads > 1 else ''}"
         )
@@ -83,17 +90,17 @@ class Timer:
     ) -> None:  # fmt: skip
         if str(getattr(language, "name", language)).lower() not in ("python", "py"):
             raise NotImplementedError(f"Timer measures Python, not {language!r}")
-        import tensorgrad
-
+        if global_setup:
+            raise ValueError("Timer: global_setup is for C++ only; give the statements as setup")
         names = {"torch": tensorgrad, **(globals or {})}
         self._timer = timeit.Timer(stmt, setup, timer, names)
-        self._threads = num_threads
+        self.num_threads = num_threads
         self.label, self.sub_label, self.description = label, sub_label, description
         self._title = ": ".join(t for t in (label or stmt, sub_label) if t)
 
     def _run(self, number: int) -> float:
         before = get_num_threads()
-        set_num_threads(self._threads)
+        set_num_threads(self.num_threads)
         try:
             return self._timer.timeit(number)
         finally:
@@ -105,9 +112,11 @@ class Timer:
         return Measurement(number, [self._run(number)], self._title, self)
 
     def _number(self, least: float) -> int:
-        """How many calls take that many seconds."""
+        """How many calls take that many seconds, three times in turn: one may have been disturbed, and of too
+        few calls there would be more runs than can be looked through.
+        """
         number = 1
-        while self._run(number) < least:
+        while any(self._run(number) < least for _ in range(3)):
             number *= 10 if number < 1000 else 2
         return number
 
@@ -115,8 +124,10 @@ class Timer:
         """Runs of a thousandth of `min_run_time` or more, until they have taken that many seconds."""
         number = self._number(min_run_time / 1000)
         times: list[float] = []
-        while sum(times) < min_run_time:
+        spent = 0.0
+        while spent < min_run_time:
             times.append(self._run(number))
+            spent += times[-1]
             if callback is not None:
                 callback(number, times[-1])
         return Measurement(number, times, self._title, self)
@@ -125,11 +136,15 @@ class Timer:
         self, threshold: float = 0.1, *, min_run_time: float = 0.01, max_run_time: float = 10.0,
         callback: Any = None,
     ) -> Measurement:  # fmt: skip
-        """Runs until the middle half of the times is within `threshold` of the median."""
-        number = self._number(min_run_time / 1000)
+        """Runs of a thousandth of `max_run_time` or more, until the middle half of the times is no wider than
+        `threshold` of the median.
+        """
+        number = self._number(max_run_time / 1000)
         times: list[float] = []
         while True:
             times.append(self._run(number))
+            if callback is not None:
+                callback(number, times[-1])
             found = Measurement(number, times, self._title, self)
             spent = sum(times)
             if spent >= max_run_time or (
@@ -155,10 +170,10 @@ class Compare:
     def __str__(self) -> str:
         lines = []
         for each in self._results:
-            unit, size = next((u for u in UNITS if each.median >= u[1]), UNITS[-1])
+            median, unit = _in_unit(each.median)
             described = getattr(each.task_spec, "description", None)
             title = f"{each.title}: {described}" if described else each.title
-            lines.append(f"{title}: {each.median / size:.4g} {unit}")
+            lines.append(f"{title}: {median:.4g} {unit}")
         return "\n".join(lines)
 
     def print(self) -> None:

@@ -19,8 +19,12 @@ def scatter(inputs: Any, target_gpus: Sequence[Any], dim: int = 0) -> list[Any]:
     [tensor([1., 1.]), tensor([1., 1.])]
     """
     for each in target_gpus:
-        device(f"cuda:{each}" if isinstance(each, int) else each)
+        _want_cpu(each)
     return _parts(inputs, len(target_gpus), dim)
+
+
+def _want_cpu(place: Any) -> None:
+    device(f"cuda:{place}" if isinstance(place, int) else place)  # numbers are of GPUs
 
 
 def _parts(x: Any, count: int, dim: int) -> list[Any]:
@@ -49,12 +53,12 @@ def scatter_kwargs(
 
 
 def gather(outputs: Sequence[Any], target_device: Any, dim: int = 0) -> Any:
-    """What the devices gave, joined along `dim`.
+    """What the devices gave, joined along `dim`: raises RuntimeError for any target but the CPU.
 
     >>> nn.parallel.gather([tg.ones(1), tg.zeros(2)], "cpu")
     tensor([1., 0., 0.])
     """
-    device(target_device)
+    _want_cpu(target_device)
     first = outputs[0]
     if isinstance(first, Tensor):
         return cat([x.reshape(1) if x.ndim == 0 else x for x in outputs], dim)

@@ -27,12 +27,18 @@ def named_by_flags(size_average: Any, reduce: Any, reduction: str, stacklevel: i
     """The reduction, which PyTorch's two old flags may still name; a warning says how to write it."""
     if size_average is None and reduce is None:
         return reduction
+    return of_flags(size_average, reduce, stacklevel + 1)
+
+
+def of_flags(size_average: Any, reduce: Any, stacklevel: int | None) -> str:
+    """The reduction that the two flags name, of which None is True; no warning without a ``stacklevel``."""
     apart = reduce is not None and not reduce
     reduction = "none" if apart else "mean" if size_average is None or size_average else "sum"
-    warnings.warn(
-        f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-        stacklevel=stacklevel,
-    )
+    if stacklevel is not None:
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            stacklevel=stacklevel,
+        )
     return reduction
 
 
