@@ -7,6 +7,7 @@ line that raises.
 from __future__ import annotations
 
 import gc
+import math
 import re
 import warnings
 import weakref
@@ -165,7 +166,7 @@ def seen(value: Any, T: Any, depth: int) -> Any:
         dtype = str(value.dtype).rsplit(".", 1)[-1]
         if dtype.startswith(("complex", "bfloat")):
             return f"a {dtype} tensor"
-        if value.numel() > LARGEST_SEEN:
+        if math.prod(max(size, 1) for size in value.shape) > LARGEST_SEEN:  # so NumPy counts
             return f"a {dtype} tensor of size {tuple(value.shape)}"
         grad = value.grad if value.requires_grad and value.is_leaf and depth == 0 else None
         return Seen(

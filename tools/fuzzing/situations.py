@@ -54,6 +54,11 @@ class Situation:
         with np.errstate(all="ignore"):
             return float(np.max(gap(found.array, wanted.array)) / largest(wanted.array))
 
+    def within(self, roundings: int) -> bool:
+        """Whether values are so few roundings of their dtype apart; False if they can't be compared."""
+        apart = self.apart()
+        return not np.isnan(apart) and apart < roundings * EPS.get(self.difference.wanted.dtype, 0.0)
+
     def slope(self, *names: str) -> bool:
         """Whether a gradient's value differs, in a program that calls one of these ops."""
         where = self.difference.where
