@@ -13,7 +13,7 @@
     }                                                                                                   \
     static void copy_##bits(const KernelArgs *a, int64_t from, int64_t to)                              \
     {                                                                                                   \
-        static const Span span = {span_copy_##bits, 2, 1, {bits / 8, bits / 8}};                        \
+        static const Span span = {span_copy_##bits, 2, 1, {bits / 8, bits / 8}, .moves = 1};                      \
         LEVEL(walk)(a, &span, from, to);                                                                \
     }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gemm_vector.h"
+#include "turned.h"
 
 /* A panel of B is [depth][TILE_COLUMNS]; this is one row of it. Columns that do not exist are zero. */
 ALWAYS_INLINE void pack_row(const element *b, int64_t columns, element *panel)
@@ -18,76 +19,26 @@ ALWAYS_INLINE void pack_row(const element *b, int64_t columns, element *panel)
     }
 }
 
-#if defined(__SSE2__)
-#define PART (16 / ELEMENT_BYTES)       /* elements in 128 bits, the width within which x86 unpacks */
-
-ALWAYS_INLINE __m128 load_part(const element *w)
-{
-    return _mm_loadu_ps((const float *)w);
-}
-
-/* PART elements of each of LANES / PART columns, PART columns apart: one per 128-bit part of the register. */
-ALWAYS_INLINE vector load_parts(const element *w, int64_t step)
-{
-#if defined(__AVX512F__)
-    __m512 parts = _mm512_castps128_ps512(load_part(w));
-    parts = _mm512_insertf32x4(parts, load_part(w + PART * step), 1);
-    parts = _mm512_insertf32x4(parts, load_part(w + 2 * PART * step), 2);
-    return (vector)_mm512_insertf32x4(parts, load_part(w + 3 * PART * step), 3);
-#elif defined(__AVX2__)
-    return (vector)_mm256_insertf128_ps(_mm256_castps128_ps256(load_part(w)), load_part(w + PART * step), 1);
-#else
-    (void)step;
-    return load(w);
-#endif
-}
-
-#if defined(__AVX512F__)
-#define WIDE(name) _mm512_##name
-typedef __m512 wide_register;
-typedef __m512d wide_double;
-#elif defined(__AVX2__)
-#define WIDE(name) _mm256_##name
-typedef __m256 wide_register;
-typedef __m256d wide_double;
-#else
-#define WIDE(name) _mm_##name
-typedef __m128 wide_register;
-typedef __m128d wide_double;
-#endif
-
-/* Transposes the PART x PART block inside each 128-bit part. */
-ALWAYS_INLINE void transpose_parts(vector *rows)
-{
+#if TURNS
+#define PART (16 / ELEMENT_BYTES)       /* elements in 128 bits */
 #if ELEMENT_BYTES == 4
-    wide_register low01 = WIDE(unpacklo_ps)((wide_register)rows[0], (wide_register)rows[1]);
-    wide_register high01 = WIDE(unpackhi_ps)((wide_register)rows[0], (wide_register)rows[1]);
-    wide_register low23 = WIDE(unpacklo_ps)((wide_register)rows[2], (wide_register)rows[3]);
-    wide_register high23 = WIDE(unpackhi_ps)((wide_register)rows[2], (wide_register)rows[3]);
-    rows[0] = (vector)WIDE(shuffle_ps)(low01, low23, 0x44);
-    rows[1] = (vector)WIDE(shuffle_ps)(low01, low23, 0xee);
-    rows[2] = (vector)WIDE(shuffle_ps)(high01, high23, 0x44);
-    rows[3] = (vector)WIDE(shuffle_ps)(high01, high23, 0xee);
+#define turn_parts turn_parts_of_4
 #else
-    wide_double first = (wide_double)rows[0];
-    wide_double second = (wide_double)rows[1];
-    rows[0] = (vector)WIDE(unpacklo_pd)(first, second);
-    rows[1] = (vector)WIDE(unpackhi_pd)(first, second);
+#define turn_parts turn_parts_of_8
 #endif
-}
 
 /* LANES columns at once. Gives how many of `depth` are done. */
 static inline int64_t pack_full_columns(const element *w, int64_t step, int64_t depth, element *panel)
 {
     int64_t k = 0;
     for (; k + PART <= depth; k += PART) {
-        vector rows[PART];
+        wide_register rows[PART];
         UNROLL for (int q = 0; q < PART; q++) {
-            rows[q] = load_parts(w + q * step + k, step);
+            rows[q] = load_parts(w + q * step + k, PART * step * ELEMENT_BYTES);
         }
-        transpose_parts(rows);
+        turn_parts(rows);
         UNROLL for (int q = 0; q < PART; q++) {
-            store(panel + (k + q) * TILE_COLUMNS, rows[q]);
+            store(panel + (k + q) * TILE_COLUMNS, (vector)rows[q]);
         }
     }
     return k;

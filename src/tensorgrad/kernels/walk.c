@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "part.h"
+#include "turned.h"
 
 /* Rows shorter than this are gathered several at a time, so that the span still has something to run along. */
 #define SHORT_ROW 64
@@ -171,38 +172,57 @@ static void run_row(const Span *span, char *const *data, const int64_t *step, in
     }
 }
 
-/* Lines of 4-byte elements into columns of others: `to` has `rows` lines of `columns` elements, `from` the other way round. */
-static void turn_block(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns)
+#if TURNS
+/* Whole vectors of a block turned in registers: of so many columns, its first `rows`, as many as 128 bits hold or a multiple. */
+ALWAYS_INLINE void turn_whole(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns,
+                              int width)
 {
-    for (int64_t c = 0; c < columns; c += 4) {
-        int64_t wide = columns - c < 4 ? columns - c : 4;
-        for (int64_t i = 0; i < wide; i++) {
-            PREFETCH(from + (c + i) * from_line + rows * 4);
-        }
-        for (int64_t r = 0; r < rows; r += 4) {
-            const char *in = from + c * from_line + r * 4;
-            char *out = to + r * to_line + c * 4;
-            uint32_t lines[16], turned[16];
-            if (wide == 4 && rows - r >= 4) {
-                for (int i = 0; i < 4; i++) {
-                    memcpy(lines + 4 * i, in + i * from_line, 16);
-                }
-                for (int i = 0; i < 4; i++) {
-                    for (int k = 0; k < 4; k++) {
-                        turned[4 * i + k] = lines[4 * k + i];
-                    }
-                }
-                for (int i = 0; i < 4; i++) {
-                    memcpy(out + i * to_line, turned + 4 * i, 16);
-                }
-                continue;
+    const int lanes = VECTOR_BYTES / width, part = 16 / width;
+    for (int64_t c = 0; c < columns; c += lanes) {
+        for (int64_t r = 0; r < rows; r += part) {
+            wide_register lines[4];
+            for (int q = 0; q < part; q++) {
+                lines[q] = load_parts(from + (c + q) * from_line + r * width, part * from_line);
             }
-            for (int64_t i = 0; i < rows - r && i < 4; i++) {
-                for (int64_t k = 0; k < wide; k++) {
-                    *(uint32_t *)(out + i * to_line + k * 4) = *(const uint32_t *)(in + k * from_line + i * 4);
-                }
+            if (width == 4) {
+                turn_parts_of_4(lines);
+            } else {
+                turn_parts_of_8(lines);
+            }
+            for (int q = 0; q < part; q++) {
+                memcpy(to + (r + q) * to_line + c * width, &lines[q], VECTOR_BYTES);
             }
         }
+    }
+}
+#endif
+
+/* Lines into columns: `to` has `rows` lines of `columns` elements, `from` the other way round. The lines that the block below
+   writes, far apart, are asked for already. */
+static void turn_block(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns, int width)
+{
+    int64_t across = 0, down = 0;
+    for (int64_t r = 0; r < rows && columns * width >= 64; r++) {
+        for (int64_t at = 0; at < columns * width; at += 64) {
+            PREFETCH_TO_WRITE(to + (rows + r) * to_line + at);
+        }
+    }
+#if TURNS
+    if (width >= 4) {
+        across = columns - columns % (VECTOR_BYTES / width);
+        down = rows - rows % (16 / width);
+        if (width == 4) {
+            turn_whole(to, to_line, from, from_line, down, across, 4);
+        } else {
+            turn_whole(to, to_line, from, from_line, down, across, 8);
+        }
+    }
+#endif
+    for (int64_t r = down; r < rows && across; r++) {
+        copy_steps(to + r * to_line, width, from + r * width, from_line, across, width);
+    }
+    for (int64_t c = across; c < columns; c++) {
+        copy_steps(to + c * width, to_line, from + c * from_line, width, rows, width);
     }
 }
 
@@ -211,8 +231,10 @@ static void turn_block(char *to, int64_t to_line, const char *from, int64_t from
 static void copy_block(char *to, int64_t to_row, int64_t to_step, const char *from, int64_t from_row, int64_t from_step,
                        int64_t rows, int64_t columns, int width)
 {
-    if (width == 4 && from_row == width && to_step == width) {
-        turn_block(to, to_row, from, from_step, rows, columns);
+    if (from_row == width && to_step == width) {
+        turn_block(to, to_row, from, from_step, rows, columns, width);
+    } else if (to_row == width && from_step == width) {
+        turn_block(to, to_step, from, from_row, columns, rows, width);
     } else if (from_row == width || to_row == width) {
         for (int64_t c = 0; c < columns; c++) {
             PREFETCH(from + c * from_step + rows * from_row);
@@ -239,6 +261,12 @@ static void run_blocks(const Span *span, const Plane *plane, int64_t high, int64
         int64_t n = plane->columns - c < wide ? plane->columns - c : wide;
         for (int64_t r = 0; r < plane->rows; r += high) {
             int64_t m = plane->rows - r < high ? plane->rows - r : high;
+            if (span->moves) {
+                copy_block(plane->data[1] + r * plane->row_step[1] + c * plane->step[1], plane->row_step[1], plane->step[1],
+                           plane->data[0] + r * plane->row_step[0] + c * plane->step[0], plane->row_step[0], plane->step[0],
+                           m, n, span->width[0]);
+                continue;
+            }
             for (int i = 0; i <= last; i++) {
                 int width = span->width[i];
                 char *here = plane->data[i] + r * plane->row_step[i] + c * plane->step[i];

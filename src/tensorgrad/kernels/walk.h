@@ -24,6 +24,7 @@ typedef struct Span {
     int granule;                    /* 1, or the granule of which run() takes whole ones only */
     int width[WALK_OPERANDS];       /* bytes of an element of each operand */
     span_fn repeated[2];            /* or NULL: the same where the first, or the second, of two inputs is one element */
+    int moves;                      /* 1 if the output is the one input, as it is */
 } Span;
 
 /* Elements, or rows of the outermost dimension where there are several: those from `from` up to `to`. */

@@ -1,0 +1,72 @@
+/* Blocks of a matrix turned in registers: what x86 unpacks, it unpacks within each 128 bits. */
+#ifndef TENSORGRAD_TURNED_H
+#define TENSORGRAD_TURNED_H
+
+#include "level.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+
+#define TURNS 1
+#if defined(__AVX512F__)
+#define WIDE(name) _mm512_##name
+typedef __m512 wide_register;
+typedef __m512d wide_double;
+#elif defined(__AVX2__)
+#define WIDE(name) _mm256_##name
+typedef __m256 wide_register;
+typedef __m256d wide_double;
+#else
+#define WIDE(name) _mm_##name
+typedef __m128 wide_register;
+typedef __m128d wide_double;
+#endif
+
+ALWAYS_INLINE __m128 load_128(const void *from)
+{
+    return _mm_loadu_ps((const float *)from);
+}
+
+/* 128 bits of each of several lines, `apart` bytes from one to the next: one per 128-bit part of the register. */
+ALWAYS_INLINE wide_register load_parts(const void *from, int64_t apart)
+{
+    const char *line = (const char *)from;
+#if defined(__AVX512F__)
+    __m512 parts = _mm512_castps128_ps512(load_128(line));
+    parts = _mm512_insertf32x4(parts, load_128(line + apart), 1);
+    parts = _mm512_insertf32x4(parts, load_128(line + 2 * apart), 2);
+    return _mm512_insertf32x4(parts, load_128(line + 3 * apart), 3);
+#elif defined(__AVX2__)
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(load_128(line)), load_128(line + apart), 1);
+#else
+    (void)apart;
+    return load_128(line);
+#endif
+}
+
+/* Transposes the 4 x 4 block of 4-byte elements inside each 128-bit part. */
+ALWAYS_INLINE void turn_parts_of_4(wide_register *rows)
+{
+    wide_register low01 = WIDE(unpacklo_ps)(rows[0], rows[1]);
+    wide_register high01 = WIDE(unpackhi_ps)(rows[0], rows[1]);
+    wide_register low23 = WIDE(unpacklo_ps)(rows[2], rows[3]);
+    wide_register high23 = WIDE(unpackhi_ps)(rows[2], rows[3]);
+    rows[0] = WIDE(shuffle_ps)(low01, low23, 0x44);
+    rows[1] = WIDE(shuffle_ps)(low01, low23, 0xee);
+    rows[2] = WIDE(shuffle_ps)(high01, high23, 0x44);
+    rows[3] = WIDE(shuffle_ps)(high01, high23, 0xee);
+}
+
+/* The 2 x 2 block of 8-byte elements, likewise. */
+ALWAYS_INLINE void turn_parts_of_8(wide_register *rows)
+{
+    wide_double first = (wide_double)rows[0];
+    wide_double second = (wide_double)rows[1];
+    rows[0] = (wide_register)WIDE(unpacklo_pd)(first, second);
+    rows[1] = (wide_register)WIDE(unpackhi_pd)(first, second);
+}
+#else
+#define TURNS 0
+#endif
+
+#endif
