@@ -3,8 +3,8 @@
  *
  * A row is reduced in independent lanes, which the compiler keeps in registers, and the lanes then in a tree: fast, and
  * always in the same order, which depends on the length alone. Long rows of a sum are halved first, so that rounding
- * errors grow with the logarithm of the length. Columns (what is reduced is not innermost) are reduced side by side, and
- * halved likewise.
+ * errors grow with the logarithm of the length. The lanes that SIDE rows leave are turned and joined side by side. Columns
+ * (what is reduced is not innermost) are reduced side by side, and halved likewise.
  */
 #ifndef TENSORGRAD_REDUCE_H
 #define TENSORGRAD_REDUCE_H
@@ -12,9 +12,11 @@
 #include <math.h>
 
 #include "entries.h"
+#include "turned.h"
 
 #define WIDE(type) (256 / (int)sizeof(type))    /* lanes of a long row: four AVX-512 registers */
-#define SHORT 8                                 /* lanes of a short one */
+#define SIDE 16                                 /* rows side by side, and the lanes that each leaves */
+#define SHORT 8                                 /* lanes of a row of fewer than SIDE elements */
 #define HALVE_FROM 64                           /* elements for each lane */
 #define STRIPE 512                              /* columns side by side */
 #define NARROW 32                               /* columns, of which BESIDE rows that lie one after another are added as one */
@@ -30,8 +32,29 @@
 #define ROLLED_0
 #endif
 
-/* Reduces whole multiples of `LANES`, then what is left, then the lanes. Needs at least LANES elements. */
-#define IN_LANES(name, type, LANES, in, count, ROLLED)                                                  \
+/* SIDE x SIDE elements of 1, 4 or 8 bytes. */
+static void turn_square(char *to, const char *from, int width)
+{
+#if TURNS
+    if (width == 4) {
+        turn_whole(to, SIDE * 4, from, SIDE * 4, SIDE, SIDE, 4);
+        return;
+    }
+    if (width == 8) {
+        turn_whole(to, SIDE * 8, from, SIDE * 8, SIDE, SIDE, 8);
+        return;
+    }
+#endif
+    for (int r = 0; r < SIDE; r++) {
+        for (int c = 0; c < SIDE; c++) {
+            memcpy(to + (r * SIDE + c) * width, from + (c * SIDE + r) * width, (size_t)width);
+        }
+    }
+}
+
+/* Reduces whole multiples of `LANES`, then what is left, filled up with what changes nothing, then the lanes down to `LEFT`, which
+   are in `lane`. Needs at least LANES elements. */
+#define IN_LANES(name, input, type, LANES, LEFT, in, count, ROLLED)                                     \
     type lane[LANES];                                                                                   \
     for (int l = 0; l < LANES; l++) {                                                                   \
         lane[l] = name##_step(name##_start, in[l]);                                                     \
@@ -43,18 +66,26 @@
             lane[l] = name##_step(lane[l], in[i + l]);                                                  \
         }                                                                                               \
     }                                                                                                   \
-    for (int l = 0; i < count; i++, l++) {                                                              \
-        lane[l] = name##_step(lane[l], in[i]);                                                          \
+    if (i < count) {                                                                                    \
+        input rest[LANES];                                                                              \
+        for (int l = 0; l < LANES; l++) {                                                               \
+            rest[l] = (input)name##_start;                                                              \
+        }                                                                                               \
+        memcpy(rest, in + i, (size_t)(count - i) * sizeof(input));                                      \
+        ROLLED                                                                                          \
+        for (int l = 0; l < LANES; l++) {                                                               \
+            lane[l] = name##_step(lane[l], rest[l]);                                                    \
+        }                                                                                               \
     }                                                                                                   \
-    for (int half = LANES / 2; half > 0; half /= 2) {                                                   \
+    for (int half = LANES / 2; half >= LEFT; half /= 2) {                                               \
         for (int l = 0; l < half; l++) {                                                                \
             lane[l] = name##_join(lane[l], lane[l + half]);                                             \
         }                                                                                               \
-    }                                                                                                   \
-    return lane[0];
+    }
 
-/* `step` takes the value so far `s` and the next element `x`; `join` takes two values so far. */
-#define ROW(name, input, type, start, step, join, HALVED)                                               \
+/* `step` takes the value so far `s` and the next element `x`; `join` takes two values so far. LANES_OF names how a row comes
+   down to SIDE lanes. */
+#define ROW(name, input, type, start, step, join, HALVED, LANES_OF)                                     \
     static const type name##_start = start;                                                             \
     ALWAYS_INLINE type name##_step(type s, input x)                                                     \
     {                                                                                                   \
@@ -73,25 +104,114 @@
             }                                                                                           \
             return s;                                                                                   \
         }                                                                                               \
-        IN_LANES(name, type, SHORT, in, count, ROLLED_##HALVED)                                         \
+        IN_LANES(name, input, type, SHORT, 1, in, count, ROLLED_##HALVED)                                      \
+        return lane[0];                                                                                 \
     }                                                                                                   \
-    static NEVER_INLINE type name##_long_row(const input *in, int64_t count)                            \
+    static NEVER_INLINE void name##_lanes(const input *in, int64_t count, type *lanes)                  \
+    {                                                                                                   \
+        if (count < WIDE(type)) {                                                                       \
+            IN_LANES(name, input, type, SIDE, SIDE, in, count, ROLLED_##HALVED)                                \
+            for (int l = 0; l < SIDE; l++) {                                                            \
+                lanes[l] = lane[l];                                                                     \
+            }                                                                                           \
+        } else {                                                                                        \
+            IN_LANES(name, input, type, WIDE(type), SIDE, in, count, )                                         \
+            for (int l = 0; l < SIDE; l++) {                                                            \
+                lanes[l] = lane[l];                                                                     \
+            }                                                                                           \
+        }                                                                                               \
+    }                                                                                                   \
+    LANES_OF(name, input, type)                                                                         \
+    /* Of no more than SIDE rows, the first at `in`, each of at least SIDE elements, and not to be halved. */ \
+    static NEVER_INLINE void name##_rows(const char *in, int64_t step_, int64_t rows, int64_t count, type *values) \
+    {                                                                                                   \
+        type lanes[SIDE][SIDE], beside[SIDE][SIDE];                                                     \
+        for (int64_t r = 0; r < rows; r++) {                                                            \
+            name##_all_lanes((const input *)(in + r * step_), count, lanes[r]);                         \
+        }                                                                                               \
+        for (int64_t r = rows; r < SIDE; r++) {                                                         \
+            memcpy(lanes[r], lanes[0], sizeof lanes[r]);                                                \
+        }                                                                                               \
+        turn_square((char *)beside, (const char *)lanes, sizeof(type));                                 \
+        for (int half = SIDE / 2; half > 0; half /= 2) {                                                \
+            for (int l = 0; l < half; l++) {                                                            \
+                for (int r = 0; r < SIDE; r++) {                                                        \
+                    beside[l][r] = name##_join(beside[l][r], beside[l + half][r]);                      \
+                }                                                                                       \
+            }                                                                                           \
+        }                                                                                               \
+        memcpy(values, beside[0], (size_t)rows * sizeof *values);                                       \
+    }                                                                                                   \
+    static type name##_row(const input *in, int64_t count)                                              \
     {                                                                                                   \
         if (HALVED && count > HALVE_FROM * WIDE(type)) {                                                \
             int64_t half = (count / 2 + WIDE(type) - 1) / WIDE(type) * WIDE(type);                      \
-            type first = name##_long_row(in, half);                                                     \
-            return name##_join(first, name##_long_row(in + half, count - half));                        \
+            type first = name##_row(in, half);                                                          \
+            return name##_join(first, name##_row(in + half, count - half));                             \
         }                                                                                               \
-        IN_LANES(name, type, WIDE(type), in, count, )                                                   \
-    }                                                                                                   \
-    ALWAYS_INLINE type name##_row(const input *in, int64_t count)                                       \
+        if (count < SIDE) {                                                                             \
+            return name##_short_row(in, count);                                                         \
+        }                                                                                               \
+        type lane[SIDE];                                                                                \
+        name##_all_lanes(in, count, lane);                                                              \
+        for (int half = SIDE / 2; half > 0; half /= 2) {                                                \
+            ROLLED_##HALVED                                                                             \
+            for (int l = 0; l < half; l++) {                                                            \
+                lane[l] = name##_join(lane[l], lane[l + half]);                                         \
+            }                                                                                           \
+        }                                                                                               \
+        return lane[0];                                                                                 \
+    }
+
+#define LANES_BY_STEPS(name, input, type)                                                               \
+    ALWAYS_INLINE void name##_all_lanes(const input *in, int64_t count, type *lanes)                    \
     {                                                                                                   \
-        return count < WIDE(type) ? name##_short_row(in, count) : name##_long_row(in, count);           \
+        name##_lanes(in, count, lanes);                                                                 \
+    }
+
+/* Of extremes: four elements at a time by comparisons that pass a NaN over; where there was one, again by steps. */
+#define LANES_OF_LARGEST_f32(name, input, type) EXTREME_LANES(name, type, int32_t, >)
+#define LANES_OF_LEAST_f32(name, input, type) EXTREME_LANES(name, type, int32_t, <)
+#define LANES_OF_LARGEST_f64(name, input, type) EXTREME_LANES(name, type, int64_t, >)
+#define LANES_OF_LEAST_f64(name, input, type) EXTREME_LANES(name, type, int64_t, <)
+#define EXTREME_LANES(name, type, whole, beats)                                                         \
+    ALWAYS_INLINE type name##_of(type x, type s)                                                        \
+    {                                                                                                   \
+        return x beats s ? x : s;                                                                       \
+    }                                                                                                   \
+    static NEVER_INLINE void name##_all_lanes(const type *in, int64_t count, type *lanes)               \
+    {                                                                                                   \
+        type lane[SIDE];                                                                                \
+        whole nan[SIDE] = {0}, any = 0;                                                                 \
+        if (count < 4 * SIDE) {                                                                         \
+            name##_lanes(in, count, lanes);                                                             \
+            return;                                                                                     \
+        }                                                                                               \
+        for (int l = 0; l < SIDE; l++) {                                                                \
+            lane[l] = in[l];                                                                            \
+        }                                                                                               \
+        for (int64_t i = 0; i < count; i += 4 * SIDE) {                                                 \
+            const type *four = in + (i + 4 * SIDE <= count ? i : count - 4 * SIDE);                     \
+            for (int l = 0; l < SIDE; l++) {                                                            \
+                type x = four[l], y = four[l + SIDE], z = four[l + 2 * SIDE], w = four[l + 3 * SIDE];   \
+                lane[l] = name##_of(name##_of(name##_of(x, y), name##_of(z, w)), lane[l]);              \
+                nan[l] |= ((x != x) | (y != y)) | ((z != z) | (w != w)) ? (whole)-1 : 0;                \
+            }                                                                                           \
+        }                                                                                               \
+        for (int l = 0; l < SIDE; l++) {                                                                \
+            any |= nan[l];                                                                              \
+        }                                                                                               \
+        if (any) {                                                                                      \
+            name##_lanes(in, count, lanes);                                                             \
+            return;                                                                                     \
+        }                                                                                               \
+        for (int l = 0; l < SIDE; l++) {                                                                \
+            lanes[l] = lane[l];                                                                         \
+        }                                                                                               \
     }
 
 /* Columns that lie side by side: `rows` of them, `step` bytes apart, `count` <= STRIPE wide. Many rows of a sum are halved
-   first, as a long row is. Sums, which training needs at every step, take four rows for one write, and of a few columns
-   some rows as one. */
+   first, as a long row is. Four rows are taken for one write, and of sums of a few columns some rows as one. */
 #define COLUMNS(name, input, type, HALVED)                                                              \
     static void name##_columns(const char *in, int64_t step, int64_t rows, int64_t count, type *out)    \
     {                                                                                                   \
@@ -124,7 +244,7 @@
         for (int64_t c = 0; c < count; c++) {                                                           \
             out[c] = name##_start;                                                                      \
         }                                                                                               \
-        for (; HALVED && r + 4 <= rows; r += 4) {                                                       \
+        for (; r + 4 <= rows; r += 4) {                                                                 \
             const input *in0 = (const input *)(in + r * step);                                          \
             const input *in1 = (const input *)(in + (r + 1) * step);                                    \
             const input *in2 = (const input *)(in + (r + 2) * step);                                    \
@@ -246,9 +366,20 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
             return;                                                                                     \
         }                                                                                               \
         if (inner == 1 && step[1] == sizeof(input)) {                                                   \
-            for (int64_t o = from; o < to; o++) {                                                       \
-                type s = name##_row((const input *)((const char *)a->data[0] + o * step[0]), count);    \
-                ((result *)a->data[1])[o] = finish;                                                     \
+            int64_t beside = count < SIDE || count > HALVE_FROM * WIDE(type) || to - from < 4 ? 1 : SIDE; \
+            for (int64_t o = from; o < to; o += beside) {                                               \
+                const char *in = (const char *)a->data[0] + o * step[0];                                \
+                type values[SIDE];                                                                      \
+                int64_t rows = to - o < beside ? to - o : beside;                                       \
+                if (beside == 1) {                                                                      \
+                    values[0] = name##_row((const input *)in, count);                                   \
+                } else {                                                                                \
+                    name##_rows(in, step[0], rows, count, values);                                      \
+                }                                                                                       \
+                for (int64_t k = 0; k < rows; k++) {                                                    \
+                    type s = values[k];                                                                 \
+                    ((result *)a->data[1])[o + k] = finish;                                             \
+                }                                                                                       \
             }                                                                                           \
             return;                                                                                     \
         }                                                                                               \
@@ -295,10 +426,16 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
     }
 
 #define REDUCE(name, input, type, result, start, step, join, HALVED)                                    \
-    ROW(name, input, type, start, step, join, HALVED)                                                   \
+    REDUCE_BY(name, input, type, result, start, step, join, HALVED, LANES_BY_STEPS)
+
+#define REDUCE_BY(name, input, type, result, start, step, join, HALVED, LANES_OF)                       \
+    ROW(name, input, type, start, step, join, HALVED, LANES_OF)                                         \
     COLUMNS(name, input, type, HALVED)                                                                  \
     GATHERED(name, input, type, HALVED)                                                                 \
     REDUCTION(kernel_##name, name, input, type, result, (result)s)
+
+#define EXTREME(name, type, start, step, LANES_OF)                                                      \
+    REDUCE_BY(name, type, type, type, start, step, step, 0, LANES_OF)
 
 /* NaN wins: once in `s`, no comparison takes it away. A product's error grows with the number of factors in any order, so
    products of float32 are made in double; so are squares, which could overflow. Products are halved too,
@@ -308,13 +445,13 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
     REDUCE(sum_##T, type, type, type, 0, s + x, s + x, 1)                                               \
     REDUCTION(kernel_mean_##T, sum_##T, type, type, type, s / (type)count)                                 \
     REDUCE(nansum_##T, type, type, type, 0, s + (x == x ? x : 0), s + x, 1)                             \
-    ROW(squares_##T, type, double, 0, s + (double)x * (double)x, s + x, 0)                              \
+    ROW(squares_##T, type, double, 0, s + (double)x * (double)x, s + x, 0, LANES_BY_STEPS)                            \
     COLUMNS(squares_##T, type, double, 0)                                                               \
     GATHERED(squares_##T, type, double, 0)                                                              \
     REDUCTION(kernel_vector_norm_##T, squares_##T, type, double, type, (type)sqrt(s))                   \
     REDUCE(prod_##T, type, double, type, 1, s * x, s * x, 1)                                            \
-    REDUCE(amax_##T, type, type, type, -(type)INFINITY, ((x > s) | (x != x)) ? x : s, ((x > s) | (x != x)) ? x : s, 0) \
-    REDUCE(amin_##T, type, type, type, (type)INFINITY, ((x < s) | (x != x)) ? x : s, ((x < s) | (x != x)) ? x : s, 0)
+    EXTREME(amax_##T, type, -(type)INFINITY, ((x > s) | (x != x)) ? x : s, LANES_OF_LARGEST_##T)        \
+    EXTREME(amin_##T, type, (type)INFINITY, ((x < s) | (x != x)) ? x : s, LANES_OF_LEAST_##T)
 
 /* Where the extreme value first stands, in one pass: a chunk is searched only if its extreme beats those before it. The value
    itself goes to data[2], unless that is NULL. */

@@ -2,6 +2,8 @@
 #ifndef TENSORGRAD_TURNED_H
 #define TENSORGRAD_TURNED_H
 
+#include <string.h>
+
 #include "level.h"
 
 #if defined(__SSE2__)
@@ -9,15 +11,15 @@
 
 #define TURNS 1
 #if defined(__AVX512F__)
-#define WIDE(name) _mm512_##name
+#define X86(name) _mm512_##name
 typedef __m512 wide_register;
 typedef __m512d wide_double;
 #elif defined(__AVX2__)
-#define WIDE(name) _mm256_##name
+#define X86(name) _mm256_##name
 typedef __m256 wide_register;
 typedef __m256d wide_double;
 #else
-#define WIDE(name) _mm_##name
+#define X86(name) _mm_##name
 typedef __m128 wide_register;
 typedef __m128d wide_double;
 #endif
@@ -47,14 +49,14 @@ ALWAYS_INLINE wide_register load_parts(const void *from, int64_t apart)
 /* Transposes the 4 x 4 block of 4-byte elements inside each 128-bit part. */
 ALWAYS_INLINE void turn_parts_of_4(wide_register *rows)
 {
-    wide_register low01 = WIDE(unpacklo_ps)(rows[0], rows[1]);
-    wide_register high01 = WIDE(unpackhi_ps)(rows[0], rows[1]);
-    wide_register low23 = WIDE(unpacklo_ps)(rows[2], rows[3]);
-    wide_register high23 = WIDE(unpackhi_ps)(rows[2], rows[3]);
-    rows[0] = WIDE(shuffle_ps)(low01, low23, 0x44);
-    rows[1] = WIDE(shuffle_ps)(low01, low23, 0xee);
-    rows[2] = WIDE(shuffle_ps)(high01, high23, 0x44);
-    rows[3] = WIDE(shuffle_ps)(high01, high23, 0xee);
+    wide_register low01 = X86(unpacklo_ps)(rows[0], rows[1]);
+    wide_register high01 = X86(unpackhi_ps)(rows[0], rows[1]);
+    wide_register low23 = X86(unpacklo_ps)(rows[2], rows[3]);
+    wide_register high23 = X86(unpackhi_ps)(rows[2], rows[3]);
+    rows[0] = X86(shuffle_ps)(low01, low23, 0x44);
+    rows[1] = X86(shuffle_ps)(low01, low23, 0xee);
+    rows[2] = X86(shuffle_ps)(high01, high23, 0x44);
+    rows[3] = X86(shuffle_ps)(high01, high23, 0xee);
 }
 
 /* The 2 x 2 block of 8-byte elements, likewise. */
@@ -62,8 +64,31 @@ ALWAYS_INLINE void turn_parts_of_8(wide_register *rows)
 {
     wide_double first = (wide_double)rows[0];
     wide_double second = (wide_double)rows[1];
-    rows[0] = (wide_register)WIDE(unpacklo_pd)(first, second);
-    rows[1] = (wide_register)WIDE(unpackhi_pd)(first, second);
+    rows[0] = (wide_register)X86(unpacklo_pd)(first, second);
+    rows[1] = (wide_register)X86(unpackhi_pd)(first, second);
+}
+
+/* Whole vectors of a block turned in registers: of so many columns, its first `rows`, as many as 128 bits hold or a multiple. */
+ALWAYS_INLINE void turn_whole(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns,
+                              int width)
+{
+    const int lanes = VECTOR_BYTES / width, part = 16 / width;
+    for (int64_t c = 0; c < columns; c += lanes) {
+        for (int64_t r = 0; r < rows; r += part) {
+            wide_register lines[4];
+            for (int q = 0; q < part; q++) {
+                lines[q] = load_parts(from + (c + q) * from_line + r * width, part * from_line);
+            }
+            if (width == 4) {
+                turn_parts_of_4(lines);
+            } else {
+                turn_parts_of_8(lines);
+            }
+            for (int q = 0; q < part; q++) {
+                memcpy(to + (r + q) * to_line + c * width, &lines[q], VECTOR_BYTES);
+            }
+        }
+    }
 }
 #else
 #define TURNS 0

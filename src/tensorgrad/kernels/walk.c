@@ -172,31 +172,6 @@ static void run_row(const Span *span, char *const *data, const int64_t *step, in
     }
 }
 
-#if TURNS
-/* Whole vectors of a block turned in registers: of so many columns, its first `rows`, as many as 128 bits hold or a multiple. */
-ALWAYS_INLINE void turn_whole(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns,
-                              int width)
-{
-    const int lanes = VECTOR_BYTES / width, part = 16 / width;
-    for (int64_t c = 0; c < columns; c += lanes) {
-        for (int64_t r = 0; r < rows; r += part) {
-            wide_register lines[4];
-            for (int q = 0; q < part; q++) {
-                lines[q] = load_parts(from + (c + q) * from_line + r * width, part * from_line);
-            }
-            if (width == 4) {
-                turn_parts_of_4(lines);
-            } else {
-                turn_parts_of_8(lines);
-            }
-            for (int q = 0; q < part; q++) {
-                memcpy(to + (r + q) * to_line + c * width, &lines[q], VECTOR_BYTES);
-            }
-        }
-    }
-}
-#endif
-
 /* Lines into columns: `to` has `rows` lines of `columns` elements, `from` the other way round. The lines that the block below
    writes, far apart, are asked for already. */
 static void turn_block(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns, int width)
