@@ -6,8 +6,10 @@
 #include "part.h"
 #include "turned.h"
 
-/* Rows shorter than this are gathered several at a time, so that the span still has something to run along. */
-#define SHORT_ROW 64
+/* Rows shorter than this are gathered several at a time, so that the span still has something to run along: what lies there
+   as it should, or is one row for all, costs nothing so. Rows of a number each are laid out only if they are SHORTEST. */
+#define SHORT_ROW 512
+#define SHORTEST_ROW 80
 #define BLOCK_ROWS 16       /* of a block of a turned plane: a cache line of float32 */
 
 typedef union Buffer {
@@ -135,21 +137,10 @@ static void run_row(const Span *span, char *const *data, const int64_t *step, in
     int last = span->operands - 1;
     int64_t chunk = count;
     void *at[WALK_OPERANDS];
-    int indirect = 0;
-    int repeated = 0;
     for (int i = 0; i <= last; i++) {
         if (step[i] != span->width[i]) {
-            indirect++;
-            repeated = i;
             chunk = count < WALK_CHUNK ? count : WALK_CHUNK;
         }
-    }
-    if (indirect == 1 && last == 2 && repeated < 2 && step[repeated] == 0 && span->repeated[repeated]) {
-        for (int i = 0; i <= last; i++) {
-            at[i] = data[i];
-        }
-        span->repeated[repeated](at, count, scalar);
-        return;
     }
     for (int64_t done = 0; done < count; done += chunk) {
         int64_t n = count - done < chunk ? count - done : chunk;
@@ -169,6 +160,30 @@ static void run_row(const Span *span, char *const *data, const int64_t *step, in
             int width = span->width[last];
             copy_strided(data[last] + done * step[last], step[last], buffers[last].bytes, width, n, width);
         }
+    }
+}
+
+/* A number for each row, over all of its columns; may write up to a granule more. */
+#define SPREAD(T)                                              \
+    for (int64_t r = 0; r < rows; r++) {                       \
+        T value = *(const T *)(from + r * from_row);           \
+        for (int64_t c = 0; c < columns; c += WALK_GRANULE) {  \
+            for (int l = 0; l < WALK_GRANULE; l++) {           \
+                ((T *)to)[r * columns + c + l] = value;        \
+            }                                                  \
+        }                                                      \
+    }
+
+static void spread(char *to, const char *from, int64_t from_row, int64_t rows, int64_t columns, int width)
+{
+    if (width == 4) {
+        SPREAD(uint32_t)
+    } else if (width == 8) {
+        SPREAD(uint64_t)
+    } else if (width == 2) {
+        SPREAD(uint16_t)
+    } else {
+        SPREAD(uint8_t)
     }
 }
 
@@ -251,7 +266,9 @@ static void run_blocks(const Span *span, const Plane *plane, int64_t high, int64
                 }
                 at[i] = buffers[i].bytes;
                 /* A row repeated over all rows is laid out once. */
-                if (i < last && !(plane->row_step[i] == 0 && r > 0)) {
+                if (i < last && plane->step[i] == 0) {
+                    spread(buffers[i].bytes, here, plane->row_step[i], m, n, width);
+                } else if (i < last && !(plane->row_step[i] == 0 && r > 0)) {
                     copy_block(buffers[i].bytes, n * width, width, here, plane->row_step[i], plane->step[i], m, n, width);
                 }
             }
@@ -266,13 +283,24 @@ static void run_blocks(const Span *span, const Plane *plane, int64_t high, int64
     }
 }
 
+/* Which of two inputs is a number for each row, beside what is contiguous, if the span has a loop for that; else -1. */
+static int number_of_rows(const Span *span, const int64_t *step)
+{
+    int which = step[0] == 0 ? 0 : 1;
+    if (span->operands != 3 || !span->repeated[which] || step[which] != 0) {
+        return -1;
+    }
+    return step[1 - which] == span->width[1 - which] && step[2] == span->width[2] ? which : -1;
+}
+
 static void run_plane(const Span *span, Plane *plane, Buffer *buffers, const double *scalar)
 {
-    int turned = 0;
+    int turned = 0, numbers = 0;
     for (int i = 0; i < span->operands; i++) {
         turned |= plane->row_step[i] == span->width[i] && plane->step[i] != span->width[i] && plane->step[i] != 0;
+        numbers |= plane->step[i] == 0;
     }
-    if (plane->rows > 1 && plane->columns < SHORT_ROW) {
+    if (plane->rows > 1 && plane->columns < (numbers ? SHORTEST_ROW : SHORT_ROW)) {
         run_blocks(span, plane, WALK_CHUNK / plane->columns, plane->columns, buffers, scalar);
         return;
     }
@@ -281,12 +309,17 @@ static void run_plane(const Span *span, Plane *plane, Buffer *buffers, const dou
         run_blocks(span, plane, BLOCK_ROWS, WALK_CHUNK / BLOCK_ROWS, buffers, scalar);
         return;
     }
+    int which = number_of_rows(span, plane->step);
     char *data[WALK_OPERANDS];
     for (int64_t r = 0; r < plane->rows; r++) {
         for (int i = 0; i < span->operands; i++) {
             data[i] = plane->data[i] + r * plane->row_step[i];
         }
-        run_row(span, data, plane->step, plane->columns, buffers, scalar);
+        if (which >= 0) {
+            span->repeated[which]((void *const *)data, plane->columns, scalar);
+        } else {
+            run_row(span, data, plane->step, plane->columns, buffers, scalar);
+        }
     }
 }
 
