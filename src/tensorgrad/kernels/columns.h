@@ -4,6 +4,7 @@
 #define TENSORGRAD_COLUMNS_H
 
 #include "rows.h"
+#include "turned.h"
 
 #define WIDTH 64
 #define FLUSHED 256
@@ -11,6 +12,48 @@
 static int64_t tiles(const KernelArgs *a)
 {
     return divide_up(a->size[2], WIDTH);
+}
+
+/* Runs a kernel for columns on short rows: WIDTH of them at a time are turned into the columns of a tile, and what comes of them
+   is turned back. Bit i of `matrices` says that operand i has rows, else it has a number for each; of `outputs`, that it is
+   written: rows in place of the first ones that are read. One row alone would not be a column to the kernel, so it stands there
+   twice. */
+static void run_turned(const KernelArgs *a, int64_t from, int64_t to, int width, unsigned matrices, unsigned outputs,
+                       void (*kernel)(const KernelArgs *a, int64_t from, int64_t to))
+{
+    enum { OPERANDS = 4, ROOM = MOST_TURNED * WIDTH + 24 };     /* not a multiple of 4 KiB apart, which caches take for the same */
+    double room[OPERANDS][ROOM];
+    const int first = !(matrices & 1);
+    const int64_t line = a->size[1] * width;
+    KernelArgs tile = *a;
+    tile.size[0] = 1;
+    for (int64_t r = from; r < to; r += WIDTH) {
+        const int64_t n = to - r < WIDTH ? to - r : WIDTH, columns = n > 1 ? n : 2;
+        tile.size[2] = columns;
+        for (int i = 0; i < OPERANDS; i++) {
+            tile.data[i] = !a->data[i] ? NULL : room[(matrices & outputs) >> i & 1 ? first : i];
+            if (!a->data[i] || outputs >> i & 1) {
+                continue;
+            }
+            if (matrices >> i & 1) {
+                turn_block(room[i], columns * width, (const char *)a->data[i] + r * line, n > 1 ? line : 0, a->size[1], columns, width);
+            } else {
+                memset(room[i], 0, (size_t)(columns * width));
+                memcpy(room[i], (const char *)a->data[i] + r * width, (size_t)(n * width));
+            }
+        }
+        kernel(&tile, 0, 1);
+        for (int i = 0; i < OPERANDS; i++) {
+            if (!a->data[i] || !(outputs >> i & 1)) {
+                continue;
+            }
+            if (matrices >> i & 1) {
+                turn_block((char *)a->data[i] + r * line, line, tile.data[i], columns * width, n, a->size[1], width);
+            } else {
+                memcpy((char *)a->data[i] + r * width, room[i], (size_t)(n * width));
+            }
+        }
+    }
 }
 
 /* Where a unit begins, and how many of its columns there are. */
@@ -44,14 +87,24 @@ ALWAYS_INLINE void ask_to_write(const char *row, int64_t step, size_t bytes)
     do {                                                                                                \
         const size_t bytes = (size_t)columns * sizeof *(in);                                            \
         ask_to_read((const char *)((in) + r * a->size[2]), a->size[2] * (int64_t)sizeof *(in), bytes);  \
-        memcpy(v, (in) + r * a->size[2], bytes);                                                        \
+        COPY_TILE_ROW(v, (in) + r * a->size[2]);                                                        \
     } while (0)
 #define GIVE(out, v)                                                                                    \
     do {                                                                                                \
         const size_t bytes = (size_t)columns * sizeof *(out);                                           \
         ask_to_write((const char *)((out) + r * a->size[2]), a->size[2] * (int64_t)sizeof *(out), bytes); \
-        memcpy((out) + r * a->size[2], v, bytes);                                                       \
+        COPY_TILE_ROW((out) + r * a->size[2], v);                                                       \
     } while (0)
+/* A loop, for moves as wide as those that follow: a memcpy of known size goes by 128 bits, of which no wider read is served. */
+#define COPY_TILE_ROW(to, from)                                                                         \
+    if (columns == WIDTH) {                                                                             \
+        INDEPENDENT                                                                                     \
+        for (int l = 0; l < WIDTH; l++) {                                                               \
+            (to)[l] = (from)[l];                                                                        \
+        }                                                                                               \
+    } else {                                                                                            \
+        memcpy(to, from, bytes);                                                                        \
+    }
 #define FLUSH                                                                                           \
     for (int l = 0; (r + 1) % FLUSHED == 0 && l < WIDTH; l++) {                                           \
         total[l] += (double)part[l];                                                                    \
@@ -90,8 +143,17 @@ ALWAYS_INLINE void ask_to_write(const char *row, int64_t step, size_t bytes)
                 FLUSH                                                                                   \
             }                                                                                           \
             for (int l = 0; l < WIDTH; l++) {                                                           \
-                type sum = (type)(total[l] + (double)part[l]);                                          \
-                part[l] = is_log ? LOG_##T(sum) : 1 / sum;                                              \
+                part[l] = (type)(total[l] + (double)part[l]);                                           \
+            }                                                                                           \
+            if (is_log) {                                                                               \
+                INDEPENDENT                                                                             \
+                for (int l = 0; l < WIDTH; l++) {                                                       \
+                    part[l] = LOG_##T(part[l]);                                                         \
+                }                                                                                       \
+            } else {                                                                                    \
+                for (int l = 0; l < WIDTH; l++) {                                                       \
+                    part[l] = 1 / part[l];                                                              \
+                }                                                                                       \
             }                                                                                           \
             for (int64_t r = 0; r < a->size[1]; r++) {                                                  \
                 TAKE(x, is_log ? in : out);                                                             \

@@ -48,8 +48,6 @@ typedef unsigned lane_mask;
 typedef element vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef element loose_vector __attribute__((vector_size(VECTOR_BYTES), aligned(ELEMENT_BYTES), may_alias));
 
-#define UNROLL _Pragma("GCC unroll 16")
-
 ALWAYS_INLINE vector load(const element *p)
 {
     return *(const loose_vector *)p;

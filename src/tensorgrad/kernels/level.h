@@ -56,14 +56,18 @@
 #endif
 
 #if defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 16")
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NEVER_INLINE __attribute__((noinline))
+#define MAYBE_UNUSED __attribute__((unused))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define PREFETCH(p) __builtin_prefetch(p, 0, 3)
 #define PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1, 3)
 #else
+#define UNROLL
 #define ALWAYS_INLINE static __forceinline
 #define NEVER_INLINE __declspec(noinline)
+#define MAYBE_UNUSED
 #define LIKELY(x) (x)
 #define PREFETCH(p) ((void)(p))
 #define PREFETCH_TO_WRITE(p) ((void)(p))

@@ -170,13 +170,18 @@ static int64_t cell_of(const KernelArgs *a, int64_t unit)
                 total[l] = total[l] * (double)shrink[l] + (double)sum[l];                                              \
             }                                                                                                          \
         }                                                                                                              \
-        for (int64_t l = 0; l < columns; l++) {                                                                        \
-            out[l] = top[l] + LOG_##T((type)total[l]);                                                                 \
+        for (int l = 0; l < WIDTH; l++) {                                                                              \
+            top[l] += LOG_##T((type)total[l]);                                                                         \
         }                                                                                                              \
+        memcpy(out, top, (size_t)columns * sizeof *out);                                                               \
     }                                                                                                                  \
     static void logsumexp_##T(const KernelArgs *a, int64_t from, int64_t to)                                           \
     {                                                                                                                  \
         type *out = a->data[1];                                                                                        \
+        if (a->size[2] == 1 && are_turned(a->size[0], a->size[1])) {                                                   \
+            run_turned(a, from, to, sizeof(type), 1, 2, logsumexp_##T);                                                \
+            return;                                                                                                    \
+        }                                                                                                              \
         for (int64_t u = from; u < to; u++) {                                                                          \
             if (a->size[2] == 1) {                                                                                     \
                 out[u] = log_of_row_##T((const type *)a->data[0] + u * a->size[1], a->size[1]);                        \
@@ -189,6 +194,10 @@ static int64_t cell_of(const KernelArgs *a, int64_t unit)
     /* data = g, x, the output, the gradient of x. */                                                                  \
     static void logsumexp_backward_##T(const KernelArgs *a, int64_t from, int64_t to)                                  \
     {                                                                                                                  \
+        if (a->size[2] == 1 && are_turned(a->size[0], a->size[1])) {                                                   \
+            run_turned(a, from, to, sizeof(type), 2 | 8, 8, logsumexp_backward_##T);                                   \
+            return;                                                                                                    \
+        }                                                                                                              \
         for (int64_t u = from; u < to; u++) {                                                                          \
             const int rows = a->size[2] == 1;                                                                          \
             int64_t columns = 1, at = u * a->size[1], cell = u;                                                        \

@@ -140,13 +140,13 @@ static int64_t class_of_row(const KernelArgs *args, const void *target, int64_t 
     {                                                                                                   \
         int64_t classes = args->size[1];                                                                \
         Part part = {0.0, 0.0, 0, -1, 0};                                                               \
+        LEVEL(log_softmax_rows_##T)(args->data[0], args->data[3], from, to, args->size[0], classes);    \
         for (int64_t r = from; r < to; r++) {                                                           \
             type *log_probability = (type *)args->data[3] + r * classes;                                \
             int64_t class = class_of_row(args, args->data[1], r, &part);                                \
             if (class == WRONG) {                                                                       \
                 break;                                                                                  \
             }                                                                                           \
-            log_softmax_row_##T((const type *)args->data[0] + r * classes, log_probability, classes);   \
             if (class != IGNORED) {                                                                     \
                 part.total -= log_probability[class];                                                   \
                 part.used++;                                                                            \

@@ -16,6 +16,7 @@
 
 #define WIDE(type) (256 / (int)sizeof(type))    /* lanes of a long row: four AVX-512 registers */
 #define SIDE 16                                 /* rows side by side, and the lanes that each leaves */
+#define TURNED_ROWS 64                          /* short rows turned into columns at a time */
 #define SHORT 8                                 /* lanes of a row of fewer than SIDE elements */
 #define HALVE_FROM 64                           /* elements for each lane */
 #define STRIPE 512                              /* columns side by side */
@@ -33,21 +34,15 @@
 #endif
 
 /* SIDE x SIDE elements of 1, 4 or 8 bytes. */
-static void turn_square(char *to, const char *from, int width)
+static void turn_square(void *to, const void *from, int width)
 {
-#if TURNS
-    if (width == 4) {
-        turn_whole(to, SIDE * 4, from, SIDE * 4, SIDE, SIDE, 4);
+    if (width >= 4) {
+        turn_block(to, SIDE * width, from, SIDE * width, SIDE, SIDE, width);
         return;
     }
-    if (width == 8) {
-        turn_whole(to, SIDE * 8, from, SIDE * 8, SIDE, SIDE, 8);
-        return;
-    }
-#endif
     for (int r = 0; r < SIDE; r++) {
         for (int c = 0; c < SIDE; c++) {
-            memcpy(to + (r * SIDE + c) * width, from + (c * SIDE + r) * width, (size_t)width);
+            ((uint8_t *)to)[r * SIDE + c] = ((const uint8_t *)from)[c * SIDE + r];
         }
     }
 }
@@ -132,7 +127,7 @@ static void turn_square(char *to, const char *from, int width)
         for (int64_t r = rows; r < SIDE; r++) {                                                         \
             memcpy(lanes[r], lanes[0], sizeof lanes[r]);                                                \
         }                                                                                               \
-        turn_square((char *)beside, (const char *)lanes, sizeof(type));                                 \
+        turn_square(beside, lanes, sizeof(type));                                 \
         for (int half = SIDE / 2; half > 0; half /= 2) {                                                \
             for (int l = 0; l < half; l++) {                                                            \
                 for (int r = 0; r < SIDE; r++) {                                                        \
@@ -365,6 +360,20 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
             kernel##_segments(a, from, to);                                                             \
             return;                                                                                     \
         }                                                                                               \
+        if (inner == 1 && step[1] == sizeof(input) && sizeof(input) >= 4 && are_turned(a->size[0], count)) { \
+            input tile[MOST_TURNED * TURNED_ROWS];                                                       \
+            for (int64_t o = from; o < to; o += TURNED_ROWS) {                                          \
+                type values[TURNED_ROWS];                                                               \
+                int64_t rows = to - o < TURNED_ROWS ? to - o : TURNED_ROWS, line = rows * (int64_t)sizeof(input); \
+                turn_block(tile, line, (const char *)a->data[0] + o * step[0], step[0], count, rows, sizeof(input)); \
+                name##_columns((const char *)tile, line, count, rows, values);                          \
+                for (int64_t k = 0; k < rows; k++) {                                                    \
+                    type s = values[k];                                                                 \
+                    ((result *)a->data[1])[o + k] = finish;                                             \
+                }                                                                                       \
+            }                                                                                           \
+            return;                                                                                     \
+        }                                                                                               \
         if (inner == 1 && step[1] == sizeof(input)) {                                                   \
             int64_t beside = count < SIDE || count > HALVE_FROM * WIDE(type) || to - from < 4 ? 1 : SIDE; \
             for (int64_t o = from; o < to; o += beside) {                                               \
@@ -519,6 +528,20 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
     {                                                                                                   \
         const int64_t *step = a->stride[0];                                                             \
         const int64_t width = cells_of_a_unit(a), across = divide_up(a->size[2], width);                \
+        if (a->size[2] == 1 && step[1] == sizeof(type) && are_turned(a->size[0], a->size[1])) {         \
+            type tile[MOST_TURNED * ACROSS];                                                             \
+            for (int64_t o = from; o < to; o += ACROSS) {                                               \
+                int64_t rows = to - o < ACROSS ? to - o : ACROSS, line = rows * (int64_t)sizeof(type);  \
+                int64_t *at = (int64_t *)a->data[1] + o;                                                \
+                const char *in = (const char *)a->data[0] + o * step[0];                                \
+                turn_block(tile, line, in, step[0], a->size[1], rows, sizeof(type));                    \
+                positions_of_##best((const char *)tile, line, a->size[1], rows, at);                    \
+                for (int64_t l = 0; a->data[2] && l < rows; l++) {                                      \
+                    ((type *)a->data[2])[o + l] = tile[at[l] * rows + l];                               \
+                }                                                                                       \
+            }                                                                                           \
+            return;                                                                                     \
+        }                                                                                               \
         for (int64_t u = from; u < to; u++) {                                                           \
             int64_t first = u % across * width, cell = u / across * a->size[2] + first;                 \
             int64_t wide = a->size[2] - first < width ? a->size[2] - first : width;                     \

@@ -61,6 +61,10 @@ static void add_segments(const KernelArgs *a, int64_t units)
             return;                                                                                     \
         }                                                                                               \
         int64_t count = a->size[1];                                                                     \
+        if (are_turned(a->size[0], count)) {                                                            \
+            run_turned(a, from, to, sizeof(type), 1 | 2, 2, softmax_##T);                               \
+            return;                                                                                     \
+        }                                                                                               \
         for (int64_t r = from; r < to; r++) {                                                                \
             const type *x = (const type *)a->data[0] + r * count;                                       \
             type *y = (type *)a->data[1] + r * count;                                                   \
@@ -78,9 +82,18 @@ static void add_segments(const KernelArgs *a, int64_t units)
             return;                                                                                     \
         }                                                                                               \
         int64_t count = a->size[1];                                                                     \
+        if (are_turned(a->size[0], count)) {                                                            \
+            run_turned(a, from, to, sizeof(type), 1 | 2, 2, log_softmax_##T);                           \
+            return;                                                                                     \
+        }                                                                                               \
         for (int64_t r = from; r < to; r++) {                                                                \
             log_softmax_row_##T((const type *)a->data[0] + r * count, (type *)a->data[1] + r * count, count); \
         }                                                                                               \
+    }                                                                                                   \
+    void LEVEL(log_softmax_rows_##T)(const type *x, type *y, int64_t from, int64_t to, int64_t rows, int64_t count) \
+    {                                                                                                   \
+        const KernelArgs a = {.size = {rows, count, 1}, .data = {(void *)x, y}};                        \
+        log_softmax_##T(&a, from, to);                                                                  \
     }                                                                                                   \
     /* data = g, y, (g - sum(g y)) y */                                                                 \
     static void softmax_backward_##T(const KernelArgs *a, int64_t from, int64_t to)                     \
@@ -90,6 +103,10 @@ static void add_segments(const KernelArgs *a, int64_t units)
             return;                                                                                     \
         }                                                                                               \
         int64_t count = a->size[1];                                                                     \
+        if (are_turned(a->size[0], count)) {                                                            \
+            run_turned(a, from, to, sizeof(type), 1 | 2 | 4, 4, softmax_backward_##T);                  \
+            return;                                                                                     \
+        }                                                                                               \
         for (int64_t r = from; r < to; r++) {                                                                \
             const type *g = (const type *)a->data[0] + r * count;                                       \
             const type *y = (const type *)a->data[1] + r * count;                                       \
@@ -111,6 +128,10 @@ static void add_segments(const KernelArgs *a, int64_t units)
             return;                                                                                     \
         }                                                                                               \
         int64_t count = a->size[1];                                                                     \
+        if (are_turned(a->size[0], count)) {                                                            \
+            run_turned(a, from, to, sizeof(type), 1 | 2 | 4, 4, log_softmax_backward_##T);              \
+            return;                                                                                     \
+        }                                                                                               \
         for (int64_t r = from; r < to; r++) {                                                                \
             const type *g = (const type *)a->data[0] + r * count;                                       \
             const type *y = (const type *)a->data[1] + r * count;                                       \

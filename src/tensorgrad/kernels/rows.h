@@ -13,10 +13,14 @@
 #define SHORT_LANES 8       /* along a short row, and the rest of a long one */
 #define BLOCK 2048          /* elements summed in lanes before they go into a double */
 
+/* Log softmax of the rows `from` up to `to` of a matrix: see row_kernels.h. */
+void LEVEL(log_softmax_rows_f32)(const float *x, float *y, int64_t from, int64_t to, int64_t rows, int64_t count);
+void LEVEL(log_softmax_rows_f64)(const double *x, double *y, int64_t from, int64_t to, int64_t rows, int64_t count);
+
 #define EXP_f32 exp_of_negative32
 #define EXP_f64 exp_of_negative64
-#define LOG_f32 logf
-#define LOG_f64 log
+#define LOG_f32 log32
+#define LOG_f64 log64
 
 #define HALVE_LANES(LANES, FROM, lane, join)                                                            \
     for (int half = FROM / 2; half >= LANES; half /= 2) {                                               \

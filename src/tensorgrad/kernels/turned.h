@@ -76,6 +76,7 @@ ALWAYS_INLINE void turn_whole(char *to, int64_t to_line, const char *from, int64
     for (int64_t c = 0; c < columns; c += lanes) {
         for (int64_t r = 0; r < rows; r += part) {
             wide_register lines[4];
+            UNROLL
             for (int q = 0; q < part; q++) {
                 lines[q] = load_parts(from + (c + q) * from_line + r * width, part * from_line);
             }
@@ -84,6 +85,7 @@ ALWAYS_INLINE void turn_whole(char *to, int64_t to_line, const char *from, int64
             } else {
                 turn_parts_of_8(lines);
             }
+            UNROLL
             for (int q = 0; q < part; q++) {
                 memcpy(to + (r + q) * to_line + c * width, &lines[q], VECTOR_BYTES);
             }
@@ -93,5 +95,55 @@ ALWAYS_INLINE void turn_whole(char *to, int64_t to_line, const char *from, int64
 #else
 #define TURNS 0
 #endif
+
+#define TURN_REST(T)                                                                    \
+    for (int64_t r = 0; r < rows; r++) {                                                \
+        ONE_BY_ONE                                                                      \
+        for (int64_t c = r < down ? across : 0; c < columns; c++) {                     \
+            *(T *)(to + r * to_line + c * width) = *(const T *)(from + c * from_line + r * width); \
+        }                                                                               \
+    }
+
+/* What is left of a block of which `down` rows of `across` columns are turned. */
+SCALAR_LOOPS
+MAYBE_UNUSED static void turn_rest(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns, int64_t down,
+                      int64_t across, int width)
+{
+    if (width == 4) {
+        TURN_REST(uint32_t)
+    } else {
+        TURN_REST(uint64_t)
+    }
+}
+
+/* Lines into columns, of elements of 4 or 8 bytes: `to` has `rows` lines of `columns`, `from` the other way round. */
+MAYBE_UNUSED static void turn_block(void *out, int64_t to_line, const void *in, int64_t from_line, int64_t rows, int64_t columns, int width)
+{
+    char *to = out;
+    const char *from = in;
+    int64_t across = 0, down = 0;
+#if TURNS
+    across = columns - columns % (VECTOR_BYTES / width);
+    down = rows - rows % (16 / width);
+    if (width == 4) {
+        turn_whole(to, to_line, from, from_line, down, across, 4);
+    } else {
+        turn_whole(to, to_line, from, from_line, down, across, 8);
+    }
+#endif
+    if (down < rows || across < columns) {
+        turn_rest(to, to_line, from, from_line, rows, columns, down, across, width);
+    }
+}
+
+/* Whether rows are turned, to be worked on as columns: short ones, if they are not a few. The answer is one for all of them,
+   whatever thread they fall to. */
+#define MOST_TURNED 64
+#define LEAST_ROWS 16
+
+ALWAYS_INLINE int are_turned(int64_t rows, int64_t count)
+{
+    return count <= MOST_TURNED && rows >= LEAST_ROWS;
+}
 
 #endif

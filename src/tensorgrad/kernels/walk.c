@@ -189,29 +189,18 @@ static void spread(char *to, const char *from, int64_t from_row, int64_t rows, i
 
 /* Lines into columns: `to` has `rows` lines of `columns` elements, `from` the other way round. The lines that the block below
    writes, far apart, are asked for already. */
-static void turn_block(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns, int width)
+static void copy_turned(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns, int width)
 {
-    int64_t across = 0, down = 0;
     for (int64_t r = 0; r < rows && columns * width >= 64; r++) {
         for (int64_t at = 0; at < columns * width; at += 64) {
             PREFETCH_TO_WRITE(to + (rows + r) * to_line + at);
         }
     }
-#if TURNS
     if (width >= 4) {
-        across = columns - columns % (VECTOR_BYTES / width);
-        down = rows - rows % (16 / width);
-        if (width == 4) {
-            turn_whole(to, to_line, from, from_line, down, across, 4);
-        } else {
-            turn_whole(to, to_line, from, from_line, down, across, 8);
-        }
+        turn_block(to, to_line, from, from_line, rows, columns, width);
+        return;
     }
-#endif
-    for (int64_t r = down; r < rows && across; r++) {
-        copy_steps(to + r * to_line, width, from + r * width, from_line, across, width);
-    }
-    for (int64_t c = across; c < columns; c++) {
+    for (int64_t c = 0; c < columns; c++) {
         copy_steps(to + c * width, to_line, from + c * from_line, width, rows, width);
     }
 }
@@ -222,9 +211,9 @@ static void copy_block(char *to, int64_t to_row, int64_t to_step, const char *fr
                        int64_t rows, int64_t columns, int width)
 {
     if (from_row == width && to_step == width) {
-        turn_block(to, to_row, from, from_step, rows, columns, width);
+        copy_turned(to, to_row, from, from_step, rows, columns, width);
     } else if (to_row == width && from_step == width) {
-        turn_block(to, to_step, from, from_row, columns, rows, width);
+        copy_turned(to, to_step, from, from_row, columns, rows, width);
     } else if (from_row == width || to_row == width) {
         for (int64_t c = 0; c < columns; c++) {
             PREFETCH(from + c * from_step + rows * from_row);
