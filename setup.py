@@ -80,6 +80,10 @@ COMPACT = (
 # A copy of every loop for each of its questions doubles a file that asks many, and makes it no faster.
 ONE_COPY = [] if WINDOWS or not accepts("-fno-unswitch-loops") else ["-fno-unswitch-loops"]
 ASKING = ("channels.c", "lines.c")
+# Loops over lanes, which these files have many of, stay loops: written out they are a third more code, and no
+# faster.
+LANES = [flag for flag in ("--param=max-completely-peel-times=4",) if not WINDOWS and accepts(flag)]
+IN_LANES = ("losses.c", "rows_f64.c")
 
 FLAGS = os.environ.get("TENSORGRAD_FLAGS", "").split()
 
@@ -156,7 +160,7 @@ def flags_of(library, file):
     """How much code a file of kernels may become."""
     if library == "kernels_v2":
         return UNORDERED + (FOR_SIZE + KNOWN_LENGTHS if file in VECTORS_OF_V2 else ["-Os"])
-    return FOR_SIZE if file in COMPACT else ONE_COPY if file in ASKING else []
+    return FOR_SIZE if file in COMPACT else ONE_COPY if file in ASKING else LANES if file in IN_LANES else []
 
 
 def source_of(module):

@@ -13,8 +13,8 @@
     }                                                                                                   \
     static void copy_##bits(const KernelArgs *a, int64_t from, int64_t to)                              \
     {                                                                                                   \
-        static const Span span = {span_copy_##bits, 2, 1, {bits / 8, bits / 8}, .moves = 1};                      \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {2, 1, {bits / 8, bits / 8}, .moves = 1};                              \
+        LEVEL(walk)(a, from, to, span_copy_##bits, &span);                                              \
     }
 
 COPY(8)
@@ -37,8 +37,8 @@ COPY(64)
     }                                                                                                   \
     static void fill_##T(const KernelArgs *a, int64_t from, int64_t to)                                 \
     {                                                                                                   \
-        static const Span span = {span_fill_##T, 1, 1, {sizeof(type)}};                                 \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {1, 1, {sizeof(type)}};                                                \
+        LEVEL(walk)(a, from, to, span_fill_##T, &span);                                                 \
     }
 
 FILL(bool, uint8_t, AS_BOOL)
@@ -106,8 +106,8 @@ ALWAYS_INLINE int64_t i64_of(double x)
     }                                                                                                   \
     static void source##_to_##target(const KernelArgs *a, int64_t from, int64_t to)                     \
     {                                                                                                   \
-        static const Span span = {span_##source##_to_##target, 2, 1, {sizeof(STORED_##source), sizeof(STORED_##target)}};\
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {2, 1, {sizeof(STORED_##source), sizeof(STORED_##target)}};            \
+        LEVEL(walk)(a, from, to, span_##source##_to_##target, &span);                                   \
     }
 
 #define CAST_FROM_INTEGER(from)                                                                         \

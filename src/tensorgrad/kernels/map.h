@@ -50,8 +50,8 @@ typedef double real;
     LOOP_OF_1(span_##name##_##T, type, GRANULE, x, expression)                                          \
     static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
-        static const Span span = {span_##name##_##T, 2, GRANULE, {sizeof(type), sizeof(type)}};         \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {2, GRANULE, {sizeof(type), sizeof(type)}};                            \
+        LEVEL(walk)(a, from, to, span_##name##_##T, &span);                                             \
     }
 
 #define LOOP_OF_2(function, type, result, GRANULE, x, y, x_at, y_at, expression)                        \
@@ -72,24 +72,24 @@ typedef double real;
         }                                                                                               \
     }
 
-#define KERNEL_OF_2(name, T, type, result, GRANULE, x_repeated, y_repeated)                             \
+#define KERNEL_OF_2(name, T, type, result, GRANULE, repeated)                                           \
     static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
-        static const Span span = {span_##name##_##T, 3, GRANULE, {sizeof(type), sizeof(type), sizeof(result)},\
-                                  {x_repeated, y_repeated}};                                            \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {3, GRANULE, {sizeof(type), sizeof(type), sizeof(result)}, repeated};  \
+        LEVEL(walk)(a, from, to, span_##name##_##T, &span);                                             \
     }
 
 #define SPAN_OF_2(name, T, type, result, GRANULE, x, y, expression)                                     \
     LOOP_OF_2(span_##name##_##T, type, result, GRANULE, x, y, i, i, expression)                         \
-    KERNEL_OF_2(name, T, type, result, GRANULE, NULL, NULL)
+    KERNEL_OF_2(name, T, type, result, GRANULE, NULL)
 
 /* With two more loops, in which one operand is a single number. */
 #define SPAN_OF_2_OR_NUMBER(name, T, type, GRANULE, x, y, expression)                                   \
     LOOP_OF_2(span_##name##_##T, type, type, GRANULE, x, y, i, i, expression)                           \
     LOOP_OF_2(number_##name##_##T, type, type, 1, x, y, 0, i, expression)                               \
     LOOP_OF_2(name##_number_##T, type, type, 1, x, y, i, 0, expression)                                 \
-    KERNEL_OF_2(name, T, type, type, GRANULE, number_##name##_##T, name##_number_##T)
+    static const span_fn repeated_##name##_##T[] = {number_##name##_##T, name##_number_##T};            \
+    KERNEL_OF_2(name, T, type, type, GRANULE, repeated_##name##_##T)
 
 /* Sines reduce their argument by so many bits of pi, which holds up to a limit; so does a quotient whose rest is asked for.
    Larger ones are done by C's own functions; that there are some in a granule is found out in the vector loop, at the cost
@@ -125,9 +125,8 @@ typedef double real;
     LOOP_OR_FAR(span_##name##_##T, T, type, operands, x, y, is_far, expression, far)                    \
     static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
-        static const Span span = {span_##name##_##T, operands, GRANULE_##T,                             \
-                                  {sizeof(type), sizeof(type), sizeof(type)}};                          \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {operands, GRANULE_##T, {sizeof(type), sizeof(type), sizeof(type)}};   \
+        LEVEL(walk)(a, from, to, span_##name##_##T, &span);                                             \
     }
 
 #if ELEMENT_BYTES == 4
@@ -186,8 +185,8 @@ static NEVER_INLINE void near_or_any(const NearForm *form, void *const *data, in
     }                                                                                                   \
     static void kernel_##name##_real(const KernelArgs *a, int64_t from, int64_t to)                     \
     {                                                                                                   \
-        static const Span span = {span_##name##_real, of, GRANULE_real, {4, 4, 4}};                     \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {of, GRANULE_real, {4, 4, 4}};                                         \
+        LEVEL(walk)(a, from, to, span_##name##_real, &span);                                            \
     }
 
 #define NEAR1(name, cost, measure, most, short, single, wide)                                           \
@@ -246,8 +245,8 @@ static const double NEAR_ENOUGH[KERNEL_SCALARS] = {1e-10};
     }                                                                                                   \
     static void kernel_##name##_f32(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
-        static const Span span = {span_##name##_f32, operands, WALK_GRANULE, {4, 4, 4}};                 \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {operands, WALK_GRANULE, {4, 4, 4}};                                   \
+        LEVEL(walk)(a, from, to, span_##name##_f32, &span);                                             \
     }
 
 #define WIDE1(name, cost, wide)                                                                         \
@@ -349,8 +348,8 @@ RAISED(real, real)
     }                                                                                                   \
     static void kernel_pow_scalar_##T(const KernelArgs *a, int64_t from, int64_t to)                    \
     {                                                                                                   \
-        static const Span span = {span_pow_scalar_##T, 2, GRANULE_##T, {sizeof(type), sizeof(type)}};   \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {2, GRANULE_##T, {sizeof(type), sizeof(type)}};                        \
+        LEVEL(walk)(a, from, to, span_pow_scalar_##T, &span);                                           \
     }                                                                                                   \
     /* g e x^(e - 1); 0 for a power of 0, whatever x is. */                                             \
     static void span_pow_scalar_backward_##T(void *const *data, int64_t count, const double *scalar)    \
@@ -372,9 +371,8 @@ RAISED(real, real)
     }                                                                                                   \
     static void kernel_pow_scalar_backward_##T(const KernelArgs *a, int64_t from, int64_t to)           \
     {                                                                                                   \
-        static const Span span = {span_pow_scalar_backward_##T, 3, GRANULE_##T,                       \
-                                  {sizeof(type), sizeof(type), sizeof(type)}};                          \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {3, GRANULE_##T, {sizeof(type), sizeof(type), sizeof(type)}};          \
+        LEVEL(walk)(a, from, to, span_pow_scalar_backward_##T, &span);                                  \
     }
 
 POWERS(real, real, CHOSEN(sqrtf, sqrt))
@@ -400,8 +398,8 @@ COMPARE(real, real)
     }                                                                                                   \
     static void kernel_nan_to_num_##T(const KernelArgs *a, int64_t from, int64_t to)                    \
     {                                                                                                   \
-        static const Span span = {span_nan_to_num_##T, 2, GRANULE_##T, {sizeof(type), sizeof(type)}};   \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {2, GRANULE_##T, {sizeof(type), sizeof(type)}};                        \
+        LEVEL(walk)(a, from, to, span_nan_to_num_##T, &span);                                           \
     }                                                                                                   \
     SPAN_OF_2(nan_to_num_backward, T, type, type, GRANULE_##T, g, v, v - v == 0 ? g : 0)
 
@@ -422,8 +420,8 @@ NAN_TO_NUM(real, real)
     }                                                                                                   \
     static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
-        static const Span span = {span_##name##_##T, 2, 1, {sizeof(type), 1}};                          \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {2, 1, {sizeof(type), 1}};                                             \
+        LEVEL(walk)(a, from, to, span_##name##_##T, &span);                                             \
     }
 #define KINDS(T, type)                                                                                  \
     KIND_OF_1(isnan, T, type, x != x)                                                                   \
@@ -448,8 +446,8 @@ KINDS(real, real)
     }                                                                                                   \
     static void kernel_##name##_##T(const KernelArgs *a, int64_t from, int64_t to)                      \
     {                                                                                                   \
-        static const Span span = {span_##name##_##T, 4, GRANULE, {sizeof(type), sizeof(type), sizeof(type), sizeof(type)}};\
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {4, GRANULE, {sizeof(type), sizeof(type), sizeof(type), sizeof(type)}};\
+        LEVEL(walk)(a, from, to, span_##name##_##T, &span);                                             \
     }
 #define POINT3(name, expression)                                                                        \
     LOOP_OF_3(name, real, real, GRANULE_OF_3, expression)
@@ -480,8 +478,8 @@ LOOP_OF_3(glu_backward, real, real, GRANULE_real, z * x * CHOSEN(sigmoid_slope32
     }                                                                                                   \
     static void kernel_dropout_##T(const KernelArgs *a, int64_t from, int64_t to)                       \
     {                                                                                                   \
-        static const Span span = {span_dropout_##T, 3, 1, {sizeof(type), 1, sizeof(type)}};             \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {3, 1, {sizeof(type), 1, sizeof(type)}};                               \
+        LEVEL(walk)(a, from, to, span_dropout_##T, &span);                                              \
     }
 
 DROPOUT(real, real)

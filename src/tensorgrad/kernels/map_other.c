@@ -13,7 +13,7 @@
         INDEPENDENT                                                                                     \
         for (int64_t i = 0; i < count; i++) out[i] = in[i] operator other[i];                           \
     }                                                                                                   \
-    KERNEL_OF_2(name, i64, uint64_t, uint64_t, 1, NULL, NULL)
+    KERNEL_OF_2(name, i64, uint64_t, uint64_t, 1, NULL)
 
 WRAPPING(add, +)
 WRAPPING(sub, -)
@@ -39,8 +39,8 @@ static void span_polygamma_real(void *const *data, int64_t count, const double *
 
 static void kernel_polygamma_real(const KernelArgs *a, int64_t from, int64_t to)
 {
-    static const Span span = {span_polygamma_real, 2, GRANULE_real, {8, 8}};
-    LEVEL(walk)(a, &span, from, to);
+    static const Span span = {2, GRANULE_real, {8, 8}};
+    LEVEL(walk)(a, from, to, span_polygamma_real, &span);
 }
 
 SPAN_THROUGH_DOUBLE(polygamma, 2, scalar)
@@ -63,8 +63,8 @@ SPAN_THROUGH_DOUBLE(polygamma, 2, scalar)
     }                                                                                                   \
     static void kernel_where_##T(const KernelArgs *a, int64_t from, int64_t to)                         \
     {                                                                                                   \
-        static const Span span = {span_where_##T, 4, 1, {1, sizeof(type), sizeof(type), sizeof(type)}}; \
-        LEVEL(walk)(a, &span, from, to);                                                                \
+        static const Span span = {4, 1, {1, sizeof(type), sizeof(type), sizeof(type)}};                 \
+        LEVEL(walk)(a, from, to, span_where_##T, &span);                                                \
     }
 
 WHERE(8, uint8_t)

@@ -18,7 +18,8 @@ typedef union Buffer {
 } Buffer;
 
 /* The last few elements of a padded span. Only spans over one float type alone are padded. */
-static NEVER_INLINE void run_part(const Span *span, void *const *data, int64_t done, int64_t count, const double *scalar)
+static NEVER_INLINE void run_part(span_fn formula, const Span *span, void *const *data, int64_t done, int64_t count,
+                                  const double *scalar)
 {
     double whole[WALK_OPERANDS][WALK_GRANULE];
     void *at[WALK_OPERANDS];
@@ -33,7 +34,7 @@ static NEVER_INLINE void run_part(const Span *span, void *const *data, int64_t d
         }
     }
     at[last] = whole[last];
-    span->run(at, span->granule, scalar);
+    formula(at, span->granule, scalar);
     if (wide) {
         store_part_f64((double *)data[last] + done, at[last], count);
     } else {
@@ -41,15 +42,15 @@ static NEVER_INLINE void run_part(const Span *span, void *const *data, int64_t d
     }
 }
 
-ALWAYS_INLINE void run(const Span *span, void *const *data, int64_t count, const double *scalar)
+ALWAYS_INLINE void run(span_fn formula, const Span *span, void *const *data, int64_t count, const double *scalar)
 {
     int64_t part = count & (span->granule - 1);
     int64_t whole = count - part;
     if (whole) {
-        span->run(data, whole, scalar);
+        formula(data, whole, scalar);
     }
     if (part) {
-        run_part(span, data, whole, part, scalar);
+        run_part(formula, span, data, whole, part, scalar);
     }
 }
 
@@ -131,7 +132,7 @@ typedef struct Plane {
 } Plane;
 
 /* One row. Operands that are not contiguous go through the buffers, in chunks. */
-static void run_row(const Span *span, char *const *data, const int64_t *step, int64_t count, Buffer *buffers,
+static void run_row(span_fn formula, const Span *span, char *const *data, const int64_t *step, int64_t count, Buffer *buffers,
                     const double *scalar)
 {
     int last = span->operands - 1;
@@ -155,7 +156,7 @@ static void run_row(const Span *span, char *const *data, const int64_t *step, in
                 copy_strided(buffers[i].bytes, span->width[i], here, step[i], n, span->width[i]);
             }
         }
-        run(span, at, n, scalar);
+        run(formula, span, at, n, scalar);
         if (at[last] == buffers[last].bytes) {
             int width = span->width[last];
             copy_strided(data[last] + done * step[last], step[last], buffers[last].bytes, width, n, width);
@@ -231,7 +232,7 @@ static void copy_block(char *to, int64_t to_row, int64_t to_step, const char *fr
 
 /* The plane in blocks of `high` rows and `wide` columns, each laid out in the buffers as one row. Down the columns first:
    of a turned operand the same few pages are then in use, and its lines follow one another. */
-static void run_blocks(const Span *span, const Plane *plane, int64_t high, int64_t wide, Buffer *buffers,
+static void run_blocks(span_fn formula, const Span *span, const Plane *plane, int64_t high, int64_t wide, Buffer *buffers,
                        const double *scalar)
 {
     int last = span->operands - 1;
@@ -261,7 +262,7 @@ static void run_blocks(const Span *span, const Plane *plane, int64_t high, int64
                     copy_block(buffers[i].bytes, n * width, width, here, plane->row_step[i], plane->step[i], m, n, width);
                 }
             }
-            run(span, at, m * n, scalar);
+            run(formula, span, at, m * n, scalar);
             if (at[last] == buffers[last].bytes) {
                 int width = span->width[last];
                 char *here = plane->data[last] + r * plane->row_step[last] + c * plane->step[last];
@@ -276,13 +277,13 @@ static void run_blocks(const Span *span, const Plane *plane, int64_t high, int64
 static int number_of_rows(const Span *span, const int64_t *step)
 {
     int which = step[0] == 0 ? 0 : 1;
-    if (span->operands != 3 || !span->repeated[which] || step[which] != 0) {
+    if (span->operands != 3 || !span->repeated || step[which] != 0) {
         return -1;
     }
     return step[1 - which] == span->width[1 - which] && step[2] == span->width[2] ? which : -1;
 }
 
-static void run_plane(const Span *span, Plane *plane, Buffer *buffers, const double *scalar)
+static void run_plane(span_fn formula, const Span *span, Plane *plane, Buffer *buffers, const double *scalar)
 {
     int turned = 0, numbers = 0;
     for (int i = 0; i < span->operands; i++) {
@@ -290,12 +291,12 @@ static void run_plane(const Span *span, Plane *plane, Buffer *buffers, const dou
         numbers |= plane->step[i] == 0;
     }
     if (plane->rows > 1 && plane->columns < (numbers ? SHORTEST_ROW : SHORT_ROW)) {
-        run_blocks(span, plane, WALK_CHUNK / plane->columns, plane->columns, buffers, scalar);
+        run_blocks(formula, span, plane, WALK_CHUNK / plane->columns, plane->columns, buffers, scalar);
         return;
     }
     if (plane->rows > 1 && turned) {
         /* Some operand runs down the columns: blocks use whole cache lines of both. */
-        run_blocks(span, plane, BLOCK_ROWS, WALK_CHUNK / BLOCK_ROWS, buffers, scalar);
+        run_blocks(formula, span, plane, BLOCK_ROWS, WALK_CHUNK / BLOCK_ROWS, buffers, scalar);
         return;
     }
     int which = number_of_rows(span, plane->step);
@@ -307,12 +308,12 @@ static void run_plane(const Span *span, Plane *plane, Buffer *buffers, const dou
         if (which >= 0) {
             span->repeated[which]((void *const *)data, plane->columns, scalar);
         } else {
-            run_row(span, data, plane->step, plane->columns, buffers, scalar);
+            run_row(formula, span, data, plane->step, plane->columns, buffers, scalar);
         }
     }
 }
 
-static NEVER_INLINE void walk_strided(const KernelArgs *a, const Span *span, int64_t from, int64_t to)
+static NEVER_INLINE void walk_strided(const KernelArgs *a, int64_t from, int64_t to, span_fn formula, const Span *span)
 {
     Buffer buffers[WALK_OPERANDS];
     Plane plane;
@@ -332,7 +333,7 @@ static NEVER_INLINE void walk_strided(const KernelArgs *a, const Span *span, int
         plane.row_step[i] = outer >= 0 ? a->stride[i][outer] : 0;
     }
     for (;;) {
-        run_plane(span, &plane, buffers, a->scalar);
+        run_plane(formula, span, &plane, buffers, a->scalar);
         int d = outer - 1;
         for (; d >= 0; d--) {
             for (int i = 0; i < span->operands; i++) {
@@ -353,23 +354,23 @@ static NEVER_INLINE void walk_strided(const KernelArgs *a, const Span *span, int
     }
 }
 
-void LEVEL(walk)(const KernelArgs *a, const Span *span, int64_t from, int64_t to)
+void LEVEL(walk)(const KernelArgs *a, int64_t from, int64_t to, span_fn formula, const Span *span)
 {
     int contiguous = a->ndim == 1;
     for (int i = 0; i < span->operands; i++) {
         contiguous &= a->stride[i][0] == span->width[i];
     }
     if (!LIKELY(contiguous)) {
-        walk_strided(a, span, from, to);
+        walk_strided(a, from, to, formula, span);
         return;
     }
     if (LIKELY(from == 0)) {
-        run(span, a->data, to, a->scalar);
+        run(formula, span, a->data, to, a->scalar);
         return;
     }
     void *at[WALK_OPERANDS];
     for (int i = 0; i < span->operands; i++) {
         at[i] = (char *)a->data[i] + from * span->width[i];
     }
-    run(span, at, to - from, a->scalar);
+    run(formula, span, at, to - from, a->scalar);
 }

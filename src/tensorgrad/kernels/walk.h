@@ -18,16 +18,16 @@
 /* Applies a formula to `count` contiguous elements of each operand: the inputs, then the output, which may be an input. */
 typedef void (*span_fn)(void *const *data, int64_t count, const double *scalar);
 
+/* What the loop of a formula asks of its operands. */
 typedef struct Span {
-    span_fn run;
-    int operands;                   /* the output included, which is the last */
-    int granule;                    /* 1, or the granule of which run() takes whole ones only */
-    int width[WALK_OPERANDS];       /* bytes of an element of each operand */
-    span_fn repeated[2];            /* or NULL: the same where the first, or the second, of two inputs is one element */
-    int moves;                      /* 1 if the output is the one input, as it is */
+    int8_t operands;                /* the output included, which is the last */
+    int8_t granule;                 /* 1, or the granule of which the loop takes whole ones only */
+    int8_t width[WALK_OPERANDS];    /* bytes of an element of each operand */
+    int8_t moves;                   /* 1 if the output is the one input, as it is */
+    const span_fn *repeated;        /* or NULL: of two inputs, the loops for where the first, or the second, is one element */
 } Span;
 
 /* Elements, or rows of the outermost dimension where there are several: those from `from` up to `to`. */
-void LEVEL(walk)(const KernelArgs *a, const Span *span, int64_t from, int64_t to);
+void LEVEL(walk)(const KernelArgs *a, int64_t from, int64_t to, span_fn formula, const Span *span);
 
 #endif

@@ -192,7 +192,8 @@ def name_layer(self, error):
         error._layer = (id(self), f"{type(self).__name__}({settings_shown(self)})", "")
         return
     innermost, shown, line = mark
-    name = next((name for name, module in self.named_modules() if id(module) == innermost), "")
+    names = [name for name, module in self.named_modules() if id(module) == innermost]
+    name = names[0] if names else ""
     text = error.args[0] if len(error.args) == 1 else None
     if not name or type(text) is not str or str(error) != text:
         return

@@ -303,7 +303,7 @@ cdef object bind(Op op, list values, PyObject **args, Py_ssize_t count, tuple na
             if default is MISSING:
                 missing = [op.params[k] for k in range(total) if values[k] is MISSING and op.defaults[k] is MISSING]
                 raise TypeError(f"{op.__name__}() missing {len(missing)} required positional arguments: "
-                                + ", ".join(f'"{name}"' for name in missing))
+                                + ", ".join([f'"{name}"' for name in missing]))
             values[i] = default
     for i in op.settings:
         if want_setting(op, values[i], i):

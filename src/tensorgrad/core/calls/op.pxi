@@ -211,7 +211,7 @@ cdef class Op:
     @property
     def differentiable(self):
         """Whether some argument has a gradient."""
-        return self.kind == COMPOSITE or any(f is not None for f in self.formulas)
+        return self.kind == COMPOSITE or any([f is not None for f in self.formulas])
 
     @property
     def variadic_index(self):

@@ -50,7 +50,7 @@ cdef Tensor borrow_array(cnp.ndarray array, int code=NO_DTYPE):
     if code == NO_DTYPE:
         code = code_of_array(array)
     if code == NO_DTYPE:
-        names = ", ".join(d.name for d in DTYPE_LIST if (<dtype>d).own is not None)
+        names = ", ".join([d.name for d in DTYPE_LIST if (<dtype>d).own is not None])
         raise TypeError(f"can't convert np.ndarray of type {(<object>array).dtype}. The only supported types are: {names}.")
     if not cnp.PyArray_ISBEHAVED_RO(array):
         array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).reshape((<object>array).shape)

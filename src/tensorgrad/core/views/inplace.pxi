@@ -82,7 +82,7 @@ cdef Tensor assign(Tensor x, Tensor value, bint partly=True):
         raise RuntimeError(f"result type {title(value.code)} can't be cast to the desired output type {title(x.code)}")
     if not same_shape(x, value):
         ndim = broadcast_shape(x, value, shape, "output")
-        if ndim != x.nd or not all(shape[i] == shape_of(x)[i] for i in range(ndim)):
+        if ndim != x.nd or not all([shape[i] == shape_of(x)[i] for i in range(ndim)]):
             raise RuntimeError(f"output with shape {list(shape_tuple(x))} doesn't match the broadcast shape "
                                f"{[shape[i] for i in range(ndim)]}")
         value = expand(OP_EXPAND, value, shape_tuple(x))
@@ -174,7 +174,7 @@ cdef tuple geometry(Tensor view):
     strides = tuple([strides_of(view)[i] // itemsize for i in range(view.nd)])
     if base.contiguous:
         return shape_tuple(view), strides, offset, None
-    reach = 1 + sum((shape_of(base)[i] - 1) * (strides_of(base)[i] // itemsize) for i in range(base.nd))
+    reach = 1 + sum([(shape_of(base)[i] - 1) * (strides_of(base)[i] // itemsize) for i in range(base.nd)])
     where = np.zeros(reach, np.int64)
     byte_strides = [strides_of(base)[i] // itemsize * 8 for i in range(base.nd)]
     np.lib.stride_tricks.as_strided(where, shape_tuple(base), byte_strides)[...] = (
