@@ -548,7 +548,7 @@ EXCUSES = [
             and (s.calls("reciprocal", "rsqrt", "div", "log") or " / " in "".join(s.lines))
             and s.apart() < 1e-3
             or (s.calls("[cp]?dist", r"\w*norm") and s.within(32))
-            or (s.calls("poisson_nll_loss") and bool(s.seen("iub")) and s.apart() < 1e-6)
+            or (s.calls("poisson_nll_loss", "gaussian_nll_loss") and bool(s.seen("iub")) and s.apart() < 1e-6)
             or (s.slope("scaled_dot_product_attention") and cancelled(s))
         ),
     ),
