@@ -492,8 +492,34 @@ def test_targets_of_unsigned_integers_have_no_minus_one_to_wrap_around():
         assert found.dtype is tg.float32
         (grad,) = tg.autograd.grad(found.sum(), x)
         same(grad, [-1 / (1 + math.e), -1 / (1 + math.exp(-1))])
-    with pytest.raises(RuntimeError):
-        F.soft_margin_loss(x, tg.ones(2, dtype=tg.bool))
+        found = F.margin_ranking_loss(x, tg.zeros(2), tg.ones(2, dtype=dtype), reduction="none")
+        same(found, [0, 1])
+    for loss in (F.soft_margin_loss, lambda x, y: F.margin_ranking_loss(x, x, y)):
+        with pytest.raises(RuntimeError):
+            loss(x, tg.ones(2, dtype=tg.bool))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "alpha", "fits"),
+    [
+        (tg.int8, 128, True), (tg.int8, -128, False), (tg.int16, 2**15, True), (tg.int32, -(2**31), False),
+        (tg.int32, 2**31, True), (tg.uint8, -255, True), (tg.uint8, 256, False), (tg.int64, -(2**63), True),
+        (tg.float16, 1024, True), (tg.float16, 70000, False), (tg.float32, 2**64, False),
+    ],
+)  # fmt: skip
+def test_differences_need_room_for_minus_alpha(dtype, alpha, fits):
+    one = tg.ones(2, dtype=dtype)
+    for difference in (tg.sub, tg.rsub, lambda x, y, alpha: x.clone().sub_(y, alpha=alpha)):
+        if not fits:
+            with pytest.raises((RuntimeError, OverflowError)):
+                difference(one, one, alpha=alpha)
+        else:
+            wanted = 1 - alpha
+            size = 8 * one.element_size()
+            if not dtype.is_floating_point:
+                wanted = wanted % 2**size
+                wanted -= 2**size * (dtype is not tg.uint8 and wanted >= 2 ** (size - 1))
+            assert difference(one, one, alpha=alpha).tolist() == [wanted] * 2
 
 
 @pytest.mark.parametrize("dtype", [tg.float16, tg.bfloat16])

@@ -434,3 +434,20 @@ def test_a_small_network_learns_where_a_bar_lies():
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.05
+
+
+@pytest.mark.parametrize("pad", [-1, -2])
+def test_conv_tbc_of_a_negative_pad_cuts_off_steps(pad):
+    generator = np.random.default_rng(0)
+    x, w, b = (
+        tg.tensor(generator.normal(size=shape), requires_grad=True) for shape in ((5, 1, 3), (2, 3, 4), (4,))
+    )
+    found = tg.conv_tbc(x, w, b, pad)
+    assert found.shape == (4 + 2 * pad, 1, 4)
+    kept = x[-pad : 5 + pad]
+    wanted = sum(kept[k : len(kept) - 1 + k] @ w[k] for k in range(2)) + b
+    tg.testing.assert_close(found, wanted)
+    slopes = [tg.autograd.grad((each * each).sum(), [x, w, b]) for each in (found, wanted)]
+    tg.testing.assert_close(*slopes)
+    with pytest.raises(RuntimeError):
+        tg.conv_tbc(x, w, b, -3)

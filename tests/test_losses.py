@@ -472,3 +472,43 @@ def test_counts_of_truths_are_computed_in_floats():
     found = F.poisson_nll_loss(tg.tensor([True]), tg.tensor([1.0], dtype=tg.float64))
     assert found.dtype is tg.float64
     assert found.item() == pytest.approx(math.e - 1, abs=1e-6)
+
+
+def test_differences_of_truths_are_refused_in_poisson_nll_loss():
+    truths, rates = tg.tensor([True, False]), tg.tensor([1.5, 2.5])
+    for bad in (
+        lambda: F.poisson_nll_loss(truths, truths),
+        lambda: F.poisson_nll_loss(truths, rates, log_input=False),
+        lambda: F.poisson_nll_loss(rates, truths, full=True),
+    ):
+        with pytest.raises(RuntimeError):
+            bad()
+    near(F.poisson_nll_loss(rates, truths, log_input=False, reduction="sum"), 4 - math.log(1.5))
+
+
+def test_truths_are_no_variances():
+    with pytest.raises(RuntimeError):
+        F.gaussian_nll_loss(tg.zeros(2), tg.zeros(2), tg.tensor([True, True]))
+
+
+@pytest.mark.parametrize("loss", [F.smooth_l1_loss, F.huber_loss])
+@pytest.mark.parametrize(("point", "curvature"), [(math.nan, 0), (1, 0), (-1, 0), (math.inf, 0), (0.5, 1)])
+def test_only_the_square_part_of_a_loss_is_curved(loss, point, curvature):
+    x = tg.tensor([float(point), 0.25], requires_grad=True)
+    (slope,) = tg.autograd.grad(loss(x, tg.zeros(2), reduction="sum"), x, create_graph=True)
+    near(slope, [max(-1.0, min(point, 1.0)) if point == point else math.nan, 0.25])
+    near(tg.autograd.grad(slope.sum(), x)[0], [curvature, 1])
+
+
+@pytest.mark.parametrize("far", [math.inf, 1e38, math.nan])
+def test_what_no_way_reads_does_not_count_in_ctc_loss(far):
+    scores = tg.tensor([[[far, -1.0]]])         # in one step to label 1: not by way of the blank
+    near(F.ctc_loss(scores, tg.tensor([[1]]), (1,), (1,), reduction="sum"), 1.0)
+    scores = tg.tensor([[[far, -2.0]], [[-0.5, far]], [[far, -0.25]]])
+    near(F.ctc_loss(scores, tg.tensor([[1, 1]]), (3,), (2,), reduction="sum"), 2.75)
+
+
+def test_ctc_of_unlikely_labels_is_large_and_not_infinite():
+    scores = tg.tensor([[[-1.0, -1e35]]])
+    near(F.ctc_loss(scores, tg.tensor([[1]]), (1,), (1,)), 1e35)
+    assert F.ctc_loss(scores, tg.tensor([[1, 1]]), (1,), (2,)).item() == math.inf

@@ -325,3 +325,30 @@ def test_outer_products_of_truths_have_the_dtype_of_the_operands():
 
 def test_the_norm_of_each_number_of_a_vector():
     assert tg.norm_except_dim(tg.tensor([1.0, -2.0])).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("dtype", [tg.int8, tg.uint8, tg.int32])
+def test_integers_that_einsum_adds_up_alone_are_widened(dtype):
+    one, column, square = (tg.ones(shape, dtype=dtype) for shape in ((1, 1), (2, 1), (2, 2)))
+    for equation, operands, wanted in (
+        ("ij,ik", (one, column), tg.int64),
+        ("ij,kj->i", (one, column), tg.int64),
+        ("ij,kl->", (square, square), tg.int64),
+        ("ij->", (square,), tg.int64),
+        ("ij,jk,kl->", (square, square, one), tg.int64),
+        ("ij,ik", (column, column), dtype),
+        ("ij,jk", (square, square), dtype),
+        ("ij,kl", (square, column), dtype),
+        ("ij,ij->", (one, one), dtype),
+    ):
+        assert tg.einsum(equation, *operands).dtype is wanted, equation
+
+
+def test_linear_of_a_vector_takes_a_bias_of_one_row():
+    bias = tg.tensor([[1.0, 2.0]], requires_grad=True)
+    found = F.linear(tg.ones(3), tg.ones(2, 3), bias)
+    assert found.tolist() == [4.0, 5.0]
+    assert tg.autograd.grad(found.sum(), bias)[0].tolist() == [[1.0, 1.0]]
+    for shape in ((1, 1), (2, 2), (1, 1, 2)):
+        with pytest.raises(RuntimeError):
+            F.linear(tg.ones(3), tg.ones(2, 3), tg.ones(shape))

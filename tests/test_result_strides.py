@@ -272,6 +272,14 @@ def test_step_of_a_turned_parameter_runs_in_the_kernel():
     assert [event.name for event in events_of(optimizer.step, "kernel")][-1] == "adam"
 
 
+@pytest.mark.parametrize("dtype", [tg.float32, tg.float16])
+def test_a_softmax_of_a_turned_operand_is_contiguous(dtype, backend):
+    x = tg.ones(5, 5, dtype=dtype).t()
+    for function in (F.softmax, F.log_softmax, tg.cumsum, tg.logcumsumexp, tg.cummax):
+        found = function(x, 0)
+        assert (found if isinstance(found, tg.Tensor) else found[0]).stride() == (5, 1)
+
+
 # ---- what it is for
 
 

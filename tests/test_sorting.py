@@ -243,3 +243,13 @@ def test_areas():
     assert tg.trapezoid(tg.zeros(0)).item() == 0.0
     with pytest.raises(TypeError):
         tg.trapezoid(y, x, dx=1.0)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_the_gradient_of_a_product_of_one_needs_no_product(count):
+    x = tg.ones(count, dtype=tg.float64, requires_grad=True)
+    products = x.cumprod(0)
+    (slope,) = tg.autograd.grad(products.sum(), x, create_graph=True)
+    total = (slope * x).sum()
+    products *= 2
+    assert tg.autograd.grad(total, x)[0].tolist() == [1.0] * count

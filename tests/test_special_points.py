@@ -318,3 +318,11 @@ def test_an_input_that_a_blend_leaves_out_has_zeros_for_its_gradient(backend):
         found = blend()
         assert found.isfinite().all()
         assert tg.autograd.grad(found.sum(), x)[0].tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_the_largest_of_a_bag_with_nan_is_nan(backend):
+    weight = tg.tensor([[nan, 1.0], [2.0, nan], [3.0, 4.0]], requires_grad=True)
+    found = tg.nn.functional.embedding_bag(tg.tensor([[0, 1], [1, 0], [2, 2]]), weight, mode="max")
+    assert np.array_equal(found.detach(), [[nan, nan], [nan, nan], [3, 4]], equal_nan=True)
+    (slope,) = tg.autograd.grad(found.sum(), weight)
+    assert slope.tolist() == [[2, 0], [0, 2], [1, 1]]

@@ -81,6 +81,7 @@ REFUSALS = [
                     "Expected a floating point",
                     "square matrices",
                     "dropout probability",
+                    "to have the same dtype",
                 )
                 and writes_nothing(s)
             )
@@ -142,6 +143,28 @@ REFUSALS = [
         lambda s: s.only_refused_here("object has no attribute"),
     ),
     Excuse("Arguments are read more freely", lenient),
+    Excuse(
+        "a pool's stride past 2**31",
+        lambda s: (
+            s.calls(r"\w*_pool[123]d\w*") and s.refused("cannot be converted to type int without overflow")
+        ),
+    ),
+    Excuse(
+        "`linear` takes a bias (1, out)",
+        lambda s: s.calls("linear") and s.refused("doesn't match the broadcast shape"),
+    ),
+    Excuse(
+        "`soft_margin_loss` refuses targets of bool",
+        lambda s: s.calls("soft_margin_loss") and s.only_refused_here("which bool does not hold"),
+    ),
+    Excuse(
+        "and any a kernel with elements",
+        lambda s: s.calls("conv_tbc") and s.only_refused_here("a kernel needs elements"),
+    ),
+    Excuse(
+        "Operands of several dtypes are promoted",
+        lambda s: s.calls("binary_cross_entropy_with_logits") and s.refused("with two bool tensors"),
+    ),
     Excuse(
         "Arguments are read more freely",
         lambda s: s.refused("object of type 'float' has no len()") and s.calls(r"fractional_max_pool2d\w*"),

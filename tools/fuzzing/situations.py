@@ -249,7 +249,8 @@ def lenient(s: Situation) -> bool:
         "must be ", "invalid combination of arguments", "positional argument", "too big", "Overflow",
         "can't convert negative int", "is_contiguous(memory_format)", "view size is not compatible",
         "of a 0-d tensor", "over a 0-d array", "Boolean alpha", "Boolean beta", "negative output size",
-        "keyword argument 'inplace'", "'NoneType' has no len()",
+        "keyword argument 'inplace'", "'NoneType' has no len()", "len() of unsized object",
+        "has no len()", "expected Tensor as element 0 in argument 1, but got int",
     )  # fmt: skip
     if not s.refused(*texts):
         return False
@@ -343,6 +344,15 @@ def permuted(s: Situation) -> bool:
     )  # fmt: skip
 
 
+def cancelled(s: Situation) -> bool:
+    """Values differ by some roundings of the largest number that there is."""
+    if s.kind != "value" or s.difference.wanted.dtype not in EPS:
+        return False
+    size = max((largest(v.array) for v in s.seen()), default=0.0)
+    apart = gap(s.difference.found.array, s.difference.wanted.array)
+    return bool((apart <= 256 * EPS[s.difference.wanted.dtype] * size).all())
+
+
 def squares_overflow(s: Situation) -> bool:
     """A float32 is too large for its square."""
     return any(v.dtype == "float32" and largest(v.array) > 1e19 for v in s.seen())
@@ -360,7 +370,8 @@ def overflowed(s: Situation) -> bool:
     )
     brink |= s.calls(r"\w*norm") and (s.holds("inf", "nan") or any(largest(v.array) > 1e19 for v in s.seen()))
     ours, theirs = (each.array[finite].astype(np.float64) for each in (found, wanted))
-    near = 1e-3 * np.abs(theirs) + 1e-6 * largest(wanted.array) + float(np.finfo(wanted.dtype).tiny)
+    size = max(largest(found.array), largest(wanted.array))
+    near = 1e-3 * np.abs(theirs) + 1e-6 * size + float(np.finfo(wanted.dtype).tiny)
     return brink and not finite.all() and bool((np.abs(ours - theirs) <= near).all())
 
 

@@ -228,8 +228,7 @@ cdef object finish(Op op, list values, list inputs, object result, int code=NO_D
         code = narrow_code(inputs)
     if type(result) is tuple or isinstance(result, (tuple, list)):
         outs = [result_tensor(each, inputs, code) for each in result]
-        if op.elementwise:
-            outs = [result_as(<Tensor>each, inputs) for each in outs]
+        outs = [result_as(<Tensor>each, inputs) if op.elementwise else contiguous_of(<Tensor>each) for each in outs]
         record(op, values, inputs, None, outs)
         if hasattr(result, "_fields"):
             return type(result)(*outs)
@@ -237,6 +236,8 @@ cdef object finish(Op op, list values, list inputs, object result, int code=NO_D
     out = <Tensor>result if isinstance(result, Tensor) else result_tensor(result, inputs, code)
     if op.elementwise and not isinstance(result, Tensor):
         out = result_as(out, inputs[:1] if op is OP_POW and not isinstance(inputs[1], Tensor) else inputs)
+    elif not isinstance(result, Tensor):
+        out = contiguous_of(out)        # as kernels give it
     return record(op, values, inputs, out, None)
 
 

@@ -265,7 +265,7 @@ cdef object add_scaled(Op op, object a, object b, object alpha):
         return DECLINED
     begin(&args, 1)
     args.scalar[0] = alpha if op is OP_ADD else -alpha
-    if not -FLOAT32_MAX <= args.scalar[0] <= FLOAT32_MAX:
+    if type(alpha) is int or not -FLOAT32_MAX <= args.scalar[0] <= FLOAT32_MAX:
         fitting(alpha, (<Tensor>b).code, True)
     out = map_two(ADD_SCALED[(<Tensor>a).code], <Tensor>a, <Tensor>b, (<Tensor>a).code, &args, op.__name__)
     if tg_grad and (needs_grad(<Tensor>a) or needs_grad(<Tensor>b)):

@@ -120,8 +120,10 @@ cdef object hot_loss(Op op, void **args, Py_ssize_t count):
             return DECLINED
     if call.other is not NULL:
         z = own_z = <Tensor>call.other
-        if not fits_into(z, x) or (op.form & SAME_RANK and z.nd != x.nd) or (z.code != x.code and IS_FLOAT[z.code]) or (
-                needs_grad(z) and not (same_shape(z, x) and (needs_grad(x) or needs_grad(y)))):
+        if z.code == BOOL or (z.code != x.code and IS_FLOAT[z.code]) or not fits_into(z, x) or (
+                op.form & SAME_RANK and z.nd != x.nd):
+            return DECLINED
+        if needs_grad(z) and not (same_shape(z, x) and (needs_grad(x) or needs_grad(y))):
             return DECLINED
     elif op.params[2] == "target" or op.params[2] == "var":
         return DECLINED

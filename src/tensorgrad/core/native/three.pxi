@@ -28,6 +28,8 @@ cdef object hot_three(Op op, void **args, Py_ssize_t count):
         if (type(factor) is not int and type(factor) is not float) or (
                 x.code != F64 and not -FLOAT32_MAX <= <double>factor <= FLOAT32_MAX):
             return DECLINED
+        if type(factor) is int:
+            whole_number(factor)
         a.scalar[0] = factor
     for i in range(3):
         each = values[i]

@@ -64,20 +64,23 @@ def _stepwise(g, source):
 # ---------------------------------------------------------------------------- sums and differences
 
 
-def _times_alpha(name, other, alpha):
-    """``alpha * other``, after torch's rules of which alpha goes with which dtype."""
-    if isinstance(alpha, Tensor) and not alpha.ndim:
+def _times_alpha(name, other, alpha, sign=1):
+    """``sign * alpha * other``, after torch's rules of which alpha goes with which dtype."""
+    if (isinstance(alpha, Tensor) and not alpha.ndim) or isinstance(alpha, np.generic):
         alpha = alpha.item()
     if alpha is True or alpha is False:
         if other.dtype.kind != "b":
             raise RuntimeError(
                 f"{name}: Boolean alpha only supported for Boolean results, not {other.dtype}."
             )
-    elif other.dtype.kind in "iub" and not isinstance(alpha, (int, np.integer)):
+    elif other.dtype.kind in "iub" and not isinstance(alpha, int):
         raise RuntimeError(
             f"{name}: For integral input tensors, argument alpha must not be a floating point number: {alpha}"
         )
-    return other if alpha == 1 else other * stored(alpha, other)
+    factor = sign * alpha
+    if factor == 1 << 63 and other.dtype == np.int64:
+        factor = -factor  # what PyTorch's int64 makes of -(-2**63)
+    return other if factor == 1 else other * stored(factor, other)
 
 
 @binary(
@@ -130,7 +133,9 @@ def sub(input, other, *, alpha=1):
     >>> tg.sub(tg.tensor([2.0, 3.0]), 4.0)
     tensor([-2., -1.])
     """
-    return np.subtract(input, _times_alpha("sub", other, alpha))
+    if type(alpha) is int and alpha == 1:
+        return np.subtract(input, other)
+    return np.add(input, _times_alpha("sub", other, alpha, -1))  # what has to fit is -alpha
 
 
 @composite(

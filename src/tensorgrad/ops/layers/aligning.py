@@ -9,14 +9,12 @@ import numpy as np
 
 from tensorgrad.core import Tensor, _core
 from tensorgrad.core.declare import case, composite, integers, normal
+from tensorgrad.core.limits import finfo
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.elementwise import choosing, powers
 from tensorgrad.ops.layers.losses import F_, reduce_loss, reduction_of
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.shapes import joining, shaping
-
-# The logarithm of a probability of 0: finite, so that its gradient is 0 and not NaN.
-NEVER = -1e30
 
 
 def _lengths(name: str, lengths: Any, count: int, most: int) -> np.ndarray:
@@ -49,8 +47,11 @@ def _padded(targets: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _likelihood(logs: Tensor, rows: np.ndarray, steps: np.ndarray, lengths: np.ndarray, blank: int) -> Tensor:
-    """Minus the log-probability of each row: the forward recursion over blank, first label, blank, ...
+def _likelihood(
+    logs: Tensor, rows: np.ndarray, steps: np.ndarray, lengths: np.ndarray, blank: int
+) -> tuple[Tensor, np.ndarray]:
+    """Minus the log-probability of each row, and whether any way leads to it: the forward recursion over
+    blank, first label, blank, ...
 
     (Graves and others, Connectionist Temporal Classification, 2006, section 4.1.)
     """
@@ -58,21 +59,28 @@ def _likelihood(logs: Tensor, rows: np.ndarray, steps: np.ndarray, lengths: np.n
     path = np.full((count, 2 * rows.shape[1] + 1), blank, np.int64)
     path[:, 1::2] = rows
     states = path.shape[1]
-    # A label may follow a label without the blank between, unless they are equal.
-    skips = np.full(path.shape, NEVER)
-    skips[:, 2:][path[:, 2:] != path[:, :-2]] = 0
-    skips[:, 1:2] = 0  # the first label may be the first of all
-    first = np.full((count, states + 2), NEVER)
-    first[:, 1] = 0  # the place before the start
+    # A label may follow a label without the blank between, unless they are equal; the first may be the first
+    # of all. What is reached by a step is known beforehand, whatever the probabilities.
+    skips = np.zeros(path.shape, bool)
+    skips[:, 2:] = path[:, 2:] != path[:, :-2]
+    skips[:, 1:2] = True
+    length = logs.shape[0]
+    reach = np.zeros((length + 1, count, states + 2), bool)
+    reach[0, :, 1] = True  # the place before the start
+    for t in range(length):
+        reach[t + 1, :, 2:] = reach[t, :, 2:] | reach[t, :, 1:-1] | (reach[t, :, :-2] & skips)
     dtype = logs.dtype
-    skip, reached = _core.from_numpy(skips).to(dtype), _core.from_numpy(first).to(dtype)
-    never = logs.new_full((count, 2), NEVER)
-    index = _core.from_numpy(np.ascontiguousarray(np.broadcast_to(path, (logs.shape[0], *path.shape))))
-    emitted = logs.gather(2, index)
+    never = finfo(dtype).min / 2  # in place of -inf, so that its gradient is 0 and not NaN
+    first = np.where(reach[0], 0.0, never)
+    skip, reached = _core.from_numpy(skips), _core.from_numpy(first).to(dtype)
+    before = logs.new_full((count, 2), never)
+    index = _core.from_numpy(np.ascontiguousarray(np.broadcast_to(path, (length, *path.shape))))
+    emitted = choosing.where(_core.from_numpy(reach[1:, :, 2:]), logs.gather(2, index), 0.0)
     for t in range(int(steps.max(initial=0))):
-        stay, step, jump = reached[:, 2:], reached[:, 1:-1], reached[:, :-2]
-        came = powers.logaddexp(powers.logaddexp(stay, step), jump + skip)
-        now = joining.cat([never, came + emitted[t]], 1)
+        stay, step = reached[:, 2:], reached[:, 1:-1]
+        jump = choosing.where(skip, reached[:, :-2], never)
+        came = powers.logaddexp(powers.logaddexp(stay, step), jump)
+        now = joining.cat([before, came + emitted[t]], 1)
         if (steps > t).all():
             reached = now
         else:
@@ -83,7 +91,8 @@ def _likelihood(logs: Tensor, rows: np.ndarray, steps: np.ndarray, lengths: np.n
     ends = reached.gather(1, _core.from_numpy(last))
     single = _core.from_numpy(last[:, 0] == last[:, 1])
     both = powers.logaddexp(ends[:, 0], ends[:, 1])
-    return -choosing.where(single, ends[:, 0], both)
+    possible = np.asarray(np.take_along_axis(reach[steps, np.arange(count)], last, 1).any(1))
+    return -choosing.where(single, ends[:, 0], both), possible
 
 
 @composite(
@@ -132,13 +141,13 @@ def ctc_loss(
     inside = np.arange(rows.shape[1]) < lengths[:, None]
     if ((rows < 0) | (rows >= classes))[inside].any():
         raise RuntimeError(f"ctc_loss: a target is out of the label range [0, {classes})")
-    loss = _likelihood(logs, np.where(inside, rows, blank), steps, lengths, blank)
+    loss, possible = _likelihood(logs, np.where(inside, rows, blank), steps, lengths, blank)
     # Of value 0, with the gradient of log_softmax's normalisation.
     read = shaping.unsqueeze(_core.from_numpy(np.arange(length)[:, None] < steps), 2)
     read = read & powers.exp(logs.detach()).isfinite()
     mass = reductions.sum(powers.exp(logs.masked_fill(~read, -math.inf)), (0, 2))
     loss = loss + (mass - mass.detach()).masked_fill(~mass.isfinite(), 0)
-    endless = loss.detach() > -NEVER / 2
+    endless = (loss.detach() == math.inf) | ~_core.from_numpy(possible)
     loss = loss.masked_fill(endless, 0 if zero_infinity else math.inf)
     if reduction == "mean":
         loss = loss / _core.from_numpy(np.maximum(lengths, 1)).to(logs.dtype)

@@ -14,6 +14,7 @@ import numpy as np
 from tensorgrad.core.declare import case, composite, normal, primitive
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.layers._taps import F_, TOP, WINDOWED, family, of_dims, ones
+from tensorgrad.ops.matrices import products
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.shapes import padding as edges
 from tensorgrad.ops.shapes import patches, shaping
@@ -362,7 +363,8 @@ def convolution(input, weight, bias, stride, padding, dilation, transposed, outp
     samples=lambda: [case(normal(5, 2, 3), normal(3, 3, 4), normal(4), 1, name="plain")],
 )
 def conv_tbc(input, weight, bias, pad=0):
-    """A convolution over time of (time, batch, channels) with a weight (kernel, channels, filters).
+    """A convolution over time of (time, batch, channels) with a weight (kernel, channels, filters); ``pad``
+    zeros are put on at both ends, or -``pad`` steps cut off.
 
     >>> tg.conv_tbc(tg.ones(3, 1, 2), tg.ones(2, 2, 1), tg.zeros(1)).flatten()
     tensor([4., 4.])
@@ -373,5 +375,10 @@ def conv_tbc(input, weight, bias, pad=0):
             "conv_tbc: wanted an input and a weight of 3 dimensions and a bias of 1, got "
             f"{list(input.shape)}, {list(weight.shape)} and {list(bias.shape)}"
         )
+    time, kernel = input.shape[0] + 2 * pad, weight.shape[0]
+    if pad < 0 and time >= kernel:
+        input, pad = input[-pad : time - pad], 0
+    if time == kernel - 1 and kernel:  # an empty result, which no convolution is asked for
+        return products.matmul(input[:0], weight[0]) + bias
     found = conv1d(shaping.permute(input, (1, 2, 0)), shaping.permute(weight, (2, 1, 0)), bias, 1, pad)
     return shaping.permute(found, (2, 0, 1))

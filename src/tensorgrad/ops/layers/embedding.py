@@ -129,15 +129,16 @@ def embedding(
     samples=lambda: [case(normal(4, 2), integers(0, 1, 4), 3, name="plain")],
 )
 def _largest_rows(rows, bags, count):
-    """For every bag and column the number of the first largest row; of an empty bag 0."""
+    """For every bag and column the number of the first largest row or the first NaN; of an empty bag 0."""
     found = np.zeros((count, rows.shape[1]), np.int64)
     if len(bags):
         starts = np.flatnonzero(np.concatenate(([True], bags[1:] != bags[:-1])))
         full = bags[starts]
         largest = np.zeros(found.shape, rows.dtype)
         largest[full] = np.maximum.reduceat(rows, starts, axis=0)
-        numbers = np.where(rows == largest[bags], np.arange(len(bags))[:, None], len(bags))
-        found[full] = np.minimum.reduceat(numbers, starts, axis=0).clip(max=len(bags) - 1)
+        here = (rows == largest[bags]) | (rows != rows)
+        numbers = np.where(here, np.arange(len(bags))[:, None], len(bags))
+        found[full] = np.minimum.reduceat(numbers, starts, axis=0)
     return found
 
 

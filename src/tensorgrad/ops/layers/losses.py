@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, result_type
+from tensorgrad.core import Tensor, bool_, result_type
 from tensorgrad.core.declare import between, case, composite, distinct, fused, normal, unary
 from tensorgrad.core.limits import finfo
 from tensorgrad.ops._kinds import want_tensors
-from tensorgrad.ops.elementwise import activations, powers
+from tensorgrad.ops.elementwise import arithmetic, powers
 from tensorgrad.ops.reducing import reductions
 from tensorgrad.ops.shapes import shaping
 
@@ -155,7 +155,19 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
 
 
 @unary(
-    vjp=dict(input=lambda g, input, turn: g * activations._hardtanh(input, -turn, turn)),
+    vjp=dict(input=lambda g, input, turn: arithmetic._keep(g, abs(input) < turn)),
+    at=(),
+    method=False,
+    inplace=False,
+    samples=lambda: [case(distinct(3, 4), 0.6, name="plain")],
+)
+def _kept_within(input, turn):
+    """The input kept between -turn and turn. A NaN stays, and has no slope."""
+    return np.clip(input, input.dtype.type(-turn), input.dtype.type(turn))
+
+
+@unary(
+    vjp=dict(input=lambda g, input, turn: g * _kept_within(input, turn)),
     at=(),
     method=False,
     inplace=False,
@@ -295,6 +307,11 @@ def poisson_nll_loss(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     want_tensors("poisson_nll_loss", input=input, target=target)
+    truths = target.dtype is bool_
+    if (input.dtype is bool_ and (truths or not log_input)) or (full and truths):
+        raise RuntimeError(
+            "poisson_nll_loss: the `-` operator with a bool tensor is not supported; convert with .to(dtype)"
+        )
     if not input.is_floating_point():
         input = shaping._cast(input, result_type(input, 1.0))
     loss = powers.exp(input) - target * input if log_input else input - target * powers.log(input + eps)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, int64
+from tensorgrad.core import Tensor, _core, bool_, int64, result_type
 from tensorgrad.core.declare import between, case, composite, distinct, fused, integers, normal
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.elementwise import activations, choosing
@@ -69,6 +69,8 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
             f"{tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: {tuple(target.shape)}"
         )
+    if target.dtype is not bool_:  # whose negation is refused
+        target = shaping._cast(target, result_type(target, input1, input2))
     return reduce_loss((-target * (input1 - input2) + float(margin)).clamp(min=0), reduction)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from tensorgrad.core import Tensor
+from tensorgrad.core import Tensor, int64
 from tensorgrad.core.declare import alias, case, composite, normal
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops._tools import wrap_dim
@@ -35,9 +35,10 @@ class Side(NamedTuple):
     shape: tuple[int, ...]
     turned: bool
 
-    def apply(self, x: Tensor) -> Tensor:
+    def apply(self, x: Tensor, widen: bool) -> Tensor:
         if self.summed:
-            x = reductions.sum(x, self.summed, dtype=None if x.is_floating_point() else x.dtype)
+            widen = widen and any(x.shape[d] != 1 for d in self.summed)
+            x = reductions.sum(x, self.summed, dtype=None if widen else x.dtype)
         if self.order is not None:
             x = shaping.permute(x, self.order)
         if x.shape != self.shape:
@@ -53,8 +54,10 @@ class Pair(NamedTuple):
     product: bool
     shape: tuple[int, ...]
 
-    def apply(self, x: Tensor, y: Tensor) -> Tensor:
-        x, y = self.left.apply(x), self.right.apply(y)
+    def apply(self, x: Tensor, y: Tensor, widen: bool, alike: bool) -> Tensor:
+        x, y = self.left.apply(x, widen), self.right.apply(y, widen)
+        if self.product and alike and x.dtype is not y.dtype:
+            x, y = (shaping._cast(each, int64) for each in (x, y))
         made = matmul(x, y) if self.product else x * y
         return made if made.shape == self.shape else shaping.reshape(made, self.shape)
 
@@ -79,10 +82,15 @@ def _pair(x: str, y: str, kept: set[str], sizes: dict[str, int]) -> tuple[Pair, 
         return tuple(sizes[label] for label in labels)
 
     result = batch + rows + columns
-    if not inner:
-        left = Side(drop_x, _ordered(x, batch + rows), extents(batch + rows) + (1,) * len(columns), False)
+    if all(sizes[label] == 1 for label in inner):
+        left = Side(
+            drop_x, _ordered(x, batch + rows + inner), extents(batch + rows) + (1,) * len(columns), False
+        )
         right = Side(
-            drop_y, _ordered(y, batch + columns), extents(batch) + (1,) * len(rows) + extents(columns), False
+            drop_y,
+            _ordered(y, batch + inner + columns),
+            extents(batch) + (1,) * len(rows) + extents(columns),
+            False,
         )
         return Pair(left, right, False, extents(result)), result
     stack = (math.prod(extents(batch)),) if batch else ()
@@ -116,7 +124,9 @@ class Plan(NamedTuple):
     summed: tuple[int, ...]
     order: tuple[int, ...] | None
 
-    def apply(self, operands: list[Tensor]) -> Tensor:
+    def apply(self, operands: list[Tensor], widen: bool) -> Tensor:
+        """The result; with ``widen`` integers that are added up alone are int64, as those of ``sum``."""
+        alike = all(each.dtype is operands[0].dtype for each in operands)
         for i, places in self.diagonals:
             for first, second in places:
                 operands[i] = operands[i].diagonal(0, first, second)
@@ -124,7 +134,7 @@ class Plan(NamedTuple):
             operands[i] = shaping.squeeze(operands[i], dims)
         for i, j, pair in self.pairs:
             y = operands.pop(j)
-            operands[i] = pair.apply(operands[i], y)
+            operands[i] = pair.apply(operands[i], y, widen, alike)
         made = operands[0]
         if self.summed:
             made = reductions.sum(made, self.summed)
@@ -336,7 +346,7 @@ def einsum(*args):
     for i, operand in enumerate(operands):
         if not isinstance(operand, Tensor):
             raise TypeError(f"einsum(): operand {i} must be Tensor, not {type(operand).__name__}")
-    return _plan(subscripts, output, tuple(tuple(each.shape) for each in operands)).apply(operands)
+    return _plan(subscripts, output, tuple(tuple(each.shape) for each in operands)).apply(operands, True)
 
 
 def _contracted(dims: Any, a: Tensor, b: Tensor) -> tuple[list[int], list[int]]:
@@ -398,7 +408,7 @@ def tensordot(a, b, dims=2):
         labels_b[j] = labels_a[i]
         free_a[i] = free_b[j] = ""
     operands = ("".join(labels_a), "".join(labels_b))
-    return _plan(operands, "".join(free_a + free_b), (tuple(a.shape), tuple(b.shape))).apply([a, b])
+    return _plan(operands, "".join(free_a + free_b), (tuple(a.shape), tuple(b.shape))).apply([a, b], False)
 
 
 @composite(

@@ -349,11 +349,17 @@ def _linear_weight(g, input):
     return matmul(_rows(g).mT, _rows(input))
 
 
+def _linear_bias(g, bias_shape):
+    if g.ndim == 1 and len(bias_shape) == 2:
+        return shaping.unsqueeze(g, 0)
+    return _core._sum_to(g, bias_shape)
+
+
 @primitive(
     vjp=dict(
         input=lambda g, weight: matmul(g, weight) if weight.ndim == 2 else shaping.unsqueeze(g, -1) * weight,
         weight=_linear_weight,
-        bias=lambda g, bias_shape: _core._sum_to(g, bias_shape),
+        bias=_linear_bias,
     ),
     at="tensorgrad.nn.functional",
     grad_name=lambda node: "AddmmBackward0" if node._inputs == 3 else "MmBackward0",
@@ -364,12 +370,14 @@ def _linear_weight(g, input):
         case(normal(3), normal(4, 3), normal(4), name="vector"),
         case(normal(2, 3), normal(4, 3), normal(2, 1), name="wide-bias"),
         case(normal(3), normal(3), normal(), name="vectors"),
+        case(normal(3), normal(4, 3), normal(1, 4), name="row-bias"),
     ],
 )
 def linear(input, weight, bias=None):
     r"""An affine map of the last dimension: :math:`y = x W^T + b`.
 
-    Shapes: input (*, in), weight (out, in) or (in), bias (out) or (); output (*, out).
+    Shapes: input (*, in), weight (out, in) or (in), bias (out), or what broadcasts to the output; output
+    (*, out).
     Raises RuntimeError when the sizes do not fit.
 
     >>> F.linear(tg.tensor([[1.0, 2.0]]), tg.tensor([[3.0, 4.0]]), tg.tensor([0.5]))
@@ -393,6 +401,8 @@ def linear(input, weight, bias=None):
         raise RuntimeError(
             f"linear: the bias must have the dtype of the input, but got {bias.dtype} and {made.dtype}"
         )
+    if bias.shape == (1, *made.shape) and made.ndim == 1:
+        return made + bias[0]
     try:
         return made + np.broadcast_to(bias, made.shape)
     except ValueError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tensorgrad.core import (
@@ -83,7 +85,7 @@ def cumsum(input, dim, *, dtype=None):
 
 def _cumprod_input(g, input, output, dim, input_shape):
     """By division where no element is zero; else see `_cumprod_through_zeros`."""
-    if not input_shape:
+    if math.prod(input_shape) <= 1:
         return g
     if not (input == 0).any().item():
         return _reversed_cumsum(g * output, dim) / input
