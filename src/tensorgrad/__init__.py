@@ -16,6 +16,7 @@ from tensorgrad import _fitness, core, ops
 from tensorgrad.core import *  # noqa: F403 - the names are in its __all__
 from tensorgrad.core import device as _device
 from tensorgrad.core import modes as _modes
+from tensorgrad.core import subclasses as _subclasses
 from tensorgrad.core import text as _text
 from tensorgrad.core.device import (
     channels_last,
@@ -44,6 +45,7 @@ from tensorgrad.core.threads import get_num_threads, set_num_threads
 from tensorgrad.version import __version__
 
 _text.install()
+_subclasses.install()
 _modes.start_backend()
 _modes.start_trap()
 

@@ -60,6 +60,7 @@ cdef enum:              # bits of the word that a launch tests
     LISTENED = 1        # somebody listens to events
     TRAPPED = 2         # the core looks out for numbers that are not finite
     RECORDED = 4        # events of ops keep what they were called on and gave
+    ASIDE = 8           # calls of ops are looked at aside from events: subclasses answer them, or hooks pack what they save
 
 cdef class Operand:
     cdef readonly size_t address

@@ -1,7 +1,10 @@
-"""torch.overrides' questions: of types that are no tensors, `__torch_function__` answers calls of ops."""
+"""torch.overrides' questions: of types with `__torch_function__`, subclasses of Tensor among them, that answers
+calls.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,21 +12,21 @@ from tensorgrad.core import Tensor, _core
 
 __all__ = [
     "handle_torch_function", "has_torch_function", "has_torch_function_unary",
-    "has_torch_function_variadic", "is_tensor_like",
+    "has_torch_function_variadic", "is_tensor_like", "wrap_torch_function",
 ]  # fmt: skip
 
 
 def is_tensor_like(inp: Any) -> bool:
-    """Whether it is a tensor.
+    """Whether it is a tensor, or of a type that takes functions over.
 
     >>> tg.overrides.is_tensor_like(tg.ones(1)), tg.overrides.is_tensor_like([1.0])
     (True, False)
     """
-    return isinstance(inp, Tensor)
+    return isinstance(inp, Tensor) or hasattr(type(inp), "__torch_function__")
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:
-    """Whether the type of one of the arguments, which is no tensor, takes functions over.
+    """Whether the type of one of the arguments, a subclass of Tensor or no tensor, takes functions over.
 
     >>> class Mine:
     ...     @classmethod
@@ -58,3 +61,26 @@ def handle_torch_function(public_api: Callable, relevant_args: Iterable, *args: 
     Raises TypeError if none does.
     """
     return _core._hand_over(public_api, args, kwargs)
+
+
+def wrap_torch_function(dispatcher: Callable[..., Iterable]) -> Callable[[Callable], Callable]:
+    """Decorates a function so that types which take functions over answer it: ``dispatcher``, called with the
+    same arguments, gives those that are asked.
+
+    >>> @tg.overrides.wrap_torch_function(lambda x: (x,))
+    ... def twice(x):
+    ...     return x + x
+    >>> twice(tg.ones(1))
+    tensor([2.])
+    """
+
+    def decorate(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if has_torch_function(dispatcher(*args, **kwargs)):
+                return handle_torch_function(call, (), *args, **kwargs)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate

@@ -56,15 +56,17 @@ class FunctionCtx:
                 "they have already been freed). Specify retain_graph=True if you need to."
             )
         found = []
-        for saved, version, output in getattr(self, "_saved", ()):
-            if saved is not None and saved._version != version:
+        for saved, version, edge, number in getattr(self, "_saved", ()):
+            if version is None:
+                saved = _unpacked(self._unpack, saved)
+            elif saved is not None and saved._version != version:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace "
                     f"operation: [{list(saved.shape)}], saved by {type(self)._title}, is at version "
                     f"{saved._version}; expected version {version} instead."
                 )
-            if output is not None:              # an output, kept without its graph so that there is no cycle
-                saved = _core._attach(saved, self._running, output)
+            if number is not None:
+                saved = _core._attach(saved, self._running if edge is None else edge, number)
             found.append(saved)
         return tuple(found)
 
@@ -205,19 +207,43 @@ def _record(ctx: Any, args: tuple, outputs: list, shared: list[bool], written: l
                     "split the Function: one writes and returns a single Tensor, one does the rest."
                 )
     _core._make_function_node(ctx, args, outputs, shared, written)
-    saved: list[tuple[Tensor | None, int, int | None]] = []
+    pack, ctx._unpack = _core._saved_hooks() or (None, None)
+    saved: list[_Saved] = []
     for t in getattr(ctx, "_to_save", ()):
         number = next((n for n, o in enumerate(outputs) if o is t and shared[n]), None)
         if t is None:
-            saved.append((None, 0, None))
+            saved.append((None, 0, None, None))
+        elif pack is not None:
+            saved.append(_packed(pack, t, number))
         elif number is None:
-            saved.append((t, t._version, None))
-        else:
-            saved.append((t.detach(), t._version, number))
+            saved.append((t, t._version, None, None))
+        else:                               # an output, kept without its graph so that there is no cycle
+            saved.append((t.detach(), t._version, None, number))
     ctx._saved = tuple(saved)
     ctx._to_save = ()
     ctx._dirty = ()
     ctx._constant = ()
+
+
+# A saved tensor, or what a hook made of it; its version, or None of the latter; where its history is, if it is
+# not the tensor's own: at a node (None: the Function's) or a leaf, and the number of its output there.
+_Saved = tuple[Any, int | None, Any, int | None]
+
+
+def _packed(pack: Callable, t: Tensor, output: int | None) -> _Saved:
+    edge = None if output is not None or not t.requires_grad else t if t.grad_fn is None else t.grad_fn
+    with no_grad():
+        value = pack(t.detach())
+    return value, None, edge, t.output_nr if edge is not None else output
+
+
+def _unpacked(unpack: Callable, value: Any) -> Tensor:
+    found = unpack(value)
+    if not isinstance(found, Tensor):
+        raise TypeError(
+            f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(found)}"
+        )
+    return found
 
 
 class _Context(FunctionCtx):

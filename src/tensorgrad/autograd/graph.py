@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from tensorgrad.core import AccumulateGrad, Node, RemovableHandle, Tensor
+from tensorgrad.core import AccumulateGrad, Node, RemovableHandle, Tensor, _core
 
 __all__ = [
-    "GradientEdge", "Node", "disable_saved_tensors_hooks", "get_gradient_edge", "increment_version",
+    "GradientEdge", "Node", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks",
+    "get_gradient_edge", "increment_version",
     "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks",
 ]  # fmt: skip
 
@@ -47,8 +49,6 @@ def increment_version(tensor: Tensor | Sequence[Tensor]) -> None:
     >>> tg.autograd.graph.increment_version(x); x._version
     1
     """
-    from tensorgrad.core import _core
-
     for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
         _core._bump_version(t)
 
@@ -106,29 +106,32 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable, *, mode: s
 
 
 class saved_tensors_hooks:
-    """Raises NotImplementedError on entering: what the tape keeps can't be packed here; `utils.checkpoint`
-    keeps less.
+    """A `with` block in which what is kept for backward is what ``pack_hook(tensor)`` gives, until backward asks
+    for it and ``unpack_hook(packed)`` gives a tensor of the same shape and dtype.
 
-    >>> with tg.autograd.graph.saved_tensors_hooks(abs, abs):
-    ...     pass
-    Traceback (most recent call last):
-    NotImplementedError: saved_tensors_hooks: what is kept for backward can't be packed in tensorgrad yet...
+    ``pack_hook`` is called once for every tensor that an op, or a Function's `save_for_backward`, keeps, with
+    recording off. Whether a tensor was written since is not looked at. Blocks nest: the innermost counts.
+
+    Errors: `TypeError` and `RuntimeError` in backward if ``unpack_hook`` gives something else.
+
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> with tg.autograd.graph.saved_tensors_hooks(lambda t: t.numpy().tolist(), tg.tensor):
+    ...     y = x * x
+    >>> y.sum().backward(); x.grad
+    tensor([2., 4.])
     """
 
-    def __init__(self, pack_hook: Callable, unpack_hook: Callable) -> None:
+    def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
         self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
 
     def __enter__(self) -> None:
-        raise NotImplementedError(
-            "saved_tensors_hooks: what is kept for backward can't be packed in tensorgrad yet; "
-            "utils.checkpoint keeps less"
-        )
+        self.before = _core._set_hooks((self.pack_hook, self.unpack_hook))
 
     def __exit__(self, *error: Any) -> None:
-        pass
+        _core._set_hooks(self.before)
 
 
-class save_on_cpu:
+class save_on_cpu(saved_tensors_hooks):
     """A `with` block in which what is kept for backward is on the CPU, as it is anyway.
 
     >>> with tg.autograd.graph.save_on_cpu(pin_memory=True):
@@ -136,21 +139,39 @@ class save_on_cpu:
     """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
-        pass
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: Any) -> None:
-        pass
+        super().__init__(Tensor.cpu, Tensor.cpu)
 
 
-class disable_saved_tensors_hooks(save_on_cpu):
-    """A `with` block without `saved_tensors_hooks`, which are not here anyway.
+class allow_mutation_on_saved_tensors(saved_tensors_hooks):
+    """A `with` block in which tensors that are kept for backward may be written: a copy of each is kept.
 
-    >>> with tg.autograd.graph.disable_saved_tensors_hooks("not here"):
-    ...     y = tg.ones(1, requires_grad=True).exp()
+    >>> x = tg.ones(2, requires_grad=True)
+    >>> with tg.autograd.graph.allow_mutation_on_saved_tensors():
+    ...     y = x.clone()
+    ...     z = (y * y).sum()
+    ...     _ = y.zero_()
+    ...     z.backward()
+    >>> x.grad
+    tensor([2., 2.])
     """
 
-    def __init__(self, error_message: str) -> None:
-        pass
+    def __init__(self) -> None:
+        super().__init__(Tensor.clone, Tensor.detach)
+
+
+@contextmanager
+def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
+    """A `with` block, or a decorator, in which entering `saved_tensors_hooks` is a RuntimeError that says
+    ``error_message``.
+
+    >>> with tg.autograd.graph.disable_saved_tensors_hooks("not here"):
+    ...     with tg.autograd.graph.save_on_cpu():
+    ...         pass
+    Traceback (most recent call last):
+    RuntimeError: not here
+    """
+    before = _core._refuse_hooks(error_message)
+    try:
+        yield
+    finally:
+        _core._refuse_hooks(before)

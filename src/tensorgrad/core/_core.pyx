@@ -36,6 +36,7 @@ import weakref
 import numpy as np
 
 from tensorgrad._kernels cimport (
+    ASIDE,
     BF16,
     BOOL,
     DTYPES,
@@ -78,6 +79,7 @@ include "tensor/dtypes.pxi"
 include "calls/modes.pxi"
 include "tensor/storage.pxi"
 include "tape/tape.pxi"
+include "tape/saving.pxi"
 include "native/native.pxi"
 include "tensor/geometry.pxi"
 include "tensor/layouts.pxi"
@@ -94,6 +96,7 @@ include "views/inplace.pxi"
 include "calls/op.pxi"
 include "calls/calling.pxi"
 include "calls/arguments.pxi"
+include "calls/overriding.pxi"
 include "calls/general.pxi"
 include "calls/trap.pxi"
 include "views/view_calls.pxi"

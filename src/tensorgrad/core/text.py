@@ -16,15 +16,21 @@ def _name_of_grad_fn(t: Any) -> str | None:
         return "Invalid"
 
 
+def _is_own(kind: type) -> bool:
+    return kind is _core.Tensor or kind.__module__.startswith("tensorgrad.")
+
+
 def represent(t: Any) -> str:
     """The text of a tensor, as PyTorch prints it."""
-    return format_tensor(
-        _core._array_of(t),
-        dtype=t.dtype,
-        default_dtype=_core.get_default_dtype(),
-        grad_fn=_name_of_grad_fn(t),
-        requires_grad=t.requires_grad,
-    )
+    with _core.Apart():
+        return format_tensor(
+            _core._array_of(t),
+            dtype=t.dtype,
+            default_dtype=_core.get_default_dtype(),
+            grad_fn=_name_of_grad_fn(t),
+            requires_grad=t.requires_grad,
+            name="tensor" if _is_own(type(t)) else type(t).__name__,
+        )
 
 
 def install() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import tensorgrad as tg
-from tensorgrad.core import Tensor
+from tensorgrad.core import Tensor, _core
 
 __all__ = [
     "Buffer",
@@ -30,9 +30,10 @@ class Parameter(Tensor):
     tensor([1., 1.], requires_grad=True)
     """
 
-    def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
-        self.data = _checked(data, "Parameter")
-        self.requires_grad = requires_grad
+    __torch_function__ = _core._disabled_torch_function_impl
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+        return Tensor._make_subclass(cls, _checked(data, "Parameter"), requires_grad)
 
     def __deepcopy__(self, memo):
         """A copy without the gradient, as PyTorch has it."""
@@ -44,7 +45,8 @@ class Parameter(Tensor):
         return memo[id(self)]
 
     def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()
+        shown = super().__repr__()
+        return "Parameter containing:\n" + (shown if type(self) is Parameter else f"Parameter({shown})")
 
 
 class Buffer(Tensor):
@@ -58,11 +60,14 @@ class Buffer(Tensor):
     ([tensor([0., 0.])], 0)
     """
 
-    def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
+    __torch_function__ = _core._disabled_torch_function_impl
+    persistent: bool
+
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
         data = _checked(data, "Buffer")
-        self.data = data
-        self.requires_grad = data.requires_grad
-        self.persistent = persistent
+        made = Tensor._make_subclass(cls, data, data.requires_grad)
+        made.persistent = persistent
+        return made
 
 
 def _checked(data, what):
@@ -87,7 +92,11 @@ class UninitializedTensorMixin(Tensor):
     It has a dtype, can be converted and told whether it requires a gradient; all else is refused.
     """
 
+    __torch_function__ = _core._disabled_torch_function_impl
     cls_to_become: type[Tensor]
+
+    def __new__(cls, *args: Any, **settings: Any) -> Any:
+        return Tensor.__new__(cls)
 
     def _begin(self, requires_grad, device, dtype):
         self.data = tg.empty(0, device=device, dtype=dtype)

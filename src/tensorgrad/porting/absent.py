@@ -13,6 +13,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import tensorgrad
+from tensorgrad.core import _core
 from tensorgrad.core.names import refusing
 
 
@@ -41,7 +42,9 @@ _DEVICE = {
     "device_count": _zero, "empty_cache": _nothing, "manual_seed": _nothing, "manual_seed_all": _nothing,
 }  # fmt: skip
 _COMPILED = {
-    "_disabled_torch_function_impl": None, "_get_autograd_fallback_mode": lambda: "nothing",
+    "DisableTorchFunction": _core.Apart, "DisableTorchFunctionSubclass": _core.Apart,
+    "_disabled_torch_function_impl": _core._disabled_torch_function_impl,
+    "_get_autograd_fallback_mode": lambda: "nothing",
     "_get_privateuse1_backend_name": lambda: "privateuseone", "_get_tracing_state": _nothing,
     "_has_cuda": False, "_has_mps": False, "_jit_override_can_fuse_on_cpu": _nothing,
     "_jit_override_can_fuse_on_gpu": _nothing, "_jit_set_bailout_depth": _zero,

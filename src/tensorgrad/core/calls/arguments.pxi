@@ -114,59 +114,6 @@ def _admit(kind not None, answer not None):
     tg_answer = answer
 
 
-cdef bint takes_over(object value) except -1:
-    """Whether it is no tensor, and its type answers calls of ops itself, by PyTorch's ``__torch_function__``."""
-    if is_python_value(value) or isinstance(value, (Tensor, dtype)):       # a name that is not there takes long to look for
-        return False
-    return getattr(type(value), "__torch_function__", None) is not None
-
-
-cdef bint any_takes_over(object value) except -1:
-    """Whether it does, or one in a list of tensors."""
-    if type(value) is list or type(value) is tuple:
-        for each in value:
-            if takes_over(each):
-                return True
-        return False
-    return takes_over(value)
-
-
-cdef object taken_over(Op op, PyObject **args, Py_ssize_t count, PyObject *names):
-    cdef tuple words = () if names is NULL else <tuple><object>names
-    cdef Py_ssize_t i
-    return _hand_over(op, tuple([<object>args[i] for i in range(count)]),
-                      {words[i]: <object>args[count + i] for i in range(len(words))})
-
-
-def _takes_over(value):
-    """Whether calls with this argument are its type's own affair."""
-    return any_takes_over(value)
-
-
-def _hand_over(function, tuple args, dict keywords):
-    """What the arguments that take over make of a call: one of each type is asked after the other, a subclass before its base."""
-    cdef list kinds = [], asked = []
-    for value in [*args, *keywords.values()]:
-        for each in (value if type(value) is list or type(value) is tuple else (value,)):
-            kind = type(each)
-            if takes_over(each) and kind not in kinds:
-                bases = [i for i in range(len(kinds)) if issubclass(kind, kinds[i])]
-                place = bases[0] if bases else len(kinds)
-                kinds.insert(place, kind)
-                asked.insert(place, each)
-    for each in asked:
-        result = each.__torch_function__(function, tuple(kinds), args, keywords)
-        if result is not NotImplemented:
-            return result
-    raise TypeError(f"no implementation found for '{tg_library}.{getattr(function, '__name__', function)}' on types that "
-                    f"implement __torch_function__: {kinds}")
-
-
-cdef object operator_taken_over(Op op, object a, object b):
-    """An operator between a tensor and a value that it does not know."""
-    return _hand_over(op, (a, b), {}) if takes_over(a) or takes_over(b) else NotImplemented
-
-
 cdef object answered(Op op, PyObject **args, Py_ssize_t count, PyObject *names):
     cdef tuple words = () if names is NULL else <tuple><object>names
     cdef Py_ssize_t i

@@ -10,7 +10,10 @@ cdef object op_vectorcall(object self, PyObject **args, size_t nargsf, PyObject 
 cdef object heard_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     cdef tuple words = () if names is NULL else <tuple><object>names
     cdef Py_ssize_t i
-    cdef list given = [<object>args[i] for i in range(<Py_ssize_t>PyVectorcall_NARGS(nargsf) + len(words))]
+    cdef Py_ssize_t count = PyVectorcall_NARGS(nargsf), total = count + len(words), waiting = count_waiting()
+    if is_overridden(args, total):
+        return taken_over(op, args, count, names)
+    cdef list given = [<object>args[i] for i in range(total)]
     cdef Event event = begin_heard("op", op.__name__)
     cdef Trap trap = begin_trap(op, given, words, op.kind == INPLACE)
     try:
@@ -20,6 +23,7 @@ cdef object heard_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     finally:
         end_trap(trap)
         end_write(event)
+    pack_since(waiting)
     if trap is not None:
         look_at_result(trap, result)
     return result

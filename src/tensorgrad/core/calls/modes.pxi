@@ -18,6 +18,8 @@ cdef extern from *:
     static TG_THREAD_LOCAL unsigned int tg_written = 0;     /* how much was written while the word of launches was set */
     static TG_THREAD_LOCAL void *tg_stepping = NULL;        /* the node whose gradients are looked at, */
     static TG_THREAD_LOCAL void *tg_arrived = NULL;         /* and what arrived there */
+    static int tg_overriding = 0;                           /* a subclass of Tensor answers calls, or a mode does */
+    static TG_THREAD_LOCAL int tg_apart = 0;                /* how many times this thread is where none is asked */
     """
     int tg_grad
     int tg_inference
@@ -30,12 +32,15 @@ cdef extern from *:
     unsigned int tg_written
     void *tg_stepping
     void *tg_arrived
+    int tg_overriding
+    int tg_apart
 
 
 cdef enum REMEMBERS:
     THE_LINE = 1        # of the forward call: anomaly detection
     THE_REGION = 2      # that they were made in: `_begin_region`
     ANY_NAN = 4         # beside the line: that gradients are not looked at for NaN
+    TO_PACK = 8         # hooks pack what they save
 
 
 cdef inline bint kernels_on() noexcept:

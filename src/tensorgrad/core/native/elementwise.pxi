@@ -241,6 +241,10 @@ cdef object binary_operator(Op op, object a, object b):
 
 
 cdef object heard_binary(Op op, object a, object b):
+    cdef Py_ssize_t waiting = count_waiting()
+    answer = overridden_operator(op, a, b)
+    if answer is not DECLINED:
+        return answer
     cdef Event event = begin_heard("op", op.__name__)
     cdef Trap trap = begin_trap(op, [a, b], (), False)
     try:
@@ -250,6 +254,7 @@ cdef object heard_binary(Op op, object a, object b):
     finally:
         end_trap(trap)
         end_write(event)
+    pack_since(waiting)
     if trap is not None:
         look_at_result(trap, result)
     return result

@@ -60,8 +60,12 @@ cdef object inplace_operator(Op op, Tensor x, object other):
     """``x op= other``."""
     cdef Event event
     cdef Trap trap
+    cdef Py_ssize_t waiting
     if not LISTENING[0]:
         return inplace_binary(op, x, other)
+    waiting = count_waiting()
+    if tg_overriding and not tg_apart and (takes_over(x) or takes_over(other)):
+        return _hand_over(CORE_OPS[op.__name__ + "_"], (x, other), {})
     event = begin_heard("op", op.__name__ + "_")
     trap = begin_trap(op, [x, other], (), True)
     try:
@@ -71,6 +75,7 @@ cdef object inplace_operator(Op op, Tensor x, object other):
     finally:
         end_trap(trap)
         end_write(event)
+    pack_since(waiting)
     if trap is not None:
         look_at_result(trap, result)
     return result

@@ -53,6 +53,10 @@ cdef object picked_item(Tensor x, tuple index):
 cdef object heard_item(Tensor x, object index, object value=MISSING):
     """``x[index]``, or ``x[index] = value``."""
     cdef bint writes = value is not MISSING
+    cdef Py_ssize_t waiting = count_waiting()
+    if tg_overriding and not tg_apart and (takes_over(x) or writes and takes_over(value)):
+        return _hand_over(Tensor.__dict__["__setitem__" if writes else "__getitem__"],
+                          (x, index, value) if writes else (x, index), {})
     cdef Event event = begin_heard("op", "__setitem__" if writes else "__getitem__")
     try:
         result = x if writes else get_item(x, index)
@@ -60,9 +64,10 @@ cdef object heard_item(Tensor x, object index, object value=MISSING):
             set_item(x, index, value)
         if event is not None:
             describe(event, (x, index, value), result)
-        return result
     finally:
         end_write(event)
+    pack_since(waiting)
+    return result
 
 
 cdef bint is_plain(object part):

@@ -28,7 +28,9 @@ cdef int run_plainly(Walk walk, Node node) except -1:
         step_back(walk, node, extra, g)
     if tg_anomaly & (THE_LINE | ANY_NAN) == THE_LINE:
         look_for_nan(node)
-    if not walk.retain:
+    if walk.retain:
+        drop_unpacked(node)
+    else:
         release_saved(node)
         if node.op is None:
             (<NodeExtra>node.more).context._release()
@@ -321,7 +323,7 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
     """The backward pass. With ``collect`` the gradients of ``inputs`` are returned; else they, or all
     leaves', are added up.
     """
-    global tg_walk, tg_grad
+    global tg_walk, tg_grad, tg_apart
     cdef Walk walk = Walk.__new__(Walk)
     cdef void *outer = tg_walk
     cdef Node node
@@ -363,6 +365,7 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
         walk.visited = []
     walk.ready = []
     begin_walk(walk)
+    tg_apart += 1                           # gradients are plain tensors, whatever their operands are
     try:
         explore(walk, starts)
         if inputs is not None:
@@ -393,6 +396,7 @@ cdef object run_backward(tuple roots, tuple gradients, object retain_graph, bint
         raise
     finally:
         end_walk(walk)
+        tg_apart -= 1
         tg_walk = outer
         tg_grad = grad
     if inputs is None:
@@ -482,16 +486,6 @@ def _sources(tensors, unsigned int region):
 def _hooks_on(Tensor t not None):
     """The hooks on a tensor's gradient: a dict, or None where there never was one."""
     return None if t.extra is None else (<TensorExtra>t.extra).hooks
-
-
-def _attach(Tensor saved not None, Node node, int number):
-    """An output that a Function kept: a tensor on the same memory that belongs to ``node`` again."""
-    cdef Tensor t = alias_of(saved)
-    if node is not None and tg_grad:
-        t.node = node
-        t.nr = number
-        t.requires = True
-    return t
 
 
 def _function_view(Tensor t not None):

@@ -31,6 +31,7 @@ cdef class NodeExtra:
     cdef dict notes
     cdef list outputs_meta      # several outputs: (shape, code) of each, to make zeros of
     cdef list output_aliases    # of several outputs: (alias, version) of those that the formulas ask for, else None
+    cdef list packed            # what hooks made of the saved tensors: see saving.pxi
 
 
 cdef class TensorExtra:
@@ -226,8 +227,8 @@ cdef dict kept_tensors(Node node):
     """The tensors that an op kept, by parameter; its outputs are "output", or their numbers where they are several."""
     cdef dict found = {}
     cdef NodeExtra extra = <NodeExtra>node.more if node.state & NODE_GENERAL else None
-    cdef list slots = [node.s0, node.s1, node.s2]
     check_saved(node)
+    slots = [node.s0, node.s1, node.s2]
     if extra is not None and extra.saved is not None:
         if node.op.list_arg >= 0:
             found[node.op.params[node.op.list_arg]] = tuple(extra.saved)
@@ -242,6 +243,7 @@ cdef dict kept_tensors(Node node):
         for i, kept in enumerate(extra.output_aliases):
             if kept is not None:
                 found[i] = alias_of(kept[0])
+    drop_unpacked(node)
     return found
 
 
@@ -528,72 +530,6 @@ cdef int remember(Node node) except -1:
     if tg_anomaly & THE_LINE:
         import traceback
         node_extra(node).traceback = traceback.format_list(traceback.extract_stack())
+    if tg_anomaly & TO_PACK:
+        SAVING.waiting.append(node)
     return 0
-
-
-cdef int changed(Node node, Tensor t, uint32_t had) except -1:
-    shape = ", ".join(map(str, shape_tuple(t)))
-    text = (f"one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"[tensorgrad.{title(t.code)}Tensor [{shape}]], saved by {node.name()} of {op_title(node)}, is at version "
-            f"{version_of(t)}; expected version {had} instead.")
-    if node.state & NODE_GENERAL and (<NodeExtra>node.more).traceback:
-        text += " The forward call that saved it:\n" + "".join((<NodeExtra>node.more).traceback)
-    else:
-        text += (" Hint: enable anomaly detection to find the forward line that saved it: "
-                 "tensorgrad.autograd.set_detect_anomaly(True).")
-    raise RuntimeError(text)
-
-
-cdef str op_title(Node node):
-    return f"{node.op.__name__}()" if node.op is not None else "a Function"
-
-
-cdef int check_saved(Node node) except -1:
-    """Raises when the node's tensors were let go or changed since they were saved."""
-    cdef NodeExtra extra
-    cdef Tensor t
-    if not node.state & NODE_SAVED:
-        return 0
-    if node.state & NODE_FREED:
-        raise RuntimeError(
-            f"Trying to backward through the graph a second time (or directly access saved tensors after they have already "
-            f"been freed), at {node.name()}. Saved intermediate values of the graph are freed when you call .backward() or "
-            f"autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you "
-            f"need to access saved tensors after calling backward.")
-    if isinstance(node.s0, Tensor) and version_of(<Tensor>node.s0) != node.v0:
-        changed(node, <Tensor>node.s0, node.v0)
-    if isinstance(node.s1, Tensor) and version_of(<Tensor>node.s1) != node.v1:
-        changed(node, <Tensor>node.s1, node.v1)
-    if isinstance(node.s2, Tensor) and version_of(<Tensor>node.s2) != node.v2:
-        changed(node, <Tensor>node.s2, node.v2)
-    if node.output is not None and version_of(node.output) != node.v_output:
-        changed(node, node.output, node.v_output)
-    if node.state & NODE_GENERAL:
-        extra = <NodeExtra>node.more
-        if extra.saved is not None:
-            for saved, version in zip(extra.saved, extra.versions):
-                if isinstance(saved, Tensor):
-                    t = <Tensor>saved
-                    if version_of(t) != <uint32_t>version:
-                        changed(node, t, version)
-        if extra.output_aliases is not None:
-            for kept in extra.output_aliases:
-                if kept is not None:
-                    t = <Tensor>kept[0]
-                    if version_of(t) != <uint32_t>kept[1]:
-                        changed(node, t, kept[1])
-    return 0
-
-
-cdef void release_saved(Node node) noexcept:
-    cdef NodeExtra extra
-    if node.state & NODE_SAVED:
-        node.state |= NODE_FREED
-        node.s0 = None
-        node.s1 = None
-        node.s2 = None
-        node.output = None
-        if node.state & NODE_GENERAL:
-            extra = <NodeExtra>node.more
-            extra.saved = None
-            extra.output_aliases = None

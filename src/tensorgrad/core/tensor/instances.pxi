@@ -40,14 +40,15 @@ cdef extern from *:
     static PyGetSetDef tg_dict_entry = {"__dict__", tg_dict, PyObject_GenericSetDict, NULL, NULL};
     /* What Python makes by __new__ has memory from the start, whether or not an __init__ gives it some. */
     static newfunc tg_own_new;
-    static int (*tg_fill_blank)(PyObject *);
+    static int (*tg_fill_blank)(PyObject *, PyObject *, PyObject *);
     static PyObject *tg_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     {
         PyObject *made = tg_own_new(type, args, keywords);
-        if (made != NULL && tg_fill_blank(made) < 0) Py_CLEAR(made);
+        if (made != NULL && tg_fill_blank(made, args, keywords) < 0) Py_CLEAR(made);
         return made;
     }
-    static int tg_tensor_type(PyTypeObject *type, Py_ssize_t offset, int (*fill_blank)(PyObject *))
+    static int tg_tensor_type(PyTypeObject *type, Py_ssize_t offset,
+                              int (*fill_blank)(PyObject *, PyObject *, PyObject *))
     {
         PyObject *entry = PyDescr_NewGetSet(type, &tg_dict_entry);
         if (entry == NULL || PyDict_SetItemString(type->tp_dict, "__dict__", entry) < 0) return -1;
@@ -65,11 +66,14 @@ cdef extern from *:
         return 0;
     }
     """
-    int tg_tensor_type(PyTypeObject *cls, Py_ssize_t offset, int (*fill_blank)(PyObject *) except -1) except -1
+    int tg_tensor_type(PyTypeObject *cls, Py_ssize_t offset,
+                       int (*fill_blank)(PyObject *, PyObject *, PyObject *) except -1) except -1
 
 
-cdef int fill_blank(PyObject *made) except -1:
-    """Makes a tensor that has nothing yet an empty one."""
+cdef int fill_blank(PyObject *made, PyObject *args, PyObject *keywords) except -1:
+    """Makes a tensor that has nothing yet an empty one; of a subclass, what its ``__new__`` gave Tensor's. Where that can't be
+    read, its own ``__init__`` may.
+    """
     cdef Tensor t = <Tensor>made
     t.block = block_new(0)
     if t.block is NULL:
@@ -80,6 +84,15 @@ cdef int fill_blank(PyObject *made) except -1:
     t.dims[INLINE_DIMS] = ITEMSIZE[t.code]
     t.contiguous = BY_CHANCE
     t.flags = FLAG_BLANK
+    if type(t) is Tensor or args is NULL or len(<tuple><object>args) == 0:
+        return 0
+    try:
+        made_of = _legacy_constructor(<object>args, **({} if keywords is NULL else <dict><object>keywords))
+    except (TypeError, ValueError):
+        if type(t).__init__ is Tensor.__init__:
+            raise
+        return 0
+    take_place(t, <Tensor>made_of)
     return 0
 
 
@@ -128,6 +141,16 @@ cdef int share_memory(Tensor t, Tensor source) except -1:
     t.code = source.code
     t.contiguous = source.contiguous
     return retire(old)                  # last: whoever owned that memory may run Python
+
+
+cdef Tensor take_place(Tensor t, Tensor made):
+    """Makes ``t``, which has nothing yet, what ``made`` is: its memory and its history."""
+    share_memory(t, made)
+    t.flags = made.flags
+    t.history, t.seen, t.base = made.history, made.seen, made.base
+    t.node, t.nr, t.requires = made.node, made.nr, made.requires
+    track(t)
+    return t
 
 
 cdef int set_requires_grad(Tensor t, bint value) except -1:

@@ -15,12 +15,9 @@ cdef class Tensor:
     def __cinit__(self):
         pass
 
-    def __init__(self, *args, dtype=None, device=None):
-        if not self.flags & FLAG_BLANK:
-            return
-        cdef Tensor made = _legacy_constructor(args, dtype)
-        share_memory(self, made)
-        track(self)
+    def __init__(self, *args, **settings):
+        if self.flags & FLAG_BLANK:
+            take_place(self, <Tensor>_legacy_constructor(args, **settings))
 
     def __dealloc__(self):
         cdef Tensor grad = self.grad_, following

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.core import Size, Tensor, _core, bfloat16, bool_, dtype, get_default_dtype, int64
+from tensorgrad.core.declare import registry
 from tensorgrad.core.device import check_device, contiguous_format, strided
 from tensorgrad.core.legacy import PYTHON_TYPES
 from tensorgrad.ops import _data
@@ -474,10 +475,12 @@ def eye(
     return _finish(made, out, requires_grad)
 
 
-def legacy_constructor(args: tuple, dtype: dtype | None):
+def legacy_constructor(args: tuple, dtype: dtype | None = None, device: Any = None):
     """What ``Tensor(...)`` makes: of sizes an uninitialised tensor, of data a float tensor."""
     if len(args) == 1 and not isinstance(args[0], (builtins.int, np.integer)):
         data = args[0]
+        if isinstance(data, Tensor) and dtype in (None, data.dtype):
+            return registry["_alias"](data)
         if isinstance(data, Size):
             return _new(tuple(data), _UNSET, dtype, False)
         if not isinstance(data, (Tensor, np.ndarray, Sequence)):
