@@ -12,7 +12,7 @@ cdef object heard_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     cdef Py_ssize_t i
     cdef list given = [<object>args[i] for i in range(<Py_ssize_t>PyVectorcall_NARGS(nargsf) + len(words))]
     cdef Event event = begin_heard("op", op.__name__)
-    cdef Trap trap = begin_trap(op, given, words, op.kind == INPLACE)
+    cdef Trap trap = begin_trap(op, given, words, op.kind == INPLACE or op is CORE_OPS.get("_index_put_"))
     try:
         result = call_op(op, args, nargsf, names)
         if event is not None:
