@@ -110,7 +110,8 @@ def test_command_writes_json_and_page_and_says_by_its_exit_status(tmp_path):
     assert (finding["code"], finding["severity"], finding["line"]) == ("lr-zero", "error", line)
     assert "ERROR lr-zero at train.py" in done.stdout
     text = page.read_text()
-    assert "lr-zero" in text and "<svg" in text and f"-{line}" in text and "http" not in text
+    assert "lr-zero" in text and "<svg" in text and f"-{line}" in text
+    assert "http" not in text.replace('xmlns="http://www.w3.org/2000/svg"', "") and ">linear</text>" in text
 
 
 def test_script_that_fails_shows_its_traceback(tmp_path):

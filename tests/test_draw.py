@@ -42,9 +42,9 @@ def test_ops_leaves_and_result_are_boxes_with_shapes():
     drawing = tg.draw(loss)
     assert texts(drawing) == [
         ["model.0.weight", "[4, 2]"], ["model.0.bias", "[4]"], ["model.2.weight", "[1, 4]"],
-        ["model.2.bias", "[1]"], ["linear", "[4, 4]"], ["tanh", "[4, 4]"],
-        ["linear", "[4, 1]"], ["sigmoid", "[4, 1]"], ["sub", "[4, 1]"], ["square", "[4, 1]"],
-        ["mean"], ["loss"],
+        ["model.2.bias", "[1]"], ["linear", "[4, 4]", "keeps input"], ["tanh", "[4, 4]", "keeps output"],
+        ["linear", "[4, 1]", "keeps input, weight"], ["sigmoid", "[4, 1]", "keeps output"],
+        ["sub", "[4, 1]"], ["square", "[4, 1]", "keeps input"], ["mean"], ["loss"],
     ]  # fmt: skip
     into = [(0, 4), (1, 4), (4, 5), (5, 6), (2, 6), (3, 6)]
     assert drawing.edges == [*into, (6, 7), (7, 8), (8, 9), (9, 10), (10, 11)]
@@ -67,6 +67,21 @@ def test_what_is_kept_for_backward_is_noted():
         "TanhBackward0; keeps output [4]",
         "SumBackward0; keeps nothing",
     ]  # fmt: skip
+
+
+def test_the_legend_says_what_the_colours_mean():
+    svg = tg.draw((tg.ones(4, requires_grad=True) * 2).sum()).svg()
+    texts = [t.text for t in ElementTree.fromstring(svg).iter(SVG + "text")]
+    assert {"parameter or other leaf", "op: what it gives, what it keeps"} <= set(texts)
+    assert "ops of a module" not in texts
+
+
+def test_lines_show_where_they_are_remembered():
+    w = tg.ones(4, requires_grad=True)
+    with tg.autograd.trap_nan():
+        result = (w * 2).sum()
+    notes = [box.note for box in tg.draw(result).boxes if box.kind == "op"]
+    assert all(note.endswith(": result = (w * 2).sum()") and "test_draw.py:" in note for note in notes)
 
 
 def test_drawing_touches_nothing():

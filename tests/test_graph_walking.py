@@ -77,6 +77,12 @@ def test_what_is_kept_has_pytorchs_names(call):
     assert found["kept"] == CALLS[call]["kept"] and found["from"] == CALLS[call]["from"]
 
 
+@pytest.mark.skipif(tg.get_backend() == "numpy", reason="there fused ops leave the nodes of their parts")
+@pytest.mark.parametrize("call", ["3 * x", "F.linear(x, w.t(), z2)", "F.linear(x, w.t())", "F.dropout(x, 0.5)"])
+def test_what_fused_ops_keep_has_pytorchs_names_and_shapes(call):
+    assert seen(tg, call)["kept"] == CALLS[call]["kept"]
+
+
 def test_a_node_is_one_object_of_a_class_of_its_name(walked):
     x, w, result = walked
     node = result.grad_fn

@@ -74,6 +74,7 @@ def test_it_is_an_error_of_both_usual_types():
 @pytest.mark.parametrize(
     "call, op",
     [
+        (lambda x: x.index_put_((tg.zeros(2).long(),), tg.full((2,), 3e38), accumulate=True), "index_put_"),
         (lambda x: 1 / x, "div"),
         (lambda x: x / 0, "div"),
         (lambda x: x**-1, "pow"),
@@ -87,6 +88,9 @@ def test_it_is_an_error_of_both_usual_types():
         (lambda x: (x * 1e30).square().var(), "square"),
         (lambda x: x.mul(1e6).half(), "half"),
         (lambda x: tg.stack([x, x]).sub(1).log(), "log"),
+        (lambda x: x.__setitem__(0, tg.tensor(1e300, dtype=tg.float64)), "__setitem__"),
+        (lambda x: x.__setitem__(slice(None), np.array([1.0, 1e300])), "index_put_"),
+        (lambda x: tg.zeros(2, requires_grad=True).clone().__setitem__(0, x.double()[1] * 1e300), "cast"),
     ],
 )
 def test_every_way_of_calling_is_looked_at(call, op):
@@ -136,6 +140,12 @@ def test_numbers_that_were_given_are_shown():
         lambda: tg.tensor([1.0, -1.0]).log_softmax(0),
         lambda: tg.arange(3) * 2,
         lambda: nn.Transformer.generate_square_subsequent_mask(4),
+        lambda: tg.maximum(tg.zeros(2), np.array([inf, 1.0], np.float32)),
+        lambda: tg.zeros(3).__setitem__(0, inf),
+        lambda: tg.zeros(3).__setitem__(slice(1), [inf]),
+        lambda: tg.zeros(3).__setitem__(tg.tensor([0]), np.array([inf], np.float32)),
+        lambda: tg.zeros(1, 1, 1, 1, 1).__setitem__(slice(None), [[[[[inf]]]]]),
+        lambda: tg.full((3,), nan).__setitem__(0, 1.0),
     ],
 )
 def test_what_was_asked_for_or_given_passes(program):

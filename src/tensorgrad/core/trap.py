@@ -10,6 +10,7 @@ import numpy as np
 from tensorgrad.core import _core
 
 PLACES = 3  # that a message names
+DEEPEST = 8  # list within lists that is looked into: one may hold itself
 
 
 class NonFiniteError(FloatingPointError, RuntimeError):
@@ -57,22 +58,30 @@ def blame(error: Exception, name: str, place: tuple) -> None:
 
 
 def _flat(operands: Iterable[tuple[str, Any]], depth: int = 0) -> Iterable[tuple[str, Any]]:
-    """The float tensors and the numbers among what went in, and in lists of it, each with its name."""
+    """The float tensors, arrays and numbers among what went in, and in lists of it, each with its name."""
     for name, value in operands:
         if isinstance(value, _core.Tensor):
             if value.is_floating_point():
                 yield name, value
+        elif isinstance(value, np.ndarray):
+            if value.dtype.kind == "f":
+                yield name, value
         elif isinstance(value, (float, np.floating)) or (type(value) is int and value.bit_length() < 64):
             yield name, float(value)
-        elif isinstance(value, (tuple, list)) and depth < 3:
+        elif isinstance(value, (tuple, list)) and depth < DEEPEST:
             yield from _flat(((name, each) for each in value), depth + 1)
+
+
+def _numbers(value: Any) -> Any:
+    """What went in, for NumPy."""
+    return _core._array_of(value) if isinstance(value, _core.Tensor) else value
 
 
 def _range(value: Any) -> str:
     """The dtype, shape and extremes of a tensor; a number as it is."""
     if isinstance(value, float):
         return f"{value:g}"
-    numbers = _core._array_of(value)
+    numbers = _numbers(value)
     finite = numbers[np.isfinite(numbers)]
     kind = f"{value.dtype.name}{list(value.shape)}"
     extent = f", from {finite.min():g} to {finite.max():g}" if finite.size else ""
@@ -98,7 +107,7 @@ def judge(
     nan = np.isnan(values)
     born_nan = bool(nan.any())
     given = list(_flat(operands))
-    arrays = [value if isinstance(value, float) else _core._array_of(value) for _, value in given]
+    arrays = [_numbers(value) for _, value in given]
     finite = all(np.isfinite(each).all() for each in arrays)
     if any(np.isnan(each).any() for each in arrays) if born_nan else not finite:
         return None

@@ -54,7 +54,7 @@ class watch:
         for model in self.models:
             self.watcher.name_modules(model)
         for optimizer in self.optimizers:
-            self.watcher.know_optimizer(optimizer).made = None
+            self.watcher.know_optimizer(optimizer)
         return self.report
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tensorgrad.core import from_numpy
 from tensorgrad.doctor import arrays, measures
 from tensorgrad.doctor.records import Record
+from tensorgrad.nn import functional as F
 
 if TYPE_CHECKING:
     from tensorgrad.doctor.listening import Ear
@@ -71,7 +73,7 @@ def look(ear: Ear, record: Record, out: Any, inputs: list, made: list) -> None:
     if isinstance(source, Record):
         _check_given(ear, record, said_values, wanted_values, source)
     if name in LOSSES and out.shape == ():
-        _check_sum(ear, record, out, said_values, wanted_values)
+        _check_sum(record, out, said_values, wanted_values)
     _note_answers(ear, record, said_values, wanted_values)
 
 
@@ -132,37 +134,23 @@ def _check_given(ear, record, said, wanted, source) -> None:
         site.squashes += inside and (source.squash in ("sigmoid", "softmax") or 0 < source.exped <= 4)
 
 
-def _check_sum(ear, record, out, said, wanted) -> None:
-    """Whether a loss adds its rows up or takes their mean."""
+def _check_sum(record, out, said, wanted) -> None:
+    """Whether a loss adds its elements up or takes their mean: it is called again with the settings that it
+    has by default.
+    """
     value = arrays.view(out)
-    if value is None or not np.isfinite(value):
+    if value is None or not np.isfinite(value) or said.dtype not in arrays.FLOATS:
         return
     name = record.name
-    rows = int(wanted.size) if name in CLASSES and wanted.ndim < said.ndim else int(said.size)
-    if rows < 4 or said.dtype not in arrays.FLOATS:
+    if name not in CLASSES and said.shape != wanted.shape:
         return
-    with np.errstate(all="ignore"):
-        if name == "mse_loss" and said.shape == wanted.shape:
-            mean = float(((said.astype(np.float64) - wanted) ** 2).mean())
-        elif name == "l1_loss" and said.shape == wanted.shape:
-            mean = float(np.abs(said.astype(np.float64) - wanted).mean())
-        elif name == "cross_entropy" and wanted.ndim == 1 and said.ndim == 2:
-            shifted = said.astype(np.float64) - said.max(1, keepdims=True)
-            logs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-            mean = float(-logs[np.arange(len(wanted)), np.clip(wanted, 0, said.shape[1] - 1)].mean())
-        elif name == "nll_loss" and wanted.ndim == 1 and said.ndim == 2:
-            mean = float(-said[np.arange(len(wanted)), np.clip(wanted, 0, said.shape[1] - 1)].mean())
-        elif name == "binary_cross_entropy_with_logits" and said.shape == wanted.shape:
-            logits = said.astype(np.float64)
-            mean = float((np.maximum(logits, 0) - logits * wanted + np.log1p(np.exp(-np.abs(logits)))).mean())
-        elif name == "huber_loss" or name == "smooth_l1_loss":
-            gap = np.abs(said.astype(np.float64) - wanted) if said.shape == wanted.shape else np.zeros(1)
-            mean = float(np.where(gap < 1, gap * gap / 2, gap - 0.5).mean())
-        elif name == "binary_cross_entropy" and said.shape == wanted.shape:
-            p = np.clip(said.astype(np.float64), 1e-12, 1 - 1e-12)
-            mean = float(-(wanted * np.log(p) + (1 - wanted) * np.log(1 - p)).mean())
-        else:
-            return
+    rows = said.size // said.shape[1] if name in CLASSES and said.ndim > 1 else said.size
+    if rows < 4:
+        return
+    try:
+        mean = float(getattr(F, name)(from_numpy(said), from_numpy(wanted)))
+    except (IndexError, RuntimeError):  # classes that only the settings of this call allow
+        return
     if mean > 0 and abs(float(value) / mean / rows - 1) < 0.2:
         record.summed = rows
 
@@ -199,4 +187,6 @@ def _note_answers(ear, record, said, wanted) -> None:
     elif level is not None and level.dtype in arrays.FLOATS:
         answers.saw_values(level.reshape(rows, -1), wanted.reshape(rows, -1))
     if ear.data is not None and len(ear.data) == min(rows, 96) and answers.pairs < 4000:
-        answers.saw_neighbours(*measures.neighbours(ear.data, values[: len(ear.data)], kind == "class"))
+        beside = values[: len(ear.data)]
+        answers.saw_neighbours(*measures.neighbours(ear.data, beside, kind == "class"))
+        answers.saw_columns(ear.data, beside, kind == "class")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.doctor.listening import Ear
-from tensorgrad.doctor.places import Place, user_place
+from tensorgrad.doctor.places import Place
 from tensorgrad.doctor.recording import Layer, Log, OptimizerLog, WalkSite
 from tensorgrad.nn.modules.batchnorm import _BatchNorm
 from tensorgrad.nn.modules.dropout import _DropoutNd
@@ -60,6 +60,7 @@ class Knowing:
         self.switched_on = False  # whether training mode was switched on since the last step
         self.memory = 0  # bytes in tensors, the most of the first steps
         self.extra_looks = 0
+        self.sketch: Any = None  # of the graph whose backward runs, if it is to be drawn
 
     def boundary(self) -> None:
         """A new step begins."""
@@ -128,11 +129,12 @@ class Knowing:
         finally:
             self.inside = before
 
-    def know_optimizer(self, optimizer: Any) -> OptimizerLog:
+    def know_optimizer(self, optimizer: Any, made: Place | None = None) -> OptimizerLog:
+        """What is noted of an optimizer, which was made at a line if that was seen."""
         found = self.optimizers.get(id(optimizer))
         if found is not None and found[0]() is optimizer:
             return found[1]
-        log = OptimizerLog(weakref.ref(optimizer), type(optimizer).__name__, user_place(), self.registered)
+        log = OptimizerLog(weakref.ref(optimizer), type(optimizer).__name__, made, self.registered)
         self.optimizers[id(optimizer)] = (log.ref, log)
         self.log.optimizers.append(log)
         self.see_parameters(optimizer, log)

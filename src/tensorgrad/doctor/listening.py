@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import is_grad_enabled
+from tensorgrad.core import Tensor, is_grad_enabled
 from tensorgrad.doctor import arrays, comparing
 from tensorgrad.doctor.places import Place, user_place
 from tensorgrad.doctor.recording import Birth, Log, Site
@@ -37,7 +37,6 @@ AFFINE = SAME_VALUES | PRODUCTS | DROPOUTS | {
 }  # fmt: skip
 FIRST = PRODUCTS | RECURRENT | NORMS | {"embedding", "embedding_bag"}  # what data may go into
 GIVEN = {"masked_fill", "masked_fill_", "full", "full_like", "where", "__setitem__"}  # infinities are meant
-SUMS = {"add", "add_", "sum", "stack"}
 
 
 class Ear:
@@ -61,7 +60,8 @@ class Ear:
         self.setting_up = True
         self.walk_nodes = 0
         self.targets: list[comparing.Targets] = []
-        self.chains: dict[int, tuple[Place, int, int]] = {}  # address -> line of a sum, terms, since when
+        self.chains: dict[int, dict[Place, tuple]] = {}  # address -> line: terms, since when, products
+        self.products = 0  # that were heard
         self.grads: list[float] = []  # how large the gradient is on its way back
         self.grad_addresses: set[int] = set()
         self.recording = True  # whether the model that runs was called with gradients on
@@ -199,13 +199,13 @@ class Ear:
         self.check_finite(event, record, out, inputs)
         if self.setting_up:
             self.writes[out.address] = (record.place, "op")
-        if self.chains and name not in ("add", "add_"):
-            self.chains.pop(out.address, None)
         for each in event.outputs:
             if each is not None and each.address not in self.params:
                 self.records[each.address] = record
-        if name in SUMS and not self.call and record.graded and out.shape == ():
-            self.chain(record, out, inputs)
+        if out.shape == () and not self.call:
+            self.chain(record, event)
+        elif self.chains:
+            self.chains.pop(out.address, None)
 
     def follow(
         self, record: Record, name: str, inputs: list, made: list, dependent: list, bent: bool
@@ -278,6 +278,7 @@ class Ear:
     def measure(self, record: Record, event: Any, out: Any, inputs: list, made: list) -> None:
         name = record.name
         if name in FIRST:
+            self.products += 1
             self.look_at_data(record, inputs, made)
             if name in PRODUCTS or name in RECURRENT:
                 self.look_at_size(record, out)
@@ -419,22 +420,30 @@ class Ear:
                     return True
         return False
 
-    def chain(self, record: Record, out: Any, inputs: list) -> None:
-        """A sum that goes on from step to step, with its graph."""
-        place = record.place
-        if place is None or record.name == "sum" or record.name == "stack":
-            return
-        if any(isinstance(each, Record) and each.cuts == place for each in record.inputs):
-            return
-        count, since = 1, self.log.walks
-        for each in inputs:
-            before = self.chains.get(each.address)
-            if before is not None and before[0] == place:
-                count, since = before[1] + 1, before[2]
-        self.chains[out.address] = (place, count, since)
-        record.sums = record.sums | {place}
-        if count > self.log.chains.get(place, (0, 0))[0]:
-            self.log.chains[place] = (count, self.log.walks - since)
+    def chain(self, record: Record, event: Any) -> None:
+        """A number that comes back to its line with its graph: a sum, a moving average, a best one. What is
+        added up without new products in between, as the norms of all weights are, does not grow.
+        """
+        given, _, result = event.call
+        carried: dict[Place, tuple] = {}
+        if isinstance(result, Tensor) and result.requires_grad and not result.is_leaf:
+            for each in given:
+                if isinstance(each, Tensor) and each.requires_grad:
+                    for place, entry in self.chains.get(each.data_ptr(), {}).items():
+                        carried[place] = max(entry, carried.get(place, (0,)))
+            if (place := record.place) is not None:
+                count, since, products = carried.get(place, (0, self.log.walks, -1))
+                count += self.products > products
+                carried[place] = count, since, self.products
+                if count > 1:
+                    record.sums = record.sums | {place}
+                if count > self.log.chains.get(place, (1, 0))[0]:
+                    self.log.chains[place] = count, self.log.walks - since
+        address = event.outputs[0].address
+        if carried:
+            self.chains[address] = carried
+        else:
+            self.chains.pop(address, None)
 
 
 def grown(inputs: Any) -> bool:

@@ -97,6 +97,24 @@ def neighbours(rows: np.ndarray, wanted: np.ndarray, classes: bool) -> tuple[int
     return count, float((scaled * scaled[nearest]).sum()), -count / (count - 1), float(count)
 
 
+def products(rows: np.ndarray, wanted: np.ndarray, classes: bool) -> dict[float, np.ndarray]:
+    """For each class, or of values under 0: the sums over a batch of each column times what is wanted, both
+    of mean 0 and spread 1, so that by chance alone their squares are about the number of rows.
+    """
+    if len(rows) < 4:
+        return {}
+    with np.errstate(all="ignore"):
+        scaled = (rows - rows.mean(0)) / rows.std(0)
+        scaled = np.where(np.isfinite(scaled), scaled, 0.0)
+    kinds = {float(kind): wanted == kind for kind in np.unique(wanted)[:32]} if classes else {0.0: wanted}
+    found = {}
+    for kind, column in kinds.items():
+        spread = column.std()
+        if spread > 1e-12:
+            found[kind] = ((column - column.mean()) / spread) @ scaled
+    return found
+
+
 def mixing(runs: list[tuple[str, np.ndarray]]) -> float:
     """How mixed batches are: what varies within them by what varies over all. 1 in shuffled data, 0 if each
     batch holds one class or one value.

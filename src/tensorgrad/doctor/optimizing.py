@@ -28,7 +28,7 @@ class Steps(Knowing):
             init(optimizer, *args, **kwargs)
             self.inside += 1
             try:
-                self.know_optimizer(optimizer).made = user_place(sys._getframe(1))
+                self.know_optimizer(optimizer, user_place(sys._getframe(1)))
             finally:
                 self.inside -= 1
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 import linecache
 import os
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tensorgrad.doctor.reports import COLUMNS, figure
 from tensorgrad.doctor.rules import Finding
 from tensorgrad.inside.pages import page, table
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 200, 62, 26
 POINTS = 300  # of a curve; more would only be drawn on top of each other
+BOXES = 400  # of a graph; more take seconds to lay out, and nobody reads them
 
 
 def page_of(report: Report) -> str:
@@ -35,6 +37,7 @@ def page_of(report: Report) -> str:
             ("findings", "Findings", _findings(report)),
             ("loss", "Loss", _losses(report)),
             ("layers", "Layers", _table(report) + _layers(report)),
+            ("graph", "Graph", _graph(report)),
             ("source", "Source", _sources(report)),
         ],
     )
@@ -115,12 +118,6 @@ def _losses(report: Report) -> str:
     return "\n".join(parts) or "<p>No loss went backward.</p>"
 
 
-TITLES = (
-    ("mean", "mean"), ("spread", "spread"), ("rank", "rank"), ("asleep", "asleep"), ("gradient", "gradient"),
-    ("signal", "signal to noise"), ("step", "step by weight"),
-)  # fmt: skip
-
-
 def _table(report: Report) -> str:
     rows = report.rows()
     if not rows:
@@ -129,15 +126,8 @@ def _table(report: Report) -> str:
         "The middle of all looks: mean, spread and rank of what came out, share of units asleep, norm of the "
         "gradient, its signal to noise, size of a step by the size of the weights."
     )
-    cells = ([row["layer"], *(_cell(row.get(key), key) for key, _ in TITLES)] for row in rows)
-    titles = ["layer", *(title for _, title in TITLES)]
-    return table("figures", "Figures by layer", about, titles, cells)
-
-
-def _cell(value: Any, key: str) -> str:
-    if value is None or not np.isfinite(value):
-        return "-"
-    return f"{100 * value:.0f} %" if key == "asleep" else f"{value:.3g}"
+    cells = ([row["layer"], *(figure(row.get(key), key) for key in COLUMNS)] for row in rows)
+    return table("figures", "Figures by layer", about, ["layer", *COLUMNS.values()], cells)
 
 
 def _layers(report: Report) -> str:
@@ -151,6 +141,20 @@ def _layers(report: Report) -> str:
         if inside:
             parts.append(f"<details><summary>{escape(layer.name)}, {layer.shape}</summary>{inside}</details>")
     return "\n".join(parts)
+
+
+def _graph(report: Report) -> str:
+    drawing = report.log.graph
+    if drawing is None:
+        return "<p>No loss with a way back to parameters was seen.</p>"
+    if len(drawing.boxes) > BOXES:
+        return f"<p>It has {len(drawing.boxes)} boxes, too many for a picture.</p>"
+    return (
+        "<p>What the first loss that went backward was computed of, read from above: shapes, what each op "
+        "keeps for backward, and the norms of the gradients that arrived.</p>"
+        '<div class="wide drawing" tabindex="0" role="region" aria-label="Picture of the graph">'
+        f"{drawing.svg()}</div>"
+    )
 
 
 def _sources(report: Report) -> str:

@@ -47,15 +47,20 @@ def is_users(file: str) -> bool:
     return known
 
 
-def user_place(frame: FrameType | None = None) -> Place | None:
-    """The innermost line of the user's that is running, seen from the caller or from `frame`."""
-    frame = frame or sys._getframe(1)
+def user_frame(frame: FrameType | None) -> FrameType | None:
+    """The innermost frame of the user's own, seen from this one."""
     while frame is not None:
         file = frame.f_code.co_filename
         if _users.get(file) or (file not in _users and is_users(file)):
-            return Place(file, frame.f_lineno)
+            return frame
         frame = frame.f_back
     return None
+
+
+def user_place(frame: FrameType | None = None) -> Place | None:
+    """The innermost line of the user's that is running, seen from the caller or from `frame`."""
+    found = user_frame(frame or sys._getframe(1))
+    return None if found is None else Place(found.f_code.co_filename, found.f_lineno)
 
 
 def source_line(place: Place | None) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tensorgrad.doctor import measures
 from tensorgrad.doctor.places import Place
 
 WINDOW = 24  # looks that are remembered as recent ones
@@ -144,10 +146,16 @@ class WalkSite:
         self.forward_off = 0  # looks whose forward pass ran with gradients off
         self.retained = 0
         self.nodes: list[tuple[int, int]] = []  # which walk, how many steps back it took
-        self.summed = 0
+        self.summed = 0  # looks whose loss is a sum,
+        self.measured = 0  # of those in which it is finite
         self.summed_place: Place | None = None
         self.looks = 0
         self.growths: list[float] = []
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether the loss adds its elements up and does not take their mean."""
+        return self.measured > 0 and self.summed >= 0.5 * self.measured
 
     def saw(self, step: int, loss: float) -> None:
         self.count += 1
@@ -181,6 +189,15 @@ class Answers:
     said_spreads: deque = field(default_factory=lambda: deque(maxlen=WINDOW))
     wanted_spreads: list = field(default_factory=list)
     between: list = field(default_factory=list)
+    rows: set = field(default_factory=set)  # hashes of those whose columns were compared
+    crossed: dict = field(default_factory=dict)  # by class, or 0 for values: rows, sums of products
+
+    @property
+    def level(self) -> float | None:
+        """The cross entropy that the frequencies of the classes alone give; None where there are none."""
+        total = sum(self.wanted.values())
+        shares = np.array(list(self.wanted.values())) / max(total, 1)
+        return float(-(shares * np.log(shares)).sum()) if total else None
 
     def saw_classes(self, guess: np.ndarray, wanted: np.ndarray) -> None:
         self.looks += 1
@@ -194,6 +211,25 @@ class Answers:
         with np.errstate(all="ignore"):
             self.said_spreads.append(float(said.std(0).mean()))
             self.wanted_spreads.append(float(wanted.std(0).mean()))
+
+    def saw_columns(self, rows: np.ndarray, wanted: np.ndarray, classes: bool) -> None:
+        """How each column goes with what is wanted, of rows that were not there before."""
+        hashes = [hash(row.tobytes()) for row in rows]
+        new = np.array([each not in self.rows for each in hashes])
+        self.rows.update(hashes)
+        for kind, sums in measures.products(rows[new], wanted[new], classes).items():
+            count, before = self.crossed.get(kind, (0, 0.0))
+            if count == 0 or before.shape == sums.shape:
+                self.crossed[kind] = count + int(new.sum()), before + sums
+
+    @property
+    def columns_tell(self) -> bool:
+        """Whether some column goes with what is wanted more than chance would have it, once in a thousand for
+        all of them together.
+        """
+        scores = [abs(sums) / count**0.5 for count, sums in self.crossed.values()]
+        tests = sum(each.size for each in scores)
+        return tests > 0 and max(each.max() for each in scores) > math.sqrt(2 * math.log(tests / 1e-3))
 
     def saw_neighbours(self, pairs: int, alike: float, expected: float, spread: float) -> None:
         self.pairs += pairs
@@ -247,6 +283,14 @@ class Log:
         self.table: dict[str, list] = {}  # of each module: step, mean and spread of what came out
         self.ranks: dict[str, list[float]] = {}  # how many directions of its rows were used
         self.depth: list[int] = []
+        self.troubles: list[str] = []  # of the doctor itself
+        self.graph: Any = None  # the picture of the first that was walked, which holds no tensor
+
+    def note_trouble(self, what: str, error: Exception) -> None:
+        """Something of the doctor's own failed: the report says so, once for each kind of error."""
+        text = f"{what} failed with {type(error).__name__}: {error}"
+        if text not in self.troubles and len(self.troubles) < 8:
+            self.troubles.append(text)
 
     def loss(self, place: Place | None, name: str) -> LossSite:
         return self.loss_sites.setdefault((place, name), LossSite())

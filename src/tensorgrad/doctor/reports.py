@@ -14,6 +14,12 @@ from tensorgrad.doctor.recording import Log
 from tensorgrad.doctor.rules import Finding, diagnose
 from tensorgrad.io.files import write_text
 
+WIDTH = 80  # of a terminal
+COLUMNS = {  # of the table by layer: what rows call them, and their titles
+    "mean": "mean", "spread": "spread", "rank": "rank", "asleep": "asleep", "gradient": "gradient",
+    "signal": "signal/noise", "step": "step/weight",
+}  # fmt: skip
+
 
 class Report:
     """What was seen of a run.
@@ -76,7 +82,7 @@ class Report:
         return [{"layer": name, "asleep": asleep.get(name), **row} for name, row in learned.items()]
 
     def __str__(self) -> str:
-        return "\n".join([*self._table(), *self._findings()])
+        return "\n".join([*self._table(), *self._findings(), *self._troubles()])
 
     def _table(self) -> list[str]:
         rows = self.rows()
@@ -84,14 +90,18 @@ class Report:
         lines = [f"{log.steps} steps, {log.walks} backward passes, {log.looks} steps looked at closely"]
         if not rows:
             return lines
-        titles = ["layer", "mean", "spread", "rank", "asleep", "gradient", "signal/noise", "step/weight"]
-        keys = ["mean", "spread", "rank", "asleep", "gradient", "signal", "step"]
-        cells = [[row["layer"], *(_short(row.get(key), key == "asleep") for key in keys)] for row in rows]
+        titles = ["layer", *COLUMNS.values()]
+        cells = [[row["layer"], *(figure(row.get(key), key) for key in COLUMNS)] for row in rows]
         widths = [max(len(line[i]) for line in [titles, *cells]) for i in range(len(titles))]
+        widths[0] = min(widths[0], max(16, WIDTH - sum(each + 2 for each in widths[1:])))
         for line in [titles, *cells]:
             rest = (text.rjust(width) for text, width in zip(line[1:], widths[1:]))
-            lines.append("  ".join([line[0].ljust(widths[0]), *rest]))
+            lines.append("  ".join([_end_of(line[0], widths[0]).ljust(widths[0]), *rest]))
         return lines
+
+    def _troubles(self) -> list[str]:
+        """What the doctor itself could not do, so that something may be missing above."""
+        return ["", *(f"The doctor: {each}" for each in self.log.troubles)] if self.log.troubles else []
 
     def _findings(self) -> list[str]:
         if not self.findings:
@@ -102,9 +112,9 @@ class Report:
             module = f", {each.module}" if each.module else ""
             lines += ["", f"{each.severity.upper()} {each.code} at {where}{module}"]
             if each.place is not None and (text := source_line(each.place)):
-                lines.append(f"    > {text}")
+                lines.append("    " + textwrap.shorten(f"> {text}", WIDTH - 4, placeholder=" ..."))
             for text in (each.message, each.why, "To do: " + each.remedy):
-                lines += textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="    ")
+                lines += textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
         return lines
 
 
@@ -134,7 +144,13 @@ def _signal(layer: Any) -> float:
     return signal_to_noise(layer.sketches)
 
 
-def _short(value: float | None, percent: bool = False) -> str:
+def _end_of(name: str, width: int) -> str:
+    """A path within so many letters; its end says most."""
+    return name if len(name) <= width else "..." + name[3 - width :]
+
+
+def figure(value: float | None, column: str) -> str:
+    """A cell of the table."""
     if value is None or not np.isfinite(value):
         return "-"
-    return f"{100 * value:.0f} %" if percent else f"{value:.3g}"
+    return f"{100 * value:.0f} %" if column == "asleep" else f"{value:.3g}"

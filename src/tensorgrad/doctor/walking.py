@@ -11,6 +11,7 @@ import sys
 import time
 import weakref
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,16 @@ import numpy as np
 import tensorgrad as tg
 from tensorgrad.doctor import arrays
 from tensorgrad.doctor.knowing import Knowing
-from tensorgrad.doctor.places import Place, collecting_lines, user_place
+from tensorgrad.doctor.places import Place, collecting_lines, user_frame, user_place
 from tensorgrad.doctor.recording import WalkSite
 from tensorgrad.doctor.records import Record
+from tensorgrad.inside.drawing import Sketch
+from tensorgrad.inside.tape import tensors_around
 from tensorgrad.nn.parameter import Parameter
 
 
 class Walks(Knowing):
     """The hooks around backward."""
-
 
     def _backward_of(self, original: Any) -> Any:
         @functools.wraps(original)
@@ -109,7 +111,7 @@ class Walks(Knowing):
                 log.clip_calls[clip][1] += 1
             self.clip_open = []
         if self.close:
-            self._look_at_root(root, node, site)
+            self._look_at_root(root, node, site, frame)
         if log.walks & (log.walks - 1) == 0 and log.walks >= 32:
             self.look_for_holder()
 
@@ -121,8 +123,9 @@ class Walks(Knowing):
                     return not self._values(grad).any()
         return True
 
-    def _look_at_root(self, root: Any, node: Any, site: WalkSite) -> None:
+    def _look_at_root(self, root: Any, node: Any, site: WalkSite, frame: Any) -> None:
         ear = self.ear
+        self.sketch = None
         for layer in self.log.layers:
             param = layer.ref() if layer.first is None else None
             if param is not None:
@@ -133,6 +136,7 @@ class Walks(Knowing):
         site.forward_off += forward_off
         if record is not None:
             self.used_calls |= record.calls
+            site.measured += root.numel() == 1 and math.isfinite(root.item())
             self.log.used_sums |= record.sums
             if record.summed >= 4:
                 site.summed += 1
@@ -151,6 +155,16 @@ class Walks(Knowing):
             elif reached:
                 for number in reached:
                     self.log.layers[number].reached = True
+                if self.log.graph is None:
+                    around = [*tensors_around(user_frame(frame)), *self._named()]
+                    self.sketch = Sketch(root, around)
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        """The parameters that are still there, with their names."""
+        for layer in self.log.layers:
+            param = layer.ref()
+            if param is not None:
+                yield layer.name, param
 
     def _leaves(self, node: Any) -> set[int] | None:
         """The parameters at the ends of a graph; None if it is too large to look."""
@@ -175,6 +189,8 @@ class Walks(Knowing):
         self.inside += 1
         site = self.last_site
         try:
+            if self.sketch is not None:
+                self.log.graph, self.sketch = self.sketch.drawing(), None
             if site is not None and self.listening:
                 site.nodes.append((self.log.walks, self.ear.walk_nodes))
                 grads = [each for each in self.ear.grads if each > 0]

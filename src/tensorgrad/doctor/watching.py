@@ -92,6 +92,7 @@ class Watcher(Calls, Walks, Steps):
         if on == self.listening:
             return
         self.listening = on
+        _core._set_lines(on)  # so that an error out of backward names the forward line
         if on:
             if self.glance_handle is not None:
                 self.glance_handle.remove()
@@ -100,7 +101,7 @@ class Watcher(Calls, Walks, Steps):
                 modules.register_module_forward_pre_hook(self._before_module),
                 modules.register_module_forward_hook(self._after_module, always_call=True),
             ]
-            listen(self.ear_hears)
+            listen(self.ear_hears, calls=True)
         else:
             unlisten(self.ear_hears)
             for handle in self.module_handles:
@@ -120,6 +121,8 @@ class Watcher(Calls, Walks, Steps):
             self.inside = 1
             try:
                 ear(event)
+            except Exception as error:  # the run is not to suffer for it
+                self.log.note_trouble("a look", error)
             finally:
                 self.inside = 0
                 self.spent += clock() - began + EVENT_COST

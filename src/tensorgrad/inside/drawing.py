@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import tensorgrad as tg
-from tensorgrad.core import Tensor
+from tensorgrad.core import Size, Tensor
 
 from .folding import folded
 from .layout import lay_out
 from .tape import (
     Step,
     leaves_of,
-    measure,
+    listen,
     name_all,
+    note_shapes,
     recorded,
     saved,
     short,
@@ -29,6 +30,7 @@ __all__ = ["Drawing", "draw"]
 # Boxes that one takes in at a glance, beyond which modules that repeat others are folded; and that one still
 # reads, beyond which other modules are.
 FEW, MOST = 24, 48
+KEEPS = "keeps"         # how a line begins that says what is kept for backward
 
 
 def draw(result: Tensor, module: tg.nn.Module | None = None) -> Drawing:
@@ -61,7 +63,16 @@ def draw(result: Tensor, module: tg.nn.Module | None = None) -> Drawing:
     around = list(tensors_around(sys._getframe(1)))
     if module is not None:
         around = [*module.named_parameters(), *around]
-    return Drawing(*_boxes(result, around))
+    sketch = Sketch(result, around)
+    weight = None if result.numel() == 1 else tg.ones_like(result)
+    leaves = leaves_of(sketch.steps)
+    try:
+        tg.autograd.grad(result, leaves, weight, retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        if "second time" not in str(error):         # else shapes stay unknown
+            sketch.end()
+            raise
+    return sketch.drawing()
 
 
 @dataclass
@@ -75,39 +86,60 @@ class Box:
     moves: bool = False         # an op that computes nothing
 
 
-def _boxes(result: Tensor, around: list[tuple[str, Tensor]]) -> tuple[list[Box], list[tuple[int, int]]]:
-    steps = recorded(result)
-    names = name_all(result, steps, around, "result")
-    try:
-        weight = None if result.numel() == 1 else tg.ones_like(result)
-        measure(result, steps, weight)
-    except RuntimeError as error:
-        if "second time" not in str(error):         # else shapes stay unknown
-            raise
-    boxes: list[Box] = []
-    edges: list[tuple[int, int]] = []
-    at: dict[int, int] = {}
-    for leaf in leaves_of(steps):
-        at[id(leaf)] = len(boxes)
-        lines = [names[id(leaf)], shape_text(leaf)]
-        if leaf.grad is not None:
-            lines.append(f"grad {leaf.grad.double().norm().item():.3g}")
-        boxes.append(Box("leaf", [line for line in lines if line], size=leaf.numel()))
-    for step in reversed(steps):
-        at[id(step)] = len(boxes)
-        for source in step.sources:
-            origin = source.step if source.step is not None else source.leaf
-            if origin is not None:
-                edges.append((at[id(origin)], at[id(step)]))
-        moves = step.op is not None and step.op.kind_name == "view"
-        boxes.append(Box("op", _op_lines(step), note=_note(step), moves=moves))
-    boxes.append(Box("result", [steps[0].names[result.output_nr], *filter(None, [shape_text(result)])]))
-    edges.append((at[id(steps[0])], len(boxes) - 1))
-    edges = list(dict.fromkeys(edges))
-    return (boxes, edges) if len(boxes) <= FEW else folded(boxes, edges, MOST)
+class Sketch:
+    """A graph before its backward: what it keeps is there, and shapes are noted as gradients pass.
+
+    ``around`` has names of tensors. Nothing of it may be kept longer than the graph itself.
+    """
+
+    def __init__(self, result: Tensor, around: list[tuple[str, Tensor]]) -> None:
+        self.result = result
+        self.steps = recorded(result)
+        self.names = name_all(result, self.steps, around, "result")
+        self.kept = {id(step): _kept(step) for step in self.steps}
+        self.handles = listen(self.steps, note_shapes)
+
+    def end(self) -> None:
+        """Notes no more shapes."""
+        for handle in self.handles:
+            handle.remove()
+
+    def drawing(self) -> Drawing:
+        """The picture, as far as a backward has gone."""
+        self.end()
+        boxes: list[Box] = []
+        edges: list[tuple[int, int]] = []
+        at: dict[int, int] = {}
+        for leaf in leaves_of(self.steps):
+            at[id(leaf)] = len(boxes)
+            lines = [self.names[id(leaf)], shape_text(leaf.shape)]
+            if leaf.grad is not None:
+                lines.append(f"grad {leaf.grad.double().norm().item():.3g}")
+            boxes.append(Box("leaf", [line for line in lines if line], size=leaf.numel()))
+        for step in reversed(self.steps):
+            at[id(step)] = len(boxes)
+            for source in step.sources:
+                origin = source.step if source.step is not None else source.leaf
+                if origin is not None:
+                    edges.append((at[id(origin)], at[id(step)]))
+            moves = step.op is not None and step.op.kind_name == "view"
+            kept = self.kept[id(step)]
+            boxes.append(Box("op", _op_lines(step, kept), note=_note(step, kept), moves=moves))
+        title = self.steps[0].names[self.result.output_nr]
+        boxes.append(Box("result", [title, *filter(None, [shape_text(self.result.shape)])]))
+        edges.append((at[id(self.steps[0])], len(boxes) - 1))
+        edges = list(dict.fromkeys(edges))
+        return Drawing(*((boxes, edges) if len(boxes) <= FEW else folded(boxes, edges, MOST)))
 
 
-def _op_lines(step: Step) -> list[str]:
+def _kept(step: Step) -> list[tuple[str, Size]]:
+    """What was kept of a step for its backward, by its shape."""
+    names = () if step.op is None else (*step.op.tensor_params, "output")
+    found = [(name, saved(step, name)) for name in names]
+    return [(name, tensor.shape) for name, tensor in found if isinstance(tensor, Tensor)]
+
+
+def _op_lines(step: Step, kept: list[tuple[str, Size]]) -> list[str]:
     lines = [step.title]
     if step.op is not None:
         given = [step.node._settings[name] for name in step.op.tensor_params]
@@ -115,28 +147,31 @@ def _op_lines(step: Step) -> list[str]:
         settings = [f"{name}={short(value)}" for name, value in step.settings().items()]
         if numbers or settings:
             lines.append(short(", ".join([*map(short, numbers), *settings])))
-    shapes = [shape_text(g) for g in step.grads if g is not None]
-    if shapes and shapes[0]:
-        lines.append(", ".join(shapes))
+    if step.shapes and step.shapes[0]:
+        lines.append(", ".join(shape_text(shape) for shape in step.shapes))
+    if kept:
+        lines.append(f"{KEEPS} {', '.join(name for name, _ in kept)}")
     return lines
 
 
-def _note(step: Step) -> str:
-    """What was kept for backward, and the user's line."""
-    names = () if step.op is None else (*step.op.tensor_params, "output")
-    kept = [(name, saved(step, name)) for name in names]
-    text = ", ".join(f"{name} {shape_text(t) or 'scalar'}" for name, t in kept if isinstance(t, Tensor))
-    notes = [step.node.name(), f"keeps {text}" if text else "keeps nothing"]
+def _note(step: Step, kept: list[tuple[str, Size]]) -> str:
+    """What was kept for backward with its shapes, and the user's line."""
+    text = ", ".join(f"{name} {shape_text(shape) or 'scalar'}" for name, shape in kept)
+    notes = [step.node.name(), f"{KEEPS} {text}" if text else f"{KEEPS} nothing"]
     return "; ".join(notes + ([f"{step.line[0]}: {step.line[1]}"] if step.line else []))
 
 
-def shape_text(t: Tensor) -> str:
-    return str(list(t.shape)) if t.ndim else ""
+def shape_text(shape: Size) -> str:
+    return str(list(shape)) if shape else ""
 
 
 # ---------------------------------------------------------------------------- as text
 
 COLOURS = {"op": "#ffffff", "leaf": "#d9f0d3", "module": "#e6e0f3", "result": "#fde0c5"}
+MEANINGS = {
+    "leaf": "parameter or other leaf", "op": "op: what it gives, what it keeps", "module": "ops of a module",
+    "result": "result",
+}  # fmt: skip
 LINE, CHARACTER, BOLD, MARGIN = 15, 6.4, 7.6, 16        # of the type, 12 px
 
 
@@ -187,7 +222,11 @@ class Drawing:
         """As a picture."""
         sizes = [(_width(box), 12.0 + LINE * len(box.lines)) for box in self.boxes]
         places, routes, (width, height) = lay_out(sizes, self.edges)
-        wide, tall = round(width) + 2 * MARGIN, round(height) + 2 * MARGIN
+        kinds = [kind for kind in MEANINGS if any(box.kind == kind for box in self.boxes)]
+        legend = round(height) + MARGIN
+        texts = (24 + CHARACTER * len(MEANINGS[kind]) for kind in kinds)
+        wide = round(max(width, *texts)) + 2 * MARGIN
+        tall = legend + LINE * len(kinds) + 2 * MARGIN
         lines = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-MARGIN} {-MARGIN} {wide} {tall}" '
             f'width="{wide}" height="{tall}" font-family="Helvetica, Arial, sans-serif" '
@@ -222,6 +261,13 @@ class Drawing:
             for i, line in enumerate(box.lines):
                 style = ' font-weight="bold"' if i == 0 else ' fill="#556" font-size="11"'
                 lines.append(f'<text x="{place.x:.1f}" y="{top + i * LINE:.1f}"{style}>{escape(line)}</text>')
+        lines.append('</g><g fill="#556" font-size="11">')
+        for i, kind in enumerate(kinds):
+            top = legend + LINE * i
+            lines.append(
+                f'<rect x="0" y="{top}" width="16" height="10" fill="{COLOURS[kind]}" stroke="#445"/>'
+                f'<text x="24" y="{top + 9}">{MEANINGS[kind]}</text>'
+            )
         return "\n".join([*lines, "</g></svg>"])
 
 

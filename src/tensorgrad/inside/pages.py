@@ -26,8 +26,8 @@ article.info { border-color: var(--info) }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th:first-child { text-align: left } figure { margin: 1rem 0 } figcaption { font-weight: 600 }
-svg { width: 100%; height: auto; max-width: 40rem; display: block }
-svg text { fill: var(--ink); font-size: 12px }
+figure svg { width: 100%; height: auto; max-width: 40rem; display: block }
+figure svg text { fill: var(--ink); font-size: 12px }
 .axis { stroke: var(--line); stroke-width: 1 } .curve { fill: none; stroke: var(--curve); stroke-width: 1.8 }
 .bar { fill: var(--curve) } .bar.other { fill: var(--warning) }
 .range { stroke: var(--ink); stroke-width: 1.5 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import linecache
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import tensorgrad as tg
-from tensorgrad.core import AccumulateGrad, Tensor
+from tensorgrad.core import AccumulateGrad, Size, Tensor
 
 PACKAGE = str(Path(tg.__file__).parent)
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "matmul": "@", "_product": "@"}
@@ -34,6 +36,7 @@ class Step:
     names: dict[int, str] = field(default_factory=dict)     # of its outputs
     grads: list[Tensor | None] = field(default_factory=list)        # of its outputs, where they are known
     passed: list[Tensor | None] = field(default_factory=list)       # and what it made of them, by source
+    shapes: list[Size] = field(default_factory=list)                # of those that are there
 
     @property
     def op(self) -> Any:
@@ -48,14 +51,17 @@ class Step:
 
     @property
     def line(self) -> tuple[str, str] | None:
-        """File and number of the user's line that made it, and its text, where anomaly detection remembered
-        it.
+        """File and number of the user's line that made it, and its text, where these were remembered: by
+        anomaly detection, the trap for NaN, or the doctor.
         """
         for entry in reversed(self.node.metadata.get("traceback_", ())):
             place, _, text = entry.strip().partition("\n")
             file, number, *_ = place.removeprefix("File ").split(", ")
             if not file.strip('"').startswith(PACKAGE):
                 return f"{Path(file.strip(chr(34))).name}:{number.removeprefix('line ')}", text.strip()
+        if self.node._place is not None:
+            file, line, _ = self.node._place
+            return f"{Path(file).name}:{line}", linecache.getline(file, line).strip()
         return None
 
     def settings(self) -> dict[str, Any]:
@@ -73,7 +79,7 @@ class Step:
     @property
     def over_all(self) -> bool:
         """Whether it is a reduction of all elements, which the tape keeps as one over all dimensions."""
-        return self.op.kind_name == "reduction" and all(g is not None and not g.ndim for g in self.grads)
+        return self.op.kind_name == "reduction" and not any(self.shapes)
 
 
 def sources_of(node: Any) -> list[tuple[str, Any, int]]:
@@ -134,18 +140,29 @@ def leaves_of(steps: list[Step]) -> list[Tensor]:
     return list(found.values())
 
 
+def note_shapes(step: Step, inputs: tuple, outputs: tuple) -> None:
+    """What a step gave, as the gradients say that arrive there."""
+    step.shapes = [g.shape for g in outputs if g is not None]
+
+
+def listen(steps: list[Step], note: Callable[[Step, tuple, tuple], None]) -> list[Any]:
+    """Has ``note`` told of every step that a backward takes: what it passes on, and what arrived. Gives what
+    ends that.
+    """
+    return [step.node.register_hook(functools.partial(note, step)) for step in steps]
+
+
 def measure(root: Tensor, steps: list[Step], weight: Tensor | None = None) -> dict[int, Tensor]:
     """Runs a backward that changes nothing, and notes what passes each step. Gives the gradients of leaves by
     id.
     """
     leaves = leaves_of(steps)
-    handles = []
-    for step in steps:
 
-        def note(inputs: tuple, outputs: tuple, step: Step = step) -> None:
-            step.passed, step.grads = list(inputs), list(outputs)
+    def note(step: Step, inputs: tuple, outputs: tuple) -> None:
+        step.passed, step.grads = list(inputs), list(outputs)
+        note_shapes(step, inputs, outputs)
 
-        handles.append(step.node.register_hook(note))
+    handles = listen(steps, note)
     try:
         found = tg.autograd.grad(root, leaves, weight, retain_graph=True, allow_unused=True)
     finally:

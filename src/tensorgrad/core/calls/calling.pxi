@@ -15,7 +15,7 @@ cdef object heard_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
         return taken_over(op, args, count, names)
     cdef list given = [<object>args[i] for i in range(total)]
     cdef Event event = begin_heard("op", op.__name__)
-    cdef Trap trap = begin_trap(op, given, words, op.kind == INPLACE)
+    cdef Trap trap = begin_trap(op, given, words, op.kind == INPLACE or op is CORE_OPS.get("_index_put_"))
     try:
         result = call_op(op, args, nargsf, names)
         if event is not None:

@@ -14,6 +14,7 @@ cdef extern from *:
     static TG_THREAD_LOCAL void *tg_walk = NULL;    /* the backward that runs in this thread; its caller keeps it alive */
     static int tg_kernels = 1;
     static int tg_traps = 0;                        /* how many ask for the trap, see trap.pxi */
+    static int tg_lines = 0;                        /* and how many for the lines of forward calls, in all threads */
     static TG_THREAD_LOCAL int tg_watched = 0;      /* inside something whose result will be looked at as a whole */
     static TG_THREAD_LOCAL unsigned int tg_written = 0;     /* how much was written while the word of launches was set */
     static TG_THREAD_LOCAL void *tg_stepping = NULL;        /* the node whose gradients are looked at, */
@@ -28,6 +29,7 @@ cdef extern from *:
     void *tg_walk
     int tg_kernels
     int tg_traps
+    int tg_lines
     int tg_watched
     unsigned int tg_written
     void *tg_stepping

@@ -10,10 +10,17 @@ def _set_trap(bint on):
     """Asks for the trap, or no longer: it is set, in all threads, while somebody asks."""
     global tg_traps
     tg_traps += 1 if on else -1
+    _set_lines(on)
     if tg_traps:
         LISTENING[0] |= TRAPPED
     else:
         LISTENING[0] &= ~TRAPPED
+
+
+def _set_lines(bint on):
+    """Asks for the line of the forward call to be remembered by every node, or no longer."""
+    global tg_lines
+    tg_lines += 1 if on else -1
 
 
 cdef tuple user_place():
@@ -103,8 +110,19 @@ cdef int look_at_result(Trap trap, object result) except -1:
             name = trap.words[i - plain] if i >= plain else op.params[min(i, <Py_ssize_t>len(op.params) - 1)]
             if name != "out":
                 operands.append((name, None if trap.in_place and i == 0 else value))
-        name = op.__name__ if op.kind == INPLACE or not trap.in_place else op.__name__ + "_"
+        name = op.__name__.lstrip("_")
+        if trap.in_place and not name.endswith("_"):
+            name += "_"
         error = _judge("forward", name, operands, "the result", t, user_place(), None)
+        if error is not None:
+            raise error
+    return 0
+
+
+cdef int look_at_item(Tensor written, Tensor value) except -1:
+    """The same for what was written at an index: only a conversion can have made it so."""
+    if tg_traps and not tg_watched and written.code != value.code and not is_finite(written):
+        error = _judge("forward", "__setitem__", (("value", value),), "the result", written, user_place(), None)
         if error is not None:
             raise error
     return 0

@@ -176,6 +176,7 @@ cdef int set_item(Tensor x, object index, object value) except -1:
         return 0
     x.block.version += 1
     copy_into(target, source)
+    look_at_item(target, source)
     return 0
 
 

@@ -505,7 +505,7 @@ def _make_function_node(context, inputs, outputs, list shared, list dirty):
     cdef Tensor t
     cdef Py_ssize_t i
     node = Node.__new__(Node)
-    if tg_anomaly or tg_traps:
+    if tg_anomaly or tg_lines:
         remember(node)
     extra = node_extra(node)
     extra.context = context

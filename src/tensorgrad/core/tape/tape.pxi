@@ -106,12 +106,12 @@ cdef class Node:
         """``_saved_self`` and such: what the op kept, by PyTorch's names. Of a Function, what its ``ctx`` holds."""
         if self.op is None and not name.startswith("__"):
             return getattr(node_extra(self).context, name)
-        if self.op is not None and name.startswith("_saved_") and name in saved_names(self.op):
+        if self.op is not None and name.startswith("_saved_") and name in saved_names(self):
             return saved_values(self).get(name)
         raise AttributeError(f"'{self.name()}' object has no attribute '{name}'")
 
     def __dir__(self):
-        return [*object.__dir__(self), *(() if self.op is None else saved_names(self.op))]
+        return [*object.__dir__(self), *(() if self.op is None else saved_names(self))]
 
     @property
     def _op(self):
@@ -122,6 +122,11 @@ cdef class Node:
     def _inputs(self):
         """How many inputs the tape knows: none behind the last that needs a gradient."""
         return input_count(self)
+
+    @property
+    def _place(self):
+        """File, line and function of the forward call, where they were remembered; else None."""
+        return (<NodeExtra>self.more).place if self.state & NODE_GENERAL else None
 
     @property
     def _input_shape(self):
@@ -190,28 +195,31 @@ cdef object shown(Node node):
     return node
 
 
-cdef dict SAVED_NAMES = {}          # op -> what it keeps: PyTorch's name -> ours
+cdef dict SAVED_NAMES = {}          # op and node's name -> what it keeps: PyTorch's name -> ours
 
 
-# Where PyTorch's name of what is kept is none of the rule: its own parameter is called so.
+# Where PyTorch's name of what is kept is none of the rule: its own parameter is called so. By node or op.
 cdef dict SAVED_AS = {
-    "_product.other": "mat2", "matmul.other": "mat2", "linear.input": "mat1", "linear.weight": "mat2", "_inv.0": "inverse",
+    "_product.other": "mat2", "matmul.other": "mat2", "MmBackward0.input": "self", "linear.input": "mat1", "_dropout.kept": "other", "linear.weight": "mat2", "_inv.0": "inverse",
     "_cholesky.0": "L", "embedding.index": "indices", "_embedding.index": "indices",
     **{f"{name}.input": "input" for name in ("_convolution", "batch_norm", "layer_norm", "group_norm", "instance_norm")},
     **{f"_{name}.1": "indices" for name in ("max_along", "min_along", "sort", "topk", "cummax", "cummin")},
 }
 
 
-cdef dict saved_names(Op op):
+cdef dict saved_names(Node node):
     """What the formulas of an op ask for: the input is "self" to PyTorch, what came out "result"."""
-    cdef dict found = SAVED_NAMES.get(op)
+    cdef Op op = node.op
+    cdef str called = node.name()
+    cdef dict found = SAVED_NAMES.get((op, called))
     if found is not None:
         return found
     found = {}
     asked = [code for row in op.formula_args for code in row]
     for i, name in enumerate(op.params):
         if i in asked or (op.kind == COMPOSITE and name in op.tensor_params):
-            word = SAVED_AS.get(f"{op.__name__}.{name}") or ("self" if name == "input" else name)
+            word = SAVED_AS.get(f"{called}.{name}") or SAVED_AS.get(f"{op.__name__}.{name}") or (
+                "self" if name == "input" else name)
             found["_saved_" + word] = name
     if ARG_OUTPUT in asked:
         found["_saved_result"] = "output"
@@ -219,7 +227,7 @@ cdef dict saved_names(Op op):
         if ARG_G_N < code <= ARG_OUTPUT_N:
             word = SAVED_AS.get(f"{op.__name__}.{ARG_OUTPUT_N - code}") or f"result{ARG_OUTPUT_N - code}"
             found["_saved_" + word] = ARG_OUTPUT_N - code
-    SAVED_NAMES[op] = found
+    SAVED_NAMES[op, called] = found
     return found
 
 
@@ -250,7 +258,12 @@ cdef dict kept_tensors(Node node):
 cdef dict saved_values(Node node):
     """What a node kept, by PyTorch's names."""
     cdef dict own = {**node._settings, **kept_tensors(node)}
-    return {word: own.get(name) for word, name in saved_names(node.op).items()}
+    for name in node.op.tensor_params:
+        if type(own.get(name)) in (int, float) and node.op.__name__ != "pow":       # an operand that was a number
+            own[name] = number_tensor(own[name], I64 if type(own[name]) is int else F64)
+    if node.op.__name__ == "linear" and own.get("weight") is not None:
+        own["weight"] = own["weight"].t()                   # the factor of the product
+    return {word: own.get(name) for word, name in saved_names(node).items()}
 
 
 cdef inline bint is_node(object edge) noexcept:
@@ -412,7 +425,7 @@ cdef Node new_node(Op op, Tensor out, vjp_fn vjp):
     out.node = node
     out.requires = True
     out.nr = 0
-    if tg_anomaly or tg_traps:
+    if tg_anomaly or tg_lines:
         remember(node)
     return node
 
@@ -525,7 +538,7 @@ cdef int remember(Node node) except -1:
     """Notes what this thread wants to know of nodes later."""
     if tg_anomaly & THE_REGION:
         node.epoch = tg_region
-    if tg_anomaly & THE_LINE or tg_traps:
+    if tg_anomaly & THE_LINE or tg_lines:
         node_extra(node).place = user_place()
     if tg_anomaly & THE_LINE:
         import traceback

@@ -71,6 +71,19 @@ class Case:
         return any(each.severity in LOUD for each in self.findings)
 
     @property
+    def level(self) -> float | None:
+        """The loss of one who knows only how often each class is wanted; None where that is not known."""
+        for answers in self.log.answer_sites.values():
+            level = answers.level
+            if level is not None and self.main is not None and not self.main.is_sum:
+                return level
+        return None
+
+    def learned(self, share: float) -> bool:
+        """Whether the loss lost more than a share of what it was, and fell below what frequencies give."""
+        return self.trend.fell > share and (self.level is None or self.trend.last < 0.97 * self.level)
+
+    @property
     def in_optimizers(self) -> set[int]:
         return {number for optimizer in self.log.optimizers for number in optimizer.numbers}
 
@@ -140,7 +153,10 @@ def diagnose(log: Log) -> list[Finding]:
     families = loop, losses, data, layers, stepping
     for family in (*(each.RULES for each in families), data.LATER, loop.LATER):
         for rule in family:
-            case.findings += list(rule(case))
+            try:
+                case.findings += list(rule(case))
+            except Exception as error:  # the others may still say what is wrong
+                log.note_trouble(f"the rule {rule.__name__}", error)
         loud = {each.code for each in case.findings if each.severity in LOUD}
         for each in case.findings:
             if each.severity in LOUD and FOLLOWS.get(each.code, set()) & (loud - {each.code}):

@@ -75,7 +75,9 @@ def input_scale(case: Case) -> Iterator[Finding]:
 
 
 def unrelated(case: Case) -> Iterator[Finding]:
-    """Near rows agree no more than by chance, and the loss stays where frequencies alone bring it."""
+    """Near rows agree no more than by chance, no column goes with what is wanted, and the loss stays where
+    frequencies alone bring it.
+    """
     if case.alarmed:
         return
     for answers in case.log.answer_sites.values():
@@ -83,12 +85,11 @@ def unrelated(case: Case) -> Iterator[Finding]:
             continue
         score = (answers.alike - answers.expected) / answers.spread**0.5
         total = sum(answers.wanted.values())
-        if score > 3.0:
+        if score > 3.0 or answers.columns_tell:
             continue
         if total:
-            shares = np.array(list(answers.wanted.values())) / total
-            level = float(-(shares * np.log(shares)).sum())
-            if len(shares) < 2 or shares.max() > 0.9:
+            level = answers.level
+            if len(answers.wanted) < 2 or max(answers.wanted.values()) > 0.9 * total:
                 continue
             stuck = case.trend.last > 0.85 * level and case.trend.last < 3 * level
         else:

@@ -86,22 +86,22 @@ def straight(case: Case) -> Iterator[Finding]:
 
 
 def growth(case: Case) -> Iterator[Finding]:
-    """Values or gradients that grow by more than a thousand on their way, at the first steps."""
+    """Values or gradients that grow on their way in the first look, before any step has changed a weight."""
     log = case.log
-    rows = [row for row in log.size_rows[:3] if len(row) > 2]
-    factor = 0.0
+    row = next((row for row in log.size_rows[:3] if len(row) > 2), [])
     given = max((float(np.sqrt(kept[1][0].mean())) for kept in log.columns.values()), default=0.0)
-    for row in rows:
+    factor = 0.0
+    if row:
         sizes = np.array(row)
         with np.errstate(all="ignore"):
-            grown = float(sizes.max() / max(sizes[0], given, 0.1))
-        factor = max(factor, grown if np.isfinite(grown) else np.inf)
+            factor = float(sizes.max() / max(sizes[0], given, 0.1))
+        factor = factor if np.isfinite(factor) else np.inf
     site = case.main
-    back = median(site.growths[:3]) if site is not None and site.growths else 0.0
-    if not (factor > 1000 or back > 1e6):
+    back = site.growths[0] if site is not None and site.growths else 0.0
+    if not (factor > 100 or back > 1e6) or case.learned(0.5):
         return
     weights = [each for each in case.weights if each.norms]
-    if not weights or (site is not None and case.trend.fell > 0.5 and np.isfinite(case.trend.last)):
+    if not weights:
         return
     fed = [each for each in weights if log.products.get(each.number, (0, 0, 0))[2]] or weights
 
@@ -111,7 +111,7 @@ def growth(case: Case) -> Iterator[Finding]:
         return float(np.log(max(gain, 1e-30))) * log.products.get(layer.number, (1, 0, 0))[0]
 
     worst = max(fed, key=multiplied)
-    text = f"At the first steps values grow {factor:.3g} times from the first layer on"
+    text = f"At the first step values grow {factor:.3g} times from the first layer on"
     text += f", and gradients {back:.3g} times on their way back." if back > 1 else "."
     yield Finding(
         "exploding-gradient", text, module=worst.name, place=worst.where, evidence={"factor": factor}
@@ -135,7 +135,7 @@ def vanishing(case: Case) -> Iterator[Finding]:
             f"The gradient of {weights[0].name} is {ratio:.2g} times that of {weights[-1].name}, "
             f"{len(weights) - 1} layers later."
         )
-        severity = "info" if case.trend.fell > 0.5 else ""
+        severity = "info" if case.learned(0.5) else ""
         yield Finding(
             "vanishing-gradient", text, module=weights[0].name, place=weights[0].made, severity=severity
         )

@@ -178,18 +178,19 @@ def longest_growth(nodes: list[tuple[int, int]]) -> tuple[int, int, int]:
 
 
 def graphs(case: Case) -> Iterator[Finding]:
-    """Sums and lists that keep graphs."""
+    """Lists and sums that keep graphs."""
+    if case.log.kept is not None and not case.found("hidden-state-not-detached"):
+        place, name, count = case.log.kept
+        text = f"The losses of {count} past steps were still there with their graphs"
+        text += f", in {name!r}." if name else "."
+        yield Finding("graph-kept", text, place=place, evidence={"losses": count})
+        return
     for place, (count, walks) in case.log.chains.items():
         if count >= 16 and (walks >= 8 or place not in case.log.used_sums):
             text = f"A sum went on here for {count} terms with the graph of each"
             text += "." if place in case.log.used_sums else ", and no backward pass used it."
             yield Finding("graph-kept", text, place=place, evidence={"terms": count})
             return
-    if case.log.kept is not None and not case.found("hidden-state-not-detached"):
-        place, name, count = case.log.kept
-        text = f"The losses of {count} past steps were still there with their graphs"
-        text += f", in {name!r}." if name else "."
-        yield Finding("graph-kept", text, place=place, evidence={"losses": count})
 
 
 # ---- which parameters take part
@@ -304,11 +305,12 @@ def frozen(case: Case) -> Iterator[Finding]:
         if len(lines) == 1:
             place = Place(place.file, lines[0])
     where = "an optimizer has it" if inside else "no optimizer has it"
+    meant = not inside and case.learned(0.8)  # random features, as they are used on purpose
     text = (
         f"{one.name} has requires_grad False, was never trained, and {where} ({len(some)} weights are like "
         "that)."
     )
-    yield Finding("frozen", text, module=one.name, place=place)
+    yield Finding("frozen", text, module=one.name, place=place, severity="info" if meant else "")
 
 
 def last_resort(case: Case) -> Iterator[Finding]:
@@ -319,7 +321,7 @@ def last_resort(case: Case) -> Iterator[Finding]:
         if answers.guesses and answers.looks >= 8:
             counts: dict = {}
             varied = 0
-            late = list(answers.guesses)[-max(8, answers.looks // 3) :]
+            late = list(answers.guesses)[-max(8, answers.looks // 2) :]
             for each, mixed in late:
                 varied += mixed
                 for kind, count in each.items():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tensorgrad.doctor import measures
 from tensorgrad.doctor.recording import Layer
 from tensorgrad.doctor.rules import Case, Finding, median
 
@@ -97,7 +98,7 @@ def too_high(case: Case) -> Iterator[Finding]:
     )
     seen += f"from {went.begin:.3g} to {went.last:.3g}"
     optimizer = case.maker(*weights)
-    if site.looks and site.summed >= 0.5 * site.looks:
+    if site.is_sum:
         text = f"The loss is a sum over its elements, not a mean. {seen}."
         yield Finding("wrong-reduction", text, place=site.summed_place, evidence={"early": early})
     else:
@@ -107,7 +108,9 @@ def too_high(case: Case) -> Iterator[Finding]:
 
 
 def too_low(case: Case) -> Iterator[Finding]:
-    """All steps together move no weight by two thousandths, and the loss stays."""
+    """All steps together move no weight by two thousandths, or by two hundredths though their gradients point
+    the same way all the time, and the loss stays.
+    """
     if case.found(*IDLE):
         return
     inside = case.in_optimizers
@@ -117,7 +120,9 @@ def too_low(case: Case) -> Iterator[Finding]:
     moved = max(each.moved for each in weights)
     step = max(median(each.ratios) for each in weights)
     pushed = any(median(each.grads) > 0 for each in weights)
-    if moved < 2e-3 and pushed and case.trend.drift < 0.05 and np.isfinite(case.trend.last):
+    steady = any(measures.signal_to_noise(each.sketches) > 1.0 for each in weights)
+    stays = case.trend.drift < 0.05 and np.isfinite(case.trend.last)
+    if moved < (2e-2 if steady else 2e-3) and pushed and stays:
         optimizer = case.maker(*weights)
         text = (
             f"In {case.log.steps} steps no weight moved by more than {moved:.2g} of its size (a step: "
