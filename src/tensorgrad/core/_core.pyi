@@ -228,6 +228,7 @@ class Tensor:
     def as_strided(self, size: Any, stride: Any, storage_offset: Any = None, *, out: Tensor | None = None) -> Tensor: ...
     def as_strided_(self, size: Any, stride: Any, storage_offset: Any = None) -> Tensor: ...
     def as_strided_scatter(self, src: Tensor, size: Any, stride: Any, storage_offset: Any = None, *, out: Tensor | None = None) -> Tensor: ...
+    def as_subclass(self, cls: Any) -> Any: ...
     asin = arcsin
     asin_ = arcsin_
     asinh = arcsinh
@@ -777,6 +778,14 @@ class AccumulateGrad:
 
 class AllocationError(RuntimeError, MemoryError):
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+class Apart:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def __getattr__(self, name: str) -> Any: ...
+
+class Attribute:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def __getattr__(self, name: str) -> Any: ...
+
 class BlockHolder:
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def __getattr__(self, name: str) -> Any: ...
@@ -789,6 +798,10 @@ KINDS: Any
 MAX_PARTS: Any
 MISSING_ARGUMENT: Any
 class MappedFile:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def __getattr__(self, name: str) -> Any: ...
+
+class Method:
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def __getattr__(self, name: str) -> Any: ...
 
@@ -823,6 +836,8 @@ _add_method: Any
 _add_rows: Any
 _admit: Any
 _array_of: Any
+_as_subclass: Any
+_ask_subclasses: Any
 _attach: Any
 _backward: Any
 _basic_index: Any
@@ -835,6 +850,7 @@ _bytes_in_use: Any
 _call_library: Any
 _copy_of_array: Any
 _count_up: Any
+_disabled_torch_function_impl: Any
 _draw_from: Any
 _dtype_of_name: Any
 _empty: Any
@@ -858,13 +874,18 @@ _judge_step: Any
 _know_memory_format: Any
 _library: Any
 _make_function_node: Any
+_make_subclass: Any
 _memory_of: Any
 _native_names: Any
 _number_tensor: Any
 _put_in_place: Any
 _rebuild: Any
+_refuse_hooks: Any
 _resize: Any
 _room_of: Any
+_saved_hooks: Any
+_set_hooks: Any
+_set_lines: Any
 _set_memory: Any
 _set_modes: Any
 _set_op_type: Any

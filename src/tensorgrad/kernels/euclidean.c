@@ -11,11 +11,9 @@
 #if VECTOR_TYPES
 #define VECTOR(type) type __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(type)), may_alias))
 #define ZEROS {{{0}}}
-#define UNROLL _Pragma("GCC unroll 4")
 #else
 #define VECTOR(type) type
 #define ZEROS {{0}}
-#define UNROLL
 #endif
 
 static int64_t units_of_distances(const KernelArgs *a)

@@ -23,8 +23,8 @@ typedef struct Span {
     int8_t operands;                /* the output included, which is the last */
     int8_t granule;                 /* 1, or the granule of which the loop takes whole ones only */
     int8_t width[WALK_OPERANDS];    /* bytes of an element of each operand */
-    int8_t moves;                   /* 1 if the output is the one input, as it is */
     const span_fn *repeated;        /* or NULL: of two inputs, the loops for where the first, or the second, is one element */
+    int8_t moves;                   /* 1 if the output is the one input, as it is */
 } Span;
 
 /* Elements, or rows of the outermost dimension where there are several: those from `from` up to `to`. */
