@@ -15,6 +15,7 @@
 #define BLOCK_DEPTH 256                         /* products, about, that are summed before they are added to C */
 #define BLOCK_ROWS (16 * TILE_ROWS)
 #define BLOCK_COLUMNS (4096 / ELEMENT_BYTES)
+#define SHALLOW (98304 / ELEMENT_BYTES)         /* of so little of B all columns go by for each tile of rows: C is written line by line */
 #define ROW_PADDING (64 / ELEMENT_BYTES)        /* between packed rows of A, which breaks strides that are a power of two */
 #define SMALL_DEPTH 16                          /* up to here a transposed B of one tile is turned on the stack */
 #define TURNED_ELEMENTS (24576 / ELEMENT_BYTES) /* a product computed transposed must fit here */
@@ -135,12 +136,12 @@ typedef struct Rows {
     int64_t tiles, height, taller;  /* the first `taller` tiles are one row higher */
 } Rows;
 
-static Rows rows_from(int64_t first, int64_t all)
+static Rows rows_from(int64_t first, int64_t all, int64_t limit)
 {
     Rows rows;
     int64_t left = all - first;
     rows.first = first;
-    rows.count = smaller(balanced(left, BLOCK_ROWS, TILE_ROWS), left);
+    rows.count = smaller(balanced(left, limit, TILE_ROWS), left);
     rows.tiles = divide_up(rows.count, TILE_ROWS);
     rows.height = rows.count / rows.tiles;
     rows.taller = rows.count % rows.tiles;
@@ -226,11 +227,12 @@ static void multiply_blocks(const Product *p, const Packing *packing)
         for (int64_t k = 0; k < p->depth; k += packing->depth) {
             int64_t depth = smaller(packing->depth, p->depth - k);
             int flags = k > 0 ? GEMM_ACCUMULATE : p->flags & GEMM_ACCUMULATE;
+            int64_t limit = depth * columns <= SHALLOW ? TILE_ROWS : BLOCK_ROWS;
             if (k + depth >= p->depth) {
                 flags |= p->flags & (GEMM_BIAS | GEMM_RELU);
             }
             for (int64_t row = 0; row < p->rows;) {
-                Rows rows = rows_from(row, p->rows);
+                Rows rows = rows_from(row, p->rows, limit);
                 if (packing->a) {
                     pack_block_of_a(p, &rows, k, depth, packing->a_memory);
                 }
