@@ -54,19 +54,28 @@ void LEVEL(log_softmax_rows_f64)(const double *x, double *y, int64_t from, int64
                 result_lane[l] = lane[l];                                                               \
             }                                                                                           \
         }                                                                                               \
-        type *lane = result_lane;                                                                       \
-        for (; first + SHORT_LANES <= until; first += SHORT_LANES) {                                    \
-            for (int l = 0; l < SHORT_LANES; l++) {                                                     \
-                int64_t i = first + l;                                                                  \
-                step;                                                                                   \
+        {                                                                                               \
+            type *lane = result_lane;                                                                   \
+            for (; first + SHORT_LANES <= until; first += SHORT_LANES) {                                \
+                for (int l = 0; l < SHORT_LANES; l++) {                                                 \
+                    int64_t i = first + l;                                                              \
+                    step;                                                                               \
+                }                                                                                       \
             }                                                                                           \
+            HALVE_LANES(1, SHORT_LANES, lane, join)                                                     \
         }                                                                                               \
+        type both[2] = {result_lane[0], start};     /* the last few one by one, so that all stays in registers */ \
         for (int64_t i = first; i < until; i++) {                                                       \
-            int l = (int)(i - first);                                                                   \
+            const int l = 1;                                                                            \
+            type *lane = both;                                                                          \
             step;                                                                                       \
         }                                                                                               \
-        HALVE_LANES(1, SHORT_LANES, lane, join)                                                         \
-        result = lane[0];                                                                               \
+        {                                                                                               \
+            const int l = 0, half = 1;                                                                  \
+            type *lane = both;                                                                          \
+            join;                                                                                       \
+        }                                                                                               \
+        result = both[0];                                                                               \
     } while (0)
 
 /* The sum of `term`, an expression of the index i. Blocks are added up in double, whatever the type of the terms. */
