@@ -7,6 +7,12 @@
 #include "turned.h"
 
 #define WIDTH 64
+/* Rows of exponentials are turned up to this length: past it, turning costs more than adding up lanes. */
+#if defined(__AVX512F__)
+#define MOST_OF_EXPS MOST_TURNED
+#else
+#define MOST_OF_EXPS 40
+#endif
 #define FLUSHED 256
 
 static int64_t tiles(const KernelArgs *a)
@@ -21,7 +27,8 @@ static int64_t tiles(const KernelArgs *a)
 static void run_turned(const KernelArgs *a, int64_t from, int64_t to, int width, unsigned matrices, unsigned outputs,
                        void (*kernel)(const KernelArgs *a, int64_t from, int64_t to))
 {
-    enum { OPERANDS = 4, ROOM = MOST_TURNED * WIDTH + 24 };     /* not a multiple of 4 KiB apart, which caches take for the same */
+    /* Not a multiple of 4 KiB apart, which caches take for the same. */
+    enum { OPERANDS = 4, ROOM = MOST_TURNED * WIDTH + 24 };
     double room[OPERANDS][ROOM];
     const int first = !(matrices & 1);
     const int64_t line = a->size[1] * width;
@@ -36,7 +43,8 @@ static void run_turned(const KernelArgs *a, int64_t from, int64_t to, int width,
                 continue;
             }
             if (matrices >> i & 1) {
-                turn_block(room[i], columns * width, (const char *)a->data[i] + r * line, n > 1 ? line : 0, a->size[1], columns, width);
+                const char *rows = (const char *)a->data[i] + r * line;
+                turn_block(room[i], columns * width, rows, n > 1 ? line : 0, a->size[1], columns, width);
             } else {
                 memset(room[i], 0, (size_t)(columns * width));
                 memcpy(room[i], (const char *)a->data[i] + r * width, (size_t)(n * width));

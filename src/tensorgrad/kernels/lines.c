@@ -178,7 +178,7 @@ static int64_t cell_of(const KernelArgs *a, int64_t unit)
     static void logsumexp_##T(const KernelArgs *a, int64_t from, int64_t to)                                           \
     {                                                                                                                  \
         type *out = a->data[1];                                                                                        \
-        if (a->size[2] == 1 && are_turned(a->size[0], a->size[1])) {                                                   \
+        if (a->size[2] == 1 && are_turned(a->size[0], a->size[1], MOST_OF_EXPS)) {                                    \
             run_turned(a, from, to, sizeof(type), 1, 2, logsumexp_##T);                                                \
             return;                                                                                                    \
         }                                                                                                              \
@@ -194,7 +194,7 @@ static int64_t cell_of(const KernelArgs *a, int64_t unit)
     /* data = g, x, the output, the gradient of x. */                                                                  \
     static void logsumexp_backward_##T(const KernelArgs *a, int64_t from, int64_t to)                                  \
     {                                                                                                                  \
-        if (a->size[2] == 1 && are_turned(a->size[0], a->size[1])) {                                                   \
+        if (a->size[2] == 1 && are_turned(a->size[0], a->size[1], MOST_OF_EXPS)) {                                    \
             run_turned(a, from, to, sizeof(type), 2 | 8, 8, logsumexp_backward_##T);                                   \
             return;                                                                                                    \
         }                                                                                                              \

@@ -47,8 +47,8 @@ static void turn_square(void *to, const void *from, int width)
     }
 }
 
-/* Reduces whole multiples of `LANES`, then what is left, filled up with what changes nothing, then the lanes down to `LEFT`, which
-   are in `lane`. Needs at least LANES elements. */
+/* Reduces whole multiples of `LANES`, then what is left, filled up with what changes nothing, then the lanes down to `LEFT`,
+   which are in `lane`. Needs at least LANES elements. */
 #define IN_LANES(name, input, type, LANES, LEFT, in, count, ROLLED)                                     \
     type lane[LANES];                                                                                   \
     for (int l = 0; l < LANES; l++) {                                                                   \
@@ -360,7 +360,7 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
             kernel##_segments(a, from, to);                                                             \
             return;                                                                                     \
         }                                                                                               \
-        if (inner == 1 && step[1] == sizeof(input) && sizeof(input) >= 4 && are_turned(a->size[0], count)) { \
+        if (inner == 1 && step[1] == sizeof(input) && sizeof(input) >= 4 && are_turned(a->size[0], count, MOST_TURNED)) { \
             input tile[MOST_TURNED * TURNED_ROWS];                                                       \
             for (int64_t o = from; o < to; o += TURNED_ROWS) {                                          \
                 type values[TURNED_ROWS];                                                               \
@@ -528,7 +528,7 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
     {                                                                                                   \
         const int64_t *step = a->stride[0];                                                             \
         const int64_t width = cells_of_a_unit(a), across = divide_up(a->size[2], width);                \
-        if (a->size[2] == 1 && step[1] == sizeof(type) && are_turned(a->size[0], a->size[1])) {         \
+        if (a->size[2] == 1 && step[1] == sizeof(type) && are_turned(a->size[0], a->size[1], MOST_TURNED)) { \
             type tile[MOST_TURNED * ACROSS];                                                             \
             for (int64_t o = from; o < to; o += ACROSS) {                                               \
                 int64_t rows = to - o < ACROSS ? to - o : ACROSS, line = rows * (int64_t)sizeof(type);  \

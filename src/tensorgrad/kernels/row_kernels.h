@@ -61,7 +61,7 @@ static void add_segments(const KernelArgs *a, int64_t units)
             return;                                                                                     \
         }                                                                                               \
         int64_t count = a->size[1];                                                                     \
-        if (are_turned(a->size[0], count)) {                                                            \
+        if (are_turned(a->size[0], count, MOST_OF_EXPS)) {                                               \
             run_turned(a, from, to, sizeof(type), 1 | 2, 2, softmax_##T);                               \
             return;                                                                                     \
         }                                                                                               \
@@ -82,7 +82,7 @@ static void add_segments(const KernelArgs *a, int64_t units)
             return;                                                                                     \
         }                                                                                               \
         int64_t count = a->size[1];                                                                     \
-        if (are_turned(a->size[0], count)) {                                                            \
+        if (are_turned(a->size[0], count, MOST_OF_EXPS)) {                                               \
             run_turned(a, from, to, sizeof(type), 1 | 2, 2, log_softmax_##T);                           \
             return;                                                                                     \
         }                                                                                               \
@@ -103,7 +103,7 @@ static void add_segments(const KernelArgs *a, int64_t units)
             return;                                                                                     \
         }                                                                                               \
         int64_t count = a->size[1];                                                                     \
-        if (are_turned(a->size[0], count)) {                                                            \
+        if (are_turned(a->size[0], count, MOST_OF_EXPS)) {                                               \
             run_turned(a, from, to, sizeof(type), 1 | 2 | 4, 4, softmax_backward_##T);                  \
             return;                                                                                     \
         }                                                                                               \
@@ -128,7 +128,7 @@ static void add_segments(const KernelArgs *a, int64_t units)
             return;                                                                                     \
         }                                                                                               \
         int64_t count = a->size[1];                                                                     \
-        if (are_turned(a->size[0], count)) {                                                            \
+        if (are_turned(a->size[0], count, MOST_OF_EXPS)) {                                               \
             run_turned(a, from, to, sizeof(type), 1 | 2 | 4, 4, log_softmax_backward_##T);              \
             return;                                                                                     \
         }                                                                                               \

@@ -106,8 +106,8 @@ ALWAYS_INLINE void turn_whole(char *to, int64_t to_line, const char *from, int64
 
 /* What is left of a block of which `down` rows of `across` columns are turned. */
 SCALAR_LOOPS
-MAYBE_UNUSED static void turn_rest(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns, int64_t down,
-                      int64_t across, int width)
+MAYBE_UNUSED static void turn_rest(char *to, int64_t to_line, const char *from, int64_t from_line, int64_t rows, int64_t columns,
+                                   int64_t down, int64_t across, int width)
 {
     if (width == 4) {
         TURN_REST(uint32_t)
@@ -117,7 +117,8 @@ MAYBE_UNUSED static void turn_rest(char *to, int64_t to_line, const char *from, 
 }
 
 /* Lines into columns, of elements of 4 or 8 bytes: `to` has `rows` lines of `columns`, `from` the other way round. */
-MAYBE_UNUSED static void turn_block(void *out, int64_t to_line, const void *in, int64_t from_line, int64_t rows, int64_t columns, int width)
+MAYBE_UNUSED static void turn_block(void *out, int64_t to_line, const void *in, int64_t from_line, int64_t rows, int64_t columns,
+                                    int width)
 {
     char *to = out;
     const char *from = in;
@@ -141,9 +142,9 @@ MAYBE_UNUSED static void turn_block(void *out, int64_t to_line, const void *in, 
 #define MOST_TURNED 64
 #define LEAST_ROWS 16
 
-ALWAYS_INLINE int are_turned(int64_t rows, int64_t count)
+ALWAYS_INLINE int are_turned(int64_t rows, int64_t count, int64_t most)
 {
-    return count <= MOST_TURNED && rows >= LEAST_ROWS;
+    return count <= most && rows >= LEAST_ROWS;
 }
 
 #endif
