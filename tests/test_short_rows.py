@@ -1,5 +1,5 @@
-"""Many short rows, which kernels turn into columns or work on side by side: against float64, and at any number
-of threads. Walks whose rows are short.
+"""Many short rows, which kernels turn into columns or work on side by side: against float64, and at any
+number of threads. Walks whose rows are short.
 """
 
 import numpy as np
