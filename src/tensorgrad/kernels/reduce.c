@@ -1,4 +1,5 @@
 /* Reductions of float32, which training needs at every step. */
+#define SIDE_BY_SIDE 1
 #include "reduce.h"
 
 FLOATS(f32, float)

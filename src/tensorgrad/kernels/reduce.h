@@ -33,50 +33,54 @@
 #define ROLLED_0
 #endif
 
-/* SIDE x SIDE elements of 1, 4 or 8 bytes. */
-static void turn_square(void *to, const void *from, int width)
-{
-    if (width >= 4) {
-        turn_block(to, SIDE * width, from, SIDE * width, SIDE, SIDE, width);
-        return;
-    }
-    for (int r = 0; r < SIDE; r++) {
-        for (int c = 0; c < SIDE; c++) {
-            ((uint8_t *)to)[r * SIDE + c] = ((const uint8_t *)from)[c * SIDE + r];
-        }
-    }
-}
-
-/* Reduces whole multiples of `LANES`, then what is left, filled up with what changes nothing, then the lanes down to `LEFT`,
-   which are in `lane`. Needs at least LANES elements. */
-#define IN_LANES(name, input, type, LANES, LEFT, in, count, ROLLED)                                     \
-    type lane[LANES];                                                                                   \
-    for (int l = 0; l < LANES; l++) {                                                                   \
-        lane[l] = name##_step(name##_start, in[l]);                                                     \
-    }                                                                                                   \
-    int64_t i = LANES;                                                                                  \
+/* A row in lanes, from `i` on: lane[l] takes in[i + l] as long as there are LANES. */
+#define WHOLE_LANES(name, LANES, lane, in, count, ROLLED)                                               \
     for (; i + LANES <= count; i += LANES) {                                                            \
         ROLLED                                                                                          \
         for (int l = 0; l < LANES; l++) {                                                               \
             lane[l] = name##_step(lane[l], in[i + l]);                                                  \
         }                                                                                               \
-    }                                                                                                   \
-    if (i < count) {                                                                                    \
-        input rest[LANES];                                                                              \
-        for (int l = 0; l < LANES; l++) {                                                               \
-            rest[l] = (input)name##_start;                                                              \
-        }                                                                                               \
-        memcpy(rest, in + i, (size_t)(count - i) * sizeof(input));                                      \
-        ROLLED                                                                                          \
-        for (int l = 0; l < LANES; l++) {                                                               \
-            lane[l] = name##_step(lane[l], rest[l]);                                                    \
-        }                                                                                               \
-    }                                                                                                   \
-    for (int half = LANES / 2; half >= LEFT; half /= 2) {                                               \
+    }
+
+#define FOLD(name, lane, FROM, TO)                                                                      \
+    for (int half = FROM / 2; half >= TO; half /= 2) {                                                  \
         for (int l = 0; l < half; l++) {                                                                \
             lane[l] = name##_join(lane[l], lane[l + half]);                                             \
         }                                                                                               \
     }
+
+/* Rows side by side: of float32 alone, for it is much code. */
+#if SIDE_BY_SIDE
+#define ROWS_BESIDE(name, input, type)                                                                  \
+    /* Of no more than SIDE rows, the first at `in`, each of at least SIDE elements, and not to be halved. */ \
+    static NEVER_INLINE void name##_rows(const char *in, int64_t step_, int64_t rows, int64_t count, type *values) \
+    {                                                                                                   \
+        type lanes[SIDE][SIDE], beside[SIDE][SIDE], rest[SIDE] = {0};                                   \
+        for (int64_t r = 0; r < rows; r++) {                                                            \
+            rest[r] = name##_all_lanes((const input *)(in + r * step_), count, lanes[r]);                       \
+        }                                                                                               \
+        for (int64_t r = rows; r < SIDE; r++) {                                                         \
+            memcpy(lanes[r], lanes[0], sizeof lanes[r]);                                                \
+        }                                                                                               \
+        turn_block(beside, SIDE * sizeof(type), lanes, SIDE * sizeof(type), SIDE, SIDE, sizeof(type));                                 \
+        for (int half = SIDE / 2; half > 0; half /= 2) {                                                \
+            for (int l = 0; l < half; l++) {                                                            \
+                for (int r = 0; r < SIDE; r++) {                                                        \
+                    beside[l][r] = name##_join(beside[l][r], beside[l + half][r]);                      \
+                }                                                                                       \
+            }                                                                                           \
+        }                                                                                               \
+        for (int64_t r = 0; r < rows; r++) {                                                            \
+            values[r] = name##_join(beside[0][r], rest[r]);                                             \
+        }                                                                                               \
+    }
+#define BESIDE_OR_ONE(name, in, step, rows, count, values)                                              \
+    (rows) > 1 ? (name##_rows(in, step, rows, count, values), rows)                                     \
+               : (values[0] = name##_row((const void *)in, count), 1)
+#else
+#define ROWS_BESIDE(name, input, type)
+#define BESIDE_OR_ONE(name, in, step, rows, count, values) (values[0] = name##_row((const void *)in, count), (void)beside, 1)
+#endif
 
 /* `step` takes the value so far `s` and the next element `x`; `join` takes two values so far. LANES_OF names how a row comes
    down to SIDE lanes. */
@@ -90,53 +94,56 @@ static void turn_square(void *to, const void *from, int width)
     {                                                                                                   \
         return join;                                                                                    \
     }                                                                                                   \
+    ALWAYS_INLINE type name##_rest(const input *in, int64_t i, int64_t count)                           \
+    {                                                                                                   \
+        type s = name##_start;                                                                          \
+        for (; i < count; i++) {                                                                        \
+            s = name##_step(s, in[i]);                                                                  \
+        }                                                                                               \
+        return s;                                                                                       \
+    }                                                                                                   \
     static type name##_short_row(const input *in, int64_t count)                                        \
     {                                                                                                   \
         if (count < SHORT) {                                                                            \
-            type s = name##_start;                                                                      \
-            for (int64_t i = 0; i < count; i++) {                                                       \
-                s = name##_step(s, in[i]);                                                              \
-            }                                                                                           \
-            return s;                                                                                   \
+            return name##_rest(in, 0, count);                                                           \
         }                                                                                               \
-        IN_LANES(name, input, type, SHORT, 1, in, count, ROLLED_##HALVED)                                      \
-        return lane[0];                                                                                 \
+        int64_t i = 0;                                                                                  \
+        type lane[SHORT];                                                                               \
+        for (int l = 0; l < SHORT; l++) {                                                               \
+            lane[l] = name##_start;                                                                     \
+        }                                                                                               \
+        WHOLE_LANES(name, SHORT, lane, in, count, ROLLED_##HALVED)                                      \
+        FOLD(name, lane, SHORT, 1)                                                                      \
+        return name##_join(lane[0], name##_rest(in, i, count));                                         \
     }                                                                                                   \
-    static NEVER_INLINE void name##_lanes(const input *in, int64_t count, type *lanes)                  \
+    /* Of at least SIDE elements: a long row in WIDE lanes first. Gives what the last few come to, fewer than SIDE, which stay in \
+       registers so. */                                                                                 \
+    static NEVER_INLINE type name##_lanes(const input *in, int64_t count, type *lanes)                  \
     {                                                                                                   \
-        if (count < WIDE(type)) {                                                                       \
-            IN_LANES(name, input, type, SIDE, SIDE, in, count, ROLLED_##HALVED)                                \
-            for (int l = 0; l < SIDE; l++) {                                                            \
-                lanes[l] = lane[l];                                                                     \
+        int64_t i = 0;                                                                                  \
+        type lane[SIDE];                                                                                \
+        for (int l = 0; l < SIDE; l++) {                                                                \
+            lane[l] = name##_start;                                                                     \
+        }                                                                                               \
+        if (count >= WIDE(type)) {                                                                      \
+            type wide[WIDE(type)];                                                                      \
+            for (int l = 0; l < WIDE(type); l++) {                                                      \
+                wide[l] = name##_start;                                                                 \
             }                                                                                           \
-        } else {                                                                                        \
-            IN_LANES(name, input, type, WIDE(type), SIDE, in, count, )                                         \
+            WHOLE_LANES(name, WIDE(type), wide, in, count, )                                            \
+            FOLD(name, wide, WIDE(type), SIDE)                                                          \
             for (int l = 0; l < SIDE; l++) {                                                            \
-                lanes[l] = lane[l];                                                                     \
+                lane[l] = wide[l];                                                                      \
             }                                                                                           \
         }                                                                                               \
+        WHOLE_LANES(name, SIDE, lane, in, count, ROLLED_##HALVED)                                       \
+        for (int l = 0; l < SIDE; l++) {                                                                \
+            lanes[l] = lane[l];                                                                         \
+        }                                                                                               \
+        return name##_rest(in, i, count);                                                               \
     }                                                                                                   \
     LANES_OF(name, input, type)                                                                         \
-    /* Of no more than SIDE rows, the first at `in`, each of at least SIDE elements, and not to be halved. */ \
-    static NEVER_INLINE void name##_rows(const char *in, int64_t step_, int64_t rows, int64_t count, type *values) \
-    {                                                                                                   \
-        type lanes[SIDE][SIDE], beside[SIDE][SIDE];                                                     \
-        for (int64_t r = 0; r < rows; r++) {                                                            \
-            name##_all_lanes((const input *)(in + r * step_), count, lanes[r]);                         \
-        }                                                                                               \
-        for (int64_t r = rows; r < SIDE; r++) {                                                         \
-            memcpy(lanes[r], lanes[0], sizeof lanes[r]);                                                \
-        }                                                                                               \
-        turn_square(beside, lanes, sizeof(type));                                 \
-        for (int half = SIDE / 2; half > 0; half /= 2) {                                                \
-            for (int l = 0; l < half; l++) {                                                            \
-                for (int r = 0; r < SIDE; r++) {                                                        \
-                    beside[l][r] = name##_join(beside[l][r], beside[l + half][r]);                      \
-                }                                                                                       \
-            }                                                                                           \
-        }                                                                                               \
-        memcpy(values, beside[0], (size_t)rows * sizeof *values);                                       \
-    }                                                                                                   \
+    ROWS_BESIDE(name, input, type)                                                                      \
     static type name##_row(const input *in, int64_t count)                                              \
     {                                                                                                   \
         if (HALVED && count > HALVE_FROM * WIDE(type)) {                                                \
@@ -148,20 +155,20 @@ static void turn_square(void *to, const void *from, int width)
             return name##_short_row(in, count);                                                         \
         }                                                                                               \
         type lane[SIDE];                                                                                \
-        name##_all_lanes(in, count, lane);                                                              \
+        const type rest = name##_all_lanes(in, count, lane);                                            \
         for (int half = SIDE / 2; half > 0; half /= 2) {                                                \
             ROLLED_##HALVED                                                                             \
             for (int l = 0; l < half; l++) {                                                            \
                 lane[l] = name##_join(lane[l], lane[l + half]);                                         \
             }                                                                                           \
         }                                                                                               \
-        return lane[0];                                                                                 \
+        return name##_join(lane[0], rest);                                                              \
     }
 
 #define LANES_BY_STEPS(name, input, type)                                                               \
-    ALWAYS_INLINE void name##_all_lanes(const input *in, int64_t count, type *lanes)                    \
+    ALWAYS_INLINE type name##_all_lanes(const input *in, int64_t count, type *lanes)                    \
     {                                                                                                   \
-        name##_lanes(in, count, lanes);                                                                 \
+        return name##_lanes(in, count, lanes);                                                          \
     }
 
 /* Of extremes: four elements at a time by comparisons that pass a NaN over; where there was one, again by steps. */
@@ -174,13 +181,12 @@ static void turn_square(void *to, const void *from, int width)
     {                                                                                                   \
         return x beats s ? x : s;                                                                       \
     }                                                                                                   \
-    static NEVER_INLINE void name##_all_lanes(const type *in, int64_t count, type *lanes)               \
+    static NEVER_INLINE type name##_all_lanes(const type *in, int64_t count, type *lanes)               \
     {                                                                                                   \
         type lane[SIDE];                                                                                \
         whole nan[SIDE] = {0}, any = 0;                                                                 \
         if (count < 4 * SIDE) {                                                                         \
-            name##_lanes(in, count, lanes);                                                             \
-            return;                                                                                     \
+            return name##_lanes(in, count, lanes);                                                      \
         }                                                                                               \
         for (int l = 0; l < SIDE; l++) {                                                                \
             lane[l] = in[l];                                                                            \
@@ -197,12 +203,12 @@ static void turn_square(void *to, const void *from, int width)
             any |= nan[l];                                                                              \
         }                                                                                               \
         if (any) {                                                                                      \
-            name##_lanes(in, count, lanes);                                                             \
-            return;                                                                                     \
+            return name##_lanes(in, count, lanes);                                                      \
         }                                                                                               \
         for (int l = 0; l < SIDE; l++) {                                                                \
             lanes[l] = lane[l];                                                                         \
         }                                                                                               \
+        return name##_start;                                                                            \
     }
 
 /* Columns that lie side by side: `rows` of them, `step` bytes apart, `count` <= STRIPE wide. Many rows of a sum are halved
@@ -376,18 +382,13 @@ static size_t memory_of_segments(const KernelArgs *a, int64_t units)
         }                                                                                               \
         if (inner == 1 && step[1] == sizeof(input)) {                                                   \
             int64_t beside = count < SIDE || count > HALVE_FROM * WIDE(type) || to - from < 4 ? 1 : SIDE; \
-            for (int64_t o = from; o < to; o += beside) {                                               \
+            for (int64_t o = from; o < to;) {                                                           \
                 const char *in = (const char *)a->data[0] + o * step[0];                                \
                 type values[SIDE];                                                                      \
-                int64_t rows = to - o < beside ? to - o : beside;                                       \
-                if (beside == 1) {                                                                      \
-                    values[0] = name##_row((const input *)in, count);                                   \
-                } else {                                                                                \
-                    name##_rows(in, step[0], rows, count, values);                                      \
-                }                                                                                       \
-                for (int64_t k = 0; k < rows; k++) {                                                    \
+                int64_t rows = BESIDE_OR_ONE(name, in, step[0], to - o < beside ? to - o : beside, count, values); \
+                for (int64_t k = 0; k < rows; k++, o++) {                                               \
                     type s = values[k];                                                                 \
-                    ((result *)a->data[1])[o + k] = finish;                                             \
+                    ((result *)a->data[1])[o] = finish;                                                 \
                 }                                                                                       \
             }                                                                                           \
             return;                                                                                     \

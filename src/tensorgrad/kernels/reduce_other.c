@@ -1,4 +1,5 @@
 /* Reductions of the other types: a file of its own, which setup.py compiles for size, to half the code. */
+#define SIDE_BY_SIDE 0
 #include "reduce.h"
 
 FLOATS(f64, double)
