@@ -66,9 +66,11 @@ else:
     # GCC zeroes a few cache lines by a string instruction, which takes 10 ns to start: several times a call.
     STORED = "-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign"
     FOR_MODULES += [flag for flag in (NEVER, STORED) if accepts(flag)]
-    # CPUs put instructions of such code into the order that suits them; the compiler's is longer to write.
-    UNORDERED = ["-fno-schedule-insns2"] if accepts("-fno-schedule-insns2") else []
-    FOR_MODULES += UNORDERED
+# CPUs put instructions of such code into the order that suits them; the compiler's is longer to write.
+UNORDERED = ["-fno-schedule-insns2"] if not WINDOWS and accepts("-fno-schedule-insns2") else []
+FOR_MODULES += UNORDERED
+# Kernels that are as fast so.
+ANY_ORDER = ("channels.c", "conv_f64.c", "map_other.c", "pooling.c", "rows_f64.c", "scan.c")
 # Files with a loop for each of many types, at the same speed where memory sets it: half the code.
 # Recurrent layers are quicker so, by 5 to 9 %.
 FOR_SIZE = [] if WINDOWS else ["-O2", "-ftree-vectorize"]
@@ -80,10 +82,10 @@ COMPACT = (
 # A copy of every loop for each of its questions doubles a file that asks many, and makes it no faster.
 ONE_COPY = [] if WINDOWS or not accepts("-fno-unswitch-loops") else ["-fno-unswitch-loops"]
 ASKING = ("channels.c", "lines.c")
-# Loops over lanes, which these files have many of, stay loops: written out they are a third more code, and no
-# faster.
+# Loops over lanes, which these files have many of, stay loops: written out they are up to twice the code, and
+# no faster. For rows of float32 that holds for AVX-512.
 LANES = [flag for flag in ("--param=max-completely-peel-times=4",) if not WINDOWS and accepts(flag)]
-IN_LANES = ("losses.c", "rows_f64.c")
+IN_LANES = {"kernels_v3": ("losses.c", "rows_f64.c"), "kernels_v4": ("rows.c",)}
 
 FLAGS = os.environ.get("TENSORGRAD_FLAGS", "").split()
 
@@ -160,7 +162,11 @@ def flags_of(library, file):
     """How much code a file of kernels may become."""
     if library == "kernels_v2":
         return UNORDERED + (FOR_SIZE + KNOWN_LENGTHS if file in VECTORS_OF_V2 else ["-Os"])
-    return FOR_SIZE if file in COMPACT else ONE_COPY if file in ASKING else LANES if file in IN_LANES else []
+    if file in IN_LANES.get(library, ()):
+        loops = LANES
+    else:
+        loops = FOR_SIZE if file in COMPACT else ONE_COPY if file in ASKING else []
+    return loops + UNORDERED if file in ANY_ORDER else loops
 
 
 def source_of(module):

@@ -319,7 +319,7 @@ def _write_by(str name, Tensor t not None, write):
 
 cdef object floats_of_brain(bits):
     """bfloat16, as its bits, in float32; exact. As kernels/half.h does it."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 cdef object brain_of_floats(floats):

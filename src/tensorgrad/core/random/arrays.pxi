@@ -48,7 +48,7 @@ cdef rounded(int dtype, value):
     with np.errstate(over="ignore"):
         back = float(np.int64(value).astype("f4" if dtype == BF16 else f"f{SIZES[dtype]}"))
         if dtype == BF16:
-            back = float((np.uint32(narrow(dtype, back)) << 16).view(np.float32))
+            back = float((np.uint32(narrow(dtype, back)) << np.uint32(16)).view(np.float32))
         return int(back) if -2.0**63 <= back < 2.0**63 else -2**63
 
 
