@@ -285,7 +285,7 @@ EXCUSES = [
     ),
     Excuse(
         "Which results keep the order of permuted operands",
-        lambda s: s.calls(*IN_ANOTHER_ORDER)
+        lambda s: (s.calls(*IN_ANOTHER_ORDER) or bool(re.search(r"\bv\d+\[.*(\[|T\.)", "\n".join(s.lines))))
         and (
             (permuted(s) and s.calls(*FILLS))
             or any(f".{what}()" in defined(s) for what in ("storage_offset", "stride", "is_contiguous"))

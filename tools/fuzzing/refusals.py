@@ -144,6 +144,12 @@ REFUSALS = [
     ),
     Excuse("Arguments are read more freely", lenient),
     Excuse(
+        "An op of float16 or bfloat16 computes in float32",
+        lambda s: (
+            s.only_refused_here("can't allocate memory") and any(v.dtype == "float16" for v in s.seen())
+        ),
+    ),
+    Excuse(
         "a pool's stride past 2**31",
         lambda s: (
             s.calls(r"\w*_pool[123]d\w*") and s.refused("cannot be converted to type int without overflow")

@@ -274,7 +274,7 @@ def bincount(input, weights=None, minlength=0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if input.size and input.max() == 2**63 - 1:  # NumPy adds 1
         raise RuntimeError("maximum value of input overflowed: it should be below 2**63 - 1")
-    if weights is None:
+    if weights is None or (input.ndim == 1 and not input.size):  # PyTorch's zeros have no weight's dtype
         return np.bincount(input, minlength=minlength)
     if weights.shape != input.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
