@@ -415,6 +415,10 @@ EXCUSES = [
         ),
     ),
     Excuse(
+        "a difference with -2**63 times",
+        lambda s: s.kind == "value" and s.calls("r?sub") and s.holds(r"(?<=alpha=)-2 ?\*\* ?63"),
+    ),
+    Excuse(
         "targets of uint8 know -1",
         lambda s: (
             s.kind == "value"

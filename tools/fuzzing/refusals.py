@@ -150,6 +150,10 @@ REFUSALS = [
         ),
     ),
     Excuse(
+        "and an int of 2**63 in `searchsorted`",
+        lambda s: s.calls("searchsorted", "bucketize") and s.only_refused_here("does not fit in 64 bits"),
+    ),
+    Excuse(
         "a pool's stride past 2**31",
         lambda s: (
             s.calls(r"\w*_pool[123]d\w*") and s.refused("cannot be converted to type int without overflow")
