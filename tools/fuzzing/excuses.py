@@ -180,7 +180,7 @@ EXCUSES = [
                 and (
                     (s.kind == "type" and any(v.array.size == 0 for v in s.seen()))
                     or (
-                        s.only_refused_here("require gradient", "does not require grad")
+                        s.only_refused_here("require grad", "to not have been used")
                         and any(v.array.size == 0 for v in s.seen())
                     )
                 )

@@ -389,9 +389,8 @@ def _even_edges(points, bins, range):
 
 def _count_of_bins(bins):
     """A tensor without dimensions that holds an integer as that number; anything else as it is."""
-    if isinstance(bins, Tensor) and bins.ndim == 0 and not bins.is_floating_point() and bins.dtype is not bool_:
-        return bins.item()
-    return bins
+    count = isinstance(bins, Tensor) and bins.ndim == 0 and bins.dtype is not bool_
+    return bins.item() if count and not bins.is_floating_point() else bins
 
 
 def _histogram(points, bins, range, weight, density):
