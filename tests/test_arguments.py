@@ -577,3 +577,12 @@ def test_corners_are_aligned_or_not(wrong):
 def test_rows_of_integers_are_not_shortened():
     with pytest.raises(RuntimeError, match="have to be floats"):
         F.embedding(tg.tensor([1]), tg.ones(2, 1).long(), max_norm=1.0)
+
+
+@pytest.mark.parametrize("name", ["atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "meshgrid"])
+def test_text_is_no_list_of_tensors(name):
+    for text in ("", b"", "x"):
+        with pytest.raises(TypeError):
+            getattr(tg, name)(text)
+    with pytest.raises(TypeError):
+        tg.broadcast_tensors([])

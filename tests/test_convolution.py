@@ -451,3 +451,16 @@ def test_conv_tbc_of_a_negative_pad_cuts_off_steps(pad):
     tg.testing.assert_close(*slopes)
     with pytest.raises(RuntimeError):
         tg.conv_tbc(x, w, b, -3)
+
+@pytest.mark.parametrize("most", [2**31, 2**63 - 1])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_strides_and_dilations_that_meet_nothing_may_be_of_any_size(rank, most):
+    x = tg.arange(4.0**rank).reshape(1, *[4] * rank).requires_grad_()
+    one = tg.ones(1, 1, *[1] * rank)
+    assert CONV[rank](x, one, stride=most).tolist() == x[(slice(None), *[slice(1)] * rank)].tolist()
+    found = CONV[rank](x, one, dilation=most)
+    assert tg.equal(found, x)
+    assert tg.equal(tg.autograd.grad(found.sum(), x)[0], tg.ones_like(x))
+    if rank == 2:
+        assert F.unfold(x, 1, stride=most).tolist() == [[0.0]]
+        assert F.unfold(x, 1, dilation=most).tolist() == [x.flatten().tolist()]

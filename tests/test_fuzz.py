@@ -9,10 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from fuzzing import calls, children, excuses, judging, programs, values
+from fuzzing import calls, children, comparing, excuses, judging, programs, values
 from fuzzing.libraries import subject
-from fuzzing.running import Library
+from fuzzing.running import Library, Seen
 
 import tensorgrad as tg
 
@@ -140,3 +141,15 @@ def test_tensors_are_written_as_python():
             space = {"T": tg, "nan": float("nan"), "inf": float("inf")}
             made = eval(values.tensor(rng, (2, 0, 3)[:: rng.choice((1, 2))], dtype, style), space)
             assert str(made.dtype).endswith(dtype)
+
+
+def test_a_result_much_nearer_to_the_answer_than_the_references_is_no_find():
+    def seen(*numbers, dtype="float32"):
+        return Seen(dtype, np.array(numbers, dtype), False, None)
+
+    answer = seen(1.0, 2.0, dtype="float64")
+    assert comparing.nearer(seen(1.0, 2.0001), seen(1.001, 2.0), answer)
+    assert not comparing.nearer(seen(1.0, 2.001), seen(1.001, 2.0), answer)
+    assert not comparing.nearer(seen(1.0, 2.1), seen(1.0, 2.0), answer)
+    assert not comparing.nearer(seen(1.0, np.nan), seen(1.001, 2.0), answer)
+    assert not comparing.nearer(answer, seen(1.001, 2.0, dtype="float64"), answer)

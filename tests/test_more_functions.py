@@ -95,6 +95,17 @@ def test_histogram_of_a_plane_is_numpys(backend):
         np.testing.assert_allclose(ours, theirs)
 
 
+def test_numbers_of_parts_may_be_numpys_or_tensors(backend):
+    points = tg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    wanted = tg.histogramdd(points, 2).hist
+    for bins in (np.int64(2), tg.tensor(2), [tg.tensor(2), np.int64(2)]):
+        assert tg.equal(tg.histogramdd(points, bins).hist, wanted)
+    assert tg.histogram(points, np.int64(2)).hist.tolist() == [2, 2]
+    for bins in (tg.tensor(2.0), tg.tensor(True)):
+        with pytest.raises(TypeError):
+            tg.histogramdd(points, bins)
+
+
 def test_what_lies_on_an_edge_belongs_to_the_part_behind_it_and_the_last_has_both():
     edges = tg.linspace(0, 1, 11)
     assert tg.histogram(edges, 10).hist.tolist() == [1.0] * 9 + [2.0]

@@ -178,6 +178,13 @@ def test_at_the_top_level_the_adaptive_one_gives_indices_too():
     assert F.adaptive_max_pool1d(tg.tensor([[1.0, 3.0, 2.0]]), 1).tolist() == [[3.0]]
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_lp_pools_of_zeros_pass_no_gradient(rank):
+    x = tg.zeros(1, *[2] * rank, requires_grad=True)
+    pool = (F.lp_pool1d, F.lp_pool2d, F.lp_pool3d)[rank - 1]
+    assert not tg.autograd.grad(pool(x, 2, 1).sum(), x)[0].any()
+
+
 def test_lp_pools_are_norms():
     x = floats(2, 3, 4, 4).abs()
     blocks = x.numpy().reshape(2, 3, 2, 2, 2, 2)

@@ -321,6 +321,8 @@ def test_kthvalue_counts_from_one():
 
 def test_bincount():
     assert tg.bincount(tg.tensor([], dtype=tg.int64), minlength=2).tolist() == [0, 0]
+    nothing = tg.bincount(tg.tensor([], dtype=tg.int64), tg.tensor([]), 2)
+    assert nothing.tolist() == [0, 0] and nothing.dtype is tg.int64
     weighted = tg.bincount(tg.tensor([0, 2, 2]), tg.tensor([1.0, 2.0, 3.0]))
     assert weighted.tolist() == [1.0, 0.0, 5.0] and weighted.dtype is tg.float32
     for bad in ([-1], [[1]]):

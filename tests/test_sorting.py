@@ -245,6 +245,14 @@ def test_areas():
         tg.trapezoid(y, x, dx=1.0)
 
 
+@pytest.mark.parametrize("dtype", [tg.uint8, tg.int8, tg.int16, tg.int32, tg.int64])
+def test_numbers_past_the_dtype_are_searched_for_all_the_same(dtype):
+    rows = tg.tensor([1, 5], dtype=dtype)
+    for number, place in ((2**63 - 1, 2), (300, 2), (-1, 0), (-300, 0), (-(2**63), 0), (1.5, 1), (1e300, 2)):
+        assert tg.searchsorted(rows, number).item() == place
+        assert tg.bucketize(number, rows).item() == place
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_the_gradient_of_a_product_of_one_needs_no_product(count):
     x = tg.ones(count, dtype=tg.float64, requires_grad=True)

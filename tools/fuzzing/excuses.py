@@ -42,7 +42,6 @@ from fuzzing.situations import (
     unsorted,
     where_apart,
     writes_in_place,
-    writes_nothing,
     zero_meets_infinity,
 )
 
@@ -179,9 +178,9 @@ EXCUSES = [
             or (
                 s.calls(r"scatter\w*")
                 and (
-                    (s.kind == "type" and writes_nothing(s))
+                    (s.kind == "type" and any(v.array.size == 0 for v in s.seen()))
                     or (
-                        s.only_refused_here("require gradient", "does not require grad")
+                        s.only_refused_here("require grad", "to not have been used")
                         and any(v.array.size == 0 for v in s.seen())
                     )
                 )
@@ -247,15 +246,6 @@ EXCUSES = [
         lambda s: s.kind == "value" and s.calls("logcumsumexp") and "nan" in str(s.difference.found),
     ),
     Excuse(
-        "A loss of `ctc_loss` by way of an infinite log-probability",
-        lambda s: (
-            s.kind == "value"
-            and s.calls("ctc_loss")
-            and any(bool((v.array > 80).any()) for v in s.seen())
-            and not bool((np.isfinite(where_apart(s))).any())
-        ),
-    ),
-    Excuse(
         "The gradient of `ctc_loss` of a target that can't be reached",
         lambda s: (
             (s.slope("ctc_loss") and "nan" in str(s.difference.wanted))
@@ -285,7 +275,7 @@ EXCUSES = [
     ),
     Excuse(
         "Which results keep the order of permuted operands",
-        lambda s: s.calls(*IN_ANOTHER_ORDER)
+        lambda s: (s.calls(*IN_ANOTHER_ORDER) or bool(re.search(r"\bv\d+\[.*(\[|T\.)", "\n".join(s.lines))))
         and (
             (permuted(s) and s.calls(*FILLS))
             or any(f".{what}()" in defined(s) for what in ("storage_offset", "stride", "is_contiguous"))
@@ -398,39 +388,6 @@ EXCUSES = [
         ),
     ),
     Excuse(
-        "The mean that `std_mean` and `var_mean` give",
-        lambda s: (
-            s.kind == "value"
-            and s.calls("std_mean", "var_mean", r"native_\w+_norm")
-            and any(bool(np.isinf(v.array).any()) for v in s.seen())
-        ),
-    ),
-    Excuse(
-        "So is the largest of a bag",
-        lambda s: (
-            s.kind == "value"
-            and s.calls("embedding_bag")
-            and "max" in "".join(s.lines)
-            and any(bool(np.isnan(v.array).any()) for v in s.seen())
-        ),
-    ),
-    Excuse(
-        "targets of uint8 know -1",
-        lambda s: (
-            s.kind == "value"
-            and s.calls("soft_margin_loss", "margin_ranking_loss")
-            and any(v.array.dtype == np.uint8 for v in s.seen("u"))
-        ),
-    ),
-    Excuse(
-        "of `cummax` and `cummin` of no elements",
-        lambda s: s.calls("cummax", "cummin") and any(v.array.size == 0 for v in s.seen()),
-    ),
-    Excuse(
-        "to the power of False",
-        lambda s: s.calls("pow") and s.holds("False") and s.only_refused_here("does not require grad"),
-    ),
-    Excuse(
         "`native_group_norm` and `native_batch_norm` read weights that are not contiguous",
         lambda s: (
             s.kind == "value"
@@ -524,9 +481,10 @@ EXCUSES = [
         "so are norms of any order",
         lambda s: (
             s.kind == "value"
-            and s.calls(r"\w*norm", "normalize", "[cp]?dist", "pairwise_distance", "triplet_margin_loss")
+            and s.calls(r"\w*norm\w*", "[cp]?dist", "pairwise_distance", "triplet_margin_loss")
             and (
                 s.holds(r"2 ?\*\* ?(31|63|70)", "1e308")
+                or (squares_overflow(s) and s.slope())  # a sum of slopes, of which one is 0 there
                 or (squares_overflow(s) and not (np.isfinite(where_apart(s)) & (where_apart(s) != 0)).any())
             )
         ),
@@ -550,14 +508,7 @@ EXCUSES = [
             or (s.calls("[cp]?dist", r"\w*norm") and s.within(32))
             or (s.calls("poisson_nll_loss", "gaussian_nll_loss") and bool(s.seen("iub")) and s.apart() < 1e-6)
             or (s.slope("scaled_dot_product_attention") and cancelled(s))
-        ),
-    ),
-    Excuse(
-        "on an edge of `histogram`",
-        lambda s: (
-            s.calls("histogram", "histogramdd")
-            and s.kind == "value"
-            and np.allclose(np.sort(s.difference.found.array), np.sort(s.difference.wanted.array), 1e-4)
+            or (s.slope(r"(lstm|gru|rnn_\w+)(_cell)?") and s.within(64))
         ),
     ),
     Excuse(

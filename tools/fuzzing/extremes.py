@@ -7,7 +7,7 @@ import numpy as np
 from fuzzing.comparing import largest
 from fuzzing.refusals import Excuse
 from fuzzing.running import Seen
-from fuzzing.situations import where_apart_at
+from fuzzing.situations import where_apart, where_apart_at
 
 EXTREMES = [
     Excuse(
@@ -93,5 +93,63 @@ EXTREMES = [
             and s.calls(r"lp_pool\dd")
             and any(largest(v.array / 1.0) > 2**24 for v in s.seen("iu"))
         ),
+    ),
+    Excuse(
+        "A loss of `ctc_loss` by way of an infinite log-probability",
+        lambda s: (
+            s.kind == "value"
+            and s.calls("ctc_loss")
+            and any(bool((v.array > 80).any()) for v in s.seen())
+            and not bool((np.isfinite(where_apart(s))).any())
+        ),
+    ),
+    Excuse(
+        "targets of uint8 know -1",
+        lambda s: (
+            s.kind == "value"
+            and s.calls("soft_margin_loss", "margin_ranking_loss")
+            and any(v.array.dtype == np.uint8 for v in s.seen("u"))
+        ),
+    ),
+    Excuse(
+        "of `cummax` and `cummin` of no elements",
+        lambda s: s.calls("cummax", "cummin") and any(v.array.size == 0 for v in s.seen()),
+    ),
+    Excuse(
+        "So is the largest of a bag",
+        lambda s: (
+            s.kind == "value"
+            and s.calls("embedding_bag")
+            and "max" in "".join(s.lines)
+            and any(bool(np.isnan(v.array).any()) for v in s.seen())
+        ),
+    ),
+    Excuse(
+        "a difference with -2**63 times",
+        lambda s: s.kind == "value" and s.calls("r?sub") and s.holds(r"(?<=alpha=)-2 ?\*\* ?63"),
+    ),
+    Excuse(
+        "on an edge of `histogram`",
+        lambda s: (
+            s.calls("histogram", "histogramdd")
+            and s.kind == "value"
+            and np.allclose(np.sort(s.difference.found.array), np.sort(s.difference.wanted.array), 1e-4)
+        ),
+    ),
+    Excuse(
+        "to the power of False",
+        lambda s: s.calls("pow") and s.holds("False") and s.only_refused_here("does not require grad"),
+    ),
+    Excuse(
+        "The mean that `std_mean` and `var_mean` give",
+        lambda s: (
+            s.kind == "value"
+            and s.calls("std_mean", "var_mean", r"native_\w+_norm")
+            and any(bool(np.isinf(v.array).any()) for v in s.seen())
+        ),
+    ),
+    Excuse(
+        "The second derivative of `var` and `std` of too few elements",
+        lambda s: s.slope(r"var\w*", r"std\w*") and "nan" in str(s.difference.found),
     ),
 ]

@@ -144,6 +144,16 @@ REFUSALS = [
     ),
     Excuse("Arguments are read more freely", lenient),
     Excuse(
+        "An op of float16 or bfloat16 computes in float32",
+        lambda s: (
+            s.only_refused_here("can't allocate memory") and any(v.dtype == "float16" for v in s.seen())
+        ),
+    ),
+    Excuse(
+        "and an int of 2**63 in `searchsorted`",
+        lambda s: s.calls("searchsorted", "bucketize") and s.only_refused_here("does not fit in 64 bits"),
+    ),
+    Excuse(
         "a pool's stride past 2**31",
         lambda s: (
             s.calls(r"\w*_pool[123]d\w*") and s.refused("cannot be converted to type int without overflow")
@@ -220,7 +230,7 @@ REFUSALS = [
     ),
     Excuse(
         "a fractional one of no elements or to no outputs, are refused",
-        lambda s: s.calls(r"fractional_max_pool\w*") and s.only_refused_here("kernel_size 0 is too large"),
+        lambda s: s.calls(r"fractional_max_pool\w*") and s.only_refused_here("kernel_size 0 is too", "for 0 outputs"),
     ),
     Excuse(
         "`group_norm` asks for more than one value at both its addresses",

@@ -371,7 +371,7 @@ def overflowed(s: Situation) -> bool:
     brink |= s.calls(r"\w*norm") and (s.holds("inf", "nan") or any(largest(v.array) > 1e19 for v in s.seen()))
     ours, theirs = (each.array[finite].astype(np.float64) for each in (found, wanted))
     size = max(largest(found.array), largest(wanted.array))
-    near = 1e-3 * np.abs(theirs) + 1e-6 * size + float(np.finfo(wanted.dtype).tiny)
+    near = 1e-3 * np.abs(theirs) + 1e-6 * size + 16 * EPS[wanted.dtype]  # some roundings of a 1
     return brink and not finite.all() and bool((np.abs(ours - theirs) <= near).all())
 
 

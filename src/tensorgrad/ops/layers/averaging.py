@@ -9,6 +9,7 @@ import numpy as np
 
 from tensorgrad.core.declare import between, case, normal, primitive
 from tensorgrad.ops._kinds import not_bool
+from tensorgrad.ops.elementwise import activations
 from tensorgrad.ops.layers._taps import (
     F_,
     TOP,
@@ -164,7 +165,8 @@ def _declare_lp(n: int):
             return MAX_POOLS[n](input.abs() * sign, kernel_size, stride, 0, 1, ceil_mode) * sign
         means = AVERAGES[n](input ** norm_type, kernel_size, stride, 0, ceil_mode)
         size = math.prod(of_dims(f"lp_pool{n}d", "kernel_size", kernel_size, n))
-        return (means.sign() * means.abs() * size) ** (1.0 / norm_type)
+        # Of a sum of 0 the root is infinitely steep; relu passes none of that on.
+        return (means.sign() * activations.relu(means.abs()) * size) ** (1.0 / norm_type)
 
     line = f">>> F.lp_pool{n}d({ones(n, 1)}, 1.0, 4).flatten()\ntensor([{4 ** n}.])"
     return family(n, f"lp_pool{n}d", F_, line, (), samples)(function)

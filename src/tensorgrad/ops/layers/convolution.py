@@ -227,6 +227,7 @@ def _convolve(name, rank, input, weight, bias, stride, padding, dilation, groups
             f"Calculated padded input size per channel: ({' x '.join(map(str, size))}). Kernel size: "
             f"({' x '.join(map(str, reach))}). Kernel size can't be greater than actual input size"
         )
+    dilation, stride = patches.in_bounds(size, kernel, dilation, stride)
     found = _convolution(input, weight, stride, padded, dilation, groups, bias)
     return found if batched else shaping.squeeze(found, 0)
 

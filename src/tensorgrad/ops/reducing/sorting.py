@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, bool_
+from tensorgrad.core import Tensor, _core, bool_, float64, int64
 from tensorgrad.core.declare import case, composite, distinct, integers, primitive
 from tensorgrad.ops._tools import wrap_dim
 from tensorgrad.ops.elementwise.comparison import eq, logical_not, ne
@@ -327,9 +327,9 @@ def _as_tensor(value, like):
         raise TypeError(
             f"searchsorted(): argument 'input' must be Tensor or Number, not {type(value).__name__}"
         )
-    if isinstance(value, numbers.Integral) or like.is_floating_point():
+    if like.is_floating_point():
         return like.new_tensor(value)
-    return like.double().new_tensor(value)
+    return like.new_tensor(value, dtype=int64 if isinstance(value, numbers.Integral) else float64)
 
 
 @composite(

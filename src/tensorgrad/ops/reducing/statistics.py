@@ -8,7 +8,7 @@ import operator
 
 import numpy as np
 
-from tensorgrad.core import Tensor, _core, float32, promote_types
+from tensorgrad.core import Tensor, _core, bool_, float32, promote_types
 from tensorgrad.core.declare import between, case, composite, integers, normal, primitive
 from tensorgrad.ops.making import spacing
 from tensorgrad.ops.matrices import products
@@ -274,7 +274,7 @@ def bincount(input, weights=None, minlength=0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if input.size and input.max() == 2**63 - 1:  # NumPy adds 1
         raise RuntimeError("maximum value of input overflowed: it should be below 2**63 - 1")
-    if weights is None:
+    if weights is None or (input.ndim == 1 and not input.size):  # PyTorch's zeros have no weight's dtype
         return np.bincount(input, minlength=minlength)
     if weights.shape != input.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
@@ -387,12 +387,18 @@ def _even_edges(points, bins, range):
     return found
 
 
+def _count_of_bins(bins):
+    """A tensor without dimensions that holds an integer as that number; anything else as it is."""
+    count = isinstance(bins, Tensor) and bins.ndim == 0 and bins.dtype is not bool_
+    return bins.item() if count and not bins.is_floating_point() else bins
+
+
 def _histogram(points, bins, range, weight, density):
     """The histogram of the rows of a matrix, and the edges of its parts in each dimension."""
     if not points.is_floating_point():
         raise NotImplementedError(f'"histogramdd" not implemented for {points.dtype}')
     dims = points.shape[1]
-    bins = [bins] * dims if isinstance(bins, int) else list(bins)
+    bins = [bins] * dims if isinstance(bins, (int, np.integer)) else list(bins)
     if len(bins) != dims:
         raise RuntimeError(
             f"torch.histogramdd: expected {dims} sequences of bin edges for a {dims}-dimensional histogram "
@@ -495,4 +501,5 @@ def histogramdd(input, bins, range=None, weight=None, density=False):
         )
     weight = None if weight is None else shaping.reshape(weight, (-1,))
     points = shaping.reshape(input, (math.prod(input.shape[:-1]), input.shape[-1]))
+    bins = list(map(_count_of_bins, bins)) if isinstance(bins, (list, tuple)) else _count_of_bins(bins)
     return Histogramdd(*_histogram(points, bins, range, weight, density))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
 from tensorgrad.core import result_type
 from tensorgrad.core.declare import case, composite, normal, primitive
+from tensorgrad.ops._tools import is_sequence
 from tensorgrad.ops.indices import indexing
 from tensorgrad.ops.making import creation
 from tensorgrad.ops.shapes import shaping, slicing
@@ -31,7 +31,7 @@ def meshgrid(*tensors, indexing=None):
             [2, 2]]), tensor([[3, 4],
             [3, 4]]))
     """
-    if len(tensors) == 1 and isinstance(tensors[0], Sequence):
+    if len(tensors) == 1 and is_sequence(tensors[0]):
         tensors = tensors[0]
     tensor_list(tensors, "meshgrid")
     if not tensors:
@@ -82,7 +82,7 @@ def cartesian_prod(*tensors):
             [2, 3],
             [2, 4]])
     """
-    if len(tensors) == 1 and isinstance(tensors[0], Sequence):
+    if len(tensors) == 1 and is_sequence(tensors[0]):
         tensors = tensors[0]
     _vectors(tensor_list(tensors, "cartesian_prod"))
     if len(tensors) == 1:

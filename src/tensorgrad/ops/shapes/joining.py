@@ -238,7 +238,7 @@ def column_stack(tensors):
 def _each(form, tensors):
     if len(tensors) == 1 and isinstance(tensors[0], Tensor):
         return form(tensors[0])
-    if len(tensors) == 1 and isinstance(tensors[0], Sequence):
+    if len(tensors) == 1 and is_sequence(tensors[0]):
         tensors = tensors[0]
     return tuple([form(each) for each in tensor_list(tensors, "atleast")])
 

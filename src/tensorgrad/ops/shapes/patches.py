@@ -105,6 +105,16 @@ def _pair(value) -> tuple[int, int]:
     return pair * 2 if len(pair) == 1 else pair
 
 
+def in_bounds(size: Any, kernel: Any, dilation: Any, stride: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Dilation and stride as numbers that C holds: a single tap has no distance from another, and a stride
+    past the size is one of that size.
+    """
+    return (
+        tuple(1 if k == 1 else d for k, d in zip(kernel, dilation, strict=True)),
+        tuple(min(s, max(n, 1)) for n, s in zip(size, stride, strict=True)),
+    )
+
+
 def patch_counts(size, kernel, dilation, padding, stride):
     """How many places a kernel has along each dimension."""
     return [
@@ -213,6 +223,8 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
             f"dilation={dilation}, padding={padding}, calculated shape of the array of sliding blocks as "
             f"{tuple(counts)}, but its components must be at least one."
         )
+    size = [n + 2 * p for n, p in zip(input.shape[-2:], padding, strict=True)]
+    dilation, stride = in_bounds(size, kernel, dilation, stride)
     if input.ndim == 3:
         return shaping.squeeze(_im2col(shaping.unsqueeze(input, 0), kernel, dilation, padding, stride), 0)
     return _im2col(input, kernel, dilation, padding, stride)

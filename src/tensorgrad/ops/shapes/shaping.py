@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -315,7 +314,7 @@ def broadcast_tensors(*tensors):
     >>> [a.shape for a in tg.broadcast_tensors(tg.ones(3, 1), tg.ones(2))]
     [tensorgrad.Size([3, 2]), tensorgrad.Size([3, 2])]
     """
-    if len(tensors) == 1 and isinstance(tensors[0], Sequence):
+    if len(tensors) == 1 and is_sequence(tensors[0]) and tensors[0]:
         tensors = tuple(tensors[0])
     for i, each in enumerate(tensors):
         if not isinstance(each, Tensor):
