@@ -107,6 +107,14 @@ class GradScaler:
         """Does nothing."""
 
 
+def _foreach_non_finite_check_and_unscale(grads: Any, found_inf: Any, inv_scale: Any) -> None:
+    """Multiplies gradients in place by ``inv_scale``; ``found_inf`` becomes 1 where one has been no number."""
+    for grad in grads:
+        if not grad.isfinite().all():
+            found_inf.fill_(1)
+        grad.mul_(inv_scale)
+
+
 def is_autocast_available(device_type: str) -> bool:
     """False: mixed precision is not in yet.
 

@@ -66,7 +66,8 @@ class FunctionCtx:
                     f"{saved._version}; expected version {version} instead."
                 )
             if number is not None:
-                saved = _core._attach(saved, self._running if edge is None else edge, number)
+                own = self._running if _core.is_grad_enabled() else None
+                saved = _core._attach(saved, own if edge is None else edge, number)
             found.append(saved)
         return tuple(found)
 

@@ -78,6 +78,8 @@ def _hand_over(function, tuple args, dict keywords):
 
 cdef object operator_taken_over(Op op, object a, object b):
     """An operator between a tensor and a value that it does not know."""
+    if isinstance(a, complex) or isinstance(b, complex):
+        raise TypeError(f"{op.__name__}(): complex numbers are not in tensorgrad yet")
     return _hand_over(op, (a, b), {}) if takes_over(a) or takes_over(b) else NotImplemented
 
 
