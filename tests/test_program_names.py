@@ -113,7 +113,8 @@ def test_products_with_a_jacobian():
 
 
 def test_batch_norms_without_statistics_for_each_sample():
-    net = nn.Sequential(nn.BatchNorm1d(3), nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False)), nn.Linear(3, 1))
+    inner = nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False))
+    net = nn.Sequential(nn.BatchNorm1d(3), inner, nn.Linear(3, 1))
     assert func.replace_all_batch_norm_modules_(net) is net
     assert net[0].running_mean is None and not net[0].track_running_stats and not list(net.buffers())
     found = net[0].eval()(tg.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))

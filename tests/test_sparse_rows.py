@@ -1,4 +1,4 @@
-"""Tables of which a step uses few rows, and reductions of segments: what word vectors and sets are trained with."""
+"""Tables of which a step uses few rows, and reductions of segments: for word vectors and sets."""
 
 import math
 
@@ -12,7 +12,7 @@ F = nn.functional
 
 
 def by_hand(table, steps, lr, betas, eps):
-    """Adam on the rows of each step (row -> gradient), the others stay; the number of steps is the table's."""
+    """Adam on the rows of each step (row -> gradient), the others stay; steps are counted by the table."""
     table = table.copy()
     mean, square = np.zeros_like(table), np.zeros_like(table)
     for t, grads in enumerate(steps, 1):
@@ -24,7 +24,9 @@ def by_hand(table, steps, lr, betas, eps):
     return table
 
 
-@pytest.mark.parametrize("settings", [{}, {"lr": 0.1, "betas": (0.5, 0.8), "eps": 1e-3}], ids=["default", "own"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"lr": 0.1, "betas": (0.5, 0.8), "eps": 1e-3}], ids=["default", "own"]
+)
 @pytest.mark.parametrize("maximize", [False, True])
 def test_sparse_adam_steps_the_rows_that_were_used(settings, maximize):
     rng = np.random.default_rng(0)
@@ -98,8 +100,9 @@ def test_segments_along_another_dimension_and_with_columns():
 @pytest.mark.parametrize(
     "given",
     [
-        {}, {"lengths": tg.tensor([1, 1])}, {"lengths": tg.tensor([4, -1])}, {"lengths": tg.tensor([1.0, 2.0])},
-        {"lengths": tg.tensor([[3]])}, {"lengths": tg.tensor([3]), "axis": 1}, {"indices": tg.tensor([0, 0, 1])},
+        {}, {"lengths": tg.tensor([1, 1])}, {"lengths": tg.tensor([4, -1])},
+        {"lengths": tg.tensor([1.0, 2.0])}, {"lengths": tg.tensor([[3]])},
+        {"lengths": tg.tensor([3]), "axis": 1}, {"indices": tg.tensor([0, 0, 1])},
         {"lengths": tg.tensor([3]), "reduce": "median"},
     ],
     ids=str,

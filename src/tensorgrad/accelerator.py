@@ -18,7 +18,8 @@ from tensorgrad.cuda import (
 __all__ = [
     "current_accelerator", "current_device_index", "current_stream", "device_count", "device_index",
     "empty_cache", "is_available", "max_memory_allocated", "max_memory_reserved", "memory_allocated",
-    "memory_reserved", "memory_stats", "reset_peak_memory_stats", "set_device_index", "set_stream", "synchronize",
+    "memory_reserved", "memory_stats", "reset_peak_memory_stats", "set_device_index", "set_stream",
+    "synchronize",
 ]  # fmt: skip
 
 

@@ -108,7 +108,7 @@ class GradScaler:
 
 
 def _foreach_non_finite_check_and_unscale(grads: Any, found_inf: Any, inv_scale: Any) -> None:
-    """Multiplies gradients in place by ``inv_scale``; ``found_inf`` becomes 1 where one has been no number."""
+    """Multiplies gradients in place by ``inv_scale``; ``found_inf`` becomes 1 where one was not finite."""
     for grad in grads:
         if not grad.isfinite().all():
             found_inf.fill_(1)

@@ -1,4 +1,4 @@
-"""Subclasses of Tensor: PyTorch's `__torch_function__`, by which results of ops on them are of the subclass."""
+"""Subclasses of Tensor: PyTorch's `__torch_function__`, by which results of ops on them are of that class."""
 
 from __future__ import annotations
 

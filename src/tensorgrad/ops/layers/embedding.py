@@ -99,8 +99,8 @@ def embedding(
 
     ``padding_idx`` names a row that gets no gradient; rows longer than ``max_norm`` (in the ``norm_type``
     norm) are shortened to it, in ``weight`` itself; ``scale_grad_by_freq`` divides a row's gradient by how
-    often it was asked for. With ``sparse`` too the gradient is dense. Raises IndexError for a number that is no
-    row.
+    often it was asked for. With ``sparse`` too the gradient is dense. Raises IndexError for a number that is
+    no row.
 
     Shapes: input (*) of integers, weight (V, D); output (*, D).
 

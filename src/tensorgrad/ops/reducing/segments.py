@@ -33,11 +33,12 @@ def segment_reduce(
     data: Tensor, reduce: str, *, lengths: Tensor | None = None, indices: Tensor | None = None,
     offsets: Tensor | None = None, axis: int = 0, unsafe: bool = False, initial: Any = None,
 ) -> Tensor:  # fmt: skip
-    """The "sum", "mean", "max", "min" or "prod" of each of the segments that ``data`` is cut into along ``axis``.
+    """The "sum", "mean", "max", "min" or "prod" of each of the segments that ``data`` is cut into along
+    ``axis``.
 
-    ``lengths`` says how long the segments are, or ``offsets`` where they begin and the last one ends; along an
-    axis behind the first they have the dimensions before it too. ``initial`` is what a reduction begins with, and
-    what an empty segment gives.
+    ``lengths`` says how long the segments are, or ``offsets`` where they begin and the last one ends; along
+    an axis behind the first they have the dimensions before it too. ``initial`` is what a reduction begins
+    with, and what an empty segment gives.
 
     Shapes: data (A, N, B) with axis = 1 and lengths (A, S) gives (A, S, B).
 
@@ -48,7 +49,8 @@ def segment_reduce(
     """
     want_tensors("segment_reduce", data=data)
     if reduce not in _REDUCTIONS:
-        raise RuntimeError(f"segment_reduce(): there is no reduction {reduce!r}, but {', '.join(_REDUCTIONS)}")
+        known = ", ".join(_REDUCTIONS)
+        raise RuntimeError(f"segment_reduce(): there is no reduction {reduce!r}, but {known}")
     if indices is not None:
         raise RuntimeError("segment_reduce(): indices based reduction is not supported; give lengths")
     counts = _lengths_of(lengths, offsets)
