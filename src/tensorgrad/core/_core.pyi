@@ -850,6 +850,7 @@ _array_of: Any
 _as_subclass: Any
 _ask_subclasses: Any
 _attach: Any
+_autocast_dtype: Any
 _backward: Any
 _basic_index: Any
 _become: Any
@@ -872,6 +873,7 @@ _fill: Any
 _fill_in_place: Any
 _find_ops: Any
 _fitting: Any
+_forget_casts: Any
 _from_bits: Any
 _function_view: Any
 _gradients_of: Any
@@ -895,6 +897,7 @@ _refuse_hooks: Any
 _resize: Any
 _room_of: Any
 _saved_hooks: Any
+_set_autocast: Any
 _set_hooks: Any
 _set_memory: Any
 _set_modes: Any
