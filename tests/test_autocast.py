@@ -1,4 +1,4 @@
-"""Mixed precision on the CPU: the dtypes that PyTorch has, a training beside its own, and the scaler of losses."""
+"""Mixed precision on the CPU: PyTorch's dtypes, a training beside its own, and the scaler of losses."""
 
 import json
 import math
@@ -23,8 +23,8 @@ def test_results_have_pytorchs_dtypes(call, name):
     f = tg.ones(4, 4)
     names = {
         "torch": tg, "F": F, "nn": nn, "f": f, "v": tg.ones(4), "s": tg.ones(2, 4, 8), "h": f.to(dtype),
-        "im": tg.ones(2, 4, 6, 6), "vol": tg.ones(1, 2, 4, 4, 4), "p": tg.full((4, 4), 0.5), "t": tg.arange(4),
-        "low": lambda x: x.to(dtype),
+        "im": tg.ones(2, 4, 6, 6), "vol": tg.ones(1, 2, 4, 4, 4), "p": tg.full((4, 4), 0.5),
+        "t": tg.arange(4), "low": lambda x: x.to(dtype),
     }  # fmt: skip
     with tg.autocast("cpu", dtype=dtype):
         found = eval(call, names)
@@ -49,7 +49,7 @@ def test_a_training_goes_as_pytorchs():
         optimizer.step()
         losses.append(loss.item())
     assert {p.grad.dtype for p in net.parameters()} == {tg.float32}
-    np.testing.assert_allclose(losses, FIXTURE["losses"], rtol=2e-3)        # of which bfloat16 has less than three digits
+    np.testing.assert_allclose(losses, FIXTURE["losses"], rtol=2e-3)  # bfloat16 has less than three digits
 
 
 def test_blocks_nest_and_decorate():

@@ -1,5 +1,5 @@
-"""torch.amp: mixed precision on the CPU, and the scaler of losses that float16 needs. For devices that are not
-here both are switched off, with a warning.
+"""torch.amp: mixed precision on the CPU, and the scaler of losses that float16 needs. For devices that are
+not here both are switched off, with a warning.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _PRECISIONS = {
     2: """
     adaptive_avg_pool3d avg_pool3d binary_cross_entropy binary_cross_entropy_with_logits cdist cholesky
     cholesky_inverse cholesky_solve cosine_embedding_loss cross_entropy ctc_loss grid_sample
-    hinge_embedding_loss huber_loss kl_div l1_loss linalg_qr linalg_svd lu_solve margin_ranking_loss max_pool3d
-    max_unpool2d max_unpool3d mse_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss
-    nanquantile nll_loss poisson_nll_loss prod quantile smooth_l1_loss soft_margin_loss trace
-    triplet_margin_loss
+    hinge_embedding_loss huber_loss kl_div l1_loss linalg_qr linalg_svd lu_solve margin_ranking_loss
+    max_pool3d max_unpool2d max_unpool3d mse_loss multi_margin_loss multilabel_margin_loss
+    multilabel_soft_margin_loss nanquantile nll_loss poisson_nll_loss prod quantile smooth_l1_loss soft_margin_loss
+    trace triplet_margin_loss
     """,
     3: "batch_norm group_norm instance_norm layer_norm rms_norm",
     4: "addmv bilinear mv",
@@ -52,8 +52,8 @@ def _is_here(what: str, device: str, enabled: bool) -> bool:
 
 
 class autocast:
-    """A context, or a decorator, in which products of matrices, convolutions and attention compute in ``dtype``
-    (bfloat16 or float16), losses and what else needs it in float32, and all else in the dtype that comes.
+    """A context, or a decorator, in which products of matrices, convolutions and attention compute in
+    ``dtype`` (bfloat16 or float16), losses and what else needs it in float32, all else in what comes.
 
     Parameters stay as they are, and so do their gradients. Of another device than "cpu" it changes nothing.
 
@@ -73,8 +73,8 @@ class autocast:
         enabled = _is_here("autocast", device_type, enabled)
         if enabled and self.fast_dtype not in (bfloat16, float16):
             warnings.warn(
-                f"In CPU autocast, but the target dtype {self.fast_dtype} is not supported. Disabling autocast: it is "
-                "bfloat16 or float16",
+                f"In CPU autocast, but the target dtype {self.fast_dtype} is not supported. Disabling "
+                "autocast: it is bfloat16 or float16",
                 UserWarning,
                 stacklevel=2,
             )
@@ -107,8 +107,8 @@ class autocast:
 
 
 class GradScaler:
-    """Multiplies losses by a number so large that gradients in float16 do not vanish, divides the gradients before
-    the step, and leaves a step out, with a smaller number from then on, where they are not finite.
+    """Multiplies losses by a number so large that gradients in float16 do not vanish, divides the gradients
+    before the step, and leaves a step out, with a smaller number from then on, where they are not finite.
 
     It has an effect with ``device="cpu"``; elsewhere it is switched off: losses stay as they are.
 
@@ -152,7 +152,7 @@ class GradScaler:
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer: Any) -> None:
-        """Divides the gradients of the optimizer's parameters by the scale, in place: before they are clipped.
+        """Divides the gradients of the optimizer's parameters by the scale, in place; clip them after that.
 
         Errors: `RuntimeError` a second time before `update`.
         """
@@ -162,7 +162,9 @@ class GradScaler:
         if "stepped" in state:
             raise RuntimeError("unscale_() is being called after step().")
         if "found" in state:
-            raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
+            raise RuntimeError(
+                "unscale_() has already been called on this optimizer since the last update()."
+            )
         found = tg.zeros(1)
         params = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if any(p.grad.dtype is float16 for p in params):
@@ -172,8 +174,8 @@ class GradScaler:
         state["found"] = bool(found.item())
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        """The optimizer's step, after `unscale_` if that was not called; None, and no step, where a gradient is not
-        finite.
+        """The optimizer's step, after `unscale_` if that was not called; None, and no step, where a gradient
+        is not finite.
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
@@ -188,8 +190,8 @@ class GradScaler:
         return None if state["found"] else optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: Any = None) -> None:
-        """Makes the scale smaller if a gradient was not finite, and larger after `growth_interval` steps without
-        that; or sets it.
+        """Makes the scale smaller if a gradient was not finite, and larger after `growth_interval` steps
+        without that; or sets it.
         """
         if not self._enabled:
             return
@@ -256,7 +258,8 @@ class GradScaler:
             return
         if not state_dict:
             raise RuntimeError(
-                "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler."
+                "The source state dict is empty, possibly because it was saved from a disabled instance of "
+                "GradScaler."
             )
         self._scale = float(state_dict["scale"])
         self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
@@ -284,8 +287,8 @@ def is_autocast_available(device_type: str) -> bool:
 def custom_fwd(
     fwd: Callable | None = None, *, device_type: str = "cuda", cast_inputs: Any = None
 ) -> Callable:
-    """Decorates the forward of a Function: its backward, decorated by `custom_bwd`, runs in the same precision.
-    With ``cast_inputs`` both run without mixed precision, on floats of that dtype.
+    """Decorates the forward of a Function: its backward, decorated by `custom_bwd`, runs in the same
+    precision. With ``cast_inputs`` both run without mixed precision, on floats of that dtype.
 
     >>> tg.amp.custom_fwd(abs, device_type="cuda") is abs
     True

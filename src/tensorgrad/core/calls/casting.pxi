@@ -37,7 +37,8 @@ cdef object in_precision(Op op, PyObject **args, Py_ssize_t count, tuple words):
     cdef list values = [<object>args[i] for i in range(count + len(words))]
     if op.precision == LOW or op.precision == FULL:
         values = [in_mixed(value, low - 1 if op.precision == LOW else F32) for value in values]
-    elif op.precision == AS_ITS_INPUT and count and isinstance(values[0], Tensor) and COMPUTES[(<Tensor>values[0]).code] == F32 != (<Tensor>values[0]).code:
+    elif op.precision == AS_ITS_INPUT and count and isinstance(values[0], Tensor) and (
+            COMPUTES[(<Tensor>values[0]).code] == F32 != (<Tensor>values[0]).code):
         own = (<Tensor>values[0]).code
         values[0] = OP_CAST(values[0], DTYPE_LIST[F32])
     tg_low = 0
