@@ -30,8 +30,8 @@ _PRECISIONS = {
     cholesky_inverse cholesky_solve cosine_embedding_loss cross_entropy ctc_loss grid_sample
     hinge_embedding_loss huber_loss kl_div l1_loss linalg_qr linalg_svd lu_solve margin_ranking_loss
     max_pool3d max_unpool2d max_unpool3d mse_loss multi_margin_loss multilabel_margin_loss
-    multilabel_soft_margin_loss nanquantile nll_loss poisson_nll_loss prod quantile smooth_l1_loss soft_margin_loss
-    trace triplet_margin_loss
+    multilabel_soft_margin_loss nanquantile nll_loss poisson_nll_loss prod quantile smooth_l1_loss
+    soft_margin_loss trace triplet_margin_loss
     """,
     3: "batch_norm group_norm instance_norm layer_norm rms_norm",
     4: "addmv bilinear mv",
