@@ -124,6 +124,17 @@ cdef class Apart:
         tg_apart -= 1
 
 
+cdef extern from *:
+    """
+    static PyObject *tg_got(PyObject *attribute, PyObject *instance, PyObject *owner)
+    {
+        return Py_TYPE(attribute)->tp_descr_get(attribute, instance, owner);
+    }
+    """
+    object tg_got(object attribute, object instance, object owner)
+    object PyMethod_New(object function, object instance)
+
+
 @cython.auto_pickle(False)
 cdef class Method:
     """A method of Tensor that is no op: as such it asks subclasses first."""
@@ -141,8 +152,7 @@ cdef class Method:
         return self.__wrapped__.__doc__
 
     def __get__(self, instance, owner):
-        import types
-        return self if instance is None else types.MethodType(self, instance)
+        return self if instance is None else PyMethod_New(self, instance)
 
     def __call__(self, *args, **kwargs):
         if not tg_apart:
@@ -172,7 +182,7 @@ cdef class Attribute:
             return self
         if not tg_apart and takes_over(instance):
             return _hand_over(self.__get__, (instance,), {})
-        return self.__wrapped__.__get__(instance, owner)
+        return tg_got(self.__wrapped__, instance, owner)
 
     def __set__(self, instance, value):
         if not tg_apart and takes_over(instance):
