@@ -131,7 +131,8 @@ CALLS = {
     "dtypes that no tensor has": "x = torch.ones(1); table = {torch.complex64: 8, torch.float32: 4, "
     "torch.uint16: 2}; assert table[x.dtype] == 4 and x.dtype not in (torch.complex64, torch.float8_e5m2); "
     "assert str(torch.complex64) == 'torch.complex64' and torch.cfloat is torch.complex64\n"
-    "try: x.to(torch.complex64)\nexcept TypeError: pass\nelse: assert 0",
+    "try: x.to(torch.complex64)\nexcept TypeError as e: assert 'complex numbers are not in' in str(e)\n"
+    "else: assert 0",
     "names are looked for once": "torch.add, torch.float32, torch.cfloat, torch._foreach_add; "
     "type(torch).__getattr__ = None; assert torch.add is tg.add and torch.float32 is tg.float32; "
     "assert torch.cfloat.is_complex and torch._foreach_add is tg._foreach_add",

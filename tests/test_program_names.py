@@ -112,6 +112,31 @@ def test_products_with_a_jacobian():
         func.jvp(lambda t: (t, y), (x,), (x,), strict=True)
 
 
+def test_batch_norms_without_statistics_for_each_sample():
+    inner = nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False))
+    net = nn.Sequential(nn.BatchNorm1d(3), inner, nn.Linear(3, 1))
+    assert func.replace_all_batch_norm_modules_(net) is net
+    assert net[0].running_mean is None and not net[0].track_running_stats and not list(net.buffers())
+    found = net[0].eval()(tg.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    assert found[:, 0].tolist() == pytest.approx([-1, 1], abs=1e-4)
+
+
+def test_a_scaler_of_ones_own():
+    grads, found = [tg.tensor([2.0, 4.0]), tg.tensor([8.0])], tg.zeros(1)
+    tg._amp_foreach_non_finite_check_and_unscale_(grads, found, tg.tensor(0.5))
+    assert [g.tolist() for g in grads] == [[1, 2], [4]] and found.item() == 0
+    grads[1].fill_(float("inf"))
+    tg._amp_foreach_non_finite_check_and_unscale_(grads, found, tg.tensor(1.0))
+    assert found.item() == 1
+
+
+def test_numbers_of_a_compiler_can_be_asked_for():
+    assert not isinstance(tg.ones(2).shape[0], tg.SymInt) and issubclass(tg.SymFloat, tg.SymInt)
+    with pytest.raises(NotImplementedError, match="compiling"):
+        tg.SymBool(None)
+    assert tg.accelerator.max_memory_allocated() == 0
+
+
 def test_models_of_one_kind_as_one():
     models = [nn.BatchNorm1d(3) for _ in range(2)]
     params, buffers = func.stack_module_state(models)

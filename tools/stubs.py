@@ -44,7 +44,7 @@ ATTRIBUTES = {
     "itemsize": "int", "nbytes": "int", "is_leaf": "bool", "output_nr": "int", "grad_fn": "Any",
     "requires_grad": "bool", "retains_grad": "bool", "grad": "Tensor | None", "data": "Tensor",
     "T": "Tensor", "mT": "Tensor", "H": "Tensor", "mH": "Tensor", "_base": "Tensor | None",
-    "_version": "int", "name": "None", "names": "Any",
+    "_version": "int", "name": "None", "names": "Any", "_make_subclass": "Any", "__torch_function__": "Any",
 }  # fmt: skip
 # What compiled functions and methods give, where it is no tensor.
 RETURNS = {
@@ -335,6 +335,8 @@ def core_stub() -> str:
             bases = ", ".join(b.__name__ for b in value.__bases__ if b is not object)
             lines.append(f"class {name}{f'({bases})' if bases else ''}:\n")
             lines.append("    def __init__(self, *args: Any, **kwargs: Any) -> None: ...\n")
+            if hasattr(value, "__enter__"):
+                lines += [f"    def __{end}__(self, *error: Any) -> None: ...\n" for end in ("enter", "exit")]
             if not bases:
                 lines.append("    def __getattr__(self, name: str) -> Any: ...\n\n")
         elif name == "all_dtypes":

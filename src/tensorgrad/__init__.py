@@ -87,6 +87,8 @@ _LAZY = {
     "default_generator": "tensorgrad.random:default_generator",
     "vmap": "tensorgrad.func:vmap",
     "Future": "tensorgrad.futures:Future",
+    **{name: f"tensorgrad.types:{name}" for name in ("SymBool", "SymFloat", "SymInt")},
+    "_amp_foreach_non_finite_check_and_unscale_": "tensorgrad.amp:_foreach_non_finite_check_and_unscale",
     **{name: f"tensorgrad.jit:{name}" for name in ("ScriptFunction", "ScriptModule")},
 }
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from tensorgrad.core.names import refusing
+from tensorgrad.cuda import (
+    empty_cache,
+    max_memory_allocated,
+    max_memory_reserved,
+    memory_allocated,
+    memory_reserved,
+    memory_stats,
+    reset_peak_memory_stats,
+)
 
 __all__ = [
     "current_accelerator", "current_device_index", "current_stream", "device_count", "device_index",
-    "is_available", "set_device_index", "set_stream", "synchronize",
+    "empty_cache", "is_available", "max_memory_allocated", "max_memory_reserved", "memory_allocated",
+    "memory_reserved", "memory_stats", "reset_peak_memory_stats", "set_device_index", "set_stream",
+    "synchronize",
 ]  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from tensorgrad.ops.shapes.joining import stack
 from tensorgrad.random import get_rng_state, set_rng_state
 
 __all__ = [
-    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "stack_module_state",
-    "vjp", "vmap",
+    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp",
+    "replace_all_batch_norm_modules_", "stack_module_state", "vjp", "vmap",
 ]  # fmt: skip
 
 
@@ -31,6 +31,20 @@ def _owner(module: Any, name: str) -> tuple[dict[str, Any], str]:
         if last in held:
             return held, last
     raise KeyError(name)
+
+
+def replace_all_batch_norm_modules_(root: Any) -> Any:
+    """Makes every batch norm in a module one without running statistics, in place; gives the module.
+
+    >>> model = tg.func.replace_all_batch_norm_modules_(nn.Sequential(nn.BatchNorm1d(2)))
+    >>> model[0].track_running_stats, model[0].running_mean
+    (False, None)
+    """
+    for module in root.modules():
+        if hasattr(module, "num_batches_tracked") and module.track_running_stats:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
 
 
 def functional_call(

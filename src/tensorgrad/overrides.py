@@ -1,4 +1,4 @@
-"""torch.overrides' questions: of types with `__torch_function__`, subclasses of Tensor among them, that answers
+"""torch.overrides' questions: of types, subclasses of Tensor among them, whose `__torch_function__` answers
 calls.
 """
 

@@ -66,7 +66,8 @@ class FunctionCtx:
                     f"{saved._version}; expected version {version} instead."
                 )
             if number is not None:
-                saved = _core._attach(saved, self._running if edge is None else edge, number)
+                own = self._running if _core.is_grad_enabled() else None
+                saved = _core._attach(saved, own if edge is None else edge, number)
             found.append(saved)
         return tuple(found)
 
@@ -225,8 +226,8 @@ def _record(ctx: Any, args: tuple, outputs: list, shared: list[bool], written: l
     ctx._constant = ()
 
 
-# A saved tensor, or what a hook made of it; its version, or None of the latter; where its history is, if it is
-# not the tensor's own: at a node (None: the Function's) or a leaf, and the number of its output there.
+# A saved tensor, or what a hook made of it; its version, or None of the latter; where its history is, if that
+# is not its own: at a node (None: the Function's) or a leaf, and the number of its output there.
 _Saved = tuple[Any, int | None, Any, int | None]
 
 

@@ -106,8 +106,8 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable, *, mode: s
 
 
 class saved_tensors_hooks:
-    """A `with` block in which what is kept for backward is what ``pack_hook(tensor)`` gives, until backward asks
-    for it and ``unpack_hook(packed)`` gives a tensor of the same shape and dtype.
+    """A `with` block in which what is kept for backward is what ``pack_hook(tensor)`` gives, until backward
+    asks for it and ``unpack_hook(packed)`` gives a tensor of the same shape and dtype.
 
     ``pack_hook`` is called once for every tensor that an op, or a Function's `save_for_backward`, keeps, with
     recording off. Whether a tensor was written since is not looked at. Blocks nest: the innermost counts.

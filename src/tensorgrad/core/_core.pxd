@@ -128,6 +128,7 @@ cdef class Op:
     cdef bint plain                 # all parameters are tensors, at most two, and no formula asks for a shape
     cdef bint keeps_second_shape    # some formula asks for the shape of the second tensor
     cdef bint keeps_third_shape     # or of the third, see note_third_shape
+    cdef public int precision       # what mixed precision does with it: see casting.pxi
     cdef dict __dict__
 
 cdef Tensor copied_to(Tensor x, Tensor out)

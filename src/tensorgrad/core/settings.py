@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import bfloat16, dtype, float16
+from . import _core, bfloat16, dtype, float16
 from .device import CPU, check_device, device
 
 __all__ = [
@@ -105,17 +105,17 @@ def get_default_device() -> device:
 
 
 def get_autocast_dtype(device_type: str) -> dtype:
-    """The dtype that mixed precision would have: PyTorch's for the device.
+    """The low dtype of mixed precision: that of the `autocast` around it, else PyTorch's for the device.
 
     >>> tg.get_autocast_dtype("cpu")
     tensorgrad.bfloat16
     """
-    return bfloat16 if device_type == "cpu" else float16
+    return (_core._autocast_dtype() or bfloat16) if device_type == "cpu" else float16
 
 
 def get_autocast_cpu_dtype() -> dtype:
-    """bfloat16."""
-    return bfloat16
+    """`get_autocast_dtype` of the CPU."""
+    return get_autocast_dtype("cpu")
 
 
 def get_autocast_gpu_dtype() -> dtype:
@@ -124,21 +124,22 @@ def get_autocast_gpu_dtype() -> dtype:
 
 
 def is_autocast_enabled(device_type: str | None = None) -> bool:
-    """False: mixed precision is off.
+    """Whether this is inside an `autocast` of that device, which has an effect on "cpu".
 
-    >>> tg.is_autocast_enabled()
-    False
+    >>> with tg.autocast("cpu"):
+    ...     tg.is_autocast_enabled("cpu"), tg.is_autocast_enabled()
+    (True, False)
     """
-    return False
+    return device_type == "cpu" and _core._autocast_dtype() is not None
 
 
 def is_autocast_cpu_enabled() -> bool:
-    """False.
+    """Whether this is inside `autocast("cpu")`.
 
     >>> tg.is_autocast_cpu_enabled()
     False
     """
-    return False
+    return is_autocast_enabled("cpu")
 
 
 def get_num_interop_threads() -> int:

@@ -1,11 +1,14 @@
-"""Subclasses of Tensor: PyTorch's `__torch_function__`, by which results of ops on them are of the subclass."""
+"""Subclasses of Tensor: PyTorch's `__torch_function__`, by which results of ops on them are of that class."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from tensorgrad.core import Tensor, _core
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # Attributes whose values are tensors by themselves, and stay what they are.
 _KEPT = (Tensor.__dict__["_base"], Tensor.__dict__["grad"])
@@ -48,6 +51,19 @@ def _dressed(result: Any, cls: type) -> Any:
         each = [_dressed(part, cls) for part in result]
         return type(result)(*each) if hasattr(result, "_fields") else type(result)(each)
     return result
+
+
+def answerable(function: F) -> F:
+    """Decorates a function that is no op so that a subclass of Tensor, as its first argument, answers it."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        first = args[0] if args else kwargs.get("input")
+        if type(first) is not Tensor and _core._takes_over(first):
+            return _core._hand_over(call, args, kwargs)
+        return function(*args, **kwargs)
+
+    return cast(F, call)
 
 
 def _init_subclass(cls: type, **settings: Any) -> None:

@@ -77,7 +77,8 @@ def _collect(data: Any, found: set, depth: int) -> bool:
         elif hasattr(each, "__array__"):
             found.add(_of_numpy(np.asarray(each).dtype))
         elif isinstance(each, (str, bytes, complex)):
-            raise TypeError(f"can't make a tensor of {type(each).__name__}")
+            why = ": complex numbers are not in tensorgrad yet" if isinstance(each, complex) else ""
+            raise TypeError(f"can't make a tensor of {type(each).__name__}{why}")
         else:
             raise RuntimeError(_no_number(each))
     return tensors

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tensorgrad.core.names import missing as _missing
 
 from . import lr_scheduler
-from .adaptive import Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop
+from .adaptive import Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop, SparseAdam
 from .descent import ASGD, SGD, Muon, Rprop
 from .optimizer import Optimizer
 from .quasi_newton import LBFGS
@@ -26,6 +26,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "SGD",
+    "SparseAdam",
     "lr_scheduler",
 ]
 

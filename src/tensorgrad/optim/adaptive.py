@@ -9,7 +9,9 @@ from tensorgrad.core import Tensor
 
 from .optimizer import UNUSED, Optimizer, check_at_least, check_lr, settings_of
 
-__all__ = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop"]
+__all__ = [
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "SparseAdam",
+]  # fmt: skip
 
 
 def check_betas(betas: Any) -> None:
@@ -346,6 +348,50 @@ class RMSprop(Optimizer):
         if momentum > 0:
             step = state.momentum_buffer = momentum * state.momentum_buffer + step
         return param - lr * step
+
+
+class SparseAdam(Optimizer):
+    r"""Adam for tables of which each step uses few rows: the others, and what is remembered of them, stay.
+
+    A row whose gradient is zero counts as not used. The formula is that of `Adam`.
+
+    >>> table = tg.ones(3, 2, requires_grad=True)
+    >>> optimizer = tg.optim.SparseAdam([table], lr=0.1)
+    >>> tg.nn.functional.embedding(tg.tensor([2]), table, sparse=True).sum().backward()
+    >>> optimizer.step(); table.detach().sum(1)
+    tensor([2.0000, 2.0000, 1.8000])
+    """
+
+    slots = ("step", "exp_avg", "exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        maximize: bool = False,
+    ) -> None:
+        settings = settings_of(locals())
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        for name, value in (("learning rate", lr), ("epsilon value", eps)):
+            if not 0.0 < value:
+                raise ValueError(f"Invalid {name}: {value}")
+        check_betas(betas)
+        super().__init__(params, settings)
+
+    def rule(self, param: Tensor, grad: Tensor, state: Any, lr: Any, betas: Any, eps: Any) -> Any:
+        step = state.step.item()
+        used = grad.reshape(grad.shape[0] if grad.ndim else 1, -1).any(1).nonzero().squeeze(1)
+        value, change = (t.clone() if t.ndim else t.reshape(1) for t in (param, grad))
+        mean, square = (t if t.ndim else t.view(1) for t in (state.exp_avg, state.exp_avg_sq))
+        change = change[used]
+        mean[used] = m = blend(mean[used], change, betas[0])
+        square[used] = v = blend(square[used], change * change, betas[1])
+        size = lr * (1 - betas[1] ** step) ** 0.5 / (1 - betas[0] ** step)
+        value[used] = value[used] - size * m / (v.sqrt() + eps)
+        return value.view(param.shape)
 
 
 class Adagrad(Optimizer):

@@ -118,8 +118,14 @@ class AbsentDtype:
         return f"torch.{self.name}"
 
 
+def _absent(name: str) -> AbsentDtype:
+    """One that says in errors, which name the type of what they got, why there is none."""
+    why = "complex numbers are" if name.startswith("c") else "that dtype is"
+    return type(f"{name} ({why} not in tensorgrad yet)", (AbsentDtype,), {})(name)
+
+
 DTYPES = {
-    name: AbsentDtype(name)
+    name: _absent(name)
     for name in """complex32 complex64 complex128 uint16 uint32 uint64 qint8 quint8 qint32 float8_e4m3fn
     float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu""".split()
 }

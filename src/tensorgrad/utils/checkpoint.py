@@ -125,14 +125,19 @@ class _Run:
         self.arguments = arguments
         self.inputs = _tensors(arguments)
         self.state = get_rng_state() if preserve else None
+        self.low = _core._autocast_dtype()
         self.first, self.again = contexts
         self.checks = checks
 
     def _call(self, tensors: Iterable[Tensor], context: AbstractContextManager) -> tuple[Any, list[Tensor]]:
         """What the function gives of these tensors, and the tensors in it."""
         args, kwargs = _with(self.arguments, tensors)
-        with context:
-            result = self.function(*args, **kwargs)
+        around = _core._set_autocast(self.low)
+        try:
+            with context:
+                result = self.function(*args, **kwargs)
+        finally:
+            _core._set_autocast(around)
         return result, _tensors(result)
 
     def forward(self) -> Any:

@@ -13,6 +13,8 @@ cdef object heard_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
     cdef Py_ssize_t count = PyVectorcall_NARGS(nargsf), total = count + len(words), waiting = count_waiting()
     if is_overridden(args, total):
         return taken_over(op, args, count, names)
+    if tg_low and op.precision:
+        return in_precision(op, args, count, words)
     cdef list given = [<object>args[i] for i in range(total)]
     cdef Event event = begin_heard("op", op.__name__)
     cdef Trap trap = begin_trap(op, given, words, op.kind == INPLACE or op is CORE_OPS.get("_index_put_"))

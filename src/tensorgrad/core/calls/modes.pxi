@@ -21,6 +21,7 @@ cdef extern from *:
     static TG_THREAD_LOCAL void *tg_arrived = NULL;         /* and what arrived there */
     static int tg_overriding = 0;                           /* a subclass of Tensor answers calls, or a mode does */
     static TG_THREAD_LOCAL int tg_apart = 0;                /* how many times this thread is where none is asked */
+    static TG_THREAD_LOCAL int tg_low = 0;                  /* 1 + the dtype of mixed precision, 0 where there is none */
     """
     int tg_grad
     int tg_inference
@@ -36,6 +37,7 @@ cdef extern from *:
     void *tg_arrived
     int tg_overriding
     int tg_apart
+    int tg_low
 
 
 cdef enum REMEMBERS:

@@ -78,6 +78,8 @@ def _hand_over(function, tuple args, dict keywords):
 
 cdef object operator_taken_over(Op op, object a, object b):
     """An operator between a tensor and a value that it does not know."""
+    if isinstance(a, complex) or isinstance(b, complex):
+        raise TypeError(f"{op.__name__}(): complex numbers are not in tensorgrad yet")
     return _hand_over(op, (a, b), {}) if takes_over(a) or takes_over(b) else NotImplemented
 
 
@@ -122,6 +124,17 @@ cdef class Apart:
         tg_apart -= 1
 
 
+cdef extern from *:
+    """
+    static PyObject *tg_got(PyObject *attribute, PyObject *instance, PyObject *owner)
+    {
+        return Py_TYPE(attribute)->tp_descr_get(attribute, instance, owner);
+    }
+    """
+    object tg_got(object attribute, object instance, object owner)
+    object PyMethod_New(object function, object instance)
+
+
 @cython.auto_pickle(False)
 cdef class Method:
     """A method of Tensor that is no op: as such it asks subclasses first."""
@@ -139,8 +152,7 @@ cdef class Method:
         return self.__wrapped__.__doc__
 
     def __get__(self, instance, owner):
-        import types
-        return self if instance is None else types.MethodType(self, instance)
+        return self if instance is None else PyMethod_New(self, instance)
 
     def __call__(self, *args, **kwargs):
         if not tg_apart:
@@ -170,7 +182,7 @@ cdef class Attribute:
             return self
         if not tg_apart and takes_over(instance):
             return _hand_over(self.__get__, (instance,), {})
-        return self.__wrapped__.__get__(instance, owner)
+        return tg_got(self.__wrapped__, instance, owner)
 
     def __set__(self, instance, value):
         if not tg_apart and takes_over(instance):

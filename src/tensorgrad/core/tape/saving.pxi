@@ -2,6 +2,7 @@
 
 cdef enum:
     NODE_PACKED = 8             # hooks have what it saved: `NodeExtra.packed`
+    NODE_UNPACKED = 16          # and it has what they gave back, for now
     PLACE_OUTPUT = 3            # places of saved tensors: from 0 operands, this, from 4 on further operands,
     PLACE_FURTHER = 4           # and below 0 one of several outputs
 
@@ -39,7 +40,7 @@ cdef int check_saved(Node node) except -1:
             f"autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you "
             f"need to access saved tensors after calling backward.")
     if node.state & NODE_PACKED:
-        return unpack(node)             # what was written since is the hooks' affair
+        return 0 if node.state & NODE_UNPACKED else unpack(node)        # what was written since is the hooks' affair
     if isinstance(node.s0, Tensor) and version_of(<Tensor>node.s0) != node.v0:
         changed(node, <Tensor>node.s0, node.v0)
     if isinstance(node.s1, Tensor) and version_of(<Tensor>node.s1) != node.v1:
@@ -175,8 +176,9 @@ cdef int pack(Node node, pack_hook, unpack_hook) except -1:
     if not found or node.state & NODE_FREED:
         return 0
     for place, t in found:
-        packed.append((place, pack_hook(alias_of(t)), unpack_hook, shape_tuple(t), t.code, bool(t.contiguous)))
+        packed.append((place, pack_hook(alias_of(t)), unpack_hook, shape_tuple(t), t.code, t.stride()))
     track(node)
+    shown(node)                         # its name may depend on what it saved
     node_extra(node).packed = packed
     node.state |= NODE_PACKED
     return drop_unpacked(node)
@@ -184,6 +186,7 @@ cdef int pack(Node node, pack_hook, unpack_hook) except -1:
 
 cdef int drop_unpacked(Node node) except -1:
     """What hooks gave back is not kept."""
+    node.state &= ~NODE_UNPACKED
     if node.state & NODE_PACKED and not node.state & NODE_FREED:
         for place, *_ in (<NodeExtra>node.more).packed:
             put_saved(node, place, None)
@@ -191,36 +194,49 @@ cdef int drop_unpacked(Node node) except -1:
 
 
 cdef int unpack(Node node) except -1:
-    """Puts what the hooks give back where it was: kernels trust its shape, its dtype, and that it is contiguous if it was."""
+    """Puts what the hooks give back where it was: kernels trust its shape, its dtype and the order of its elements in memory."""
     cdef Tensor t
-    for place, packed, hook, shape, code, contiguous in (<NodeExtra>node.more).packed:
+    for place, packed, hook, shape, code, strides in (<NodeExtra>node.more).packed:
         found = hook(packed)
         if not isinstance(found, Tensor):
             raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(found)}")
-        t = <Tensor>found
+        t = alias_of(<Tensor>found)
         if shape_tuple(t) != shape or t.code != <int>code:
             raise RuntimeError(f"saved_tensors_hooks: unpack_hook gave {title(t.code)}Tensor {list(shape_tuple(t))} for what was "
                                f"{title(code)}Tensor {list(shape)}, saved by {node.name()} of {op_title(node)}")
-        if contiguous and not t.contiguous:
-            t = OP_CONTIGUOUS(t)
-        put_saved(node, place, of_operand(node, place, alias_of(t)))
+        if t.stride() != strides:
+            t = laid_out(t, strides)
+        put_saved(node, place, of_operand(node, place, t))
+    node.state |= NODE_UNPACKED
     return 0
 
 
+cdef Tensor laid_out(Tensor t, tuple strides):
+    """A copy whose dimensions lie in memory in the order of those strides."""
+    cdef list order = sorted(range(t.nd), key=lambda i: -strides[i])
+    back = [order.index(i) for i in range(t.nd)]
+    return permute(OP_PERMUTE, clone_raw(permute(OP_PERMUTE, t, order)), back)
+
+
 cdef Tensor of_operand(Node node, int place, Tensor t):
-    """What stands for an operand, with that one's history, where gradients of gradients want it."""
+    """What stands for an operand has that one's history: formulas ask whether it needs a gradient."""
     cdef Py_ssize_t i = place
+    cdef Py_ssize_t further = 0
+    if node.state & NODE_GENERAL and (<NodeExtra>node.more).edges is not None:
+        further = len((<NodeExtra>node.more).edges)
     if place >= PLACE_FURTHER and node.op.list_arg < 0:
         i = place - 1                   # the fourth and so on
     elif place >= PLACE_FURTHER:
         i = place - PLACE_FURTHER
-    return t if place < 0 or place == PLACE_OUTPUT else attached(t, edge_at(node, i), edge_number(node, i))
+    if place < 0 or place == PLACE_OUTPUT or i >= 3 + further:       # an output, or what a kernel left
+        return t
+    return attached(t, edge_at(node, i), edge_number(node, i))
 
 
 cdef Tensor attached(Tensor t, object edge, int number):
     """A tensor that has nothing yet with the history of an output of a node, or of a leaf."""
     cdef Node same
-    if edge is None or not tg_grad:
+    if edge is None:
         return t
     if is_node(edge):
         t.node, t.nr, t.requires = <Node>edge, number, True

@@ -235,6 +235,7 @@ cdef dict kept_tensors(Node node):
     """The tensors that an op kept, by parameter; its outputs are "output", or their numbers where they are several."""
     cdef dict found = {}
     cdef NodeExtra extra = <NodeExtra>node.more if node.state & NODE_GENERAL else None
+    cdef bint unpacked = node.state & NODE_UNPACKED
     check_saved(node)
     slots = [node.s0, node.s1, node.s2]
     if extra is not None and extra.saved is not None:
@@ -251,7 +252,8 @@ cdef dict kept_tensors(Node node):
         for i, kept in enumerate(extra.output_aliases):
             if kept is not None:
                 found[i] = alias_of(kept[0])
-    drop_unpacked(node)
+    if not unpacked:
+        drop_unpacked(node)
     return found
 
 

@@ -21,6 +21,7 @@ class Embedding(Module):
         padding_idx: a row that starts at 0 and gets no gradient.
         max_norm: rows longer than this (in the `norm_type` norm) are shortened to it when looked up.
         scale_grad_by_freq: whether a row's gradient is divided by how often the row was asked for.
+        sparse: as PyTorch has it; the gradient is dense here all the same, and `SparseAdam` takes it.
 
     Shape: input `(*)` of integers, output `(*, embedding_dim)`.
 
@@ -43,8 +44,6 @@ class Embedding(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if sparse:
-            raise NotImplementedError("Embedding: there are no sparse gradients here; leave sparse=False")
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise AssertionError("Padding_idx must be within num_embeddings")
@@ -151,8 +150,6 @@ class EmbeddingBag(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if sparse:
-            raise NotImplementedError("EmbeddingBag: there are no sparse gradients here; leave sparse=False")
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise AssertionError("padding_idx must be within num_embeddings")

@@ -84,11 +84,6 @@ def _shorten(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -
         weight.detach()[_core.from_numpy(used[long])] = _core._tensor_of(shorter, weight.dtype)
 
 
-def _no_sparse(name: str, sparse: bool) -> None:
-    if sparse:
-        raise NotImplementedError(f"{name}: there are no sparse gradients here; leave sparse=False")
-
-
 @composite(
     at=F_,
     samples=lambda: [
@@ -104,7 +99,8 @@ def embedding(
 
     ``padding_idx`` names a row that gets no gradient; rows longer than ``max_norm`` (in the ``norm_type``
     norm) are shortened to it, in ``weight`` itself; ``scale_grad_by_freq`` divides a row's gradient by how
-    often it was asked for. Raises IndexError for a number that is no row.
+    often it was asked for. With ``sparse`` too the gradient is dense. Raises IndexError for a number that is
+    no row.
 
     Shapes: input (*) of integers, weight (V, D); output (*, D).
 
@@ -116,7 +112,6 @@ def embedding(
     if weight.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, but it has {weight.ndim} dimensions")
     _check_index("embedding", input)
-    _no_sparse("embedding", sparse)
     padding = _padding("embedding", padding_idx, weight)
     if max_norm is not None:
         _shorten(weight, input, max_norm, norm_type)
@@ -224,7 +219,8 @@ def embedding_bag(
     bags, count = _bags(input, offsets, include_last_offset)
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f"embedding_bag: mode has to be one of sum, mean or max, but got {mode!r}")
-    _no_sparse("embedding_bag", sparse)
+    if mode == "max" and sparse:
+        raise ValueError("embedding_bag: max mode does not support sparse weights")
     if mode == "max" and scale_grad_by_freq:
         raise ValueError(
             "embedding_bag: max mode does not support scaling the gradient by the frequency of indices"

@@ -12,6 +12,7 @@ from tensorgrad.core import Size, Tensor, _core, bfloat16, bool_, dtype, get_def
 from tensorgrad.core.declare import registry
 from tensorgrad.core.device import check_device, contiguous_format, strided
 from tensorgrad.core.legacy import PYTHON_TYPES
+from tensorgrad.core.subclasses import answerable
 from tensorgrad.ops import _data
 
 
@@ -280,6 +281,7 @@ def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any
     return _finish(made, None, requires_grad)
 
 
+@answerable
 def empty_like(
     input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: builtins.bool = False, memory_format: Any = None,
@@ -292,6 +294,7 @@ def empty_like(
     return _like(input, _UNSET, dtype, requires_grad, device, memory_format)
 
 
+@answerable
 def zeros_like(
     input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: builtins.bool = False, memory_format: Any = None,
@@ -304,6 +307,7 @@ def zeros_like(
     return _like(input, 0, dtype, requires_grad, device, memory_format)
 
 
+@answerable
 def ones_like(
     input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: builtins.bool = False, memory_format: Any = None,
@@ -316,6 +320,7 @@ def ones_like(
     return _like(input, 1, dtype, requires_grad, device, memory_format)
 
 
+@answerable
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: builtins.bool = False, memory_format: Any = None,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.core import Tensor, _core, _random, bfloat16, int64, uint8
+from tensorgrad.core.subclasses import answerable
 from tensorgrad.ops._kinds import want_tensors
 from tensorgrad.ops.making import creation
 from tensorgrad.ops.making.creation import _UNSET, _default, _finish, _new, _size
@@ -215,6 +216,7 @@ def randperm(
     return _finish(made, out, requires_grad)
 
 
+@answerable
 def rand_like(
     input: Tensor, *, generator: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: builtins.bool = False, memory_format: Any = None,
@@ -237,6 +239,7 @@ def rand_like(
     )
 
 
+@answerable
 def randn_like(
     input: Tensor, *, generator: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: builtins.bool = False, memory_format: Any = None,
@@ -259,6 +262,7 @@ def randn_like(
     )
 
 
+@answerable
 def randint_like(
     input: Tensor, low: Any = None, high: Any = None, *, generator: Any = None, dtype: Any = None,
     layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, memory_format: Any = None,
@@ -485,6 +489,7 @@ def log_normal_(self: Any, mean: float = 1.0, std: float = 2.0, *, generator: An
     return _filled_in_place(self, lambda a: _stream(generator).fill_log_normal(a, mean, std))
 
 
+@answerable
 def multinomial(
     input: Tensor, num_samples: Any, replacement: builtins.bool = False, *, generator: Any = None,
     out: Any = None,
