@@ -865,6 +865,7 @@ _put_in_place: Any
 _rebuild: Any
 _resize: Any
 _room_of: Any
+_set_lines: Any
 _set_memory: Any
 _set_modes: Any
 _set_op_type: Any

@@ -93,7 +93,7 @@ class Report:
         titles = ["layer", *COLUMNS.values()]
         cells = [[row["layer"], *(figure(row.get(key), key) for key in COLUMNS)] for row in rows]
         widths = [max(len(line[i]) for line in [titles, *cells]) for i in range(len(titles))]
-        widths[0] = min(widths[0], max(16, WIDTH - sum(each + 2 for each in widths[1:])))
+        widths[0] = min(widths[0], max(8, WIDTH - sum(each + 2 for each in widths[1:])))
         for line in [titles, *cells]:
             rest = (text.rjust(width) for text, width in zip(line[1:], widths[1:]))
             lines.append("  ".join([_end_of(line[0], widths[0]).ljust(widths[0]), *rest]))
