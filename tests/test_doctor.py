@@ -74,6 +74,18 @@ def test_the_report_fits_a_terminal():
     assert any(line.startswith("...") and "needed.0 " in line for line in lines)
 
 
+def test_a_column_that_is_always_zero_is_not_taken_for_the_gradient():
+    model, optimizer = small()
+    with watch(model, optimizer) as report:
+        for _ in range(10):
+            x = tg.randn(32, 16)
+            x[:, ::2] = 0.0
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+    assert all(0 < row["signal"] < 100 for row in report.rows())
+
+
 def test_the_line_of_a_scheduler_is_not_that_of_the_optimizer():
     model, optimizer = small()
     with watch(model) as report:

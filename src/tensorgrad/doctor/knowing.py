@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from collections import deque
@@ -114,8 +115,11 @@ class Knowing:
             layer.written, layer.how = written
 
     def _some(self, values: np.ndarray, count: int = 64) -> np.ndarray:
-        """A few entries, evenly taken."""
-        return values.ravel()[:: max(1, values.size // count)][:count].astype(np.float64)
+        """A few entries, evenly taken, and not all of the same columns: one pixel may always be 0."""
+        step, width = max(1, values.size // count), values.shape[-1] if values.ndim else 1
+        while step > 1 and math.gcd(step, width) > 1:
+            step += 1
+        return values.ravel()[::step][:count].astype(np.float64)
 
     def _describe(self, layer: Layer, name: str, module: Any) -> None:
         layer.name = name or layer.name
