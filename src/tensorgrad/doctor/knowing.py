@@ -50,7 +50,8 @@ class Knowing:
         self.patched: list[tuple[Any, str, Any]] = []
         self.before_step: dict[int, np.ndarray] = {}
         self.calls: list[dict[str, Any]] = []  # of models, in this span
-        self.used_calls = 0
+        self.used_calls = 0  # bits of those out of which a loss came that went backward,
+        self.trained_calls = 0  # and of those that its gradient can reach
         self.mode_layers: dict[int, tuple[Any, list]] = {}
         self.roots: deque = deque(maxlen=KEPT)
         self.walk_norms: dict[int, float] = {}

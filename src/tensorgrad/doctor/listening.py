@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -190,6 +190,11 @@ class Ear:
                     sums = sums | source.sums
         record.inputs = tuple(made)
         record.params, record.calls = params, calls | self.call
+        record.trained = self.call
+        if calls:
+            for each, source in zip(tensors_in(event.call[0]), made):
+                if isinstance(source, Record) and each is not None and each.requires_grad:
+                    record.trained |= source.trained
         record.sums = sums
         record.graded = bool(params) and is_grad_enabled()
         record.place = user_place(sys._getframe(1))
@@ -474,6 +479,17 @@ class Ear:
             self.chains[address] = carried
         else:
             self.chains.pop(address, None)
+
+
+def tensors_in(values: Any) -> Iterator[Tensor | None]:
+    """The tensors among what an op was called on, as its event lists their memory; None for an array."""
+    for each in values:
+        if isinstance(each, Tensor):
+            yield each
+        elif isinstance(each, np.ndarray):
+            yield None
+        elif isinstance(each, (tuple, list)):
+            yield from tensors_in(each)
 
 
 def grown(inputs: Any) -> bool:

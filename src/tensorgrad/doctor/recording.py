@@ -179,7 +179,7 @@ class Answers:
     """What a net said of many rows, and what was wanted."""
 
     looks: int = 0
-    guesses: deque = field(default_factory=lambda: deque(maxlen=WINDOW))  # step, counts, if mixed
+    guesses: list = field(default_factory=list)  # step, counts by class, if several were wanted
     wanted: dict = field(default_factory=dict)
     right: float = 0.0
     pairs: int = 0
@@ -211,6 +211,8 @@ class Answers:
         kinds, counts = np.unique(guess, return_counts=True)
         seen = dict(zip(kinds.tolist(), counts.tolist()))
         self.guesses.append((step, seen, len(np.unique(wanted)) > 1))
+        if len(self.guesses) >= 1000:
+            del self.guesses[1::2]
         for kind, count in zip(*np.unique(wanted, return_counts=True)):
             self.wanted[float(kind)] = self.wanted.get(float(kind), 0) + int(count)
 

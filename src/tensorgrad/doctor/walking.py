@@ -141,6 +141,7 @@ class Walks(Knowing):
         site.forward_off += forward_off
         if record is not None:
             self.used_calls |= record.calls
+            self.trained_calls |= record.trained
             site.measured += root.numel() == 1 and math.isfinite(root.item())
             self.log.used_sums |= record.sums
             if record.summed >= 4:

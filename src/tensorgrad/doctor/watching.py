@@ -200,7 +200,7 @@ class Watcher(Calls, Walks, Steps):
         self.stepped = self.ear.waiting = False
         self.walks_here = 0
         self.calls = []
-        self.used_calls = 0
+        self.used_calls = self.trained_calls = 0
         self.walk_norms = {}
         self.clip_open = []
         if self.close:
