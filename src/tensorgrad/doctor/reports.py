@@ -24,7 +24,7 @@ COLUMNS = {  # of the table by layer: what rows call them, and their titles
 class Report:
     """What was seen of a run.
 
-    `findings` are sorted, errors first; `ok` says that there is no error among them. `str` gives the text
+    `findings` are sorted, errors first; `ok` says that there is no error among them. It prints as the text
     for a terminal.
 
     >>> report = tg.doctor.Report()
@@ -83,6 +83,8 @@ class Report:
 
     def __str__(self) -> str:
         return "\n".join([*self._table(), *self._findings(), *self._troubles()])
+
+    __repr__ = __str__  # what a notebook shows
 
     def _table(self) -> list[str]:
         rows = self.rows()
