@@ -291,4 +291,14 @@ MORE = {
         HEAD + "x = torch.randn(1200, 4)\ny = @ + 2 * torch.randn(1200, 1)\nnet = nn.Linear(4, 1)\n"
         + ADAM + FIT.replace("range(8)", "range(4)"), "0 * x[:, :1]", "0.6 * x[:, :1]",
     ),
+    "a teacher that stays in training mode": (
+        "train-left-on",
+        KINDS + "net, teacher = (nn.Sequential(nn.Linear(4, 24), nn.BatchNorm1d(24), nn.ReLU(), "
+        "nn.Linear(24, 3)) for _ in range(2))\n"
+        + ADAM + SORT.replace("loss = F.cross_entropy(net(x[rows]), y[rows])", """
+        with torch.no_grad():
+            said = teacher(x[rows]).softmax(1)  # here
+        loss = F.cross_entropy(net(x[rows]), y[rows]) + (net(x[rows]) - @).square().mean() / 9"""),
+        "1", "said",
+    ),
 }  # fmt: skip

@@ -158,7 +158,8 @@ class Calls(Knowing):
             known = self.close and self.listening
             used = bool(self.trained_calls >> number & 1)
             if known and not used and self.used_calls >> number & 1:
-                continue  # a teacher or a target network: what it says is wanted of another
+                self.log.teachers.add(call["place"])
+                continue
             if not known:
                 used = call["grad"] and self.walks_here > 0
             if used and self.log.steps:

@@ -285,6 +285,7 @@ class Log:
         self.first_rows: set[int] = set()
         self.eval_steps: dict[int, list] = {}
         self.train_evals: dict[Place, list] = {}
+        self.teachers: set[Place | None] = set()  # calls of models that only say what others should
         self.lone_rows: dict[Place, list] = {}
         self.clip_calls: dict[Place, list[int]] = {}  # calls, calls followed by backward and not by a step
         self.grad_writes: dict[Place | None, int] = {}  # how often gradients were changed in place by hand

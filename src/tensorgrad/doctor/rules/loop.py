@@ -140,6 +140,8 @@ def modes(case: Case) -> Iterator[Finding]:
             )
             yield Finding("eval-left-on", text, place=switched or called, evidence={"steps": off})
     for place, (training, calls, kinds, sure) in case.log.train_evals.items():
+        if place in case.log.teachers:
+            continue
         if training and sure and training >= calls / 2 and case.log.steps >= ENOUGH:
             text = (
                 f"After training began the model was called {training} times for evaluation here, in "
