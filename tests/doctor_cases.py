@@ -218,3 +218,87 @@ for k in range(0, 100, 5):
 """, "pass", "h = h.detach()",
     ),
 }  # fmt: skip
+
+SEQUENCES = HEAD + """
+def batches(count):
+    for _ in range(count):
+        x = torch.randn(32, 12, 2)
+        yield x, x[:, 0, 0] * x[:, -1, 1]
+"""
+
+# name: (code, script, fault, mended): the same faults elsewhere, and what only looks like them
+MORE = {
+    "a moving average keeps its graphs, norms of weights do not": (
+        "graph-kept",
+        VALUES + "net = nn.Sequential(*[nn.Linear(4, 4) for _ in range(12)], nn.Tanh(), nn.Linear(4, 1))\n"
+        "average = 0.0\n" + ADAM + FIT
+        + "        average = 0.9 * average + 0.1 * loss@  # here\n"
+        "        size = sum(p.square().sum() for p in net.parameters())\n",
+        "", ".detach()",
+    ),
+    "lists of a dictionary": (
+        "graph-kept",
+        VALUES + NET + ADAM + "log = {'loss': []}\n" + FIT + "        log['loss'].append(loss@)  # here\n",
+        "", ".item()",
+    ),
+    "weights of no module": (
+        "not-in-optimizer",
+        VALUES + "net = lambda x: torch.tanh(F.linear(x, first)).mm(second)\n"
+        "first, second = torch.randn(9, 4, requires_grad=True), torch.randn(9, 1, requires_grad=True)\n"
+        "opt = torch.optim.Adam([@], lr=0.01)  # here\n" + FIT,
+        "second", "first, second",
+    ),
+    "units of an LSTM": (
+        "symmetric-init",
+        SEQUENCES + "lstm, last = nn.LSTM(2, 8, batch_first=True), nn.Linear(8, 1)\n"
+        "for p in (*lstm.parameters(), *last.parameters()):\n    @\n"
+        "opt = torch.optim.Adam([*lstm.parameters(), *last.parameters()], lr=0.01)\n"
+        "for x, y in batches(40):\n    loss = F.mse_loss(last(lstm(x)[0][:, -1])[:, 0], y)\n"
+        "    opt.zero_grad()\n    loss.backward()\n    opt.step()\n",
+        "nn.init.constant_(p, 0.1)  # here", "nn.init.uniform_(p, -0.3, 0.3)",
+    ),
+    "a recurrent layer whose gradient grows": (
+        "exploding-gradient",
+        SEQUENCES + "rnn, last = nn.RNN(2, 8, batch_first=True, nonlinearity='relu'), nn.Linear(8, 1)\n"
+        "@\nopt = torch.optim.SGD([*rnn.parameters(), *last.parameters()], lr=1e-3)\n"
+        "for x, y in batches(40):\n    loss = F.mse_loss(last(rnn(x.repeat(1, 3, 1))[0][:, -1])[:, 0], y)\n"
+        "    opt.zero_grad()\n    loss.backward()\n    opt.step()\n",
+        "nn.init.orthogonal_(rnn.weight_hh_l0, gain=2.5)  # here", "nn.init.orthogonal_(rnn.weight_hh_l0)",
+    ),
+    "infinite targets": (
+        "nan-in-data", VALUES + "import numpy as np\nwith np.errstate(all='ignore'):\n"
+        "    y = torch.from_numpy(np.log(np.abs(np.round(y.numpy(), @))))\n" + NET + ADAM + FIT,
+        "0", "6",
+    ),
+    "rates too low for a gradient that is always the same": (
+        "lr-too-low", VALUES.replace("torch.sin", "3 + 0.1 * torch.sin") + NET
+        + "opt = torch.optim.SGD(net.parameters(), lr=@)  # here\n" + FIT, "2e-6", "1e-2",
+    ),
+    "a sum that ends in nan at once": (
+        "wrong-reduction",
+        VALUES + NET.replace("4, 24", "4, 240").replace("24, 1)", "240, 1)")
+        + "opt = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        + FIT.replace("y[rows])", "y[rows], reduction=@)  # here"), "'sum'", "'mean'",
+    ),
+    "random features are frozen on purpose": (
+        "frozen",
+        VALUES + "net = nn.Sequential(nn.Linear(4, @), nn.Tanh(), nn.Linear(@, 1))\n"
+        "net[0].requires_grad_(False)  # here\nopt = torch.optim.Adam(net[2].parameters(), lr=0.03)\n"
+        + FIT.replace("range(8)", "range(40)"), "2", "300",
+    ),
+    "noise over a weak line": (
+        "labels-unrelated",
+        HEAD + "x = torch.randn(1200, 4)\ny = @ + 2 * torch.randn(1200, 1)\nnet = nn.Linear(4, 1)\n"
+        + ADAM + FIT.replace("range(8)", "range(4)"), "0 * x[:, :1]", "0.6 * x[:, :1]",
+    ),
+    "a teacher that stays in training mode": (
+        "train-left-on",
+        KINDS + "net, teacher = (nn.Sequential(nn.Linear(4, 24), nn.BatchNorm1d(24), nn.ReLU(), "
+        "nn.Linear(24, 3)) for _ in range(2))\n"
+        + ADAM + SORT.replace("loss = F.cross_entropy(net(x[rows]), y[rows])", """
+        with torch.no_grad():
+            said = teacher(x[rows]).softmax(1)  # here
+        loss = F.cross_entropy(net(x[rows]), y[rows]) + (net(x[rows]) - @).square().mean() / 9"""),
+        "1", "said",
+    ),
+}  # fmt: skip

@@ -8,12 +8,13 @@ import sys
 import time
 
 import pytest
-from doctor_cases import CASES, FIT, NET, VALUES
+from doctor_cases import CASES, FIT, MORE, NET, VALUES
 
 import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.doctor import measures, run_script, watch
 from tensorgrad.doctor.codes import CODES
+from tensorgrad.doctor.listening import Ear
 
 LOUD = ("error", "warning")
 DOCTOR = [sys.executable, "-m", "tensorgrad", "doctor"]
@@ -33,16 +34,64 @@ def test_every_code_has_a_case():
     assert set(CASES) == set(CODES) - {"script-error"}
 
 
-@pytest.mark.parametrize("code", CASES)
-def test_fault_is_found_on_its_line_and_mended_script_is_sound(code, tmp_path):
-    text, fault, mended = CASES[code]
+@pytest.mark.parametrize(
+    "code, text, fault, mended",
+    [*((code, *case) for code, case in CASES.items()), *MORE.values()],
+    ids=[*CASES, *(name.replace(" ", "-") for name in MORE)],
+)
+def test_fault_is_found_on_its_line_and_mended_script_is_sound(code, text, fault, mended, tmp_path):
     faulty = text.replace("@", fault)
-    found = [each for each in loud(examine(tmp_path / "faulty.py", faulty)) if each.code == code]
-    assert found
+    report = examine(tmp_path / "faulty.py", faulty)
+    found = [each for each in loud(report) if each.code == code]
+    assert found and not report.log.troubles
     lines = [number for number, line in enumerate(faulty.split("\n"), start=1) if "# here" in line]
     if lines:
         assert found[0].place is not None and found[0].place.line == lines[0]
     assert not loud(examine(tmp_path / "mended.py", text.replace("@", mended)))
+
+
+def test_what_fails_in_the_doctor_does_not_fail_in_the_run(monkeypatch):
+    model, optimizer = small()
+
+    def broken(self, event):
+        raise ZeroDivisionError("in the doctor")
+
+    monkeypatch.setattr(Ear, "hear", broken)
+    with watch(model, optimizer) as report:
+        train(model, optimizer, 5)
+    assert report.log.troubles == ["a look failed with ZeroDivisionError: in the doctor"]
+    assert str(report).endswith("The doctor: a look failed with ZeroDivisionError: in the doctor")
+
+
+def test_the_report_fits_a_terminal():
+    model = nn.Sequential()
+    model.add_module("a_module_with_a_name_that_is_much_longer_than_needed", small()[0])
+    optimizer = tg.optim.Adam(model.parameters(), lr=0.0)
+    with watch(model, optimizer) as report:
+        train(model, optimizer, 40)
+    lines = str(report).split("\n")
+    assert report.findings and max(map(len, lines)) <= 80
+    assert any(line.startswith("...") and "needed.0 " in line for line in lines)
+
+
+def test_a_column_that_is_always_zero_is_not_taken_for_the_gradient():
+    model, optimizer = small()
+    with watch(model, optimizer) as report:
+        for _ in range(10):
+            x = tg.randn(32, 16)
+            x[:, ::2] = 0.0
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+    assert all(0 < row["signal"] < 100 for row in report.rows())
+
+
+def test_the_line_of_a_scheduler_is_not_that_of_the_optimizer():
+    model, optimizer = small()
+    with watch(model) as report:
+        tg.optim.lr_scheduler.StepLR(optimizer, 5)
+        train(model, optimizer, 3)
+    assert [each.made for each in report.log.optimizers] == [None]
 
 
 def train(model, optimizer, steps):
@@ -137,7 +186,7 @@ def test_a_run_takes_less_than_twice_as_long():
     def took(watched):
         began = time.process_time()
         with watch(model, optimizer) if watched else contextlib.nullcontext():
-            train(model, optimizer, 30000)
+            train(model, optimizer, 60000)  # long enough that what it takes in any case is a part of it
         return time.process_time() - began
 
     assert any(took(True) < 2 * took(False) for _ in range(3))  # others use the machine too

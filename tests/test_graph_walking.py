@@ -78,7 +78,9 @@ def test_what_is_kept_has_pytorchs_names(call):
 
 
 @pytest.mark.skipif(tg.get_backend() == "numpy", reason="there fused ops leave the nodes of their parts")
-@pytest.mark.parametrize("call", ["3 * x", "F.linear(x, w.t(), z2)", "F.linear(x, w.t())", "F.dropout(x, 0.5)"])
+@pytest.mark.parametrize(
+    "call", ["3 * x", "F.linear(x, w.t(), z2)", "F.linear(x, w.t())", "F.dropout(x, 0.5)"]
+)
 def test_what_fused_ops_keep_has_pytorchs_names_and_shapes(call):
     assert seen(tg, call)["kept"] == CALLS[call]["kept"]
 

@@ -5,6 +5,10 @@ tensor which needs a gradient leaves a `Node`; `backward` walks the nodes. What 
 gradient is stands nowhere here: both are read from the declarations in `tensorgrad.ops`, whose NumPy bodies
 get arrays, and whose composites and gradient formulas, written in ops, get tensors of this module.
 
+To read it, begin with `Node`, `Tensor`, `call` and `backward`: these are the tape, some 200 lines without
+their docstrings. The rest has every op of the registry run on it: arguments by name, dtypes, indices, and
+declarations that mean compiled tensors and are given plain ones.
+
 Numbers are float32, float64, integers or truth values; a tensor is a value, which nothing is written into.
 ``plain.listen = print`` has it say what it does.
 

@@ -899,6 +899,7 @@ _room_of: Any
 _saved_hooks: Any
 _set_autocast: Any
 _set_hooks: Any
+_set_lines: Any
 _set_memory: Any
 _set_modes: Any
 _set_op_type: Any

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 import weakref
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import tensorgrad as tg
 from tensorgrad.core import Tensor
 from tensorgrad.doctor import arrays, measures
-from tensorgrad.doctor.knowing import Knowing
+from tensorgrad.doctor.knowing import Knowing, clock
 from tensorgrad.doctor.places import Place, user_place
 from tensorgrad.nn.modules.batchnorm import _BatchNorm
 from tensorgrad.nn.parameter import Parameter
@@ -60,7 +59,7 @@ class Calls(Knowing):
                 self._describe(layer, name, module)
 
     def _before_module(self, module: Any, args: tuple) -> None:
-        began = time.perf_counter()
+        began = clock()
         self.inside += 1
         try:
             stack = self.ear.stack
@@ -82,7 +81,7 @@ class Calls(Knowing):
                 self._check_rows(module, args)
         finally:
             self.inside -= 1
-            self.spent += time.perf_counter() - began
+            self.spent += clock() - began
 
     def _check_rows(self, module: Any, args: tuple) -> None:
         shape = args[0].shape if args and isinstance(args[0], Tensor) else None
@@ -126,7 +125,7 @@ class Calls(Knowing):
         if not stack:
             self.ear.call = 0
         if isinstance(output, Tensor) and output.is_floating_point() and module._parameters:
-            began = time.perf_counter()
+            began = clock()
             values = self._values(output)
             name = self.module_names.get(id(module)) or type(module).__name__
             rows = self.log.table.setdefault(name, [])
@@ -136,11 +135,11 @@ class Calls(Knowing):
                     rows.append((self.log.steps, float(values.mean()), float(values.std())))
                     if values.ndim == 2 and min(values.shape) > 1 and len(rows) % 8 == 1:
                         self.log.ranks.setdefault(name, []).append(measures.effective_rank(values[:64, :64]))
-            self.spent += time.perf_counter() - began
+            self.spent += clock() - began
 
     def _glance(self, module: Any, args: tuple) -> None:
         """The first call of a model behind a step that nobody looks at closely."""
-        began = time.perf_counter()
+        began = clock()
         if self.stepped:
             self.boundary()
         place = user_place(sys._getframe(1))
@@ -157,7 +156,10 @@ class Calls(Knowing):
             if not call["dependent"]:
                 continue
             known = self.close and self.listening
-            used = bool(self.used_calls >> number & 1)
+            used = bool(self.trained_calls >> number & 1)
+            if known and not used and self.used_calls >> number & 1:
+                self.log.teachers.add(call["place"])
+                continue
             if not known:
                 used = call["grad"] and self.walks_here > 0
             if used and self.log.steps:

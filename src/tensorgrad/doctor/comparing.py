@@ -20,6 +20,7 @@ CLASSES = {"cross_entropy", "nll_loss"}
 BINARY = {"binary_cross_entropy", "binary_cross_entropy_with_logits"}
 DISTANCES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
 LOSSES = CLASSES | BINARY | DISTANCES
+TARGETED = LOSSES | {"sub", "rsub"}  # ops that compare with what is wanted
 
 
 class Targets(NamedTuple):
@@ -159,7 +160,7 @@ def _note_answers(ear, record, said, wanted) -> None:
     """What was said and wanted of the rows, for the whole run; and whether near rows want alike."""
     rows = said.shape[0] if said.ndim else 0
     name = record.name
-    if not rows or said.dtype not in arrays.FLOATS:
+    if not rows or said.dtype not in arrays.FLOATS or not np.isfinite(wanted).all():
         return
     answers = ear.log.answers(record.place, name)
     if name in CLASSES and wanted.ndim == 1 and said.ndim == 2 and wanted.dtype not in arrays.FLOATS:
@@ -183,7 +184,7 @@ def _note_answers(ear, record, said, wanted) -> None:
     if rows < 2:
         return
     if kind == "class" and guess is not None:
-        answers.saw_classes(guess, values)
+        answers.saw_classes(guess, values, ear.log.steps)
     elif level is not None and level.dtype in arrays.FLOATS:
         answers.saw_values(level.reshape(rows, -1), wanted.reshape(rows, -1))
     if ear.data is not None and len(ear.data) == min(rows, 96) and answers.pairs < 4000:

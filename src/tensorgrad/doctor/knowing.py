@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from collections import deque
@@ -15,6 +16,8 @@ from tensorgrad.doctor.recording import Layer, Log, OptimizerLog, WalkSite
 from tensorgrad.nn.modules.batchnorm import _BatchNorm
 from tensorgrad.nn.modules.dropout import _DropoutNd
 
+# What the run takes and what the doctor takes, in this thread's own time: a busy machine makes no difference.
+clock = time.thread_time if time.get_clock_info("thread_time").resolution < 1e-5 else time.perf_counter
 KEPT = 64  # losses whose graphs are asked after later
 
 
@@ -24,8 +27,8 @@ class Knowing:
     def __init__(self, since: float | None = None, free: float = 0.12) -> None:
         self.free = free  # seconds that the doctor may take in any case
         self.log = Log()
-        self.ear = Ear(self.log)
-        self.since = time.perf_counter() if since is None else since
+        self.ear = Ear(self.log, self.boundary)
+        self.since = clock() if since is None else since
         self.spent = 0.0  # seconds of close looks
         self.passing = 0.0  # and of all others
         self.resting = False  # whether nothing at all is noted of this step
@@ -47,7 +50,8 @@ class Knowing:
         self.patched: list[tuple[Any, str, Any]] = []
         self.before_step: dict[int, np.ndarray] = {}
         self.calls: list[dict[str, Any]] = []  # of models, in this span
-        self.used_calls = 0
+        self.used_calls = 0  # bits of those out of which a loss came that went backward,
+        self.trained_calls = 0  # and of those that its gradient can reach
         self.mode_layers: dict[int, tuple[Any, list]] = {}
         self.roots: deque = deque(maxlen=KEPT)
         self.walk_norms: dict[int, float] = {}
@@ -76,7 +80,7 @@ class Knowing:
 
     def took(self, began: float, more: float = 0.0) -> None:
         """Notes what the doctor's own work has cost since `began`."""
-        passed = time.perf_counter() - began + more
+        passed = clock() - began + more
         if self.close:
             self.spent += passed
         else:
@@ -112,8 +116,11 @@ class Knowing:
             layer.written, layer.how = written
 
     def _some(self, values: np.ndarray, count: int = 64) -> np.ndarray:
-        """A few entries, evenly taken."""
-        return values.ravel()[:: max(1, values.size // count)][:count].astype(np.float64)
+        """A few entries, evenly taken, and not all of the same columns: one pixel may always be 0."""
+        step, width = max(1, values.size // count), values.shape[-1] if values.ndim else 1
+        while step > 1 and math.gcd(step, width) > 1:
+            step += 1
+        return values.ravel()[::step][:count].astype(np.float64)
 
     def _describe(self, layer: Layer, name: str, module: Any) -> None:
         layer.name = name or layer.name

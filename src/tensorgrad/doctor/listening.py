@@ -8,6 +8,8 @@ whether anything bent it.
 from __future__ import annotations
 
 import sys
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -42,8 +44,10 @@ GIVEN = {"masked_fill", "masked_fill_", "full", "full_like", "where", "__setitem
 class Ear:
     """Hears the events of one look, and writes what they say into the log."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, begin: Callable[[], None]) -> None:
         self.log = log
+        self.begin = begin  # is called as soon as a forward pass begins after a step
+        self.waiting = False  # for one
         self.records: dict[int, Record] = {}
         self.params: dict[int, int] = {}  # address -> number
         self.stack: list[tuple[Any, str, Place | None]] = []  # modules that are running
@@ -51,6 +55,7 @@ class Ear:
         self.order: list[Record] = []  # of the forward ops of this look
         self.seen_places: dict[tuple, int] = {}
         self.birth: Birth | None = None
+        self.given_infinity: Birth | None = None  # where infinite data went into an op
         self.data: np.ndarray | None = None  # the rows that went in, for the length of a step
         self.data_place: Place | None = None
         self.constant: list[bool] = []  # of each data input of this look: whether all rows are equal
@@ -62,6 +67,7 @@ class Ear:
         self.targets: list[comparing.Targets] = []
         self.chains: dict[int, dict[Place, tuple]] = {}  # address -> line: terms, since when, products
         self.products = 0  # that were heard
+        self.weights: dict[int, Any] = {}  # weakly, leaves that data were multiplied with, and nobody knows
         self.grads: list[float] = []  # how large the gradient is on its way back
         self.grad_addresses: set[int] = set()
         self.recording = True  # whether the model that runs was called with gradients on
@@ -74,7 +80,7 @@ class Ear:
         self.data = None
         self.constant, self.first_rows, self.rows = [], [], 0
         self.targets, self.grads = [], []
-        self.birth = None
+        self.birth = self.given_infinity = None
         self.grad_addresses.clear()
 
     def note_cut(self, params: int, place: Place | None) -> None:
@@ -173,6 +179,8 @@ class Ear:
             source = None if number is not None else self.records.get(each.address)
             made.append(source if number is None else number)
             if number is not None:
+                if self.waiting and is_grad_enabled():  # no module was called before that
+                    self.begin()
                 params |= 1 << number
             elif source is not None:
                 params |= source.params
@@ -182,6 +190,11 @@ class Ear:
                     sums = sums | source.sums
         record.inputs = tuple(made)
         record.params, record.calls = params, calls | self.call
+        record.trained = self.call
+        if calls:
+            for each, source in zip(tensors_in(event.call[0]), made):
+                if isinstance(source, Record) and each is not None and each.requires_grad:
+                    record.trained |= source.trained
         record.sums = sums
         record.graded = bool(params) and is_grad_enabled()
         record.place = user_place(sys._getframe(1))
@@ -280,6 +293,11 @@ class Ear:
         if name in FIRST:
             self.products += 1
             self.look_at_data(record, inputs, made)
+            if name not in RECURRENT:
+                self.look_for_weights(name, event)
+            else:
+                steps = max(record.shape[:-1], default=1)
+                self.log.repeats |= {number: steps for number in made if isinstance(number, int)}
             if name in PRODUCTS or name in RECURRENT:
                 self.look_at_size(record, out)
             if name in ("matmul", "bmm", "mm") and len(made) > 1:
@@ -314,6 +332,14 @@ class Ear:
             self.check_reduction(record, inputs, made)
         if name in comparing.LOSSES or name in ("sub", "mul", "add", "rsub"):
             comparing.look(self, record, out, inputs, made)
+
+    def look_for_weights(self, name: str, event: Any) -> None:
+        """Leaves of no module that data are multiplied with: parameters, if they come again."""
+        given = event.call[0]
+        for each in given if name.startswith("embedding") else given[1:]:
+            if isinstance(each, Tensor) and each.requires_grad and each.is_leaf:
+                if each.data_ptr() not in self.params and each is not given[0]:
+                    self.weights[id(each)] = weakref.ref(each)
 
     def look_at_size(self, record: Record, out: Any) -> None:
         values = arrays.view(out)
@@ -398,8 +424,13 @@ class Ear:
         if values is None or arrays.is_finite(values):
             return
         if not self.inputs_finite(event):
-            if np.isnan(values).any() and self.data_not_finite(record, inputs):
-                self.birth = Birth("", record.place, False, "")  # there before the look began
+            if self.data_not_finite(record, inputs):
+                given = Birth("", record.place, False, "")  # there before the look began
+                self.log.bad_targets |= record.params > 0 and event.name in comparing.TARGETED
+                if np.isnan(values).any():
+                    self.birth = given
+                elif event.name not in GIVEN:
+                    self.given_infinity = self.given_infinity or given
             return
         if event.name in GIVEN:
             return
@@ -408,13 +439,17 @@ class Ear:
             self.birth = birth
         elif self.log.infinity is None:
             self.log.infinity = birth
+        early = self.log.early_births
         if self.setting_up and not record.params:
-            self.log.early_births.append(birth)
+            early.append(birth)
+        else:  # what the loop does again was not made by the preparation of the data
+            early[:] = [each for each in early if (each.name, each.place) != (birth.name, birth.place)]
 
     def data_not_finite(self, record: Record, inputs: list) -> bool:
         """Whether it is the data of an op that are not finite, and no parameter nor what an op gave."""
         for each, maker in zip(inputs, record.inputs):
-            if maker is None and arrays.type_of(each) in arrays.FLOATS:
+            of_data = maker is None or (isinstance(maker, Record) and not maker.params)
+            if of_data and arrays.type_of(each) in arrays.FLOATS:
                 values = arrays.view(each)
                 if values is not None and not arrays.is_finite(values):
                     return True
@@ -444,6 +479,17 @@ class Ear:
             self.chains[address] = carried
         else:
             self.chains.pop(address, None)
+
+
+def tensors_in(values: Any) -> Iterator[Tensor | None]:
+    """The tensors among what an op was called on, as its event lists their memory; None for an array."""
+    for each in values:
+        if isinstance(each, Tensor):
+            yield each
+        elif isinstance(each, np.ndarray):
+            yield None
+        elif isinstance(each, (tuple, list)):
+            yield from tensors_in(each)
 
 
 def grown(inputs: Any) -> bool:

@@ -4,6 +4,7 @@ inputs.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,14 +58,15 @@ def trend(losses: list[float]) -> Trend:
 
 def signal_to_noise(sketches: list[np.ndarray]) -> float:
     """The size of the mean gradient over steps by the size of what varies; some 1/sqrt(steps) where it is
-    all noise.
+    all noise, infinite where nothing varies.
     """
     if len(sketches) < 2:
         return float("nan")
     all_of_them = np.stack(sketches)
     with np.errstate(all="ignore"):
         mean, spread = all_of_them.mean(0), all_of_them.std(0)
-        return float(np.linalg.norm(mean) / max(float(np.linalg.norm(spread)), 1e-30))
+        size, noise = float(np.linalg.norm(mean)), float(np.linalg.norm(spread))
+        return size / noise if noise > 1e-6 * size else math.inf if size else math.nan
 
 
 def neighbours(rows: np.ndarray, wanted: np.ndarray, classes: bool) -> tuple[int, float, float, float]:

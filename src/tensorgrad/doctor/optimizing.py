@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 from typing import Any
 
 import numpy as np
 
 from tensorgrad.doctor import arrays
-from tensorgrad.doctor.knowing import Knowing
+from tensorgrad.doctor.knowing import Knowing, clock
 from tensorgrad.doctor.places import user_place
 from tensorgrad.doctor.recording import Layer, OptimizerLog
 from tensorgrad.optim.optimizer import Optimizer
 
+GATES = {"LSTM": 4, "LSTMCell": 4, "GRU": 3, "GRUCell": 3}  # whose rows a weight holds one after the other
 REST = 16  # steps of which nothing is noted before that is thought over
 HOOKS = 10e-6  # seconds that hooks around a step and the first call of a model take besides what they do
 
@@ -70,7 +70,7 @@ class Steps(Knowing):
         if not self.close:
             return
         log = self.know_optimizer(optimizer)
-        began = time.perf_counter()
+        began = clock()
         self.inside += 1
         try:
             for number in log.numbers:
@@ -102,7 +102,7 @@ class Steps(Knowing):
                 log.clips.append((left / had) ** 0.5)
         finally:
             self.inside -= 1
-            self.spent += time.perf_counter() - began
+            self.spent += clock() - began
 
     def _after_step(self, optimizer: Any, args: tuple, kwargs: dict) -> None:
         log = self.know_optimizer(optimizer)
@@ -116,7 +116,7 @@ class Steps(Knowing):
                 if not self.resting:
                     log.cleared = False
             return
-        began = time.perf_counter()
+        began = clock()
         self.inside += 1
         try:
             self._see_step(optimizer, log)
@@ -186,9 +186,9 @@ class Steps(Knowing):
         if values.shape[0] < 2 or layer.row_looks > 400:
             return
         layer.row_looks += 1
-        flat = values.reshape(values.shape[0], -1)[:256]
-        flat = flat[:, :: max(1, flat.shape[1] // 32)]
+        flat = values.reshape(GATES.get(layer.kind, 1), -1, int(np.prod(values.shape[1:])))[:, :256]
+        flat = flat[..., :: max(1, flat.shape[-1] // 32)]
         with np.errstate(all="ignore"):
             scale = float(np.abs(flat).max())
-            alike = bool((np.abs(flat - flat[0]) <= 1e-6 * scale).all())
+            alike = bool((np.abs(flat - flat[:, :1]) <= 1e-6 * scale).all())
         layer.same_rows = layer.same_rows + 1 if alike else 0

@@ -149,11 +149,19 @@ def _graph(report: Report) -> str:
         return "<p>No loss with a way back to parameters was seen.</p>"
     if len(drawing.boxes) > BOXES:
         return f"<p>It has {len(drawing.boxes)} boxes, too many for a picture.</p>"
+    below: list[list[str]] = [[] for _ in drawing.boxes]
+    for source, target in drawing.edges:
+        below[source].append(str(target + 1))
+    items = (
+        escape(", ".join(box.lines)) + (f"; goes into {', '.join(into)}" if into else "")
+        for box, into in zip(drawing.boxes, below)
+    )
     return (
         "<p>What the first loss that went backward was computed of, read from above: shapes, what each op "
         "keeps for backward, and the norms of the gradients that arrived.</p>"
         '<div class="wide drawing" tabindex="0" role="region" aria-label="Picture of the graph">'
-        f"{drawing.svg()}</div>"
+        f"{drawing.svg()}</div><details><summary>The graph as a list</summary><ol>"
+        f"{''.join(f'<li>{item}</li>' for item in items)}</ol></details>"
     )
 
 

@@ -100,7 +100,9 @@ def _is_false(node: ast.expr) -> bool:
 
 
 def collecting_lines(file: str, name: str) -> list[int]:
-    """The lines that put something into the container of that name: `name.append(x)`, `self.name += [x]`."""
+    """The lines that put something into the container of that name: `name.append(x)`, `self.name += [x]`,
+    `log["name"].append(x)`.
+    """
     found = set()
     for node in _nodes(file):
         target: ast.expr | None = None
@@ -110,8 +112,10 @@ def collecting_lines(file: str, name: str) -> list[int]:
             target = node.target
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
             target = node.targets[0].value
+        keys = []
         while isinstance(target, ast.Subscript):
+            keys.append(getattr(target.slice, "value", None))
             target = target.value
-        if name in (getattr(target, "attr", None), getattr(target, "id", None)):
+        if name in keys or name in (getattr(target, "attr", None), getattr(target, "id", None)):
             found.add(node.lineno)  # type: ignore[attr-defined]
     return sorted(found)

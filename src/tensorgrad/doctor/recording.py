@@ -179,7 +179,7 @@ class Answers:
     """What a net said of many rows, and what was wanted."""
 
     looks: int = 0
-    guesses: deque = field(default_factory=lambda: deque(maxlen=WINDOW))  # counts by class, look by look
+    guesses: list = field(default_factory=list)  # step, counts by class, if several were wanted
     wanted: dict = field(default_factory=dict)
     right: float = 0.0
     pairs: int = 0
@@ -199,10 +199,20 @@ class Answers:
         shares = np.array(list(self.wanted.values())) / max(total, 1)
         return float(-(shares * np.log(shares)).sum()) if total else None
 
-    def saw_classes(self, guess: np.ndarray, wanted: np.ndarray) -> None:
+    @property
+    def variance(self) -> float:
+        """Of the values that are wanted: within batches and between them."""
+        shapes = {each.shape for each in self.between}
+        means = float(np.stack(self.between).var(0).mean()) if len(shapes) == 1 else 0.0
+        return float(np.median(self.wanted_spreads)) ** 2 + means
+
+    def saw_classes(self, guess: np.ndarray, wanted: np.ndarray, step: int) -> None:
         self.looks += 1
         kinds, counts = np.unique(guess, return_counts=True)
-        self.guesses.append((dict(zip(kinds.tolist(), counts.tolist())), len(np.unique(wanted)) > 1))
+        seen = dict(zip(kinds.tolist(), counts.tolist()))
+        self.guesses.append((step, seen, len(np.unique(wanted)) > 1))
+        if len(self.guesses) >= 1000:
+            del self.guesses[1::2]
         for kind, count in zip(*np.unique(wanted, return_counts=True)):
             self.wanted[float(kind)] = self.wanted.get(float(kind), 0) + int(count)
 
@@ -211,6 +221,7 @@ class Answers:
         with np.errstate(all="ignore"):
             self.said_spreads.append(float(said.std(0).mean()))
             self.wanted_spreads.append(float(wanted.std(0).mean()))
+            self.between.append(wanted.mean(0)[:64])
 
     def saw_columns(self, rows: np.ndarray, wanted: np.ndarray, classes: bool) -> None:
         """How each column goes with what is wanted, of rows that were not there before."""
@@ -251,6 +262,7 @@ class Log:
         self.looks = 0
         self.pairs: dict[tuple[int, int], Place | None] = {}  # products with nothing between them that bends
         self.products: dict[int, list[int]] = {}  # how often each was seen, how often behind something bent
+        self.repeats: dict[int, int] = {}  # of weights of recurrent layers: how often one runs in a call
         self.sizes: list[float] = []  # of what the products of this look gave, in their order
         self.size_rows: list[list[float]] = []
         self.infinity: Birth | None = None
@@ -258,6 +270,7 @@ class Log:
         self.births: list[tuple[int, Birth]] = []
         self.first_bad: tuple[int, str] | None = None
         self.data_bad = False
+        self.bad_targets = False
         self.broadcasts: dict[tuple, list[int]] = {}
         self.axes: dict[tuple, list] = {}
         self.loss_sites: dict[tuple, LossSite] = {}
@@ -272,6 +285,7 @@ class Log:
         self.first_rows: set[int] = set()
         self.eval_steps: dict[int, list] = {}
         self.train_evals: dict[Place, list] = {}
+        self.teachers: set[Place | None] = set()  # calls of models that only say what others should
         self.lone_rows: dict[Place, list] = {}
         self.clip_calls: dict[Place, list[int]] = {}  # calls, calls followed by backward and not by a step
         self.grad_writes: dict[Place | None, int] = {}  # how often gradients were changed in place by hand

@@ -10,7 +10,7 @@ class Record:
 
     __slots__ = (
         "axis", "bent", "calls", "cuts", "exped", "graded", "inputs", "linear", "name", "params", "place",
-        "shape", "squash", "summed", "sums",
+        "shape", "squash", "summed", "sums", "trained",
     )  # fmt: skip
 
     name: str
@@ -19,6 +19,7 @@ class Record:
     inputs: tuple
     params: int  # a bit for each parameter that it depends on
     calls: int  # a bit for each call of a model that it came out of
+    trained: int  # the same, of those to which a gradient can go back from here
     linear: int  # the product from which only affine ops lead here, or -1
     bent: bool
     graded: bool

@@ -24,7 +24,7 @@ COLUMNS = {  # of the table by layer: what rows call them, and their titles
 class Report:
     """What was seen of a run.
 
-    `findings` are sorted, errors first; `ok` says that there is no error among them. `str` gives the text
+    `findings` are sorted, errors first; `ok` says that there is no error among them. It prints as the text
     for a terminal.
 
     >>> report = tg.doctor.Report()
@@ -84,6 +84,8 @@ class Report:
     def __str__(self) -> str:
         return "\n".join([*self._table(), *self._findings(), *self._troubles()])
 
+    __repr__ = __str__  # what a notebook shows
+
     def _table(self) -> list[str]:
         rows = self.rows()
         log = self.log
@@ -93,7 +95,7 @@ class Report:
         titles = ["layer", *COLUMNS.values()]
         cells = [[row["layer"], *(figure(row.get(key), key) for key in COLUMNS)] for row in rows]
         widths = [max(len(line[i]) for line in [titles, *cells]) for i in range(len(titles))]
-        widths[0] = min(widths[0], max(16, WIDTH - sum(each + 2 for each in widths[1:])))
+        widths[0] = min(widths[0], max(8, WIDTH - sum(each + 2 for each in widths[1:])))
         for line in [titles, *cells]:
             rest = (text.rjust(width) for text, width in zip(line[1:], widths[1:]))
             lines.append("  ".join([_end_of(line[0], widths[0]).ljust(widths[0]), *rest]))

@@ -9,6 +9,7 @@ import traceback
 import types
 from typing import Any
 
+from tensorgrad.doctor.knowing import clock
 from tensorgrad.doctor.places import Place, is_users
 from tensorgrad.doctor.reports import Report
 from tensorgrad.doctor.watching import Watcher
@@ -18,10 +19,10 @@ FREE = 0.6  # seconds of looks beside the second that Python, its imports and th
 
 
 def _since() -> float:
-    """When this process began, on the clock of `time.perf_counter`; what start and imports took counts as
+    """When this process began, on the clock of the doctor; what start and imports took counts as
     the run's.
     """
-    return time.perf_counter() - time.process_time()
+    return clock() - time.process_time()
 
 
 def run_script(path: str, arguments: list[str]) -> Report:

@@ -8,7 +8,6 @@ import functools
 import gc
 import math
 import sys
-import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import numpy as np
 
 import tensorgrad as tg
 from tensorgrad.doctor import arrays
-from tensorgrad.doctor.knowing import Knowing
+from tensorgrad.doctor.knowing import Knowing, clock
 from tensorgrad.doctor.places import Place, collecting_lines, user_frame, user_place
 from tensorgrad.doctor.recording import WalkSite
 from tensorgrad.doctor.records import Record
@@ -70,7 +69,7 @@ class Walks(Knowing):
         self.walks_here += 1
         if self.resting:
             return
-        began = time.perf_counter()
+        began = clock()
         self.inside += 1
         try:
             self._see_walk(root, retain, frame)
@@ -130,12 +129,19 @@ class Walks(Knowing):
             param = layer.ref() if layer.first is None else None
             if param is not None:
                 self._begin_layer(layer, param)
+        if ear.weights:
+            names = {id(tensor): name for name, tensor in tensors_around(user_frame(frame))}
+            for ref in ear.weights.values():
+                if (leaf := ref()) is not None:
+                    self.know(leaf, names.get(id(leaf), ""))
+            ear.weights.clear()
         record = ear.records.get(root.data_ptr())
         site.looks += 1
         forward_off = bool(self.calls) and not any(call["grad"] for call in self.calls)
         site.forward_off += forward_off
         if record is not None:
             self.used_calls |= record.calls
+            self.trained_calls |= record.trained
             site.measured += root.numel() == 1 and math.isfinite(root.item())
             self.log.used_sums |= record.sums
             if record.summed >= 4:
@@ -185,7 +191,7 @@ class Walks(Knowing):
         return found
 
     def _after_walk(self) -> None:
-        began = time.perf_counter()
+        began = clock()
         self.inside += 1
         site = self.last_site
         try:
@@ -210,7 +216,7 @@ class Walks(Knowing):
                     layer.had_grad = True
         finally:
             self.inside -= 1
-            self.spent += time.perf_counter() - began
+            self.spent += clock() - began
 
     def look_for_holder(self) -> None:
         """Losses of past steps that are still there with their graphs, and who has them."""

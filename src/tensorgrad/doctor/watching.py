@@ -8,7 +8,6 @@ the time that the run takes.
 from __future__ import annotations
 
 import functools
-import time
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from tensorgrad._kernels import listen, unlisten
 from tensorgrad.core import Tensor, _core, modes
 from tensorgrad.data.loading import DataLoader
 from tensorgrad.doctor.calling import Calls
+from tensorgrad.doctor.knowing import clock
 from tensorgrad.doctor.listening import PRODUCTS
 from tensorgrad.doctor.optimizing import Steps
 from tensorgrad.doctor.walking import Walks
@@ -112,7 +112,7 @@ class Watcher(Calls, Walks, Steps):
 
     @functools.cached_property
     def ear_hears(self) -> Any:
-        ear, clock = self.ear, time.perf_counter
+        ear = self.ear
 
         def hear(event: Any) -> None:
             if self.inside:
@@ -133,12 +133,12 @@ class Watcher(Calls, Walks, Steps):
 
     def may_look(self) -> bool:
         """Whether a close look is within what looks may cost."""
-        run = time.perf_counter() - self.since - self.spent - self.passing
+        run = clock() - self.since - self.spent - self.passing
         return self.spent < self.free + LOOKS * max(0.0, run)
 
     def may_note(self) -> bool:
         """Whether noting a step in passing is within what notes may cost."""
-        run = time.perf_counter() - self.since - self.spent - self.passing
+        run = clock() - self.since - self.spent - self.passing
         return self.passing < self.free + NOTES * max(0.0, run)
 
     def wake(self) -> None:
@@ -176,6 +176,7 @@ class Watcher(Calls, Walks, Steps):
             self.birth_at_step = self.ear.birth
             self.next_close = self.may_look() or self._grown()
             self.hear(self.next_close)
+            self.ear.waiting = self.next_close
             self.resting = not self.next_close and not self.may_note()
             if self.resting and self.close:
                 self.boundary()
@@ -196,10 +197,10 @@ class Watcher(Calls, Walks, Steps):
         if self.log.steps or self.log.walks:
             self.ear.setting_up = False
         self.close = self.next_close
-        self.stepped = False
+        self.stepped = self.ear.waiting = False
         self.walks_here = 0
         self.calls = []
-        self.used_calls = 0
+        self.used_calls = self.trained_calls = 0
         self.walk_norms = {}
         self.clip_open = []
         if self.close:
@@ -278,6 +279,8 @@ class Watcher(Calls, Walks, Steps):
                     runs = log.target_runs.setdefault(self.last_site.place, [])
                     if len(runs) < 500:
                         runs.append((kinds.pop(), np.concatenate([each.values for each in ear.targets])))
+            if log.first_bad is not None and (ear.birth is None or not ear.birth.name):
+                ear.birth = ear.given_infinity or ear.birth  # else infinities are meant, as in masks
             if ear.birth is not None and len(log.births) < 200:
                 log.births.append((log.walks, ear.birth))
             if not log.depth and ear.order:

@@ -34,9 +34,9 @@ def explain(result: Tensor) -> None:
     factor with its formula, shape and norm, and where the gradient shrinks, explodes or is cut off.
 
     Of scalars the numbers themselves are shown. Tensors are called as the caller's variables are. The lines
-    where ops were called are known to anomaly detection alone: ``with tensorgrad.autograd.detect_anomaly():``
-    around the forward pass. A backward runs for it, hooks and all, but touches no ``.grad`` and keeps the
-    graph.
+    where ops were called are told where the forward pass had them remembered, inside of
+    ``tensorgrad.autograd.detect_anomaly()``, ``trap_nan()`` or ``doctor.watch()``. A backward runs for it,
+    hooks and all, but touches no ``.grad`` and keeps the graph.
 
     Raises RuntimeError where nothing was recorded, or a backward has let the saved tensors go.
 

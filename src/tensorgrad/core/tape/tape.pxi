@@ -200,7 +200,8 @@ cdef dict SAVED_NAMES = {}          # op and node's name -> what it keeps: PyTor
 
 # Where PyTorch's name of what is kept is none of the rule: its own parameter is called so. By node or op.
 cdef dict SAVED_AS = {
-    "_product.other": "mat2", "matmul.other": "mat2", "MmBackward0.input": "self", "linear.input": "mat1", "_dropout.kept": "other", "linear.weight": "mat2", "_inv.0": "inverse",
+    "_product.other": "mat2", "matmul.other": "mat2", "MmBackward0.input": "self", "linear.input": "mat1",
+    "_dropout.kept": "other", "linear.weight": "mat2", "_inv.0": "inverse",
     "_cholesky.0": "L", "embedding.index": "indices", "_embedding.index": "indices",
     **{f"{name}.input": "input" for name in ("_convolution", "batch_norm", "layer_norm", "group_norm", "instance_norm")},
     **{f"_{name}.1": "indices" for name in ("max_along", "min_along", "sort", "topk", "cummax", "cummin")},

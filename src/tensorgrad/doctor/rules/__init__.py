@@ -141,6 +141,8 @@ FOLLOWS = {
     "exploding-gradient": {"input-scale", "nan-in-data", "batch-of-one-norm"},
     "input-scale": {"constant-input", "nan-in-data", "exploding-gradient", "eval-left-on"},
     "not-shuffled": {"nan-in-data"},
+    "not-in-optimizer": {"missing-backward"},
+    "nan-birth": {"exploding-gradient"},
     "graph-kept": {"hidden-state-not-detached"},
 }  # fmt: skip
 

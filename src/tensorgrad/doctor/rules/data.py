@@ -24,7 +24,7 @@ def not_finite(case: Case) -> Iterator[Finding]:
     unnamed = [birth for _, birth in log.births[:1] if not birth.name and not birth.on_the_way_back]
     if first is None and (log.data_bad or unnamed):
         early = log.early_births[0] if log.early_births else None
-        if log.data_bad or early is not None:
+        if log.data_bad or (log.bad_targets and log.infinity is None) or early is not None:
             text = f"Inputs or targets hold NaN or infinity. {what}"
             if early is not None:
                 text += f" They come from {early.name}: {early.seen}."
@@ -84,17 +84,16 @@ def unrelated(case: Case) -> Iterator[Finding]:
         if answers.pairs < 400 or case.log.steps < 50 or answers.spread <= 0:
             continue
         score = (answers.alike - answers.expected) / answers.spread**0.5
-        total = sum(answers.wanted.values())
         if score > 3.0 or answers.columns_tell:
             continue
-        if total:
-            level = answers.level
-            if len(answers.wanted) < 2 or max(answers.wanted.values()) > 0.9 * total:
-                continue
-            stuck = case.trend.last > 0.85 * level and case.trend.last < 3 * level
+        last, level = case.trend.last, answers.level
+        if level is None:
+            level = answers.variance
+            stuck = last > 0.85 * level
+        elif len(answers.wanted) < 2 or max(answers.wanted.values()) > 0.9 * sum(answers.wanted.values()):
+            continue
         else:
-            level = float(np.median(answers.wanted_spreads)) ** 2
-            stuck = case.trend.last > 0.85 * level
+            stuck = 0.85 * level < last < 3 * level
         if stuck:
             text = (
                 f"Of {answers.pairs} rows and their nearest neighbours {answers.alike:.0f} want the same, by "

@@ -41,7 +41,7 @@ def symmetric(case: Case) -> Iterator[Finding]:
         if layer.kind in ("Embedding", "EmbeddingBag") or not layer.requires_grad:
             continue
         if layer.same_rows >= 4 and layer.same_rows >= 0.8 * layer.row_looks:
-            if layer.number in case.log.products:
+            if layer.number in case.log.products or layer.number in case.log.repeats:
                 text = (
                     f"The {layer.shape[0]} units of {layer.name} had the same weights in the last "
                     f"{layer.same_rows} of {layer.row_looks} steps looked at."
@@ -103,16 +103,22 @@ def growth(case: Case) -> Iterator[Finding]:
     weights = [each for each in case.weights if each.norms]
     if not weights:
         return
-    fed = [each for each in weights if log.products.get(each.number, (0, 0, 0))[2]] or weights
+    fed = [each for each in weights if log.products.get(each.number, (0, 0, 0))[2]]
+    fed = [*fed, *(each for each in weights if each.number in log.repeats)] or weights
 
     def multiplied(layer: Layer) -> float:
         """How much a layer multiplies by itself, as often as it does: a log."""
         gain = layer.norms[0] / max(min(layer.shape), 1) ** 0.5
-        return float(np.log(max(gain, 1e-30))) * log.products.get(layer.number, (1, 0, 0))[0]
+        often = log.repeats.get(layer.number) or log.products.get(layer.number, (1, 0, 0))[0]
+        return float(np.log(max(gain, 1e-30))) * often
 
     worst = max(fed, key=multiplied)
-    text = f"At the first step values grow {factor:.3g} times from the first layer on"
-    text += f", and gradients {back:.3g} times on their way back." if back > 1 else "."
+    ways = []
+    if factor > 1:
+        ways.append(f"values grow {factor:.3g} times from the first layer on")
+    if back > 1:
+        ways.append(f"gradients {'grow ' * (factor <= 1)}{back:.3g} times on their way back")
+    text = f"At the first step {', and '.join(ways)}."
     yield Finding(
         "exploding-gradient", text, module=worst.name, place=worst.where, evidence={"factor": factor}
     )

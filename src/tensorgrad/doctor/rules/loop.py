@@ -140,6 +140,8 @@ def modes(case: Case) -> Iterator[Finding]:
             )
             yield Finding("eval-left-on", text, place=switched or called, evidence={"steps": off})
     for place, (training, calls, kinds, sure) in case.log.train_evals.items():
+        if place in case.log.teachers:
+            continue
         if training and sure and training >= calls / 2 and case.log.steps >= ENOUGH:
             text = (
                 f"After training began the model was called {training} times for evaluation here, in "
@@ -321,17 +323,17 @@ def last_resort(case: Case) -> Iterator[Finding]:
         if answers.guesses and answers.looks >= 8:
             counts: dict = {}
             varied = 0
-            late = list(answers.guesses)[-max(8, answers.looks // 2) :]
-            for each, mixed in late:
+            late = [seen for seen in answers.guesses if seen[0] >= case.log.steps / 2]
+            for _, each, mixed in late:
                 varied += mixed
                 for kind, count in each.items():
                     counts[kind] = counts.get(kind, 0) + count
             total = sum(counts.values())
-            top = max(counts.values())
+            top = max(counts.values(), default=0)
             wanted = sum(answers.wanted.values())
             most = max(answers.wanted.values())
-            others, rare = 1 - top / total, 1 - most / wanted
-            if varied >= len(late) / 4 and others <= min(0.03, 0.3 * rare) and rare * total >= 10:
+            others, rare = 1 - top / max(total, 1), 1 - most / wanted
+            if varied >= len(late) / 4 and others <= min(0.03, 0.3 * rare) and rare * total >= 5:
                 text = (
                     f"{100 * top / total:.1f} % of the last {total} answers are one and the same class, "
                     f"which is right for {100 * most / wanted:.1f} % of the rows."
