@@ -230,7 +230,10 @@ REFUSALS = [
     ),
     Excuse(
         "a fractional one of no elements or to no outputs, are refused",
-        lambda s: s.calls(r"fractional_max_pool\w*") and s.only_refused_here("kernel_size 0 is too", "for 0 outputs"),
+        lambda s: (
+            s.calls(r"fractional_max_pool\w*")
+            and s.only_refused_here("kernel_size 0 is too large", "for 0 outputs")
+        ),
     ),
     Excuse(
         "`group_norm` asks for more than one value at both its addresses",
