@@ -15,6 +15,10 @@ cdef object heard_op(Op op, PyObject **args, size_t nargsf, PyObject *names):
         return taken_over(op, args, count, names)
     if tg_low and op.precision:
         return in_precision(op, args, count, words)
+    if LISTENING[0] == ASIDE:           # nobody wants to hear of it
+        result = call_op(op, args, nargsf, names)
+        pack_since(waiting)
+        return result
     cdef list given = [<object>args[i] for i in range(total)]
     cdef Event event = begin_heard("op", op.__name__)
     cdef Trap trap = begin_trap(op, given, words, op.kind == INPLACE or op is CORE_OPS.get("_index_put_"))

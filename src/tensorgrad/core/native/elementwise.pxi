@@ -245,6 +245,10 @@ cdef object heard_binary(Op op, object a, object b):
     answer = overridden_operator(op, a, b)
     if answer is not DECLINED:
         return answer
+    if LISTENING[0] == ASIDE:           # nobody wants to hear of it
+        result = binary(op, a, b)
+        pack_since(waiting)
+        return result
     cdef Event event = begin_heard("op", op.__name__)
     cdef Trap trap = begin_trap(op, [a, b], (), False)
     try:
