@@ -203,6 +203,7 @@ cdef dict SAVED_AS = {
 
 cdef dict saved_names(Op op):
     """What the formulas of an op ask for: the input is "self" to PyTorch, what came out "result"."""
+    rarely()
     cdef dict found = SAVED_NAMES.get(op)
     if found is not None:
         return found
