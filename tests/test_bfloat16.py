@@ -311,6 +311,8 @@ class Exported:
 
 @pytest.mark.parametrize("versioned", [False, True])
 def test_dlpack_shares_the_memory_both_ways(versioned):
+    if versioned and np.lib.NumpyVersion(np.__version__) < "2.1.0":
+        pytest.skip("the capsule is NumPy's, which had no versions")
     x = tg.arange(6, dtype=bf).reshape(2, 3)
     y = tg.from_dlpack(Exported(x.t(), versioned))
     assert y.dtype is bf and y.tolist() == x.t().tolist() and y.stride() == (1, 3)

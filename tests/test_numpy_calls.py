@@ -14,6 +14,7 @@ FOUND = json.loads((Path(__file__).parent / "fixtures" / "numpy_calls.json").rea
 # in place stays one; `argwhere` gives a row for each place.
 UNLIKE = ["equal", "greater", "isfinite", "isnan", "logical_and", "array divided in place", "argwhere"]
 
+OTHERWISE_BEFORE_2 = ["count_nonzero", "percentile"]  # int, and float64 of float32
 
 def assert_same(ours, theirs):
     if isinstance(theirs, list):
@@ -31,6 +32,8 @@ def assert_same(ours, theirs):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", [name for name in CALLS if FOUND[name] and name not in UNLIKE])
 def test_a_numpy_function_gives_what_it_gives_of_pytorch(name):
+    if name in OTHERWISE_BEFORE_2 and np.lib.NumpyVersion(np.__version__) < "2.0.0":
+        pytest.skip("NumPy 1 gives another type of any array")
     assert_same(described(CALLS[name](**tensors(tg))), FOUND[name])
 
 

@@ -73,6 +73,9 @@ from tensorgrad._kernels cimport (
 )
 from tensorgrad.core._random cimport Generator
 
+cdef extern from "rarely.h" nogil:
+    void rarely() noexcept
+
 cnp.import_array()
 
 include "tensor/dtypes.pxi"

@@ -180,6 +180,7 @@ cdef object call_body(Op op, list arguments, Tensor out=None):
 
 cdef int refuse_memory(Op op, object error) except -1:
     """AllocationError in place of what NumPy says of an array that is too large, or for which there is no memory."""
+    rarely()
     shape, kind = getattr(error, "shape", None), getattr(error, "dtype", None)
     if isinstance(error, MemoryError) and shape is not None and kind is not None:
         nbytes = int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize

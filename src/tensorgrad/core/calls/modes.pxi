@@ -103,6 +103,7 @@ def set_backend(name):
 
     >>> tg.set_backend(tg.get_backend())
     """
+    rarely()
     global tg_kernels
     if name not in ("kernels", "numpy"):
         raise ValueError(f"set_backend(): no backend {name!r}; there are 'kernels' and 'numpy'")

@@ -124,6 +124,7 @@ cdef class Op:
                  tuple tensor_params, tuple formulas, tuple formula_args, list_arg, str grad_name, settings=None, check=None,
                  Op target=None, str numbers="both", bint switched=False, bint double=False, bint writes=False, naming=None,
                  bint elementwise=False):
+        rarely()
         self.vectorcall = <void *>op_vectorcall
         self.body = body
         self.__name__ = name
@@ -201,11 +202,13 @@ cdef class Op:
     @property
     def kind_name(self):
         """Which decorator declared it."""
+        rarely()
         return [name for name, number in KINDS.items() if number == self.kind][0]
 
     @property
     def rule_name(self):
         """Which rule gives its result's dtype."""
+        rarely()
         return [name for name, number in RULES.items() if number == self.rule][0]
 
     @property
@@ -231,6 +234,7 @@ cdef class Op:
     @property
     def numbers(self):
         """Where a call by name may have a number for a tensor."""
+        rarely()
         return [name for name, number in NUMBERS.items() if number == self.number_rule][0]
 
     @property
@@ -265,6 +269,7 @@ _set_op_type()
 
 def _add_method(str name not None, value):
     """Makes ``value`` the Tensor method of that name."""
+    rarely()
     tg_type_set(<PyTypeObject *>Tensor, name, value)
 
 
@@ -298,6 +303,7 @@ cdef tuple OP_COMPARE           # in the order of Py_LT and so on
 
 def _find_ops():
     """Looks the ops up that the core calls, once all are declared."""
+    rarely()
     global OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_NEG, OP_MATMUL, OP_PRODUCT, OP_CLONE, OP_CAST, OP_CONTIGUOUS
     global OP_RESHAPE, OP_VIEW, OP_PERMUTE, OP_TRANSPOSE, OP_SELECT, OP_SLICE, OP_EXPAND, OP_UNSQUEEZE, OP_VIEW_SCATTER
     global OP_VIEW_GATHER, OP_CAT, OP_STACK, OP_WHERE, OP_SUM, OP_MINIMUM, OP_AMAX, OP_AMIN, OP_ARGMAX, OP_ARGMIN

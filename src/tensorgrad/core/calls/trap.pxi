@@ -25,6 +25,7 @@ def _set_lines(bint on):
 
 cdef tuple user_place():
     """File, line and function of the caller: the innermost frame that is not of this package."""
+    rarely()
     import sys
     frame = sys._getframe()
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):

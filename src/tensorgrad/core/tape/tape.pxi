@@ -210,6 +210,7 @@ cdef dict SAVED_AS = {
 
 cdef dict saved_names(Node node):
     """What the formulas of an op ask for: the input is "self" to PyTorch, what came out "result"."""
+    rarely()
     cdef Op op = node.op
     cdef str called = node.name()
     cdef dict found = SAVED_NAMES.get((op, called))

@@ -2,6 +2,7 @@
 
 cdef Tensor copy_of(Tensor self):
     """For ``copy.copy``: another tensor on the same memory, with the same history."""
+    rarely()
     cdef Tensor t
     if type(self) is Tensor:
         t = alias_of(self)
@@ -18,6 +19,7 @@ cdef Tensor copy_of(Tensor self):
 
 cdef Tensor on_copied_memory(Tensor t, dict copies):
     """``t`` on a copy of all its memory. ``copies`` keeps the copies, so that who shares memory shares the copy."""
+    rarely()
     cdef Tensor copy = alias_of(t)
     cdef BlockHolder memory = holder_of(t.block), made
     cdef BlockHolder lender = lent_by(t.block)
@@ -43,6 +45,7 @@ cdef Tensor on_copied_memory(Tensor t, dict copies):
 
 cdef Tensor deep_copy_of(Tensor self, memo):
     """For ``copy.deepcopy``."""
+    rarely()
     if self.node is not None:
         raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at "
                            "the moment. If you were attempting to deepcopy a module, this may be because of a "
@@ -63,6 +66,7 @@ cdef Tensor deep_copy_of(Tensor self, memo):
 
 cdef tuple pickled(Tensor self):
     """For ``pickle``: what makes it anew, and of what."""
+    rarely()
     cdef Tensor t = alias_of(self)
     cdef tuple parts = (type(self), bool(needs_grad(self)), attributes_of(self))
     elements = 1 + sum([(size - 1) * step for size, step in zip(t.shape, t.stride())]) if t.count else 0
@@ -76,6 +80,7 @@ def _rebuild(cls, requires_grad, attributes, array, shape, strides, dtype d=None
     """A tensor from its pickled parts; the array has the elements from its first to its last in memory, as bits of a dtype that
     NumPy does not have.
     """
+    rarely()
     cdef Tensor t = cls.__new__(cls)
     cdef Tensor made = copy_array(array if d is None else array.view(f"V{d.itemsize}"), NO_DTYPE if d is None else d.code)
     share_memory(t, made.as_strided(shape, strides))

@@ -22,6 +22,7 @@ cdef class dtype:
     """The type of a tensor's elements, such as ``tensorgrad.float32``."""
 
     def __init__(self, int code, str name, str title, str letter, numpy_dtype, int computes):
+        rarely()
         cdef const Dtype *facts = kernel_dtype(code)
         self.code = code
         self.name = name
@@ -111,6 +112,7 @@ cdef int promotion(int a, int b) noexcept:
 
 
 cdef void fill_dtype_tables():
+    rarely()
     cdef int a, b
     cdef dtype d
     memset(CODE_OF_NUMPY, NO_DTYPE, 32)

@@ -25,6 +25,7 @@ cdef inline int set_ndim(Tensor t, int ndim) except -1:
 
 
 cdef int fail_allocation(int ndim, const Py_ssize_t *shape, int code, object nbytes) except -1:
+    rarely()
     sizes = [shape[i] for i in range(ndim)]
     raise AllocationError(f"can't allocate memory: a {DTYPE_LIST[code].name} tensor of size {sizes} needs {nbytes} bytes")
 

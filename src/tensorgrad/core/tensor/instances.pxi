@@ -187,6 +187,7 @@ cdef object strided = None
 
 def _install(*, legacy_constructor, represent, cpu, strided_layout, judge, blame):
     """Gives the core the few functions written in Python that it calls."""
+    rarely()
     global _legacy_constructor, _represent, CPU, strided, _judge, _blame
     _legacy_constructor = legacy_constructor
     _represent = represent

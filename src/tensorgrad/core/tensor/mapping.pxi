@@ -52,6 +52,7 @@ cdef class MappedFile:
     cdef Py_ssize_t nbytes
 
     def __cinit__(self, int fd, Py_ssize_t nbytes):
+        rarely()
         cdef int error
         if nbytes <= 0:
             raise ValueError(f"can't map {nbytes} bytes of a file")

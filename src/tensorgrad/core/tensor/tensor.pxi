@@ -356,6 +356,7 @@ cdef class Tensor:
         return _represent(self)
 
     def __format__(self, spec):
+        rarely()
         if self.nd == 0:
             return format(self.item(), spec) if spec else format(self.item())
         return object.__format__(self, spec)
