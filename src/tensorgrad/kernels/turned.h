@@ -6,7 +6,7 @@
 
 #include "level.h"
 
-#if defined(__SSE2__)
+#if defined(__SSE2__) && VECTOR_TYPES
 #include <immintrin.h>
 
 #define TURNS 1
