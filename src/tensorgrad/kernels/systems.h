@@ -15,7 +15,6 @@
 typedef element vector;
 #undef LANES
 #define LANES 1
-#define UNROLL
 #define load(p) (*(p))
 #define store(p, v) (*(p) = (v))
 #define broadcast(p) (*(p))
