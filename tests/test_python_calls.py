@@ -1,6 +1,8 @@
 """How many Python functions a call of an op runs: what stands in C does not go back to Python unnoticed."""
 
 import gc
+import json
+import subprocess
 import sys
 
 import pytest
@@ -55,9 +57,8 @@ MOST = {
 }
 
 
-@pytest.mark.parametrize("name", MOST)
-def test_an_op_runs_few_functions_of_python(name):
-    most, call = MOST[name]
+def functions_run(call) -> list[str]:
+    """The Python functions that a call runs, but for itself, the second time."""
     called = []
 
     def note(frame, event, argument):
@@ -73,4 +74,21 @@ def test_an_op_runs_few_functions_of_python(name):
         finally:
             sys.setprofile(None)
             gc.enable()
-    assert len(called) <= most, called
+    return called
+
+
+@pytest.fixture(scope="module")
+def counted():
+    """By a process of its own: where a subclass of Tensor has answered calls, they go another way."""
+    run = subprocess.run([sys.executable, __file__], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_an_op_runs_few_functions_of_python(name, counted):
+    assert len(counted[name]) <= MOST[name][0], counted[name]
+
+
+if __name__ == "__main__":
+    print(json.dumps({name: functions_run(call) for name, (_, call) in MOST.items()}))

@@ -151,6 +151,8 @@ class Tensor:
         if name in ("stride", "storage_offset") and not self.array.flags.c_contiguous:
             raise NotImplementedError("a plain tensor is a value, whose place in memory means nothing")
         found = getattr(core.Tensor, name)
+        if isinstance(found, (_core.Method, _core.Attribute)):      # which ask subclasses of Tensor first
+            found = found.__wrapped__
         if isinstance(found, (Op, FunctionType)):
             return functools.partial(in_plain(found), self)
         if isinstance(found, property):
