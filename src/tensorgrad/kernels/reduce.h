@@ -57,12 +57,12 @@
     {                                                                                                   \
         type lanes[SIDE][SIDE], beside[SIDE][SIDE], rest[SIDE] = {0};                                   \
         for (int64_t r = 0; r < rows; r++) {                                                            \
-            rest[r] = name##_all_lanes((const input *)(in + r * step_), count, lanes[r]);                       \
+            rest[r] = name##_all_lanes((const input *)(in + r * step_), count, lanes[r]);               \
         }                                                                                               \
         for (int64_t r = rows; r < SIDE; r++) {                                                         \
             memcpy(lanes[r], lanes[0], sizeof lanes[r]);                                                \
         }                                                                                               \
-        turn_block(beside, SIDE * sizeof(type), lanes, SIDE * sizeof(type), SIDE, SIDE, sizeof(type));                                 \
+        turn_block(beside, SIDE * sizeof(type), lanes, SIDE * sizeof(type), SIDE, SIDE, sizeof(type));  \
         for (int half = SIDE / 2; half > 0; half /= 2) {                                                \
             for (int l = 0; l < half; l++) {                                                            \
                 for (int r = 0; r < SIDE; r++) {                                                        \
