@@ -279,7 +279,7 @@ def compiled_parameters(signature: inspect.Signature) -> str:
 
 def tensor_stub() -> str:
     lines = ["class Tensor:\n"]
-    lines.append("    def __init__(self, *args: Any, dtype: Any = None, device: Any = None) -> None: ...\n")
+    lines.append("    def __init__(self, *args: Any, **settings: Any) -> None: ...\n")
     lines += [f"    {name}: {kind}\n" for name, kind in sorted(ATTRIBUTES.items())]
     for name in OPERATORS:
         if name in ("__eq__", "__ne__"):

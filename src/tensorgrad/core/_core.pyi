@@ -89,7 +89,7 @@ class USVh(NamedTuple):
     S: Tensor
     Vh: Tensor
 class Tensor:
-    def __init__(self, *args: Any, dtype: Any = None, device: Any = None) -> None: ...
+    def __init__(self, *args: Any, **settings: Any) -> None: ...
     H: Tensor
     T: Tensor
     __torch_function__: Any
