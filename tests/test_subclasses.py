@@ -211,3 +211,24 @@ def test_nothing_asks_inside_disable_torch_function():
     with _core.Apart():
         assert type(x + 1) is tg.Tensor
     assert Logged.calls == []
+
+
+def test_a_subclass_answers_what_makes_tensors_like_it():
+    asked = []
+
+    class Asked(tg.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            asked.append((func, len(args), kwargs))
+            return super().__torch_function__(func, types, args, kwargs)
+
+    x = tg.ones(2).as_subclass(Asked)
+    made = [
+        tg.empty_like(x), tg.zeros_like(x, requires_grad=True), tg.ones_like(x, dtype=tg.float64),
+        tg.full_like(x, 3.0), tg.rand_like(x),
+    ]  # fmt: skip
+    assert all(type(each) is Asked for each in made)
+    assert [each for each in asked if each[0].__name__.endswith("_like")] == [
+        (tg.empty_like, 1, {}), (tg.zeros_like, 1, {"requires_grad": True}),
+        (tg.ones_like, 1, {"dtype": tg.float64}), (tg.full_like, 2, {}), (tg.rand_like, 1, {}),
+    ]  # fmt: skip

@@ -18,14 +18,14 @@ __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_av
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# What ops do with their operands, as PyTorch has it on the CPU: their number in core/calls/casting.pxi.
+# What ops compute in, as PyTorch has it on the CPU: core/calls/casting.pxi says what the words mean.
 _PRECISIONS = {
-    1: """
+    "low": """
     addbmm addmm baddbmm bmm chain_matmul conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d
     conv_transpose3d einsum inner linalg_multi_dot linalg_vecdot linear lstm matmul matrix_power mm prelu
     scaled_dot_product_attention tensordot
     """,
-    2: """
+    "full": """
     adaptive_avg_pool3d avg_pool3d binary_cross_entropy binary_cross_entropy_with_logits cdist cholesky
     cholesky_inverse cholesky_solve cosine_embedding_loss cross_entropy ctc_loss grid_sample
     hinge_embedding_loss huber_loss kl_div l1_loss linalg_qr linalg_svd lu_solve margin_ranking_loss
@@ -33,12 +33,12 @@ _PRECISIONS = {
     multilabel_soft_margin_loss nanquantile nll_loss poisson_nll_loss prod quantile smooth_l1_loss
     soft_margin_loss trace triplet_margin_loss
     """,
-    3: "batch_norm group_norm instance_norm layer_norm rms_norm",
-    4: "addmv bilinear mv",
+    "as its input": "batch_norm group_norm instance_norm layer_norm rms_norm",
+    "as outside": "addmv bilinear mv",
 }
-for _number, _names in _PRECISIONS.items():
+for _word, _names in _PRECISIONS.items():
     for _name in _names.split():
-        registry[_name].precision = _number
+        registry[_name].precision = _core.PRECISIONS[_word]
 
 
 def _is_here(what: str, device: str, enabled: bool) -> bool:

@@ -58,7 +58,7 @@ class FunctionCtx:
         found = []
         for saved, version, edge, number in getattr(self, "_saved", ()):
             if version is None:
-                saved = _unpacked(self._unpack, saved)
+                saved = _core._unpacked(self._unpack, saved)
             elif saved is not None and saved._version != version:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace "
@@ -236,15 +236,6 @@ def _packed(pack: Callable, t: Tensor, output: int | None) -> _Saved:
     with no_grad():
         value = pack(t.detach())
     return value, None, edge, t.output_nr if edge is not None else output
-
-
-def _unpacked(unpack: Callable, value: Any) -> Tensor:
-    found = unpack(value)
-    if not isinstance(found, Tensor):
-        raise TypeError(
-            f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(found)}"
-        )
-    return found
 
 
 class _Context(FunctionCtx):

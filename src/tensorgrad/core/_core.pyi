@@ -824,6 +824,7 @@ class NodeExtra:
     def __getattr__(self, name: str) -> Any: ...
 
 PACKAGE: Any
+PRECISIONS: Any
 RULES: Any
 class RemovableHandle:
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
@@ -912,6 +913,7 @@ _sum_to: Any
 _takes_over: Any
 _tensor_of: Any
 _total_norm: Any
+_unpacked: Any
 _without_other_threads: Any
 _write: Any
 _write_array: Any

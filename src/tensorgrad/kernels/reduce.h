@@ -42,8 +42,9 @@
         }                                                                                               \
     }
 
-#define FOLD(name, lane, FROM, TO)                                                                      \
+#define FOLD(name, lane, FROM, TO, ROLLED)                                                              \
     for (int half = FROM / 2; half >= TO; half /= 2) {                                                  \
+        ROLLED                                                                                          \
         for (int l = 0; l < half; l++) {                                                                \
             lane[l] = name##_join(lane[l], lane[l + half]);                                             \
         }                                                                                               \
@@ -113,7 +114,7 @@
             lane[l] = name##_start;                                                                     \
         }                                                                                               \
         WHOLE_LANES(name, SHORT, lane, in, count, ROLLED_##HALVED)                                      \
-        FOLD(name, lane, SHORT, 1)                                                                      \
+        FOLD(name, lane, SHORT, 1, )                                                                    \
         return name##_join(lane[0], name##_rest(in, i, count));                                         \
     }                                                                                                   \
     /* Of at least SIDE elements: a long row in WIDE lanes first. Gives what the last few come to, fewer than SIDE, which stay in \
@@ -131,7 +132,7 @@
                 wide[l] = name##_start;                                                                 \
             }                                                                                           \
             WHOLE_LANES(name, WIDE(type), wide, in, count, )                                            \
-            FOLD(name, wide, WIDE(type), SIDE)                                                          \
+            FOLD(name, wide, WIDE(type), SIDE, )                                                        \
             for (int l = 0; l < SIDE; l++) {                                                            \
                 lane[l] = wide[l];                                                                      \
             }                                                                                           \
@@ -156,12 +157,7 @@
         }                                                                                               \
         type lane[SIDE];                                                                                \
         const type rest = name##_all_lanes(in, count, lane);                                            \
-        for (int half = SIDE / 2; half > 0; half /= 2) {                                                \
-            ROLLED_##HALVED                                                                             \
-            for (int l = 0; l < half; l++) {                                                            \
-                lane[l] = name##_join(lane[l], lane[l + half]);                                         \
-            }                                                                                           \
-        }                                                                                               \
+        FOLD(name, lane, SIDE, 1, ROLLED_##HALVED)                                                      \
         return name##_join(lane[0], rest);                                                              \
     }
 

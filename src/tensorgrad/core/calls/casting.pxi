@@ -7,6 +7,8 @@ cdef enum:                  # Op.precision
     AS_ITS_INPUT = 3        # computes in float32, and rounds its result to the dtype of its input
     AS_OUTSIDE = 4          # the ops that it is made of compute as outside
 
+PRECISIONS = {"low": LOW, "full": FULL, "as its input": AS_ITS_INPUT, "as outside": AS_OUTSIDE}
+
 cdef object CASTS = threading.local()       # .found: parameters in the low dtype, by id, version and whether that was recorded
 
 

@@ -193,14 +193,19 @@ cdef int drop_unpacked(Node node) except -1:
     return 0
 
 
+def _unpacked(hook, packed):
+    """What a hook gives back."""
+    found = hook(packed)
+    if not isinstance(found, Tensor):
+        raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(found)}")
+    return found
+
+
 cdef int unpack(Node node) except -1:
     """Puts what the hooks give back where it was: kernels trust its shape, its dtype and the order of its elements in memory."""
     cdef Tensor t
     for place, packed, hook, shape, code, strides in (<NodeExtra>node.more).packed:
-        found = hook(packed)
-        if not isinstance(found, Tensor):
-            raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(found)}")
-        t = alias_of(<Tensor>found)
+        t = alias_of(_unpacked(hook, packed))
         if shape_tuple(t) != shape or t.code != <int>code:
             raise RuntimeError(f"saved_tensors_hooks: unpack_hook gave {title(t.code)}Tensor {list(shape_tuple(t))} for what was "
                                f"{title(code)}Tensor {list(shape)}, saved by {node.name()} of {op_title(node)}")

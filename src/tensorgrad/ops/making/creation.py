@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from tensorgrad.core import Size, Tensor, _core, bfloat16, bool_, dtype, get_def
 from tensorgrad.core.declare import registry
 from tensorgrad.core.device import check_device, contiguous_format, strided
 from tensorgrad.core.legacy import PYTHON_TYPES
-from tensorgrad.core.subclasses import answerable
 from tensorgrad.ops import _data
 
 
@@ -267,7 +266,15 @@ def laid_out_as(input: Tensor, dtype: Any, device: Any, memory_format: Any = Non
     return _core._empty(tuple(input.shape), code)
 
 
-def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any, memory_format: Any):
+def _like(
+    function: Callable, input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any,
+    memory_format: Any,
+) -> Tensor:  # fmt: skip
+    """What the function gives that was called, unless the type of its input answers it."""
+    if type(input) is not Tensor and _core._takes_over(input):
+        given = dict(dtype=dtype, requires_grad=requires_grad, device=device, memory_format=memory_format)
+        named = {word: value for word, value in given.items() if value not in (None, False)}
+        return _core._hand_over(function, (input, fill) if function is full_like else (input,), named)
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     if input.layout is not strided:
@@ -281,7 +288,6 @@ def _like(input: Tensor, fill: Any, dtype: Any, requires_grad: bool, device: Any
     return _finish(made, None, requires_grad)
 
 
-@answerable
 def empty_like(
     input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: builtins.bool = False, memory_format: Any = None,
@@ -291,10 +297,9 @@ def empty_like(
     >>> tg.empty_like(tg.ones(2, 3)).shape
     tensorgrad.Size([2, 3])
     """
-    return _like(input, _UNSET, dtype, requires_grad, device, memory_format)
+    return _like(empty_like, input, _UNSET, dtype, requires_grad, device, memory_format)
 
 
-@answerable
 def zeros_like(
     input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: builtins.bool = False, memory_format: Any = None,
@@ -304,10 +309,9 @@ def zeros_like(
     >>> tg.zeros_like(tg.ones(2))
     tensor([0., 0.])
     """
-    return _like(input, 0, dtype, requires_grad, device, memory_format)
+    return _like(zeros_like, input, 0, dtype, requires_grad, device, memory_format)
 
 
-@answerable
 def ones_like(
     input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: builtins.bool = False, memory_format: Any = None,
@@ -317,10 +321,9 @@ def ones_like(
     >>> tg.ones_like(tg.zeros(2))
     tensor([1., 1.])
     """
-    return _like(input, 1, dtype, requires_grad, device, memory_format)
+    return _like(ones_like, input, 1, dtype, requires_grad, device, memory_format)
 
 
-@answerable
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: builtins.bool = False, memory_format: Any = None,
@@ -330,7 +333,7 @@ def full_like(
     >>> tg.full_like(tg.ones(2), 5)
     tensor([5., 5.])
     """
-    return _like(input, fill_value, dtype, requires_grad, device, memory_format)
+    return _like(full_like, input, fill_value, dtype, requires_grad, device, memory_format)
 
 
 def new_tensor(
